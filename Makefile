@@ -1,0 +1,63 @@
+# Everything runs in .venv, made once for each content of the lock files.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+JOBS ?= 2
+LOCKS := requirements.lock requirements-torch.txt pyproject.toml
+STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/src
+
+.PHONY: help venv demo test laptop paper lint format ui lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+venv: $(STAMP) ## make .venv with the pinned dependencies
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "expected Python 3.11, got %d.%d; say make PYTHON=<path of python3.11>" % v)'
+	rm -f $(VENV)/.installed-*
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-torch.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minutes (dvc repro)
+	@grep -qx 'scale: demo' params.yaml || { echo 'make demo: expected "scale: demo" in params.yaml, got another scale; put it back' >&2; exit 1; }
+	dvc repro
+	@python -m seqflows show demo
+
+test: $(STAMP) ## the whole test suite
+	python -m pytest -q -n 2 --dist worksteal
+
+laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
+	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop
+	@python -m seqflows show laptop
+
+paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
+	snakemake -j $(JOBS) --resources gpus=1 --keep-going --rerun-incomplete --config scale=paper
+	@python -m seqflows show paper
+
+lint: $(STAMP) ## ruff, import-linter, snakefmt
+	ruff check .
+	ruff format --check .
+	lint-imports
+	snakefmt --check Snakefile workflow
+
+format: $(STAMP) ## rewrite the source as lint wants it
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+ui: $(STAMP) ## MLflow in the browser
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tools)
+	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
+
+clean: ## remove what the pipeline made, the downloads and .venv aside; results/laptop and results/paper stay
+	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .snakemake .dvc/cache .dvc/tmp

@@ -1,0 +1,17 @@
+# One of the two readings of params.yaml; the other is dvc.yaml. A test compares them.
+#
+#   snakemake -j 2                                   the scale that params.yaml names
+#   snakemake -j 2 --config scale=laptop             another one
+#   snakemake --cluster sbatch -j 32                 a cluster
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/runs.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        everything(),

@@ -1,0 +1,3 @@
+"""seqflows: normalizing flows for sequences, reproduced and audited."""
+
+__version__ = "0.1.0"

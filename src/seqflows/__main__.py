@@ -1,0 +1,5 @@
+"""``python -m seqflows``."""
+
+from seqflows.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,206 @@
+"""What is wrong with the content of a params.yaml, one line an error.
+
+Names, references and the presence of every block are checked with the standard library;
+keys within blocks and types by `schema` where pydantic is importable.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from seqflows.names import near
+from seqflows.paths import NAME, SCALES
+
+PART = {"datasets": "dataset", "runs": "run", "speeds": "speed", "tables": "table", "figures": "figure"}
+TOP = ("scale", "scales", "shared", *PART)
+RUN = ("reproduces", "dataset")
+RUN_BLOCK = ("seeds", "model", "training", "evaluation")
+METRICS = (
+    *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
+    *("nll_literature", "source", "source_entropy", "excess"),
+)
+METRIC_AT = re.compile(r"nll@([1-9][0-9]*)\Z")
+
+
+def errors(content: Any) -> Iterator[str]:
+    """One line an error: where it stands, what was expected, what was found, the nearest valid name."""
+    if not isinstance(content, Mapping):
+        yield f"expected a mapping with keys {', '.join(TOP)}, got {type(content).__name__}"
+        return
+    yield from _keys("", content, TOP, required=[key for key in TOP if key != "shared"])
+    if content.get("scale") not in SCALES:
+        yield from _one_of("scale", content.get("scale"), SCALES)
+    parts = {}
+    for part in ("scales", *PART):
+        parts[part] = content.get(part, {})
+        if not isinstance(parts[part], Mapping):
+            yield f"{part}: expected a mapping, got {parts[part]!r}"
+            return
+    yield from _check_scales(parts["scales"])
+    for part, one in PART.items():
+        for name, entry in parts[part].items():
+            path = f"{part}.{name}"
+            if not isinstance(name, str) or not NAME.match(name):
+                yield f"{path}: expected a {one}'s name of lower-case letters, digits, '-' and '_', got {name!r}"
+            elif not isinstance(entry, Mapping):
+                yield f"{path}: expected a mapping, got {entry!r}"
+            else:
+                yield from CHECKS[part](path, entry, parts)
+
+
+def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
+    yield from _keys("scales", scales, SCALES)
+    for scale, entry in scales.items():
+        path = f"scales.{scale}"
+        if scale in SCALES and (yield from _mapping(path, entry, ("compute", "tracking"))):
+            if entry["tracking"] not in ("files", "live"):
+                yield from _one_of(f"{path}.tracking", entry["tracking"], ("files", "live"))
+            yield from _typed("block", f"{path}.compute", entry["compute"], "Compute")
+
+
+def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    kinds = ("text", "music", "vectors")
+    yield from _keys(path, entry, ("kind", *SCALES))
+    if entry.get("kind") not in kinds:
+        yield from _one_of(f"{path}.kind", entry.get("kind"), kinds)
+        return
+    for scale in SCALES:
+        if scale in entry:
+            yield from _typed("choice", f"{path}.{scale}", entry[scale], "DATASETS", "source", entry["kind"])
+
+
+def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _keys(path, entry, (*RUN, *SCALES))
+    yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", parts["datasets"])
+    yield from _text(path, entry, ("reproduces",))
+    for scale in SCALES:
+        at = f"{path}.{scale}"
+        if scale in entry and (yield from _mapping(at, entry[scale], RUN_BLOCK)):
+            block = entry[scale]
+            yield from _typed("block", at, {"seeds": block["seeds"]}, "Seeds")
+            yield from _typed("choice", f"{at}.model", block["model"], "MODELS", "class")
+            yield from _typed("block", f"{at}.training", block["training"], "Training")
+            yield from _typed("block", f"{at}.evaluation", block["evaluation"], "Evaluation")
+            yield from _seeds(f"{at}.seeds", block["seeds"])
+            yield from _samples(f"{at}.evaluation", block["evaluation"])
+
+
+def _seeds(path: str, seeds: Any) -> Iterator[str]:
+    if isinstance(seeds, list) and len({str(seed) for seed in seeds}) < len(seeds):
+        yield f"{path}: expected seeds that differ, got {seeds!r}"
+
+
+def _samples(path: str, block: Any) -> Iterator[str]:
+    at = block.get("at") if isinstance(block, Mapping) else None
+    if not isinstance(at, list) or not all(isinstance(count, int) for count in at):
+        return
+    headline, most = block.get("headline"), block.get("samples")
+    if headline not in at:
+        yield f"{path}.headline: expected one of evaluation.at, {at}, got {headline!r}"
+    if isinstance(most, int) and max(at, default=0) > most:
+        yield f"{path}.at: expected counts of at most evaluation.samples, {most}, got {at}"
+
+
+def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _keys(path, entry, ("runs", *SCALES))
+    yield from _references(f"{path}.runs", entry.get("runs"), "run", parts["runs"])
+    for scale in SCALES:
+        if scale in entry:
+            yield from _typed("block", f"{path}.{scale}", entry[scale], "Speed")
+
+
+def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    yield from _keys(path, entry, ("reproduces", "title", "rows"))
+    yield from _text(path, entry, ("reproduces", "title"))
+    rows = entry.get("rows", {})
+    if not isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows.values()):
+        yield f"{path}.rows: expected cells <run>.<metric> by row and column, got {rows!r}"
+        return
+    for row, cells in rows.items():
+        for column, cell in cells.items():
+            at = f"{path}.rows.{row}.{column}"
+            run, dot, metric = cell.partition(".") if isinstance(cell, str) else ("", "", "")
+            if not dot:
+                yield f"{at}: expected <run>.<metric>, got {cell!r}"
+                continue
+            yield from _reference(at, run, "run", parts["runs"])
+            if metric not in METRICS and not METRIC_AT.match(metric):
+                yield from _one_of(at, metric, (*METRICS, "nll@<samples>"))
+
+
+def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    of = "speeds" if entry.get("kind") == "speed" else "runs"
+    yield from _keys(path, entry, ("reproduces", "title", "kind", of))
+    yield from _text(path, entry, ("reproduces", "title"))
+    yield from _typed("block", path, {key: entry[key] for key in entry if key not in ("runs", "speeds")}, "Figure")
+    yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
+
+
+CHECKS = {"datasets": _dataset, "runs": _run, "speeds": _speed, "tables": _table, "figures": _figure}
+
+
+def _keys(path: str, entry: Mapping[str, Any], known: Iterable[str], required: Iterable[str] | None = None):
+    known = list(known)
+    for key in entry:
+        if key not in known:
+            at = f"{path}.{key}" if path else str(key)
+            yield f"{at}: expected one of the keys {', '.join(known)}, got {key!r}{near(key, known)}"
+    for key in known if required is None else required:
+        if key not in entry:
+            yield f"{path}.{key}: expected a value, got none".removeprefix(".")
+
+
+def _mapping(path: str, entry: Any, keys: tuple[str, ...]) -> Iterator[str]:
+    """Check the keys; return (by ``yield from``) whether all of them are there to look at."""
+    if not isinstance(entry, Mapping):
+        yield f"{path}: expected a mapping with keys {', '.join(keys)}, got {entry!r}"
+        return False
+    yield from _keys(path, entry, keys)
+    return all(key in entry for key in keys)
+
+
+def _text(path: str, entry: Mapping[str, Any], keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        if key in entry and not (isinstance(entry[key], str) and entry[key]):
+            yield f"{path}.{key}: expected text, got {entry[key]!r}"
+
+
+def _references(path: str, names: Any, what: str, known: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(names, list) or not names:
+        yield f"{path}: expected a list of {what}s, got {names!r}"
+        return
+    for name in names:
+        yield from _reference(path, name, what, known)
+
+
+def _reference(path: str, name: Any, what: str, known: Mapping[str, Any]) -> Iterator[str]:
+    if name not in known:
+        yield f"{path}: expected the name of a {what}, got {name!r}{near(name, known)}"
+
+
+def _one_of(path: str, got: Any, known: Iterable[str]) -> Iterator[str]:
+    known = list(known)
+    yield f"{path}: expected one of {', '.join(known)}, got {got!r}{near(got, known)}"
+
+
+@functools.cache
+def _schema() -> Any:
+    """The pydantic models, or None on a machine without pydantic."""
+    try:
+        from seqflows import schema
+    except ImportError:
+        return None
+    return schema
+
+
+def _typed(check: str, path: str, value: Any, models: str, key: str = "", kind: str = "") -> Iterator[str]:
+    """Keys and types of a block by `schema`, where there is one."""
+    schema = _schema()
+    if schema is None:
+        return
+    known = getattr(schema, models)
+    known = known[kind] if kind else known
+    yield from schema.block(path, value, known) if check == "block" else schema.choice(path, value, key, known)

@@ -1,0 +1,117 @@
+"""``python -m seqflows <stage> <scale>/<key>``: the one command line, which both engines call.
+
+Nothing heavy is imported before a stage is known: ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from seqflows import files, paths
+from seqflows.errors import Interrupted, Problem
+
+# Stage -> its module below seqflows and what it does. Each module offers ``run(key)``.
+STAGES = {
+    "download": ("data.download", "fetch or generate a dataset's raw files"),
+    "prepare": ("data.prepare", "turn raw files into arrays, vocabulary and statistics"),
+    "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
+    "evaluate": ("evaluation.evaluate", "score a run's test set and export what figures draw"),
+    "speed": ("evaluation.speed", "time generation against length"),
+    "table": ("report.tables", "write a table, reported beside reproduced"),
+    "figure": ("report.figures", "draw a figure"),
+    "audit": ("report.audit", "judge every cell and every claim (key: <scale>/all)"),
+    "track": ("tracking", "bring MLflow up to date from the files (key: <scale>/all)"),
+}
+PART = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
+PART |= {"speed": "speeds", "table": "tables", "figure": "figures"}
+WHOLE = "all"  # the name in the key of a stage that has one key a scale
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, 1 (a `Problem`, told in one line), 75 (interrupted, to be run again) or 2 (usage)."""
+    given = _parser().parse_args(arguments)
+    said = " ".join(["seqflows", given.command, getattr(given, "key", None) or getattr(given, "scale", "")]).strip()
+    try:
+        given.act(given)
+    except Problem as problem:
+        print(f"{said}: {problem}", file=sys.stderr)
+        return 1
+    except Interrupted as interrupted:
+        print(f"{said}: {interrupted or 'interrupted'}; run it again to go on", file=sys.stderr)
+        return Interrupted.exit_status
+    except KeyboardInterrupt:
+        print(f"{said}: interrupted; run it again", file=sys.stderr)
+        return Interrupted.exit_status
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seqflows",
+        description="Normalizing flows for sequences, reproduced and audited. What a key means stands in params.yaml.",
+        epilog="example: python -m seqflows train demo/ptb-af_af",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="<command>")
+    for stage, (_, what) in STAGES.items():
+        command = commands.add_parser(stage, help=what, description=what)
+        command.add_argument("key", metavar="<scale>/<key>", help="such as demo/ptb-af_af")
+        if stage == "train":
+            command.add_argument("--restart", action="store_true", help="ignore the checkpoint of an earlier start")
+        command.set_defaults(act=_stage)
+    show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
+    show.add_argument("scale", choices=paths.SCALES)
+    show.set_defaults(act=_show)
+    check = commands.add_parser("check", help="validate params.yaml")
+    check.set_defaults(act=_check)
+    return parser
+
+
+def _stage(given: argparse.Namespace) -> None:
+    """Validate the matrix and the key, take the key's lock, and run the stage."""
+    from seqflows import params
+
+    key = paths.Key.parse(given.key)
+    matrix = params.load()
+    known = getattr(matrix, PART[given.command]) if given.command in PART else {WHOLE: None}
+    if key.name not in known:
+        from seqflows.names import near
+
+        where = f"a key among {PART[given.command]} of params.yaml" if given.command in PART else f"{key.scale}/{WHOLE}"
+        raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
+    options: dict[str, Any] = {"restart": given.restart} if given.command == "train" else {}
+    run: Callable[..., None] = importlib.import_module(f"seqflows.{STAGES[given.command][0]}").run
+    with files.lock(paths.lock(given.command, key)):
+        run(key, **options)
+
+
+def _check(given: argparse.Namespace) -> None:
+    from seqflows import params
+
+    matrix = params.load()
+    print(
+        f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
+        f"{len(matrix.speeds)} speeds, {len(matrix.tables)} tables, {len(matrix.figures)} figures"
+    )
+
+
+def _show(given: argparse.Namespace) -> None:
+    """Name the results of a scale and print the first table and the head of the audit."""
+    from seqflows import params
+
+    matrix, scale = params.load(), given.scale
+    found = [path for name in matrix.tables if (path := paths.table(scale, name)[1]).exists()]
+    if not found:
+        raise Problem(f"expected tables in {paths.results(scale)}, found none; make them first, by make {scale}")
+    print(found[0].read_text(encoding="utf-8").rstrip(), end="\n\n")
+    listed = {
+        "tables": found,
+        "figures": [path for name in matrix.figures if (path := paths.figure(scale, name)[0]).exists()],
+        "audit": [path for path in paths.audit(scale)[::-1] if path.exists()],
+    }
+    for what, where in listed.items():
+        print(f"{what}:")
+        print("\n".join(f"  {path}" for path in where) or "  none was made")

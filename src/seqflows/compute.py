@@ -1,0 +1,76 @@
+"""What a stage computes on: device, threads, precision, and torch's determinism."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seqflows.errors import Problem
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The device that a stage uses, and how it uses it."""
+
+    device: torch.device
+    name: str
+    threads: int
+    precision: str
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """bf16 for matrix products where the precision says so, else nothing."""
+        if self.precision == "bf16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    @property
+    def cuda(self) -> bool:
+        """Whether the device is a GPU."""
+        return self.device.type == "cuda"
+
+
+def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machine:
+    """Choose the device and set torch up for it: threads, determinism, TF32 (for training only).
+
+    Raises `Problem` for an unknown device or precision, for ``cuda`` where there is none, and
+    for training at scale paper without a GPU unless the params say ``device: cpu``.
+    """
+    wanted, precision = compute.get("device", "auto"), compute.get("precision", "fp32")
+    threads = compute.get("threads", 1)
+    if wanted not in DEVICES:
+        raise Problem(f"expected scales.{scale}.compute.device to be one of {', '.join(DEVICES)}, got {wanted!r}")
+    if precision not in PRECISIONS:
+        raise Problem(
+            f"expected scales.{scale}.compute.precision to be one of {', '.join(PRECISIONS)}, got {precision!r}"
+        )
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise Problem(f"expected scales.{scale}.compute.threads to be a whole number of at least 1, got {threads!r}")
+    found = wanted != "cpu" and torch.cuda.is_available()
+    if not found and (wanted == "cuda" or (wanted == "auto" and training and scale == "paper")):
+        raise Problem(
+            f"expected a CUDA device for scale {scale} (device: {wanted}), found none; run on a GPU, "
+            f"or set scales.{scale}.compute.device to cpu in params.yaml"
+        )
+    torch.set_num_threads(threads)
+    _deterministic(found)
+    if found:
+        torch.set_float32_matmul_precision("high" if training else "highest")
+        return Machine(torch.device("cuda"), torch.cuda.get_device_name(), threads, precision)
+    return Machine(torch.device("cpu"), platform.processor() or platform.machine(), threads, precision)
+
+
+def _deterministic(cuda: bool) -> None:
+    """The same bits each time: enforced on a CPU, as far as the kernels go on a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=cuda)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check for bugs that costs time
+    torch.backends.cudnn.benchmark = False

@@ -1,0 +1,96 @@
+"""Batches: which sequences go together, and how they are padded.
+
+Sequences of equal length share a batch where possible, so that padding is the exception.
+
+Shapes: B sequences of a batch, T the longest of them, D numbers a vector.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from seqflows.data.prepared import Split
+
+
+class Batch(NamedTuple):
+    """Padded sequences: zeros follow the end of each.
+
+    ``x`` is (B, T) int64 (categorical), (B, T, 88) float32 (bernoulli) or (B, 1, D)
+    float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64.
+    """
+
+    x: torch.Tensor
+    lengths: torch.Tensor
+    index: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """(B, T) bool: True where a step belongs to its sequence."""
+        steps = torch.arange(self.x.shape[1], device=self.lengths.device)
+        return steps < self.lengths[:, None]
+
+    @property
+    def steps(self) -> int:
+        """The number of time steps without padding: the sum of the lengths."""
+        return int(self.lengths.sum())
+
+
+def _partition(
+    lengths: np.ndarray, sequence: np.ndarray, batch_size: int, rng: np.random.Generator | None
+) -> list[np.ndarray]:
+    """Cut ``sequence`` (indices) into batches: of equal length first, what remains with its neighbours in length.
+
+    At most one batch is not full; with ``rng`` it stands at a random place among those of mixed
+    lengths, so that the others do not have the same members in every epoch.
+    """
+    if batch_size < 1:
+        raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
+    by_length = sequence[np.argsort(lengths[sequence], kind="stable")]
+    _, counts = np.unique(lengths[by_length], return_counts=True)
+    starts = np.cumsum(counts) - counts
+    within = np.arange(len(by_length)) - np.repeat(starts, counts)
+    full = within < np.repeat(counts - counts % batch_size, counts)
+    batches = list(by_length[full].reshape(-1, batch_size))
+    rest = by_length[~full]
+    if len(rest):
+        sizes = np.full(-(-len(rest) // batch_size), batch_size)
+        sizes[-1] = len(rest) - sizes[:-1].sum()
+        batches += np.split(rest, np.cumsum(sizes if rng is None else rng.permutation(sizes))[:-1])
+    return batches
+
+
+def order(split: Split, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of an epoch as arrays of indices, in the order of training.
+
+    A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
+    Every sequence occurs once; all batches but one have ``batch_size`` members.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    batches = _partition(split.lengths, rng.permutation(len(split)), batch_size, rng)
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def order_by_length(split: Split, batch_size: int) -> list[np.ndarray]:
+    """The batches of an evaluation: short sequences first, ties by index; no randomness."""
+    batches = _partition(split.lengths, np.arange(len(split)), batch_size, None)
+    return sorted(batches, key=lambda batch: (int(split.lengths[batch].max()), int(batch[0])))
+
+
+def collate(split: Split, indices: np.ndarray) -> Batch:
+    """Gather sequences into one padded `Batch`."""
+    indices = np.asarray(indices, dtype=np.int64)
+    lengths = split.lengths[indices]
+    steps = np.arange(lengths.max(initial=1))
+    mask = steps < lengths[:, None]
+    places = np.where(mask, split.offsets[indices, None] + steps, 0)
+    x = split.symbols[places]
+    x = x.astype(np.int64 if split.kind == "text" else np.float32)
+    x[~mask] = 0
+    return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()))

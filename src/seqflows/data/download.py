@@ -1,0 +1,179 @@
+"""The stage download: raw files, each with a known checksum, never edited afterwards.
+
+A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``), then in
+``data/cache/<sha256>``, then on the network, from where it goes into the cache. An embedded
+source writes its files itself and needs neither mirror nor network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from seqflows import files, paths
+from seqflows.data import embedded, registry
+from seqflows.data.prepared import combined
+from seqflows.data.registry import File, Source
+from seqflows.errors import Problem
+
+CACHE = Path("data/cache")
+CHECKSUMS = "checksums.json"
+LARGEST = 2**30  # bytes of an archive member; more is a mistake or an attack
+
+
+def run(key: paths.Key) -> None:
+    """Make ``data/raw/<scale>/<dataset>/``."""
+    from seqflows import params
+
+    fetch(params.load().dataset(key.scale, key.name), paths.raw(key.scale, key.name))
+
+
+def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
+    """Make the raw folder ``out`` of a dataset block, as a whole or not at all.
+
+    Its ``checksums.json`` lists every file's sha256; `prepare` verifies them.
+    """
+    registry.check(block)
+    with files.replacing_folder(Path(out)) as folder:
+        if block["source"] in embedded.MODULES:
+            embedded.generate(dict(block), folder)
+        else:
+            source = registry.SOURCES[block["source"]]
+            for file in source.files:
+                expected = file.sha256 or _given(block, file)
+                shutil.copyfile(_locate(file, expected, source, cache), folder / file.name)
+                _verify(folder / file.name, expected, f"free disk space and run download again for {file.name}")
+            files.write_json(folder / "registry.json", _provenance(block["source"], source))
+        checksums = {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
+        files.write_json(folder / CHECKSUMS, {"files": checksums, "sha256": combined(checksums)})
+
+
+def _given(block: Mapping[str, Any], file: File) -> str:
+    given = block.get("sha256")
+    if not isinstance(given, str) or len(given) != 64:
+        raise Problem(
+            f"expected sha256: <64 hex digits> beside source: {block['source']} in params.yaml, got {given!r}; "
+            f"no checksum is published for {file.name}: compute that of your copy with sha256sum"
+        )
+    return given.lower()
+
+
+def _provenance(name: str, source: Source) -> dict[str, Any]:
+    addresses = {file.name: file.url + (f"#{file.member}" if file.member else "") for file in source.files}
+    return {
+        "source": name,
+        "addresses": addresses,
+        "licence": source.licence,
+        "citation": source.citation,
+        "homepage": source.homepage,
+    }
+
+
+def _verify(path: Path, expected: str, remedy: str) -> Path:
+    found = files.sha256(path)
+    if found != expected:
+        raise Problem(f"expected {path} with sha256 {expected}, got {found}; {remedy}")
+    return path
+
+
+def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
+    """A verified copy of ``file``: of the mirror, else of the cache, else of the network."""
+    mirror = os.environ.get("SEQFLOWS_MIRROR")
+    if mirror and (Path(mirror) / file.mirror).is_file():
+        remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
+        return _verify(Path(mirror) / file.mirror, expected, remedy)
+    cached = cache / expected
+    if not cached.is_file():
+        siblings = [other for other in source.files if other.url == file.url]
+        with _retrieved(file, cache) as arrived:
+            if file.member is None:
+                _store(arrived, cached, expected, file.url)
+            else:
+                _store_members(arrived, siblings, cache)
+    return _verify(cached, expected, "delete it and run download again")
+
+
+@contextlib.contextmanager
+def _retrieved(file: File, cache: Path) -> Iterator[Path]:
+    """The file at an address, by pooch, in a temporary place; a failure is a `Problem` with both remedies."""
+    try:
+        import pooch
+    except ImportError:
+        raise Problem(
+            f"expected the package pooch to download {file.url}, got none; install it, or put the file at "
+            f"{file.mirror} below a folder and set SEQFLOWS_MIRROR to it"
+        ) from None
+    pooch.get_logger().setLevel("ERROR")
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".retrieve-", dir=cache) as folder:
+        try:
+            downloader = pooch.HTTPDownloader(timeout=60)
+            yield Path(pooch.retrieve(file.url, None, fname="arrived", path=folder, downloader=downloader))
+        except Problem:
+            raise
+        except Exception as error:  # requests, urllib3, pooch and sockets each have their own
+            said, mirror = " ".join(str(error).split())[:200], os.environ.get("SEQFLOWS_MIRROR")
+            where = f"it is not in the mirror {mirror} either" if mirror else "SEQFLOWS_MIRROR is not set"
+            raise Problem(
+                f"expected {file.name} at {file.url}, got {type(error).__name__}: {said} ({where}); "
+                f"connect to the network, or put the file at {file.mirror} below a folder and set SEQFLOWS_MIRROR to it"
+            ) from error
+
+
+def _store(arrived: Path, cached: Path, expected: str, url: str) -> None:
+    _verify_arrived(files.sha256(arrived), expected, url)
+    with files.replacing(cached) as temporary:
+        shutil.copyfile(arrived, temporary)
+
+
+def _verify_arrived(found: str, expected: str, url: str) -> None:
+    if found != expected:
+        raise Problem(
+            f"expected sha256 {expected} from {url}, got {found}; the publisher's file has changed or a proxy "
+            "altered it: put the right file into a mirror and set SEQFLOWS_MIRROR to it"
+        )
+
+
+def _store_members(archive: Path, wanted: list[File], cache: Path) -> None:
+    """Copy the wanted members of a tar archive into the cache, under names that the archive has no say in."""
+    members = {file.member: file for file in wanted}
+    with tarfile.open(archive) as tar:
+        for entry in tar:
+            file = members.get(member_name(entry.name))
+            if file is None or not entry.isreg() or entry.size > LARGEST:
+                continue
+            content = tar.extractfile(entry)
+            assert content is not None and file.sha256 is not None
+            with files.replacing(cache / file.sha256) as temporary:
+                _copy(content, temporary)
+                _verify_arrived(files.sha256(temporary), file.sha256, f"{file.url} ({file.member})")
+            members.pop(file.member)
+    if members:
+        raise Problem(
+            f"expected {', '.join(map(str, members))} in {wanted[0].url}, got an archive without; "
+            "put the files into a mirror and set SEQFLOWS_MIRROR to it"
+        )
+
+
+def _copy(content: IO[bytes], path: Path) -> None:
+    with open(path, "wb") as file:
+        shutil.copyfileobj(content, file)
+
+
+def member_name(name: str) -> str | None:
+    """An archive member's plain name, or None where it would leave the archive.
+
+    >>> member_name("./simple-examples/data/ptb.train.txt")
+    'simple-examples/data/ptb.train.txt'
+    >>> member_name("../../etc/passwd") is None
+    True
+    """
+    plain = posixpath.normpath(name.replace("\\", "/"))
+    return None if plain.startswith(("/", "../")) or plain == ".." else plain

@@ -1,0 +1,77 @@
+"""The embedded corpora: small probabilistic sources written in the raw formats of the real data.
+
+``source.json`` beside the raw files holds the source's whole specification: from it alone come
+the log-probability of any sequence and the entropy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from seqflows import files
+from seqflows.data import embedded_chords, embedded_gaussians, embedded_text
+from seqflows.data.prepared import SPLITS
+from seqflows.errors import Problem
+
+MODULES = {module.NAME: module for module in (embedded_text, embedded_chords, embedded_gaussians)}
+CLASSES = {
+    embedded_text.NAME: embedded_text.TextSource,
+    embedded_chords.NAME: embedded_chords.ChordSource,
+    embedded_gaussians.NAME: embedded_gaussians.GaussianSource,
+}
+SPECIFICATION = "source.json"
+
+
+class Source(Protocol):
+    """What preparation asks of an embedded source."""
+
+    longest: int
+
+    def entropy(self) -> float:
+        """Nats a sequence, its length included."""
+
+    def mean_length_plus_one(self) -> float:
+        """E[T + 1] (1 for vectors)."""
+
+    def log_probs(self, sequences: Any) -> np.ndarray:
+        """(N,) nats a sequence, its length included."""
+
+
+def generate(block: dict[str, Any], folder: Path) -> None:
+    """Write the raw files and ``source.json`` of a dataset block into ``folder``; a function of the block alone."""
+    name = block["source"]
+    module = MODULES[name]
+    options = {option: block.get(option, default) for option, default in module.OPTIONS.items()}
+    for option, default in module.OPTIONS.items():
+        _check(name, option, options[option], default)
+    counts = {split: options[split] for split in SPLITS}
+    if min(counts.values()) < 1:
+        raise Problem(f"expected at least 1 sequence in each split of {name}, got {counts}; correct params.yaml")
+    # Two streams: the source stays the same when the number of sequences changes.
+    shape, draws = (np.random.default_rng([options["seed"], stream]) for stream in range(2))
+    source = module.build(options, shape)
+    source.write(folder, draws, counts)
+    specification = {"source": name, "options": options, **source.specification()}
+    files.write_json(folder / SPECIFICATION, specification)
+
+
+def _check(name: str, option: str, value: Any, default: Any) -> None:
+    """Refuse a value that is not of its default's type, or a negative whole number."""
+    items, kind = (value, int) if isinstance(default, list) else ([value], type(default))
+    admitted = (int, float) if kind is float else (int,)
+    if not isinstance(items, list) or any(type(item) not in admitted or item < 0 for item in items):
+        raise Problem(f"expected {option} of {name} to be like {default!r}, got {value!r}; correct params.yaml")
+
+
+def read(folder: Path) -> Source:
+    """The source that wrote the raw files of ``folder``."""
+    value = files.read_json(folder / SPECIFICATION)
+    if value.get("source") not in CLASSES:
+        raise Problem(
+            f"expected one of {', '.join(CLASSES)} in {folder / SPECIFICATION}, got {value.get('source')}; "
+            "run download again"
+        )
+    return CLASSES[value["source"]].from_specification(value)

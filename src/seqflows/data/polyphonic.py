@@ -1,0 +1,121 @@
+"""Piano rolls: MATLAB files, and the original pickles through an unpickler that admits data only.
+
+Shapes: T frames of a piece, 88 keys (MIDI 21 to 108), zeros and ones.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows.data.prepared import KEYS, SPLITS
+from seqflows.errors import Problem
+
+LOW, HIGH = 21, 108  # MIDI numbers of the first and the last key
+
+
+def read(path: Path) -> dict[str, list[np.ndarray]]:
+    """The pieces of each split, (T, 88) uint8 each; the format goes by the file's suffix.
+
+    A frame without a note is data; a piece without a frame is a `Problem`.
+    """
+    splits = read_mat(path) if path.suffix == ".mat" else read_pickle(path)
+    for split, pieces in splits.items():
+        if not pieces:
+            raise Problem(f"expected pieces in {split} of {path}, got none; replace the file")
+    return splits
+
+
+def read_mat(path: Path) -> dict[str, list[np.ndarray]]:
+    """Read the cell arrays traindata, validdata and testdata of a MATLAB v5 file."""
+    from scipy.io import loadmat
+
+    try:
+        content = loadmat(path)
+    except Exception as error:  # a damaged file raises whatever its bytes happen to provoke
+        raise Problem(
+            f"expected a MATLAB v5 file in {path}, got {type(error).__name__}: {error}; run download again"
+        ) from error
+    missing = [f"{split}data" for split in SPLITS if f"{split}data" not in content]
+    if missing:
+        found = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
+        raise Problem(f"expected the keys {', '.join(missing)} in {path}, got {found}; replace the file")
+    return {split: _cells(content[f"{split}data"], f"{split}data of {path}") for split in SPLITS}
+
+
+def _cells(cells: Any, where: str) -> list[np.ndarray]:
+    if not isinstance(cells, np.ndarray) or cells.dtype != object:
+        kind = getattr(cells, "dtype", type(cells).__name__)
+        raise Problem(f"expected a cell array of pieces in {where}, got {kind}; replace the file")
+    return [_frames(piece, f"piece {place} of {where}") for place, piece in enumerate(cells.ravel())]
+
+
+def _frames(piece: Any, where: str) -> np.ndarray:
+    """Check one piece and give it as (T, 88) uint8."""
+    piece = np.asarray(piece)
+    if piece.size == 0:
+        raise Problem(f"expected at least one frame in {where}, got an empty piece; remove it from the file")
+    if piece.ndim != 2 or piece.shape[1] != KEYS or piece.dtype.kind not in "buif":
+        raise Problem(f"expected (T, {KEYS}) numbers in {where}, got {piece.shape} {piece.dtype}; replace the file")
+    if not ((piece == 0) | (piece == 1)).all():
+        strange = piece[(piece != 0) & (piece != 1)].flat[0]
+        raise Problem(f"expected zeros and ones in {where}, got {strange}; replace the file")
+    return np.ascontiguousarray(piece, dtype=np.uint8)
+
+
+class RestrictedUnpickler(pickle.Unpickler):
+    """Loads builtin containers and numbers; whatever else a pickle names is refused, not imported."""
+
+    ADMITTED = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
+    ADMITTED |= {"int": int, "long": int, "float": float, "bool": bool}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Admit a builtin container or number; raise `Problem` naming anything else."""
+        if module in ("builtins", "__builtin__") and name in self.ADMITTED:
+            return self.ADMITTED[name]
+        raise Problem(
+            f"expected only builtin containers and numbers in a pickle, got {module}.{name}, which could run code; "
+            "use the .mat file"
+        )
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Refuse: a persistent id points outside the pickle."""
+        raise Problem(f"expected only builtin containers and numbers in a pickle, got the persistent id {pid!r}")
+
+
+def read_pickle(path: Path) -> dict[str, list[np.ndarray]]:
+    """Read ``{"train": [piece, ...], ...}``, a piece being a list of frames, a frame a list of MIDI notes."""
+    try:
+        content = RestrictedUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except Problem as problem:
+        raise Problem(f"{path}: {problem}") from None
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to provoke
+        raise Problem(f"expected a pickle in {path}, got {type(error).__name__}: {error}; replace the file") from error
+    if not isinstance(content, dict) or not all(isinstance(content.get(split), list | tuple) for split in SPLITS):
+        keys = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise Problem(f"expected a dict of the lists {', '.join(SPLITS)} in {path}, got {keys}; replace the file")
+    return {
+        split: [_roll(piece, f"piece {place} of {split} of {path}") for place, piece in enumerate(content[split])]
+        for split in SPLITS
+    }
+
+
+def _roll(piece: Any, where: str) -> np.ndarray:
+    """The notes of each frame as (T, 88) uint8."""
+    if not isinstance(piece, list | tuple) or not all(isinstance(frame, list | tuple) for frame in piece):
+        raise Problem(f"expected a list of frames in {where}, got other content; replace the file")
+    if not piece:
+        raise Problem(f"expected at least one frame in {where}, got an empty piece; remove it from the file")
+    notes = [(time, note) for time, frame in enumerate(piece) for note in frame]
+    strange = [note for _, note in notes if type(note) is not int or not LOW <= note <= HIGH]
+    if strange:
+        raise Problem(f"expected MIDI notes of {LOW} to {HIGH} in {where}, got {strange[0]!r}; replace the file")
+    roll = np.zeros((len(piece), KEYS), dtype=np.uint8)
+    if notes:
+        times, numbers = np.array(notes).T
+        roll[times, numbers - LOW] = 1
+    return roll

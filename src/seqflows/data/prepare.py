@@ -1,0 +1,199 @@
+"""The stage prepare: raw files to arrays, vocabulary, statistics and checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows import files, paths
+from seqflows.data import embedded, embedded_gaussians, polyphonic, registry, text
+from seqflows.data.download import CHECKSUMS
+from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
+from seqflows.errors import Problem
+
+REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
+
+
+@dataclass
+class Part:
+    """One split on its way: the sequences that remain, and what was left out."""
+
+    sequences: Any
+    lengths: np.ndarray
+    dropped_empty: int = 0
+    dropped_long: int = 0
+
+
+def run(key: paths.Key) -> None:
+    """Make ``data/prepared/<scale>/<dataset>/`` from ``data/raw/<scale>/<dataset>/``."""
+    from seqflows import params
+
+    block = params.load().dataset(key.scale, key.name)
+    prepare(block, paths.raw(key.scale, key.name), paths.prepared(key.scale, key.name), key.name)
+
+
+def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str:
+    """Prepare one dataset; return the sha256 of what was written.
+
+    ``train_sequences`` (and valid, test) keep the first so many sequences; ``max_length`` (text)
+    drops what is longer. Errors: `Problem` for whatever the raw files have that they should not.
+    """
+    registry.check(block)
+    raw = Path(raw)
+    checksums = verify_raw(raw)
+    read = {"text": _read_text, "music": _read_music, "vectors": _read_vectors}[block["kind"]]
+    parts, vocabulary = read(block, raw)
+    source = embedded.read(raw) if block["source"] in embedded.MODULES else None
+    longest = _support(block, parts, source)
+    splits, statistics = {}, {}
+    for name in SPLITS:
+        part = parts[name]
+        kept = block.get(f"{name}_sequences") or len(part.lengths)
+        splits[name] = _split(block["kind"], part, vocabulary, kept, source, raw / f"{name} split")
+        statistics[name] = _statistics(part, splits[name])
+        if statistics[name]["longest"] > longest:
+            raise Problem(
+                f"expected sequences of at most {longest} steps in the {name} split of {dataset}, got "
+                f"{statistics[name]['longest']}, to which the length model gives no probability; set max_length"
+            )
+    return save(
+        out,
+        vocabulary,
+        splits,
+        {
+            "kind": block["kind"],
+            "dataset": dataset,
+            "source": block["source"],
+            "max_length": longest,
+            "splits": statistics,
+            "source_entropy": _source_entropy(source),
+            "raw": checksums,
+        },
+    )
+
+
+def verify_raw(raw: Path) -> dict[str, str]:
+    """The checksums of a raw folder, after comparing every file with them."""
+    if not raw.is_dir():
+        raise Problem(f"expected the raw folder {raw}, found none; run its download stage first")
+    listed = files.read_json(raw / CHECKSUMS)
+    if listed.get("sha256") != combined(listed.get("files", {})):
+        raise Problem(f"expected {raw / CHECKSUMS} as download wrote it, got other content; run download again")
+    for name, expected in listed["files"].items():
+        found = files.sha256(raw / name) if (raw / name).is_file() else "no file"
+        if found != expected:
+            raise Problem(f"expected {raw / name} with sha256 {expected}, got {found}; run download again")
+    return listed["files"]
+
+
+def _read_text(block: Mapping[str, Any], raw: Path) -> tuple[dict[str, Part], list[str]]:
+    limit = block.get("max_length")
+    parts, characters = {}, []
+    for name in SPLITS:
+        path = raw / f"{name}.txt"
+        sentences, empty = text.read(path)
+        if name == "train":  # of all training text, so that no limit changes the vocabulary
+            characters = text.vocabulary(sentences)
+        lengths = np.array([len(sentence) for sentence in sentences])
+        within = np.ones(len(lengths), bool) if limit is None else lengths <= limit
+        if not within.any():
+            raise Problem(
+                f"expected sentences of at most {limit} characters in {path}, got only longer ones (the shortest has "
+                f"{lengths.min()}); raise max_length"
+            )
+        kept = [sentence for sentence, keep in zip(sentences, within, strict=True) if keep]
+        parts[name] = Part(kept, lengths[within], empty, int((~within).sum()))
+    return parts, characters
+
+
+def _read_music(block: Mapping[str, Any], raw: Path) -> tuple[dict[str, Part], dict[str, int]]:
+    found = sorted(path for path in raw.iterdir() if path.suffix in (".mat", ".pickle"))
+    if len(found) != 1:
+        raise Problem(f"expected one .mat or .pickle file in {raw}, got {len(found)}; run download again")
+    pieces = polyphonic.read(found[0])
+    parts = {name: Part(pieces[name], np.array([len(piece) for piece in pieces[name]])) for name in SPLITS}
+    return parts, {"low": polyphonic.LOW, "high": polyphonic.HIGH}
+
+
+def _read_vectors(block: Mapping[str, Any], raw: Path) -> tuple[dict[str, Part], dict[str, Any]]:
+    path = raw / embedded_gaussians.FILE
+    parts = {}
+    with np.load(path, allow_pickle=False) as arrays:
+        for name in SPLITS:
+            points = arrays[name] if name in arrays else np.zeros(0)
+            if points.ndim != 2 or not len(points) or not np.isfinite(points).all():
+                raise Problem(
+                    f"expected finite points (N, D) as {name} in {path}, got {points.shape}; run download again"
+                )
+            parts[name] = Part(points.astype(np.float32), np.ones(len(points), dtype=np.int64))
+    return parts, {}
+
+
+def _support(block: Mapping[str, Any], parts: dict[str, Part], source: embedded.Source | None) -> int:
+    """The end of the support of p(T): ``max_length``, the embedded source's longest, or 1.25 x the longest.
+
+    Taken before any ``*_sequences`` limit, so that all such subsets share it. Music always takes
+    the multiple, as the paper's code does.
+    """
+    if block["kind"] == "vectors":
+        return 1
+    limit = block.get("max_length")
+    if source is not None and limit is not None and limit < source.longest:
+        raise Problem(
+            f"expected max_length of at least {source.longest} for source: {block['source']}, got {limit}: dropping "
+            "its longest sequences would falsify the known probabilities; raise it or leave it out"
+        )
+    if block["kind"] == "text" and (limit is not None or source is not None):
+        return limit or source.longest
+    return int(REACH * max(parts["train"].lengths.max(), parts["valid"].lengths.max()))
+
+
+def _split(kind: str, part: Part, vocabulary: Any, kept: int, source: embedded.Source | None, where: Path) -> Split:
+    """Encode the first ``kept`` sequences, with the embedded source's log-probability of each."""
+    sequences = part.sequences[:kept]
+    known = None
+    if source is not None:
+        known = source.log_probs(sequences)
+        if not np.isfinite(known).all():
+            place = int(np.flatnonzero(~np.isfinite(known))[0])
+            raise Problem(
+                f"expected only sequences that the embedded source can make in {where}, got another as number {place}; "
+                "run download again"
+            )
+    if kind == "text":
+        symbols = text.encode(sequences, vocabulary, where)
+    else:
+        symbols = np.concatenate(sequences) if kind == "music" else sequences
+    return Split(kind, part.lengths[:kept], symbols, known)
+
+
+def _statistics(part: Part, split: Split) -> dict[str, Any]:
+    """Counts of a split: ``kept`` within the limit, ``sequences`` of them written."""
+    kept = len(part.lengths)
+    counts = {
+        "sequences": len(split),
+        "symbols": int(split.lengths.sum()),
+        "longest": int(split.lengths.max()),
+        "shortest": int(split.lengths.min()),
+        "mean_length": float(split.lengths.mean()),
+        "kept": kept,
+        "dropped_long": part.dropped_long,
+        "dropped_empty": part.dropped_empty,
+        "share_within_limit": kept / (kept + part.dropped_long),
+    }
+    if split.kind == "music":
+        counts["notes_per_step"] = float(split.symbols.sum(dtype=np.int64) / len(split.symbols))
+        counts["silent_steps"] = int((~split.symbols.reshape(-1, KEYS).any(axis=1)).sum())
+    return counts
+
+
+def _source_entropy(source: embedded.Source | None) -> dict[str, float] | None:
+    """Exact, in nats: a sequence with its length, and a symbol of E[T + 1]."""
+    if source is None:
+        return None
+    entropy, symbols = source.entropy(), source.mean_length_plus_one()
+    return {"nats_per_sequence": entropy, "mean_length_plus_one": symbols, "nats_per_symbol": entropy / symbols}

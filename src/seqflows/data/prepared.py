@@ -1,0 +1,177 @@
+"""A prepared dataset on disk and in memory.
+
+A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
+``vocabulary.json``, ``statistics.json`` and ``checksums.json``; `load` verifies every
+checksum before it looks at the content.
+
+Shapes: N sequences of a split, T_n the length of one, D numbers a vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows import files
+from seqflows.errors import Problem
+
+KINDS = ("text", "music", "vectors")
+SPLITS = ("train", "valid", "test")
+EMISSIONS = {"text": "categorical", "music": "bernoulli", "vectors": "real"}
+KEYS = 88  # of a piano, MIDI 21 to 108
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model has to know of its data.
+
+    ``symbols`` is the size of the vocabulary (categorical), 88 (bernoulli) or D (real);
+    ``max_length`` the end of the support of p(T); ``length_counts[t]`` the number of
+    training and validation sequences of length t, so it has ``max_length + 1`` entries.
+    """
+
+    emission: str
+    symbols: int
+    max_length: int
+    length_counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Split:
+    """N sequences behind one another; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
+
+    ``symbols`` is (sum T,) integers for text, (sum T, 88) zeros and ones for music and
+    (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
+    whole sequence with its length (nats), where the source is embedded.
+    """
+
+    kind: str
+    lengths: np.ndarray
+    symbols: np.ndarray
+    source_log_prob: np.ndarray | None = None
+    offsets: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lengths", np.asarray(self.lengths, dtype=np.int64))
+        offsets = np.zeros(len(self.lengths), dtype=np.int64)
+        np.cumsum(self.lengths[:-1], out=offsets[1:])
+        object.__setattr__(self, "offsets", offsets)
+        if self.lengths.ndim != 1 or self.lengths.sum() != len(self.symbols) or (self.lengths < 1).any():
+            raise Problem(
+                f"expected lengths of at least 1 that sum to {len(self.symbols)} symbols, got a sum of "
+                f"{int(self.lengths.sum())}; run prepare again"
+            )
+        if self.source_log_prob is not None and self.source_log_prob.shape != self.lengths.shape:
+            raise Problem(
+                f"expected one source_log_prob for each of {len(self.lengths)} sequences, got the shape "
+                f"{self.source_log_prob.shape}; run prepare again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def sequence(self, index: int) -> np.ndarray:
+        """Sequence ``index`` as a view: (T,), (T, 88) or (1, D)."""
+        start = self.offsets[index]
+        return self.symbols[start : start + self.lengths[index]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three splits and what is known of them; ``sha256`` identifies the whole content."""
+
+    name: str
+    kind: str
+    vocabulary: Any
+    train: Split
+    valid: Split
+    test: Split
+    statistics: dict[str, Any]
+    sha256: str
+
+    @cached_property
+    def _facts(self) -> Facts:
+        longest = int(self.statistics["max_length"])
+        lengths = np.concatenate([self.train.lengths, self.valid.lengths])
+        counts = np.bincount(lengths, minlength=longest + 1)
+        if len(counts) != longest + 1 or self.test.lengths.max(initial=0) > longest:
+            raise Problem(
+                f"expected lengths of at most {longest} in the dataset {self.name}, got "
+                f"{max(len(counts) - 1, int(self.test.lengths.max(initial=0)))}; run prepare again"
+            )
+        symbols = {"text": len(self.vocabulary), "music": KEYS, "vectors": self.train.symbols.shape[-1]}[self.kind]
+        return Facts(EMISSIONS[self.kind], int(symbols), longest, tuple(counts.tolist()))
+
+    def facts(self) -> Facts:
+        """What a model has to know of this dataset."""
+        return self._facts
+
+
+def combined(checksums: Mapping[str, str]) -> str:
+    """The sha256 over the sorted lines ``<name> <sha256>``: one identity for a set of files.
+
+    >>> combined({"b": "2", "a": "1"}) == combined({"a": "1", "b": "2"})
+    True
+    """
+    lines = "".join(f"{name} {checksums[name]}\n" for name in sorted(checksums))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def save(folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics: dict[str, Any]) -> str:
+    """Write a prepared dataset as a whole in place of ``folder``; return its sha256."""
+    with files.replacing_folder(Path(folder)) as temporary:
+        for name in SPLITS:
+            split = splits[name]
+            arrays = {"lengths": split.lengths, "symbols": split.symbols}
+            if split.source_log_prob is not None:
+                arrays["source_log_prob"] = split.source_log_prob
+            np.savez(temporary / f"{name}.npz", **arrays)
+        files.write_json(temporary / "vocabulary.json", vocabulary)
+        files.write_json(temporary / "statistics.json", statistics)
+        checksums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
+        identity = combined(checksums)
+        files.write_json(temporary / "checksums.json", {"files": checksums, "sha256": identity})
+    return identity
+
+
+def load(folder: Path) -> Dataset:
+    """Read a prepared dataset after verifying every checksum; a wrong one is a `Problem` that names the file."""
+    folder = Path(folder)
+    sha256 = _verify(folder)
+    statistics = files.read_json(folder / "statistics.json")
+    vocabulary = files.read_json(folder / "vocabulary.json")
+    kind = statistics["kind"]
+    splits = {name: _split(folder / f"{name}.npz", kind) for name in SPLITS}
+    return Dataset(statistics["dataset"], kind, vocabulary, **splits, statistics=statistics, sha256=sha256)
+
+
+def _verify(folder: Path) -> str:
+    if not folder.is_dir():
+        raise Problem(f"expected the prepared dataset {folder}, found none; run its prepare stage first")
+    listed = files.read_json(folder / "checksums.json")
+    names = {f"{name}.npz" for name in SPLITS} | {"vocabulary.json", "statistics.json"}
+    if set(listed.get("files", ())) != names or listed.get("sha256") != combined(listed["files"]):
+        raise Problem(
+            f"expected {folder / 'checksums.json'} to list {', '.join(sorted(names))}, got other content; "
+            "delete the folder and run its prepare stage again"
+        )
+    for name, expected in listed["files"].items():
+        path = folder / name
+        found = files.sha256(path) if path.is_file() else "no file"
+        if found != expected:
+            raise Problem(
+                f"expected {path} with sha256 {expected}, got {found}; "
+                "delete the folder and run its prepare stage again"
+            )
+    return listed["sha256"]
+
+
+def _split(path: Path, kind: str) -> Split:
+    with np.load(path, allow_pickle=False) as arrays:
+        return Split(kind, arrays["lengths"], arrays["symbols"], arrays.get("source_log_prob"))

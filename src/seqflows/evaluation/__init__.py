@@ -1,0 +1,1 @@
+"""Evaluation: likelihoods with their errors, samples, what figures draw, generation times."""

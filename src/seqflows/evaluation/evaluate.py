@@ -1,0 +1,108 @@
+"""The stage ``evaluate``: every seed of a run scored on the test split."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows import compute, files, params, paths
+from seqflows.data import prepared
+from seqflows.data.prepared import Dataset
+from seqflows.evaluation import exports, generation, loading, metrics
+from seqflows.evaluation.likelihood import Scores, Settings, score
+
+COLUMNS = ("index", "length", "nll", "length_nats", "reconstruction", "kl", "ess", "source_nll")
+
+
+def stream(key: paths.Key, seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, so that one more export changes no other number."""
+    return int.from_bytes(hashlib.sha256(f"{key.name}/{seed}/{purpose}".encode()).digest()[:6], "big")
+
+
+def run(key: paths.Key) -> None:
+    """Write ``metrics.json`` and ``evaluation/``.
+
+    Raises `Problem` when a model is missing or not the params' own, and when it scores better
+    than the source of its data beyond chance; nothing is written then.
+    """
+    matrix = params.load()
+    block = matrix.run(key.scale, key.name)
+    settings = Settings.of(block["evaluation"])
+    machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
+    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    shown = {name: block[name] for name in ("dataset", "model", "training", "evaluation")}
+    records: list[dict[str, Any]] = []
+    paths.metrics(key.scale, key.name).unlink(missing_ok=True)  # no numbers beside another evaluation's files
+    with files.replacing_folder(paths.evaluation(key.scale, key.name)) as output:
+        for seed in block["seeds"]:
+            records += _seed(key, block, seed, dataset, settings, machine, output, files.digest(shown))
+    content = {
+        "run": key.name,
+        "scale": key.scale,
+        "reproduces": block.get("reproduces"),
+        "dataset": block["dataset"],
+        "metrics": records,
+    }
+    files.write_json(paths.metrics(key.scale, key.name), content)
+
+
+def _seed(
+    key: paths.Key,
+    block: Mapping[str, Any],
+    seed: int,
+    dataset: Dataset,
+    settings: Settings,
+    machine: compute.Machine,
+    output: Path,
+    config_hash: str,
+) -> list[dict[str, Any]]:
+    """Score one seed, write its files, return its records."""
+    started = time.monotonic()
+    model, record = loading.load(key, block, seed, dataset, machine)
+    scores = score(model, dataset.test, settings, machine, stream(key, seed, "score"))
+    rows = metrics.collect(scores, dataset, settings, record["parameters"])
+    metrics.check_excess(rows, f"{key} seed {seed}")
+    folder = output / f"seed-{seed}"
+    folder.mkdir()
+    _write_scores(folder / "scores.csv", scores, dataset)
+    generation.write(folder, model, dataset, settings.generate, stream(key, seed, "samples"))
+    exports.write(settings.exports, folder, model, dataset, key)
+    signature = {
+        "dataset": block["dataset"],
+        "dataset_sha256": dataset.sha256,
+        "revision": files.revision(),
+        "train_revision": record["revision"],
+        "config_hash": config_hash,
+        "device": machine.device.type,
+        "wall_seconds": round(time.monotonic() - started, 3),
+    }
+    headline = rows[0]
+    error = "" if headline["standard_error"] is None else f" ± {headline['standard_error']:.4f}"
+    print(f"{key} seed {seed}: nll {headline['value']:.4f}{error} {headline['unit']}", flush=True)
+    return [{"seed": seed, **row, **signature} for row in rows]
+
+
+def _write_scores(path: Path, scores: Scores, dataset: Dataset) -> None:
+    """scores.csv: a row a test sequence, in nats.
+
+    ``nll`` includes ``length_nats`` = -log p(T), ``reconstruction`` does not.
+    """
+    source = dataset.test.source_log_prob
+    columns: list[np.ndarray | None] = [
+        np.arange(len(scores.lengths)),
+        scores.lengths,
+        scores.nll,
+        scores.length,
+        scores.reconstruction,
+        scores.kl,
+        scores.ess,
+        None if source is None else -source,
+    ]
+    values = [[None] * len(scores.lengths) if column is None else column.tolist() for column in columns]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*values, strict=True)]
+    files.write_csv(path, rows, COLUMNS)

@@ -1,0 +1,180 @@
+"""Likelihood estimates and their errors, in memory that does not grow with the number of samples.
+
+Legend: N sequences of a split, B of a batch, T time, K importance samples.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqflows.compute import Machine
+from seqflows.data.batching import Batch, collate, order_by_length
+from seqflows.data.prepared import Split
+from seqflows.errors import Problem
+from seqflows.models import Model
+
+BATCH = 64
+EXPORTS = ("conditionals", "prior_grid", "density_grid")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The ``evaluation`` block of a run."""
+
+    samples: int = 50  # importance samples a sequence
+    at: tuple[int, ...] = ()  # the K at which the NLL is also given
+    headline: int = 50  # the K of the metric nll
+    chunk: int = 16384  # latent symbols (B x T x K) at once
+    generate: int = 8
+    exports: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, block: Mapping[str, Any]) -> Settings:
+        """Read the block; an unknown or impossible entry is a `Problem`."""
+        known = [entry.name for entry in fields(cls)]
+        for name in block:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; the nearest is {near[0]}" if near else ""
+                raise Problem(f"expected evaluation to have keys among {', '.join(known)}, got {name!r}{hint}")
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in block.items()}
+        values.setdefault("headline", values.get("samples", cls.samples))
+        settings = cls(**values)
+        for name in ("samples", "headline", "chunk", "generate"):
+            _whole(name, getattr(settings, name), 0 if name == "generate" else 1)
+        for count in settings.at:
+            _whole("at", count, 1)
+        largest = max((settings.headline, *settings.at))
+        if largest > settings.samples:
+            raise Problem(
+                f"expected evaluation.samples to be at least every K of at and headline ({largest}), "
+                f"got {settings.samples}; raise samples in params.yaml"
+            )
+        for name in settings.exports:
+            if name not in EXPORTS:
+                raise Problem(f"expected evaluation.exports among {', '.join(EXPORTS)}, got {name!r}")
+        return settings
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise Problem(f"expected evaluation.{name} to be a whole number of at least {least}, got {value!r}")
+
+
+@dataclass
+class Scores:
+    """One number a sequence of a split, (N,) each, in nats; None where a model has no such thing."""
+
+    lengths: np.ndarray
+    length: np.ndarray  # -log p(T)
+    nll: np.ndarray  # with -log p(T), at the headline's K
+    nll_at: dict[int, np.ndarray] = field(default_factory=dict)
+    reconstruction: np.ndarray | None = None
+    kl: np.ndarray | None = None
+    ess: np.ndarray | None = None
+
+
+def pieces(split: Split, chunk: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Batches of at most ``chunk`` padded symbols (or one sequence), each with the samples that fit at once."""
+    for indices in order_by_length(split, BATCH):
+        longest = int(split.lengths[indices].max())
+        width = max(1, chunk // longest)
+        for start in range(0, len(indices), width):
+            piece = indices[start : start + width]
+            yield piece, max(1, chunk // (longest * len(piece)))
+
+
+def log_weights(model: Model, batch: Batch, samples: int, at_once: int) -> Tensor:
+    """log p(x, z_k, T) / q(z_k | x), (B, K) float64, drawn ``at_once`` samples at a time."""
+    parts = [model.log_weights(batch, min(at_once, samples - start)).double() for start in range(0, samples, at_once)]
+    return torch.cat(parts, 1)
+
+
+def importance_nll(weights: Tensor, samples: int) -> Tensor:
+    """-log (1/k) sum_k w_k, (B,), the mean over the floor(K / k) disjoint groups of k = ``samples`` weights.
+
+    The mean over groups has the expectation of one group's estimate and less variance.
+
+    >>> importance_nll(torch.log(torch.tensor([[1.0, 3.0]])), 2).exp()
+    tensor([0.5000])
+    """
+    groups = weights.shape[1] // samples
+    grouped = weights[:, : groups * samples].reshape(len(weights), groups, samples)
+    return -(grouped.logsumexp(-1) - math.log(samples)).mean(1)
+
+
+def effective_samples(weights: Tensor) -> Tensor:
+    """(sum_k w_k)^2 / sum_k w_k^2 of each sequence, (B,), between 1 and K."""
+    return (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp()
+
+
+def bound(model: Model, batch: Batch, samples: int, at_once: int) -> dict[str, Tensor]:
+    """The terms of the negative ELBO, (B,) float64, averaged over ``samples`` draws."""
+    total: dict[str, Any] = {}
+    for start in range(0, samples, at_once):
+        count = min(at_once, samples - start)
+        for name, value in model.objective(batch, count).items():
+            total[name] = total.get(name, 0) + value.double() * (count / samples)
+    return total
+
+
+@torch.no_grad()
+def score(model: Model, split: Split, settings: Settings, machine: Machine, seed: int) -> Scores:
+    """Score every sequence of a split; a function of the model, the split, the settings and ``seed``."""
+    model.eval()
+    torch.manual_seed(seed)
+    found: dict[str, np.ndarray] = {}
+
+    def put(name: str, indices: np.ndarray, value: Tensor) -> None:
+        found.setdefault(name, np.full(len(split), np.nan))[indices] = value.double().cpu().numpy()
+
+    for indices, at_once in pieces(split, settings.chunk):
+        batch = collate(split, indices).to(machine.device)
+        put("length", indices, -model.length_log_prob(batch.lengths))
+        if model.exact:
+            put("nll", indices, -model.log_prob(batch))
+            continue
+        weights = log_weights(model, batch, settings.samples, at_once)
+        put("nll", indices, importance_nll(weights, settings.headline))
+        put("ess", indices, effective_samples(weights))
+        for count in settings.at:
+            put(f"nll@{count}", indices, importance_nll(weights, count))
+        terms = bound(model, batch, settings.headline, at_once)
+        put("reconstruction", indices, terms["reconstruction"])
+        put("kl", indices, terms["kl"])
+    _check(found)
+    at = {count: found.pop(f"nll@{count}") for count in settings.at if f"nll@{count}" in found}
+    return Scores(lengths=split.lengths, nll_at=at, **found)
+
+
+def _check(found: Mapping[str, np.ndarray]) -> None:
+    for name, values in found.items():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise Problem(
+                f"expected a finite {name} for every test sequence, got {values[bad[0]]} for {len(bad)} of "
+                f"{len(values)}, the first being sequence {bad[0]}; train the model again"
+            )
+
+
+def ratio(values: np.ndarray, counts: np.ndarray) -> tuple[float, float | None]:
+    """sum(values) / sum(counts) and its standard error over sequences, by the delta method.
+
+    With R the ratio, SE^2 = N / (N - 1) sum_n (values_n - R counts_n)^2 / (sum_n counts_n)^2;
+    None for a single sequence.
+    """
+    values, counts = np.asarray(values, np.float64), np.broadcast_to(np.asarray(counts, np.float64), values.shape)
+    total = counts.sum()
+    found = values.sum() / total
+    if len(values) < 2:
+        return float(found), None
+    rest = values - found * counts
+    return float(found), float(np.sqrt((rest**2).sum() * len(values) / (len(values) - 1)) / total)

@@ -1,0 +1,52 @@
+"""A trained model from its files, verified."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from seqflows import files, models, paths
+from seqflows.compute import Machine
+from seqflows.data.prepared import Dataset
+from seqflows.errors import Problem
+
+MODEL, RECORD = "model.safetensors", "train.json"
+
+
+def load(
+    key: paths.Key, block: Mapping[str, Any], seed: int, dataset: Dataset, machine: Machine
+) -> tuple[models.Model, dict[str, Any]]:
+    """The model of one seed, ready to be scored, and its train.json.
+
+    Raises `Problem` when the seed was not trained, when it was trained with other parameters or
+    other data, and when a file differs from its checksum.
+    """
+    folder = paths.seed(key.scale, key.name, seed)
+    again = f"run python -m seqflows train {key} first"
+    if not (folder / RECORD).exists() or not (folder / MODEL).exists():
+        raise Problem(f"expected the trained model {folder / MODEL}, found none; {again}")
+    record = files.read_json(folder / RECORD)
+    wanted = files.digest({name: block[name] for name in ("dataset", "model", "training")})
+    if record.get("config_hash") != wanted:
+        raise Problem(
+            f"expected {folder} to be trained with the present parameters (config {wanted[:12]}...), "
+            f"got config {str(record.get('config_hash'))[:12]}...; {again}"
+        )
+    if record["dataset_sha256"] != dataset.sha256:
+        raise Problem(
+            f"expected {folder} to be trained on the prepared data with sha256 {dataset.sha256[:12]}..., "
+            f"got {record['dataset_sha256'][:12]}...; {again}"
+        )
+    found = files.sha256(folder / MODEL)
+    if found != record["files"][MODEL]:
+        raise Problem(f"expected {folder / MODEL} with sha256 {record['files'][MODEL]}, got {found}; {again}")
+    model = models.build(block["model"], dataset.facts())
+    try:
+        model.load_state_dict(load_file(folder / MODEL))
+    except (SafetensorError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise Problem(f"expected {folder / MODEL} to hold the model's tensors, got: {text[:200]}; {again}") from None
+    return model.to(machine.device).eval(), record

@@ -1,0 +1,68 @@
+"""The stage ``speed``: generation time against length at batch size 1 (figure 7)."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from seqflows import compute, files, params, paths
+from seqflows.data import prepared
+from seqflows.errors import Problem
+from seqflows.evaluation import loading
+from seqflows.models import Model
+
+COLUMNS = ("speed", "run", "length", "repeat", "seconds", "device", "threads")
+WARM_UP = 2
+
+
+def run(key: paths.Key) -> None:
+    """Time ``model.sample(1, lengths=[L])`` of each run's first seed and write the csv.
+
+    Repeats go round all models and lengths, so that a passing disturbance meets all alike.
+    """
+    matrix = params.load()
+    block = matrix.speed(key.scale, key.name)
+    machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
+    lengths, repeats = block["lengths"], block["repeats"]
+    if not lengths or any(not isinstance(length, int) or length < 1 for length in lengths) or repeats < 1:
+        raise Problem(
+            f"expected speeds.{key.name} to have lengths and repeats of at least 1, got lengths {lengths} and "
+            f"repeats {repeats}; change them in params.yaml"
+        )
+    found = {name: _load(paths.Key(key.scale, name), matrix, machine, max(lengths)) for name in block["runs"]}
+    rows = []
+    for repeat in range(-WARM_UP, repeats):
+        for length in lengths:
+            for name, model in found.items():
+                torch.manual_seed(max(0, repeat))
+                seconds = duration(model, length, machine)
+                if repeat >= 0:
+                    measured = (key.name, name, length, repeat, seconds, machine.device.type, machine.threads)
+                    rows.append(dict(zip(COLUMNS, measured, strict=True)))
+    files.write_csv(paths.speed(key.scale, key.name), rows, COLUMNS)
+
+
+def duration(model: Model, length: int, machine: compute.Machine) -> float:
+    """Seconds that one sample of a given length takes, the device's queue included."""
+    lengths = torch.tensor([length])
+    if machine.cuda:
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    with torch.no_grad():
+        model.sample(1, lengths=lengths)
+    if machine.cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def _load(key: paths.Key, matrix: params.Params, machine: compute.Machine, longest: int) -> Model:
+    block = matrix.run(key.scale, key.name)
+    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    most = dataset.facts().max_length
+    if longest > most:
+        raise Problem(
+            f"expected lengths of at most {most}, which {block['dataset']} reaches, got {longest}; "
+            "lower the lengths of this speed in params.yaml"
+        )
+    return loading.load(key, block, block["seeds"][0], dataset, machine)[0]

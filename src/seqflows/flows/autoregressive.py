@@ -1,0 +1,89 @@
+"""The masked autoregressive flow over a vector: MADE (Germain et al. 2015) gives each scalar's parameters.
+
+Legend: B batch, D dimensions, C context, W hidden units, P parameters of a scalar.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqflows.flows.bijection import Bijection
+from seqflows.flows.scalar import Scalar
+
+
+class MaskedAutoregressive(Bijection):
+    r"""eps_d = f(z_d; parameters(z_{<d}, context)) (Ziegler & Rush 2019, section 3, AF; Appendix D).
+
+    Two masked hidden layers of ``width`` units. A hidden unit of degree m (0 to D-1) sees z_1..z_m; the
+    parameters of z_d see the units of degree < d, and the context linearly, so that those of z_1 are not left
+    to the few units of degree 0. ``forward`` is parallel; ``inverse`` takes D steps, each of which computes
+    just the units that it completes, so that all of them together cost one pass.
+
+    Args:
+        dim: D.
+        context: C, 0 for none.
+        width: W, hidden units in each of the two layers.
+        scalar: the scalar transformation.
+    """
+
+    def __init__(self, dim: int, context: int, width: int, scalar: Scalar) -> None:
+        super().__init__(dim, context)
+        self.scalar = scalar
+        degree = torch.arange(width) * dim // width  # ascending, so that units of a degree are a slice
+        self.ends = [int((degree <= m).sum()) for m in range(dim)]
+        inputs, outputs = torch.arange(dim), torch.arange(dim).repeat(scalar.count)
+        self.register_buffer("mask_in", (inputs[None, :] < degree[:, None]), persistent=False)
+        self.register_buffer("mask_hidden", (degree[None, :] <= degree[:, None]), persistent=False)
+        self.register_buffer("mask_out", (degree[None, :] <= outputs[:, None]), persistent=False)
+        self.first = nn.Linear(dim, width)
+        self.hidden = nn.Linear(width, width)
+        self.last = nn.Linear(width, dim * scalar.count)  # (P, D) rows
+        self.condition = nn.Linear(context, width + dim * scalar.count, bias=False) if context else None
+        with torch.no_grad():
+            self.last.weight.mul_(0.3)
+            self.last.bias.zero_()
+
+    def _condition(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the context (and the biases) add to the first layer and to the parameters."""
+        if self.condition is None or context is None:
+            return self.first.bias, self.last.bias
+        split = [self.first.out_features, self.last.out_features]
+        added_first, added_last = self.condition(context).split(split, -1)
+        return added_first + self.first.bias, added_last + self.last.bias
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise, all dimensions at once."""
+        self.check(z, context)
+        base_first, base_last = self._condition(context)
+        h = F.relu(F.linear(z, self.first.weight * self.mask_in) + base_first)
+        h = F.relu(F.linear(h, self.hidden.weight * self.mask_hidden, self.hidden.bias))
+        p = F.linear(h, self.last.weight * self.mask_out) + base_last
+        eps, log_slope = self.scalar.forward(z, p.unflatten(-1, (self.scalar.count, self.dim)).transpose(-1, -2))
+        return eps, log_slope.sum(-1)
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data, dimension by dimension."""
+        self.check(eps, context)
+        rows = eps.shape[0]
+        base_first, base_last = self._condition(context)
+        base_first = base_first.expand(rows, -1)
+        base_last = base_last.expand(rows, -1).unflatten(-1, (self.scalar.count, self.dim))
+        w_in, w_hidden = self.first.weight, self.hidden.weight
+        w_out = self.last.weight.unflatten(0, (self.scalar.count, self.dim))
+        z = eps.new_empty(rows, 0)
+        h1 = h2 = eps.new_empty(rows, 0)
+        total, start = eps.new_zeros(rows), 0
+        for d, end in enumerate(self.ends):
+            if end > start:
+                new1 = F.relu(base_first[:, start:end] + F.linear(z, w_in[start:end, :d]))
+                h1 = torch.cat([h1, new1], -1)
+                new2 = F.relu(F.linear(h1, w_hidden[start:end, :end], self.hidden.bias[start:end]))
+                h2 = torch.cat([h2, new2], -1)
+                start = end
+            p = base_last[:, :, d] + F.linear(h2, w_out[:, d, :end])
+            z_d, log_slope = self.scalar.inverse(eps[:, d], p)
+            z = torch.cat([z, z_d[:, None]], -1)
+            total = total + log_slope
+        return z, total

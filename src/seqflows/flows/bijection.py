@@ -1,0 +1,118 @@
+"""The one interface of every flow, and the ways to compose flows.
+
+Legend: B batch, T time, D dimensions of a vector, C context.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Bijection(nn.Module):
+    r"""An invertible map from data ``z`` to base noise ``eps``.
+
+    ``forward(z, context, mask) -> (eps, log_det)`` with ``log_det = log |det d eps / d z|``;
+    ``inverse(eps, context, mask) -> (z, log_det)`` with ``log_det = log |det d z / d eps|``.
+    The density of ``z`` is :math:`\log p(z) = \log N(\epsilon; 0, I) + \log |\det d\epsilon / dz|`
+    (Ziegler & Rush 2019, section 3).
+
+    Shapes: a vector flow (``sequence = False``) takes z (B, D) and context (B, C); a sequence flow
+    takes z (B, T, D), context (B, T, C) and a boolean mask (B, T), all true where it is None.
+    Steps outside the mask add nothing to log_det, reach no other step, and come out as 0.
+    log_det has shape (B,) and is in nats. ``context`` is None where ``self.context`` is 0.
+    """
+
+    sequence = False
+
+    def __init__(self, dim: int, context: int = 0) -> None:
+        super().__init__()
+        if dim < 1 or context < 0:
+            raise ValueError(f"Expected dim >= 1 and context >= 0, got {dim} and {context}")
+        self.dim, self.context = dim, context
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to base noise."""
+        raise TypeError(f"Expected {type(self).__name__} to define forward(z, context, mask)")
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Base noise to data."""
+        raise TypeError(f"Expected {type(self).__name__} to define inverse(eps, context, mask)")
+
+    def check(self, value: Tensor, context: Tensor | None) -> None:
+        """Raise ValueError where the shapes are not those that the flow was built for."""
+        rank = 3 if self.sequence else 2
+        if value.dim() != rank or value.shape[-1] != self.dim:
+            shape = f"(B, T, {self.dim})" if self.sequence else f"(B, {self.dim})"
+            raise ValueError(f"Expected {type(self).__name__} input of shape {shape}, got {tuple(value.shape)}")
+        found = 0 if context is None else context.shape[-1]
+        if found != self.context:
+            raise ValueError(f"Expected {type(self).__name__} context of width {self.context}, got {found}")
+
+
+class Inverse(Bijection):
+    """A flow read backwards: an inverse autoregressive flow is ``Inverse`` of an autoregressive one."""
+
+    def __init__(self, flow: Bijection) -> None:
+        super().__init__(flow.dim, flow.context)
+        self.flow, self.sequence = flow, flow.sequence
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the inner flow's inverse."""
+        return self.flow.inverse(z, context, mask)
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply the inner flow's forward."""
+        return self.flow.forward(eps, context, mask)
+
+
+class Chain(Bijection):
+    """A layered flow: ``forward`` applies the flows in order; log-determinants add up."""
+
+    def __init__(self, *flows: Bijection) -> None:
+        if not flows:
+            raise ValueError("Expected at least one flow to chain, got none")
+        if len({flow.dim for flow in flows}) > 1:
+            raise ValueError(f"Expected flows of one dimension, got {[flow.dim for flow in flows]}")
+        if len({flow.sequence for flow in flows}) > 1:
+            raise ValueError("Expected flows all of vectors or all of sequences, got both; wrap the former in Stepwise")
+        super().__init__(flows[0].dim, max(flow.context for flow in flows))
+        self.flows = nn.ModuleList(flows)
+        self.sequence = flows[0].sequence
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply every flow, first to last."""
+        self.check(z, context)
+        total = z.new_zeros(z.shape[0])
+        for flow in self.flows:
+            z, log_det = flow.forward(z, context if flow.context else None, mask)
+            total = total + log_det
+        return z, total
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Apply every inverse, last to first."""
+        self.check(eps, context)
+        total = eps.new_zeros(eps.shape[0])
+        for flow in reversed(self.flows):
+            eps, log_det = flow.inverse(eps, context if flow.context else None, mask)
+            total = total + log_det
+        return eps, total
+
+
+class Reverse(Bijection):
+    """Reverse the order of the dimensions, so that the next autoregressive layer conditions the other way."""
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The reversed vector; log_det 0."""
+        self.check(z, context)
+        return z.flip(-1), z.new_zeros(z.shape[0])
+
+    inverse = forward
+
+
+def standard_normal_log_density(eps: Tensor) -> Tensor:
+    """Elementwise log N(eps; 0, 1), in nats; same shape as ``eps``."""
+    return -0.5 * (eps.square() + _LOG_TWO_PI)
+
+
+_LOG_TWO_PI = float(torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64)))

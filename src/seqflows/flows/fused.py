@@ -1,0 +1,81 @@
+"""Operators whose derivative is written out: a third of the kernels that autograd would record.
+
+On a CPU the serial flows spend their time in the number of kernels, not in arithmetic. Both operators are once
+differentiable; their derivatives are tested against finite differences.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class NLSqForward(torch.autograd.Function):
+    r"""(z, p) -> (eps, log slope) of the NLSq transformation; see `seqflows.flows.scalar.NLSq`.
+
+    With u = d z + g, r = 1 / (1 + u^2), k = c d / b and q = 2 k u r^2: eps = a + b z + k r b / d and
+    log slope = log b + log(1 - q); d(k r)/du = -q and dq/du = 2 k r^2 (1 - 4 u^2 r).
+    """
+
+    @staticmethod
+    def forward(ctx, z: Tensor, p: Tensor, strength: float, bound: float) -> tuple[Tensor, Tensor]:
+        """Shapes: z any, p that and a last axis of 5 (a, b', c', d', g)."""
+        a, b, c, d, g = p.unbind(-1)
+        tanh_b, tanh_c, tanh_d = torch.tanh(b * (1 / bound)), torch.tanh(c), torch.tanh(d * (1 / bound))
+        log_b, scale_d = bound * tanh_b, torch.exp(bound * tanh_d)
+        scale_b = log_b.exp()
+        u = torch.addcmul(g, scale_d, z)
+        r = torch.reciprocal(1 + u * u)
+        kr = (strength * tanh_c) * r
+        q = 2 * kr * (u * r)
+        bz, bump = scale_b * z, kr * (scale_b / scale_d)
+        ctx.save_for_backward(z, tanh_b, tanh_c, tanh_d, scale_b, scale_d, u, r, kr, q, bz, bump)
+        ctx.strength = strength
+        return a + bz + bump, log_b + torch.log1p(-q)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_eps: Tensor, grad_slope: Tensor):
+        """The derivatives by the chain rule through u, k, log b and log d."""
+        z, tanh_b, tanh_c, tanh_d, scale_b, scale_d, u, r, kr, q, bz, bump = ctx.saved_tensors
+        share = grad_slope / (1 - q)
+        ur = u * r
+        grad_u = -(grad_eps * q * (scale_b / scale_d)) - share * (2 * kr * r) * (1 - 4 * u * ur)
+        grad_p = z.new_empty((*z.shape, 5))
+        grad_p[..., 0] = grad_eps
+        grad_p[..., 1] = torch.addcmul(grad_slope, grad_eps, bz + bump) * (1 - tanh_b * tanh_b)
+        grad_k = grad_eps * r * (scale_b / scale_d) - 2 * share * ur * r
+        grad_p[..., 2] = grad_k * (ctx.strength * (1 - tanh_c * tanh_c))
+        grad_p[..., 3] = (grad_u * scale_d * z - grad_eps * bump) * (1 - tanh_d * tanh_d)
+        grad_p[..., 4] = grad_u
+        return torch.addcmul(grad_eps * scale_b, grad_u, scale_d), grad_p, None, None
+
+
+class LSTMGates(torch.autograd.Function):
+    """(gates, c) -> (h, c') of an LSTM cell, gates (B, 4W) before their nonlinearities, in torch's order i f g o."""
+
+    @staticmethod
+    def forward(ctx, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes: gates (B, 4W), c, h and c' (B, W)."""
+        width = c.shape[-1]
+        opened = torch.sigmoid(gates)
+        i, f, _, o = opened.split(width, -1)
+        g = torch.tanh(gates[:, 2 * width : 3 * width])
+        new = torch.addcmul(f * c, i, g)
+        squashed = torch.tanh(new)
+        ctx.save_for_backward(opened, g, c, squashed)
+        return o * squashed, new
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_h: Tensor, grad_new: Tensor):
+        """Through the two nonlinearities of the output and the four gates."""
+        opened, g, c, squashed = ctx.saved_tensors
+        width = c.shape[-1]
+        i, f, _, o = opened.split(width, -1)
+        grad_new = grad_new + torch.ops.aten.tanh_backward(grad_h * o, squashed)
+        grad = torch.cat([grad_new * g, grad_new * c, grad_new, grad_h * squashed], -1)
+        grad = torch.ops.aten.sigmoid_backward(grad, opened)
+        grad[:, 2 * width : 3 * width] = torch.ops.aten.tanh_backward(grad_new * i, g)
+        return grad, grad_new * f

@@ -1,0 +1,33 @@
+"""Generative models of sequences: densities that can be trained, scored and sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.models import flow_density, latent_sequence, recurrent_baseline
+from seqflows.models.base import Model, Terms, configure
+
+CLASSES = {
+    "latent_sequence": (latent_sequence.LatentSequence, latent_sequence.Config),
+    "recurrent_baseline": (recurrent_baseline.RecurrentBaseline, recurrent_baseline.Config),
+    "flow_density": (flow_density.FlowDensity, flow_density.Config),
+}
+
+
+def build(block: Mapping[str, Any], facts: Facts) -> Model:
+    """The model that a run's ``model`` block names, for data of these facts.
+
+    Raises:
+        Problem: an unknown class, key or value, or a model for other data.
+    """
+    name = block.get("class")
+    if name not in CLASSES:
+        raise Problem(f"expected a model class of {', '.join(CLASSES)}, got {name!r}; mend the run's model block")
+    model, config = CLASSES[name]
+    return model(configure(config, {key: value for key, value in block.items() if key != "class"}), facts)
+
+
+__all__ = ["CLASSES", "Model", "Terms", "build", "configure"]

@@ -1,0 +1,106 @@
+"""What the loop, the estimators and the tests know of a model, and nothing more.
+
+Legend: B batch, K importance samples, T time, V symbols.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+
+Terms = dict[str, Tensor]
+Config = TypeVar("Config")
+
+
+class Model(nn.Module):
+    """A generative model of sequences.
+
+    - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats a sequence, whose sum is to be
+      minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
+    - ``log_weights(batch, samples) -> (B, K)`` where ``exact`` is false: log p(x, z_k, T) / q(z_k | x), nats.
+    - ``log_prob(batch) -> (B,)`` where ``exact`` is true: log p(x, T), nats.
+    - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
+    - ``sample(count, ...) -> Batch``: sequences with the distribution that the model scores.
+    """
+
+    exact: bool
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        """Named terms of the loss, (B,) each, nats a sequence."""
+        raise TypeError(f"Expected {type(self).__name__} to define objective(batch, samples)")
+
+    def log_weights(self, batch: Batch, samples: int) -> Tensor:
+        """Importance log-weights (B, K), nats."""
+        raise TypeError(f"Expected a latent model, got {type(self).__name__}, which has an exact log_prob")
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Exact log-probability (B,), nats."""
+        raise TypeError(f"Expected an exact model, got {type(self).__name__}, which has log_weights")
+
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Draw sequences; ``temperature`` scales the noise, ``mode`` takes the likeliest observation."""
+        raise TypeError(f"Expected {type(self).__name__} to define sample(count)")
+
+
+def configure(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    """A frozen config dataclass from a mapping; an unknown key or a wrong type is a `Problem`.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Size:
+    ...     width: int = 8
+    >>> configure(Size, {"widht": 3})
+    Traceback (most recent call last):
+    ...
+    seqflows.errors.Problem: expected a key of Size (width), got 'widht'; did you mean 'width'?
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
+            raise Problem(f"expected a key of {cls.__name__} ({', '.join(fields)}), got {key!r}{hint}")
+        kind = fields[key].type
+        wanted = {"int": int, "float": (int, float), "str": str}[str(kind)]
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise Problem(f"expected {cls.__name__}.{key} of type {kind}, got {value!r}; mend params.yaml")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise Problem(f"{cls.__name__}: {error}") from None
+
+
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise ValueError, naming the nearest allowed value, where ``value`` is none of them."""
+    if value not in allowed:
+        near = difflib.get_close_matches(value, allowed, 1)
+        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}" + f"; did you mean {near[0]!r}?" * bool(near))
+
+
+def at_least(minimum: float, **values: float) -> None:
+    """Raise ValueError for the first value below ``minimum``."""
+    for name, value in values.items():
+        if value < minimum:
+            raise ValueError(f"expected {name} >= {minimum}, got {value}")
+
+
+def check_emission(facts: Facts, allowed: tuple[str, ...], model: str) -> None:
+    """Raise `Problem` where a model is built for data of another kind."""
+    if facts.emission not in allowed:
+        raise Problem(f"expected data with {' or '.join(allowed)} emissions for {model}, got {facts.emission}")

@@ -1,0 +1,80 @@
+"""A flow as the density of vectors: the toy of Ziegler & Rush 2019, figure 5c.
+
+Legend: B batch, D dimensions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.flows import KINDS, SCALARS, layered, standard_normal_log_density
+from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
+
+
+@dataclass(frozen=True)
+class Config:
+    """Five autoregressive layers, as in figure 5c."""
+
+    hidden: str = "made"
+    scalar: str = "nlsq"
+    layers: int = 5
+    flow_width: int = 100
+
+    def __post_init__(self) -> None:
+        one_of("hidden", self.hidden, KINDS)
+        one_of("scalar", self.scalar, tuple(SCALARS))
+        at_least(1, layers=self.layers, flow_width=self.flow_width)
+
+
+class FlowDensity(Model):
+    """log p(x) = log N(f(x); 0, I) + log |det df/dx| for vectors x of D numbers, one vector a sequence."""
+
+    exact = True
+
+    def __init__(self, config: Config, facts: Facts) -> None:
+        super().__init__()
+        check_emission(facts, ("real",), "flow_density")
+        self.config = config
+        self.flow = layered(
+            config.hidden, facts.symbols, 0, config.flow_width, SCALARS[config.scalar](), config.layers
+        )
+
+    def length_log_prob(self, lengths: Tensor) -> Tensor:
+        """0: every vector is one step."""
+        return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
+
+    def log_density(self, points_ND: Tensor) -> Tensor:
+        """log p of points, (N,), nats."""
+        eps, log_det = self.flow.forward(points_ND)
+        return standard_normal_log_density(eps).sum(-1) + log_det
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        """nll alone; ``samples`` is not used, the likelihood is exact."""
+        nll = -self.log_density(batch.x[:, 0])
+        return {"nll": nll, "length": torch.zeros_like(nll)}
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """log p(x), (B,), nats."""
+        return self.log_density(batch.x[:, 0])
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """eps ~ N(0, temperature^2) through the inverse; ``mode`` takes eps = 0."""
+        parameter = next(self.parameters())
+        eps = torch.randn((count, self.flow.dim), generator=generator, dtype=parameter.dtype).to(parameter.device)
+        z, _ = self.flow.inverse(eps * (0.0 if mode else temperature))
+        ones = torch.ones(count, dtype=torch.int64, device=z.device)
+        return Batch(z[:, None], ones, torch.arange(count, device=z.device))

@@ -1,0 +1,198 @@
+"""The latent flow model of discrete sequences (Ziegler & Rush 2019).
+
+Legend: B batch, S posterior samples, K importance samples, T time, D latent dimensions, P position width,
+E embedding, W units, V symbols.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.flows import (
+    KINDS,
+    SCALARS,
+    AutoregressiveInTime,
+    Bijection,
+    Inverse,
+    Stepwise,
+    layered,
+    standard_normal_log_density,
+)
+from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
+from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, step_mask
+
+LOG_TWO_PI = math.log(2 * math.pi)
+TIMES = ("af", "iaf", "none")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The paper's sizes. ``time`` / ``hidden`` name the model: af / made is AF/AF, none / made is AF-only."""
+
+    time: str = "af"
+    hidden: str = "made"
+    scalar: str = "nlsq"
+    layers: int = 5
+    latent: int = 50
+    embedding: int = 500
+    width: int = 500
+    depth: int = 2
+    flow_width: int = 100
+    position: int = 500
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        one_of("time", self.time, TIMES)
+        one_of("hidden", self.hidden, KINDS)
+        one_of("scalar", self.scalar, tuple(SCALARS))
+        sizes = ("layers", "latent", "embedding", "width", "depth", "flow_width", "position")
+        at_least(1, **{name: getattr(self, name) for name in sizes})
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected dropout in [0, 1), got {self.dropout}")
+
+
+def flow_prior(config: Config) -> Bijection:
+    """p(z | T) as a flow over sequences: AF, IAF or no dependence in time (sections 4.3, 6.1)."""
+    context = config.position + (0 if config.time == "none" else config.width)
+    inner = layered(
+        config.hidden, config.latent, context, config.flow_width, SCALARS[config.scalar](), config.layers
+    )
+    if config.time == "none":
+        return Stepwise(inner)
+    in_time = (config.position, config.width, config.depth, config.dropout)
+    if config.time == "af":
+        return AutoregressiveInTime(inner, *in_time)
+    return Inverse(AutoregressiveInTime(Inverse(inner), *in_time))
+
+
+class LatentSequence(Model):
+    r"""p(x, z, T) = p(T) p(z | T) prod_t p(x_t | z, T) with posterior q(z | x) = prod_t N(mu_t, diag sigma_t^2).
+
+    The prior is a flow; the likelihood a BiLSTM over z which at t sees z_t, the forward state of t-1 and the
+    backward state of t+1, then two linear maps, the second tied to the input embedding (sections 4 and 5).
+    """
+
+    exact = False
+
+    def __init__(self, config: Config, facts: Facts) -> None:
+        super().__init__()
+        check_emission(facts, ("categorical", "bernoulli"), "latent_sequence")
+        self.config = config
+        self.lengths = LengthModel(facts)
+        self.positions = Positions(facts.max_length, config.position)
+        self.emission = Emission(facts, config.embedding)
+        self.encoder = BiLSTM(config.embedding + config.position, config.width, config.depth)
+        self.to_posterior = nn.Linear(2 * config.width, 2 * config.latent)
+        self.decoder = BiLSTM(config.latent + config.position, config.width, config.depth)
+        self.to_embedding = nn.Linear(2 * config.width + config.latent, config.embedding)
+        self.prior = flow_prior(config)
+
+    def length_log_prob(self, lengths: Tensor) -> Tensor:
+        """log p(T), (B,), nats."""
+        return self.lengths(lengths)
+
+    def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The mean and the log standard deviation of q(z_t | x), (B, T, D) each."""
+        position = self.positions(batch.lengths, batch.x.shape[1])
+        states = self.encoder(torch.cat([self.emission.embed(batch.x), position], -1), batch.lengths)
+        mean, log_scale = self.to_posterior(torch.cat(states, -1)).chunk(2, -1)
+        return mean, log_scale.clamp(-8, 8)
+
+    def logits(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
+        """The parameters of p(x_t | z), (B, T, V)."""
+        ahead, back = self.decoder(torch.cat([z_BTD, position], -1), lengths)
+        edge = ahead.new_zeros(ahead.shape[0], 1, ahead.shape[2])
+        around = torch.cat([edge, ahead[:, :-1]], 1), torch.cat([back[:, 1:], edge], 1)
+        return self.emission.logits(self.to_embedding(torch.cat([*around, z_BTD], -1)))
+
+    def log_likelihood(self, x: Tensor, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
+        """log p(x | z, T), (B,), nats."""
+        steps = self.emission.log_prob(x, self.logits(z_BTD, lengths, position))
+        return (steps * step_mask(lengths, x.shape[1])).sum(1)
+
+    def log_prior(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
+        """log p(z | T), (B,), nats."""
+        mask = step_mask(lengths, z_BTD.shape[1])
+        eps, log_det = self.prior.forward(z_BTD, position, mask)
+        return (standard_normal_log_density(eps).sum(-1) * mask).sum(1) + log_det
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        r"""The three terms of the negative ELBO, averaged over ``samples`` draws of z (section 5).
+
+        reconstruction = E_q[-log p(x | z)], kl = -H(q) - E_q[log p(z)] with the entropy in closed form,
+        length = -log p(T).
+        """
+        steps = batch.x.shape[1]
+        mean, log_scale = self.posterior(batch)
+        mask = step_mask(batch.lengths, steps)
+        noise = torch.randn((samples, *mean.shape), dtype=mean.dtype, device=mean.device)
+        z = (mean + log_scale.exp() * noise).flatten(0, 1)
+        x = batch.x.repeat(samples, *[1] * (batch.x.dim() - 1))
+        lengths = batch.lengths.repeat(samples)
+        position = self.positions(batch.lengths, steps).repeat(samples, 1, 1)
+        shape = (samples, len(batch.lengths))
+        log_likelihood = self.log_likelihood(x, z, lengths, position).view(shape).mean(0)
+        log_prior = self.log_prior(z, lengths, position).view(shape).mean(0)
+        entropy = ((log_scale + 0.5 * (1 + LOG_TWO_PI)).sum(-1) * mask).sum(1)
+        length = -self.length_log_prob(batch.lengths)
+        return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
+
+    def log_weights(self, batch: Batch, samples: int) -> Tensor:
+        """log p(x, z_k, T) - log q(z_k | x) for draws z_k of the posterior, (B, K), nats (section 6).
+
+        Each draw is scored by the three densities themselves; nothing is shared with `objective`.
+        """
+        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch))
+        mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
+        z = mean + log_scale.exp() * torch.randn_like(mean)
+        position = self.positions(rows.lengths, rows.x.shape[1])
+        mask = step_mask(rows.lengths, rows.x.shape[1])
+        log_q = ((standard_normal_log_density((z - mean) * torch.exp(-log_scale)) - log_scale).sum(-1) * mask).sum(1)
+        log_joint = self.log_likelihood(rows.x, z, rows.lengths, position) + self.log_prior(z, rows.lengths, position)
+        log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)
+        return log_weights.view(-1, samples)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """T ~ p(T), eps ~ N(0, temperature^2), z = f(eps), x ~ p(x | z) or its mode (Appendix C)."""
+        device, dtype = self.emission.weight.device, self.emission.weight.dtype
+        if lengths is None:
+            lengths = self.lengths.sample(count, generator)
+        lengths = lengths.to(device)
+        steps = int(lengths.max())
+        eps = torch.randn((count, steps, self.config.latent), dtype=dtype, generator=generator).to(device) * temperature
+        position, mask = self.positions(lengths, steps), step_mask(lengths, steps)
+        z, _ = self.prior.inverse(eps, position, mask)
+        x = self.emission.draw(self.logits(z, lengths, position), 1.0, mode, generator)
+        return Batch(_zero_padding(x, mask), lengths, torch.arange(count, device=device))
+
+    @torch.no_grad()
+    def prior_conditional(self, z_1TD: Tensor, lengths: Tensor, grid_GD: Tensor) -> Tensor:
+        """log p(z_t = grid | z_<t), (T, G), nats, of a model that is autoregressive in time (figure 6)."""
+        if not isinstance(self.prior, AutoregressiveInTime):
+            raise Problem(f"expected a model with time: af for conditional densities, got time: {self.config.time}")
+        context = self.prior.states(z_1TD, self.positions(lengths, z_1TD.shape[1]))[0]
+        rows = []
+        for context_t in context:
+            eps, log_det = self.prior.inner.forward(grid_GD, context_t.expand(len(grid_GD), -1))
+            rows.append(standard_normal_log_density(eps).sum(-1) + log_det)
+        return torch.stack(rows)
+
+
+def _zero_padding(x: Tensor, mask: Tensor) -> Tensor:
+    return x * mask.view(*mask.shape, *[1] * (x.dim() - 2)).to(x.dtype)

@@ -1,0 +1,140 @@
+"""The parts that the models share: positions, lengths, bidirectional LSTM, emissions.
+
+Legend: B batch, T time, P position width, W units, E embedding, V symbols (characters or keys).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+
+
+def step_mask(lengths: Tensor, steps: int) -> Tensor:
+    """(B, T) bool, true where t < length."""
+    return torch.arange(steps, device=lengths.device) < lengths[:, None]
+
+
+class Positions(nn.Module):
+    """The distance from the start plus the distance from the end, each looked up in a table (Appendix C).
+
+    The paper feeds two one-hot vectors to every network; a one-hot vector times a matrix is a row of it.
+    Here the rows have ``width`` numbers and the networks' own matrices follow.
+    """
+
+    def __init__(self, max_length: int, width: int) -> None:
+        super().__init__()
+        self.max_length = max_length
+        self.table = nn.Embedding(2 * max_length, width)
+        nn.init.normal_(self.table.weight, std=0.3)
+
+    def forward(self, lengths: Tensor, steps: int) -> Tensor:
+        """(B, T, P) for sequences of the given lengths; rows past the end are those of the end."""
+        t = torch.arange(steps, device=lengths.device)[None, :].expand(len(lengths), -1)
+        left = (lengths[:, None] - 1 - t).clamp(min=0)
+        return self.table(t) + self.table(left + self.max_length)
+
+
+class LengthModel(nn.Module):
+    """p(T) from counts of the training and validation lengths, one added to every count up to the longest."""
+
+    def __init__(self, facts: Facts) -> None:
+        super().__init__()
+        counts = torch.tensor(facts.length_counts, dtype=torch.float64)
+        if len(counts) != facts.max_length + 1 or facts.max_length < 1:
+            raise Problem(
+                f"expected {facts.max_length + 1} length counts for lengths up to {facts.max_length}, got {len(counts)}"
+            )
+        smoothed = counts + 1
+        smoothed[0] = 0.0  # every sequence has a symbol
+        self.register_buffer("log_p", (smoothed / smoothed.sum()).log(), persistent=False)
+
+    def forward(self, lengths: Tensor) -> Tensor:
+        """log p(T), (B,), float64, nats."""
+        if int(lengths.max()) >= len(self.log_p) or int(lengths.min()) < 1:
+            raise Problem(
+                f"expected lengths of 1 to {len(self.log_p) - 1}, got {int(lengths.min())} to {int(lengths.max())}; "
+                f"prepare the data with the limit that the model was trained with"
+            )
+        return self.log_p[lengths]
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """(count,) lengths."""
+        probabilities = self.log_p.exp().cpu()
+        return torch.multinomial(probabilities, count, replacement=True, generator=generator).to(self.log_p.device)
+
+
+class BiLSTM(nn.Module):
+    """A stack of bidirectional LSTM layers, exact under padding.
+
+    The backward direction of each layer is an LSTM over the sequences reversed within their lengths, so that
+    padding always comes last and no packed sequences, several times slower on a CPU, are needed.
+    """
+
+    def __init__(self, inputs: int, width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [inputs] + [2 * width] * (depth - 1)
+        self.ahead = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in sizes)
+        self.back = nn.ModuleList(nn.LSTM(size, width, batch_first=True) for size in sizes)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The top layer's forward and backward states, (B, T, W) each, 0 at padded steps."""
+        steps = x.shape[1]
+        equal = bool((lengths == steps).all())
+        mask = None if equal else step_mask(lengths, steps)[:, :, None]
+        if not equal:
+            t = torch.arange(steps, device=lengths.device)[None, :]
+            places = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)[:, :, None]
+
+        def reverse(value: Tensor) -> Tensor:
+            return value.flip(1) if equal else value.gather(1, places.expand(-1, -1, value.shape[-1]))
+
+        for layer, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
+            if layer:
+                x = torch.cat([forward_states, backward_states], -1)  # noqa: F821  (set by the layer below)
+            forward_states = ahead(x)[0]
+            backward_states = reverse(back(reverse(x))[0])
+        if mask is not None:
+            forward_states, backward_states = forward_states * mask, backward_states * mask
+        return forward_states, backward_states
+
+
+class Emission(nn.Module):
+    """The input embedding and the output layer tied to it: Categorical over V symbols or V Bernoulli keys."""
+
+    def __init__(self, facts: Facts, embedding: int) -> None:
+        super().__init__()
+        self.categorical, self.symbols = facts.emission == "categorical", facts.symbols
+        self.weight = nn.Parameter(torch.randn(facts.symbols, embedding) * embedding**-0.5)
+        self.bias = nn.Parameter(torch.zeros(facts.symbols))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, T, E) from (B, T) symbols or (B, T, V) zeros and ones."""
+        return F.embedding(x, self.weight) if self.categorical else x.to(self.weight.dtype) @ self.weight
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(..., V) from (..., E)."""
+        return F.linear(features, self.weight, self.bias)
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        """log p(x_t) of every step, (B, T), nats; computed in float32 or better."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        if self.categorical:
+            return logits.log_softmax(-1).gather(-1, x[..., None])[..., 0]
+        return -F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none").sum(-1)
+
+    def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """Symbols drawn at a temperature, or the likeliest."""
+        if self.categorical:
+            if mode:
+                return logits.argmax(-1)
+            probabilities = (logits.double() / temperature).softmax(-1).cpu()
+            drawn = torch.multinomial(probabilities.reshape(-1, self.symbols), 1, generator=generator)
+            return drawn.view(logits.shape[:-1]).to(logits.device)
+        if mode:
+            return (logits > 0).float()
+        probabilities = (logits / temperature).sigmoid().cpu()
+        return torch.bernoulli(probabilities, generator=generator).float().to(logits.device)

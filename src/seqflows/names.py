@@ -1,0 +1,19 @@
+"""The nearest valid name, for messages about a name that is not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+def near(name: Any, known: Iterable[Any]) -> str:
+    """``; nearest: ...``, or nothing where no known name resembles it.
+
+    >>> near("epoch", ["epochs", "patience"])
+    '; nearest: epochs'
+    >>> near("quark", ["epochs", "patience"])
+    ''
+    """
+    found = difflib.get_close_matches(str(name), [str(one) for one in known], 1, 0.5)
+    return f"; nearest: {found[0]}" if found else ""

@@ -1,0 +1,141 @@
+"""The matrix: params.yaml, read, validated, and looked up by scale and name.
+
+params.yaml alone says which datasets, runs, tables and figures exist; dvc.yaml and the
+Snakefile are two readings of it. What differs by scale stands in blocks ``demo:``,
+``laptop:`` and ``paper:``. Keys and types are checked where pydantic is importable
+(`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the
+same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqflows import checks, paths
+from seqflows.errors import Problem
+from seqflows.names import near
+from seqflows.paths import SCALES
+
+
+@dataclass(frozen=True)
+class Params:
+    """A validated params.yaml, as plain dictionaries."""
+
+    scale: str
+    scales: dict[str, Any]
+    datasets: dict[str, Any]
+    runs: dict[str, Any]
+    speeds: dict[str, Any]
+    tables: dict[str, Any]
+    figures: dict[str, Any]
+
+    def dataset(self, scale: str, name: str) -> dict[str, Any]:
+        """A dataset's kind and its scale's block in one dictionary."""
+        entry = _entry("dataset", self.datasets, name)
+        return {"kind": entry["kind"], **entry[scale_of(scale)]}
+
+    def run(self, scale: str, name: str) -> dict[str, Any]:
+        """A run at a scale: reproduces, dataset, seeds, model, training, evaluation."""
+        entry = _entry("run", self.runs, name)
+        return {**{key: entry[key] for key in checks.RUN}, **entry[scale_of(scale)]}
+
+    def compute(self, scale: str) -> dict[str, Any]:
+        """Device, threads and precision of a scale."""
+        return dict(self.scales[scale_of(scale)]["compute"])
+
+    def tracking(self, scale: str) -> str:
+        """``files``, or ``live`` where training also feeds the tracker."""
+        return self.scales[scale_of(scale)]["tracking"]
+
+    def speed(self, scale: str, name: str) -> dict[str, Any]:
+        """The runs whose generation is timed, and the scale's lengths and repeats."""
+        entry = _entry("speed", self.speeds, name)
+        return {"runs": list(entry["runs"]), **entry[scale_of(scale)]}
+
+    def table(self, name: str) -> dict[str, Any]:
+        """A table's block."""
+        return _entry("table", self.tables, name)
+
+    def figure(self, name: str) -> dict[str, Any]:
+        """A figure's block."""
+        return _entry("figure", self.figures, name)
+
+    def table_runs(self, name: str) -> list[str]:
+        """The runs that a table shows, each once, in the order of its cells."""
+        cells = [cell for row in self.table(name)["rows"].values() for cell in row.values()]
+        return list(dict.fromkeys(cell.split(".")[0] for cell in cells))
+
+    def figure_runs(self, name: str) -> list[str]:
+        """The runs that a figure draws."""
+        return list(self.figure(name).get("runs") or [])
+
+    def figure_speeds(self, name: str) -> list[str]:
+        """The speeds that a figure draws."""
+        return list(self.figure(name).get("speeds") or [])
+
+    def figure_files(self, scale: str, name: str) -> list[Path]:
+        """The files and folders that a figure draws from."""
+        kind, drawn = self.figure(name)["kind"], []
+        for run in self.figure_runs(name):
+            folder = paths.train if kind == "curves" else paths.evaluation
+            drawn += [paths.metrics(scale, run), folder(scale, run)]
+        return drawn + [paths.speed(scale, speed) for speed in self.figure_speeds(name)]
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read and validate the matrix; raise `Problem` with one line an error."""
+    return parse(read(path), str(path))
+
+
+def parse(content: Any, name: str = "params.yaml") -> Params:
+    """Validate what `read` gave; raise `Problem` with one line an error."""
+    lines = list(checks.errors(content))
+    if lines:
+        count = f"{len(lines)} error{'s' if len(lines) > 1 else ''}"
+        raise Problem(f"{count} in {name}\n" + "\n".join(f"  {line}" for line in lines))
+    return Params(content["scale"], content["scales"], **{part: content[part] for part in checks.PART})
+
+
+def read(path: str | Path) -> Any:
+    """The content of a YAML file, anchors and merge keys resolved; a key given twice is a `Problem`."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.load(file, _Loader)
+    except FileNotFoundError:
+        raise Problem(f"expected {path} in the working directory, found none; run from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Problem(f"expected YAML in {path}, got {' '.join(str(error).split())}") from None
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """PyYAML's safe loader, less its silence about a key that is given twice."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Look at the entries of a mapping once, before merged ones join them."""
+        looked_at = self.__dict__.setdefault("_looked_at", set())
+        if node not in looked_at:
+            looked_at.add(node)
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
+                seen.add(key.value)
+        super().flatten_mapping(node)
+
+
+def _entry(what: str, known: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if name not in known:
+        raise Problem(f"expected the name of a {what} in params.yaml, got {name!r}{near(name, known)}")
+    return known[name]
+
+
+def scale_of(scale: str) -> str:
+    """The scale itself, if it is one."""
+    if scale not in SCALES:
+        raise Problem(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
+    return scale

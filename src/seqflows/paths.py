@@ -1,0 +1,141 @@
+"""Every path of the pipeline, from a key.
+
+A key is ``<scale>/<name>``: ``demo/ptb-af_af`` is the run ``ptb-af_af`` at scale
+``demo``. All paths are relative to the project's root, which is the working
+directory of every stage; both engines therefore see the same strings.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from seqflows.errors import Problem
+
+SCALES = ("demo", "laptop", "paper")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+SOURCE = Path("src/seqflows")
+
+# What each stage's numbers depend on, as folders or files below SOURCE.
+CODE = {
+    "download": ("data",),
+    "prepare": ("data",),
+    "train": ("data", "flows", "models", "training"),
+    "evaluate": ("data", "flows", "models", "evaluation"),
+    "speed": ("data", "flows", "models", "evaluation"),
+    "table": ("report",),
+    "figure": ("report",),
+    "audit": ("report",),
+    "track": ("tracking.py",),
+}
+
+
+class Key(NamedTuple):
+    """A stage's key.
+
+    >>> Key.parse("demo/ptb-af_af")
+    Key(scale='demo', name='ptb-af_af')
+    """
+
+    scale: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """Read ``<scale>/<name>``; raise `Problem` naming what was expected."""
+        scale, slash, name = text.partition("/")
+        if not slash or scale not in SCALES or not NAME.match(name):
+            raise Problem(
+                f"expected a key <scale>/<name> with a scale of {', '.join(SCALES)} and a name of "
+                f"lower-case letters, digits, '-' and '_' (such as demo/ptb-af_af), got {text!r}"
+            )
+        return cls(scale, name)
+
+    def __str__(self) -> str:
+        return f"{self.scale}/{self.name}"
+
+
+def raw(scale: str, dataset: str) -> Path:
+    """The untouched files of a dataset as its scale uses them."""
+    return Path("data/raw") / scale / dataset
+
+
+def prepared(scale: str, dataset: str) -> Path:
+    """Arrays, vocabulary, statistics.json and checksums.json of a dataset."""
+    return Path("data/prepared") / scale / dataset
+
+
+def run(scale: str, name: str) -> Path:
+    """The folder of a run."""
+    return Path("runs") / scale / name
+
+
+def train(scale: str, name: str) -> Path:
+    """What training wrote: one folder a seed."""
+    return run(scale, name) / "train"
+
+
+def seed(scale: str, name: str, number: int) -> Path:
+    """model.safetensors, history.csv and train.json of one seed."""
+    return train(scale, name) / f"seed-{number}"
+
+
+def metrics(scale: str, name: str) -> Path:
+    """Every number of a run, each with its signature."""
+    return run(scale, name) / "metrics.json"
+
+
+def evaluation(scale: str, name: str) -> Path:
+    """Scores a sequence, samples, and what figures draw."""
+    return run(scale, name) / "evaluation"
+
+
+def speed(scale: str, name: str) -> Path:
+    """Generation times: the only files that measure time."""
+    return Path("runs") / scale / "speed" / f"{name}.csv"
+
+
+def results(scale: str) -> Path:
+    """The folder of a scale's tables, figures and audit."""
+    return Path("results") / scale
+
+
+def table(scale: str, name: str) -> tuple[Path, Path]:
+    """A table as csv and as markdown."""
+    return results(scale) / f"{name}.csv", results(scale) / f"{name}.md"
+
+
+def figure(scale: str, name: str) -> tuple[Path, Path]:
+    """A figure as png and as svg."""
+    return results(scale) / f"{name}.png", results(scale) / f"{name}.svg"
+
+
+def audit(scale: str) -> tuple[Path, Path]:
+    """The audit as csv and as markdown."""
+    return results(scale) / "audit.csv", results(scale) / "audit.md"
+
+
+def track(scale: str) -> Path:
+    """What the last tracking put into the store."""
+    return results(scale) / "track.json"
+
+
+def checkpoints(digest: str) -> Path:
+    """Checkpoints of one (scale, key, seed, config, data, code); outside both engines."""
+    return Path(os.environ.get("SEQFLOWS_CHECKPOINTS", "checkpoints")) / digest
+
+
+def lock(stage: str, key: Key) -> Path:
+    """The lock that a stage holds while it works on a key."""
+    return Path(".locks") / f"{stage}-{key.scale}-{key.name}.lock"
+
+
+def source_files(stage: str) -> list[Path]:
+    """The source files that a stage's outputs depend on, in a fixed order."""
+    files: list[Path] = []
+    for part in CODE[stage]:
+        path = SOURCE / part
+        files += sorted(path.rglob("*.py")) + sorted(path.rglob("*.csv")) if path.is_dir() else [path]
+    return files

@@ -1,0 +1,83 @@
+"""The cells of a table: what the paper prints, joined with what the runs of a scale gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqflows.errors import Problem
+from seqflows.names import near
+from seqflows.report.inputs import Results, Summary, read_csv
+
+REPORTED = Path(__file__).parent / "reported"
+STATUSES = ("reproduce", "quoted", "human")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: the number as printed (its digits kept), and ours, or None where it was not made."""
+
+    table: str
+    row: str
+    column: str
+    unit: str
+    status: str  # reproduce | quoted | human, or ours: a cell that the paper does not have
+    reported: str
+    section: str
+    note: str
+    run: str = ""
+    metric: str = ""
+    summary: Summary | None = None
+
+
+def reported(table: str) -> list[Cell]:
+    """The printed cells of a table in the paper's order; none for a table that is not from a paper."""
+    rows = read_csv(REPORTED / f"{table}.csv") or []
+    names = ("table", "row", "column", "unit", "status", "reported", "section", "note")
+    cells = [Cell(**{name: row[name] for name in names}) for row in rows]
+    for cell in cells:
+        if cell.status not in STATUSES:
+            raise Problem(f"expected a status of {', '.join(STATUSES)} in reported/{table}.csv, got {cell.status!r}")
+    return cells
+
+
+def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """(row, column) -> (run, metric) of a table's block, whose cells read ``<run>.<metric>``."""
+    found = {}
+    for row, columns in params.table(table)["rows"].items():
+        for column, address in columns.items():
+            run, dot, metric = str(address).partition(".")
+            if not dot or run not in params.runs:
+                raise Problem(
+                    f"expected <run>.<metric> for tables.{table}.rows[{row}][{column}], "
+                    f"got {address!r}{near(run, params.runs)}"
+                )
+            found[row, column] = run, metric
+    return found
+
+
+def cells(results: Results, table: str) -> list[Cell]:
+    """Every cell of a table: the paper's first, then those of params.yaml that the paper does not print.
+
+    Raises:
+        Problem: a run's unit is not the paper's, or params.yaml fills a cell that is only quoted.
+    """
+    ours = addresses(results.params, table)
+    joined = []
+    for cell in reported(table):
+        run, metric = ours.pop((cell.row, cell.column), ("", ""))
+        if run and cell.status == "quoted":
+            raise Problem(f"expected no run for the quoted cell {cell.row} / {cell.column} of {table}, got {run}")
+        joined.append(_fill(results, cell, run, metric))
+    for (row, column), (run, metric) in ours.items():
+        joined.append(_fill(results, Cell(table, row, column, "", "ours", "", "", ""), run, metric))
+    return joined
+
+
+def _fill(results: Results, cell: Cell, run: str, metric: str) -> Cell:
+    summary = results.summary(run, metric) if run else None
+    if summary and cell.unit and summary.unit != cell.unit:
+        raise Problem(f"expected {cell.unit} for {run}.{metric} in {cell.table}, got {summary.unit}")
+    unit = cell.unit or (summary.unit if summary else "")
+    return Cell(**{**vars(cell), "unit": unit, "run": run, "metric": metric, "summary": summary})

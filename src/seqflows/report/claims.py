@@ -1,0 +1,270 @@
+"""What Ziegler & Rush 2019 claim in prose, each as a predicate that is judged on their numbers and on ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from seqflows import files, paths
+from seqflows.report.inputs import Results, times
+from seqflows.report.intervals import mean_interval
+from seqflows.report.judging import (
+    FAILS,
+    HOLDS,
+    NOT_PRINTED,
+    NOT_RUN,
+    OTHER_CORPUS,
+    UNDECIDED,
+    Finding,
+    Numbers,
+    Ours,
+    Reference,
+    below,
+    close,
+    join,
+)  # fmt: skip
+
+TABLE1, TABLE2, TABLE3 = (f"ziegler2019-table{number}" for number in (1, 2, 3))
+TABLES = (TABLE1, TABLE2, TABLE3)
+NLL, RECONSTRUCTION, KL = "Test NLL", "Reconst.", "KL"
+SETS = ("Nottingham", "Piano", "Musedata", "JSB")
+QUOTED = ("RNN-NADE", "TSBN", "STORN", "NASMC", "SRNN", "DMM")
+SAME = 0.02  # bpc: what "nearly the same" and "a small difference" are taken to mean
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper, where it stands, how it is read here, and the predicate."""
+
+    name: str
+    section: str
+    says: str
+    read: str
+    judge: Callable[[Numbers], Finding]
+
+
+def one(row: str, column: str = NLL) -> Reference:
+    """A cell of Table 1."""
+    return TABLE1, row, column
+
+
+def two(row: str, column: str = NLL) -> Reference:
+    """A cell of Table 2."""
+    return TABLE2, row, column
+
+
+def three(row: str, column: str) -> Reference:
+    """A cell of Table 3."""
+    return TABLE3, row, column
+
+
+def kl_share(numbers: Numbers) -> Finding:
+    """KL / (reconstruction + KL) > 0.9 for every latent model of Tables 1 and 2."""
+    models = [(TABLE1, row) for row in ("AF-only", "AF / AF", "AF / SCF", "IAF / SCF")]
+    models += [(TABLE2, row) for row in ("- NLSq", "- AF hidden", "- AF hidden and NLSq")]
+    findings = []
+    for table, row in models:
+        kl, reconstruction = numbers.value((table, row, KL)), numbers.value((table, row, RECONSTRUCTION))
+        if isinstance(kl, Finding) or isinstance(reconstruction, Finding):
+            findings.append(Finding(numbers.missing, f"{row}: {numbers.missing}"))
+            continue
+        total = kl.value + reconstruction.value
+        share = kl.value / total
+        # Error propagation with independent terms.
+        error = ((reconstruction.value * kl.error) ** 2 + (kl.value * reconstruction.error) ** 2) ** 0.5 / total**2
+        verdict = UNDECIDED if abs(share - 0.9) < 2 * error else HOLDS if share > 0.9 else FAILS
+        findings.append(Finding(verdict, f"“{row}” {share:.1%}", 0.9 - share))
+    return join(findings)
+
+
+def nottingham(numbers: Numbers) -> Finding:
+    """AF/AF below every other row of the column."""
+    others = ("LSTM", "AF / SCF", "IAF / SCF", *QUOTED)
+    return join(below(numbers, three("AF / AF", "Nottingham"), three(row, "Nottingham")) for row in others)
+
+
+def weakest(numbers: Numbers) -> Finding:
+    """The LSTM above every latent model, set by set."""
+    others = ("AF / AF", "AF / SCF", "IAF / SCF", "TSBN", "STORN", "NASMC", "SRNN", "DMM")
+    return join(below(numbers, three(row, name), three("LSTM", name)) for name in SETS for row in others)
+
+
+def strongest(numbers: Numbers) -> Finding:
+    """RNN-NADE below every other row; it is not trained here."""
+    if isinstance(numbers, Ours):
+        return Finding(NOT_RUN, "RNN-NADE is quoted, never trained here")
+    others = ("LSTM", "AF / AF", "AF / SCF", "IAF / SCF", *QUOTED[1:])
+    return join(below(numbers, three("RNN-NADE", name), three(row, name)) for name in SETS for row in others)
+
+
+def toy(numbers: Numbers) -> Finding:
+    """Affine layers lie at least 0.05 nats a point above the true density, and above NLSq."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "shown in figure 5c, no number printed")
+    excess = join(
+        [
+            below(numbers, "gaussians-nlsq.nll", "gaussians-affine.nll"),
+            below(numbers, "gaussians-affine.source", "gaussians-affine.nll", margin=-0.05)
+            if numbers.results.summary("gaussians-affine", "source", optional=True)
+            else Finding(NOT_RUN, "the true density was not scored"),
+        ]
+    )
+    return excess
+
+
+def annealing(numbers: Numbers) -> Finding:
+    """Without annealing the NLL is higher."""
+    finding = below(numbers, "ptb-af_af.nll", "ptb-af_af-no_annealing.nll")
+    kl = numbers.value("ptb-af_af-no_annealing.kl")
+    return finding if isinstance(kl, Finding) else Finding(finding.verdict, f"{finding.text}; its KL {kl.value:.3f}")
+
+
+def latent_size(numbers: Numbers) -> Finding:
+    """H = 5, the run of Table 1 and H = 80 pairwise within SAME."""
+    runs = ("ptb-af_af-h5.nll", "ptb-af_af.nll", "ptb-af_af-h80.nll")
+    return join(close(numbers, first, second, SAME) for i, first in enumerate(runs) for second in runs[i + 1 :])
+
+
+def speed(numbers: Numbers) -> Finding:
+    """IAF/SCF is faster at every length from some length on that is at most half the longest."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "shown in figure 7, no number printed")
+    blocks = [name for name in ("ptb", "nottingham") if name in numbers.results.params.speeds]
+    return join(speed_block(numbers.results, name) for name in blocks) if blocks else Finding(NOT_RUN, "not measured")
+
+
+def speed_block(results: Results, name: str) -> Finding:
+    """The claim about speed on one block of params.yaml."""
+    measured = times(results.scale, name)
+    if measured is None:
+        return Finding(NOT_RUN, f"{name} was not timed")
+    lines, machine = measured
+    try:
+        lstm = next(lengths for run, lengths in lines.items() if run.endswith("-lstm"))
+        flow = next(lengths for run, lengths in lines.items() if run.endswith("-iaf_scf"))
+    except StopIteration:
+        return Finding(NOT_RUN, f"{name}: not both models were timed")
+    lengths = sorted(set(lstm) & set(flow))
+    gaps = []  # (seconds of the flow - seconds of the LSTM, half-width of its 95 % interval)
+    for length in lengths:
+        (a, half_a), (b, half_b) = mean_interval(flow[length]), mean_interval(lstm[length])
+        gaps.append((a - b, (half_a**2 + half_b**2) ** 0.5))
+    slower = [length for length, (gap, _) in zip(lengths, gaps, strict=True) if gap >= 0]
+    gap, half = gaps[-1]
+    last = f"{name}: at T = {lengths[-1]} IAF / SCF - LSTM = {1e3 * gap:+.2f} ± {1e3 * half:.2f} ms ({machine})"
+    if gap > half:
+        return Finding(FAILS, last)
+    if not gap < -half:
+        return Finding(UNDECIDED, last)
+    crossing = f"faster past T = {max(slower)}" if slower else f"faster at every length from T = {lengths[0]}"
+    verdict = HOLDS if not slower or max(slower) <= lengths[-1] / 2 else UNDECIDED
+    return Finding(verdict, f"{last}; {crossing}")
+
+
+def share_within(numbers: Numbers) -> Finding:
+    """The share of sentences under 288 characters rounds to 99.3 %."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "99.3 % is itself the printed number")
+    results = numbers.results
+    if "ptb" not in results.params.datasets or results.embedded("ptb"):
+        return Finding(OTHER_CORPUS, "embedded sentences; on the real corpus 99.20 % of the training sentences")
+    path = paths.prepared(results.scale, "ptb") / "statistics.json"
+    if not path.exists():
+        return Finding(NOT_RUN, "ptb was not prepared")
+    content = files.read_json(path)
+    splits = content["splits"]
+    shares = ", ".join(f"{name} {split['share_within_limit']:.2%}" for name, split in splits.items())
+    if content["max_length"] != 288:
+        return Finding(NOT_RUN, f"the limit here is {content['max_length']}: {shares} lie within it")
+    return Finding(HOLDS if round(splits["train"]["share_within_limit"], 3) == 0.993 else FAILS, shares)
+
+
+CLAIMS = (
+    Claim(
+        "matches the LSTM", "6.1", "AF / AF nearly matches the LSTM baseline", "at most 0.01 bpc above it",
+        lambda n: below(n, one("AF / AF"), one("LSTM (sentence-wise)"), 0.01),
+    ),
+    Claim(
+        "AF / SCF within 0.05", "6.1", "AF / SCF is within 0.05 of the LSTM baseline", "at most 0.05 bpc above it",
+        lambda n: below(n, one("AF / SCF"), one("LSTM (sentence-wise)"), 0.05),
+    ),
+    Claim(
+        "IAF / SCF is worse", "6.1", "The IAF / SCF model performs worse than the other models",
+        "NLL above AF / AF and AF / SCF (AF-only is the next claim's)",
+        lambda n: join(below(n, one(row), one("IAF / SCF")) for row in ("AF / AF", "AF / SCF")),
+    ),
+    Claim(
+        "dependencies in time", "6.1",
+        "Compared to the AF-only baseline the autoregressive model clearly learns important dependencies",
+        "NLL of IAF / SCF below AF-only", lambda n: below(n, one("IAF / SCF"), one("AF-only")),
+    ),
+    Claim(
+        "KL dominates", "6.1", "In all models the KL term dominates the ELBO, always accounting for over 90 %",
+        "KL / (reconstruction + KL) > 0.9 in every latent model of Tables 1 and 2", kl_share,
+    ),
+    Claim(
+        "ablations degrade", "6.1", "Without either the NLSq function or the AF-in-hidden dependencies the performance "
+        "degrades", "NLL of - NLSq and of - AF hidden above AF / AF",
+        lambda n: join(below(n, two("AF / AF"), two(row)) for row in ("- NLSq", "- AF hidden")),
+    ),
+    Claim(
+        "NLSq without AF-in-hidden", "6.1", "Once AF-in-hidden is removed, further removing NLSq makes only a small "
+        "difference", f"NLLs within {SAME} bpc",
+        lambda n: close(n, two("- AF hidden and NLSq"), two("- AF hidden"), SAME),
+    ),
+    Claim(
+        "affine fails the toy", "4.3", "An AF [affine] even with many layers fails to learn the mixture of 4 Gaussians",
+        "affine above NLSq, and at least 0.05 nats a point above the true density", toy,
+    ),
+    Claim(
+        "best on Nottingham", "6.2", "The AF / AF model outperforms all models on the Nottingham dataset",
+        "NLL below every other row of the column", nottingham,
+    ),
+    Claim(
+        "better than SRNN on Piano", "6.2", "AF / AF outperforms SRNN on the Piano dataset", "NLL below",
+        lambda n: below(n, three("AF / AF", "Piano"), three("SRNN", "Piano")),
+    ),
+    Claim(
+        "better than TSBN and STORN on JSB", "6.2", "AF / AF outperforms TSBN and STORN on the JSB dataset", "NLL below both",
+        lambda n: join(below(n, three("AF / AF", "JSB"), three(row, "JSB")) for row in ("TSBN", "STORN")),
+    ),
+    Claim(
+        "AF / SCF below AF / AF", "6.2", "The AF / SCF model performs slightly worse than AF / AF on all datasets",
+        "NLL above on each of the four sets",
+        lambda n: join(below(n, three("AF / AF", name), three("AF / SCF", name)) for name in SETS),
+    ),
+    Claim(
+        "IAF / SCF below AF / AF", "6.2", "IAF / SCF performs slightly worse than AF / AF", "NLL above on each of the four sets",
+        lambda n: join(below(n, three("AF / AF", name), three("IAF / SCF", name)) for name in SETS),
+    ),
+    Claim(
+        "IAF / SCF beats AF / SCF", "6.2", "IAF / SCF performs better than AF / SCF on all datasets except Musedata",
+        "NLL below on three sets, above on MuseData",
+        lambda n: join(
+            below(n, *(three(row, name) for row in (("AF / SCF", "IAF / SCF") if name == "Musedata" else ("IAF / SCF", "AF / SCF"))))
+            for name in SETS
+        ),
+    ),
+    Claim(
+        "LSTM is weakest", "6.2", "RNN / LSTM is the weakest class", "NLL above every latent model on every set", weakest,
+    ),
+    Claim(
+        "RNN-NADE is strongest", "6.2", "RNN-NADE is the strongest class", "NLL below every other row on every set", strongest,
+    ),
+    Claim(
+        "annealing is essential", "D", "KL annealing is essential to learn a strong mapping",
+        "NLL of ptb-af_af-no_annealing above ptb-af_af", annealing,
+    ),
+    Claim(
+        "latent size", "D", "Results were nearly identical for D = 5-80", f"H = 5, Table 1's H and 80 pairwise within {SAME} bpc",
+        latent_size,
+    ),
+    Claim(
+        "generation speed", "6.3", "For very short sequences generation is slower than the LSTM, after that point IAF / SCF "
+        "is faster", "mean time lower at every length past one that is at most half the longest measured", speed,
+    ),
+    Claim(
+        "99.3 % under 288", "6.1", "Sentences of less than 288 tokens account for 99.3 % of the dataset",
+        "the share among the training sentences rounds to 99.3 %", share_within,
+    ),
+)  # fmt: skip

@@ -1,0 +1,70 @@
+"""``figure``: a figure as png and svg, drawn from files that evaluate, speed and train wrote.
+
+Both formats are the same bytes for the same input: no dates, fixed ids.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from seqflows import files, paths
+from seqflows.errors import Problem
+from seqflows.report.inputs import Results, matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, device)`.
+KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves")
+
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "seqflows",
+    "svg.fonttype": "path",
+}
+
+
+def run(key: paths.Key) -> None:
+    """Write results/<scale>/<figure>.png and .svg.
+
+    Raises:
+        Problem: unknown figure or kind, or a file that the figure draws from was not made.
+    """
+    params = matrix()
+    block = params.figure(key.name)
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with matplotlib.rc_context(STYLE):
+        figure, device = draw(Results(params, key.scale), block)
+        save(figure, key, device)
+
+
+def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
+    """The figure of a block, and the device that its numbers come from."""
+    if block["kind"] not in KINDS:
+        raise Problem(f"expected a figure kind of {', '.join(KINDS)}, got {block['kind']!r}; correct it in params.yaml")
+    return importlib.import_module(f"seqflows.report.plots.{block['kind']}").draw(results, block)
+
+
+def save(figure: Figure, key: paths.Key, device: str) -> None:
+    """Put scale and device into the lower right corner; write both formats."""
+    from matplotlib import pyplot
+
+    figure.text(0.995, 0.004, f"scale {key.scale} · {device}", ha="right", va="bottom", fontsize=6, color="0.45")
+    png, svg = paths.figure(key.scale, key.name)
+    for path, metadata in ((png, {"Software": None}), (svg, {"Date": None, "Creator": None})):
+        with files.replacing(path) as temporary:
+            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
+    pyplot.close(figure)

@@ -1,0 +1,215 @@
+"""The files of a scale as values: a metric over its seeds, scores a sequence, source entropies, corpora.
+
+Every reader returns None for what was not made, and raises `Problem` for what is there but malformed.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqflows import files, paths
+from seqflows.errors import Problem
+from seqflows.names import near
+
+
+def matrix() -> Any:
+    """The validated params.yaml (`seqflows.params.Params`)."""
+    from seqflows import params
+
+    return params.load()
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric of one run, over its seeds, with the signature of its records.
+
+    Attributes:
+        value: mean over seeds, in ``unit``.
+        std: sample standard deviation over seeds (divisor n - 1); None with one seed.
+        standard_error: of the mean over test sequences, one seed's (root mean square over seeds), or None.
+            All seeds are scored on the same sequences, so that more seeds do not make it smaller.
+    """
+
+    run: str
+    metric: str
+    unit: str
+    value: float
+    std: float | None
+    standard_error: float | None
+    seeds: tuple[int, ...]
+    samples: int | None
+    sequences: int | None
+    dataset: str
+    dataset_sha256: str
+    revision: str
+    config_hash: str
+    device: str
+
+    @property
+    def error(self) -> float:
+        """Standard error of ``value`` from both sources: test sequences, and seeds where there are several."""
+        seeds = 0.0 if self.std is None else self.std / math.sqrt(len(self.seeds))
+        return math.hypot(self.standard_error or 0.0, seeds)
+
+
+def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summary:
+    """Join the records of one metric, one a seed; a field that differs between seeds is given as 'a, b'."""
+    values = [float(record["value"]) for record in records]
+    errors = [record.get("standard_error") for record in records]
+    known = [float(error) for error in errors if error is not None]
+    units = {record["unit"] for record in records}
+    if len(units) != 1:
+        raise Problem(f"expected one unit for {metric} in the metrics of {run}, got {', '.join(sorted(units))}")
+
+    def joined(field: str) -> str:
+        return ", ".join(dict.fromkeys(str(record.get(field, "")) for record in records))
+
+    return Summary(
+        run=run,
+        metric=metric,
+        unit=units.pop(),
+        value=statistics.fmean(values),
+        std=statistics.stdev(values) if len(values) > 1 else None,
+        standard_error=math.sqrt(statistics.fmean(error * error for error in known)) if known else None,
+        seeds=tuple(int(record["seed"]) for record in records),
+        samples=records[0].get("samples"),
+        sequences=records[0].get("sequences"),
+        dataset=joined("dataset"),
+        dataset_sha256=joined("dataset_sha256"),
+        revision=joined("revision"),
+        config_hash=joined("config_hash"),
+        device=joined("device"),
+    )
+
+
+def read_csv(path: Path) -> list[dict[str, str]] | None:
+    """The rows of a csv file, or None where there is none."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return None
+
+
+Times = dict[str, dict[int, list[float]]]  # run -> length -> seconds of each repeat
+
+
+def times(scale: str, name: str) -> tuple[Times, str] | None:
+    """The measured seconds of a speed block and its device; None where it was not measured."""
+    rows = read_csv(paths.speed(scale, name))
+    if not rows:
+        return None
+    found: Times = {}
+    for row in rows:
+        found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(float(row["seconds"]))
+    machines = dict.fromkeys(f"{row['device']}, {row['threads']} thread(s)" for row in rows)
+    return found, "; ".join(machines)
+
+
+class Results:
+    """What the runs of one scale wrote, read once."""
+
+    def __init__(self, params: Any, scale: str) -> None:
+        self.params, self.scale = params, scale
+        self._metrics: dict[str, dict[str, Summary] | None] = {}
+        self._scores: dict[str, list[list[tuple[float, float]]] | None] = {}
+
+    def metrics(self, run: str) -> dict[str, Summary] | None:
+        """Every metric of a run, in the order of its file; None where the run has no metrics.json."""
+        if run not in self._metrics:
+            self._metrics[run] = self._read(run)
+        return self._metrics[run]
+
+    def _read(self, run: str) -> dict[str, Summary] | None:
+        path = paths.metrics(self.scale, run)
+        if not path.exists():
+            return None
+        grouped: dict[str, list[Mapping[str, Any]]] = {}
+        try:
+            for record in files.read_json(path)["metrics"]:
+                if record["value"] is not None:
+                    grouped.setdefault(record["metric"], []).append(record)
+            return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
+        except (KeyError, TypeError) as error:
+            raise Problem(
+                f"expected records with seed, metric, value and unit in {path}, got none for {error}; evaluate it again"
+            ) from None
+
+    def summary(self, run: str, metric: str, *, optional: bool = False) -> Summary | None:
+        """One metric of a run; None where the run was not made (or, if ``optional``, has no such metric)."""
+        metrics = self.metrics(run)
+        if metrics is None:
+            return None
+        if metric not in metrics and not optional:
+            raise Problem(
+                f"expected one of the metrics in {paths.metrics(self.scale, run)} ({', '.join(metrics)}), "
+                f"got {metric!r} in params.yaml{near(metric, metrics)}"
+            )
+        return metrics.get(metric)
+
+    def scores(self, run: str) -> list[list[tuple[float, float]]] | None:
+        """Per seed and test sequence (NLL in nats, length + 1); None without scores or with unequal seeds."""
+        if run not in self._scores:
+            self._scores[run] = self._read_scores(run)
+        return self._scores[run]
+
+    def _read_scores(self, run: str) -> list[list[tuple[float, float]]] | None:
+        found = []
+        for folder in seed_folders(paths.evaluation(self.scale, run)):
+            rows = read_csv(folder / "scores.csv")
+            if not rows or "nll" not in rows[0]:
+                return None
+            rows.sort(key=lambda row: int(row["index"]))
+            found.append([(float(row["nll"]), float(row["length"]) + 1) for row in rows])
+        return found if found and len({len(seed) for seed in found}) == 1 else None
+
+    def source(self, dataset: str) -> str:
+        """The source that a dataset has at this scale: embedded-text, ptb, ..."""
+        return str(self.params.datasets[dataset][self.scale]["source"])
+
+    def embedded(self, dataset: str) -> bool:
+        """Whether a dataset is made by the project itself at this scale."""
+        return self.source(dataset).startswith("embedded")
+
+    def dataset(self, run: str) -> str:
+        """The dataset of a run."""
+        return str(self.params.runs[run]["dataset"])
+
+    def differences(self, run: str) -> list[str]:
+        """How a run's settings here differ from its settings at scale paper: 'latent 16 (paper 50)', ..."""
+        if self.scale == "paper":
+            return []
+        ours, theirs = self._settings(self.scale, run), self._settings("paper", run)
+        if not theirs:
+            return []
+        names = dict.fromkeys([*ours, *theirs])
+        return [
+            f"{name} {ours.get(name, 'unset')} (paper {theirs.get(name, 'unset')})"
+            for name in names
+            if ours.get(name) != theirs.get(name)
+        ]
+
+    def _settings(self, scale: str, run: str) -> dict[str, Any]:
+        block = self.params.runs[run].get(scale) or {}
+        data = self.params.datasets[self.dataset(run)].get(scale) or {}
+        ignored = ("patience", "class")
+        found = {name: data[name] for name in ("source", "max_length", "train_sequences") if name in data}
+        for part in ("model", "training"):
+            found |= {name: value for name, value in (block.get(part) or {}).items() if name not in ignored}
+        return found
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders seed-<n> below ``folder``, by number."""
+    return sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+
+
+def devices(summaries: Iterable[Summary]) -> str:
+    """The devices of some summaries, each once."""
+    return ", ".join(dict.fromkeys(summary.device for summary in summaries)) or "none"

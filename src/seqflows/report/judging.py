@@ -1,0 +1,227 @@
+"""Comparing numbers with their errors: the same predicates read a paper's printed numbers and ours.
+
+A number is named by its cell, ``(table, row, column)``, or, where no table prints it, by ``<run>.<metric>``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from seqflows.report.cells import addresses, reported
+from seqflows.report.inputs import Results, Summary
+
+HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+NOT_RUN, NOT_PRINTED, OTHER_CORPUS = "not run", "not printed", "other corpus"
+Reference = tuple[str, str, str] | str
+ROUNDING = 1e-9  # printed decimals compare as decimals
+
+
+SHOWN = 4  # findings that a joined one tells in full
+
+
+class Finding(NamedTuple):
+    """A verdict and the numbers behind it; ``excess`` is the distance from the line between holding and failing."""
+
+    verdict: str
+    text: str
+    excess: float = 0.0
+
+
+class Value(NamedTuple):
+    """A number, its standard error (0 for a printed one), and where it is from."""
+
+    value: float
+    error: float
+    summary: Summary | None = None
+
+
+class Numbers(Protocol):
+    """One side on which claims are judged."""
+
+    missing: str  # the verdict of a number that this side does not have
+
+    def value(self, reference: Reference) -> Value | Finding:
+        """A number, or the finding that stands for its absence."""
+
+    def difference(self, first: Reference, second: Reference) -> Value | Finding:
+        """first - second with its standard error."""
+
+
+def join(findings: Iterable[Finding]) -> Finding:
+    """All of them: one failure fails; then what was not run, then what is undecided; else it holds.
+
+    Parts that cannot be judged on another corpus are passed over where others can.
+    """
+    found = list(findings)
+    verdicts = {finding.verdict for finding in found}
+    order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, HOLDS, OTHER_CORPUS)
+    verdict = next(verdict for verdict in order if verdict in verdicts)
+    deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
+    texts = [finding.text for finding in deciding[:SHOWN]]
+    counts = Counter(finding.verdict for finding in found if finding.verdict != verdict)
+    if len(deciding) > SHOWN:
+        counts = Counter({f"more {verdict}": len(deciding) - SHOWN}) + counts
+    rest = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return Finding(verdict, "; ".join(texts) + (f" (and: {rest})" if rest else ""))
+
+
+def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
+    """Is first < second (or, with a margin, first <= second + margin)? Undecided within two standard errors."""
+    difference = numbers.difference(first, second)
+    if isinstance(difference, Finding):
+        return difference
+    text = f"{versus(first, second)} {signed(difference)}"
+    if margin:
+        text += f", bound {margin:+g}"
+    excess = difference.value - margin
+    return Finding(_verdict(excess, difference.error, equal=HOLDS if margin else UNDECIDED), text, excess)
+
+
+def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
+    """Is |first - second| <= margin? Undecided within two standard errors of the margin."""
+    difference = numbers.difference(first, second)
+    if isinstance(difference, Finding):
+        return difference
+    text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
+    excess = abs(difference.value) - margin
+    return Finding(_verdict(excess, difference.error, equal=HOLDS), text, excess)
+
+
+def _verdict(excess: float, error: float, equal: str) -> str:
+    if abs(excess) <= ROUNDING:
+        return equal if error == 0 else UNDECIDED
+    if abs(excess) < 2 * error:
+        return UNDECIDED
+    return HOLDS if excess < 0 else FAILS
+
+
+def name(reference: Reference) -> str:
+    """A reference as read in a sentence."""
+    if isinstance(reference, str):
+        return reference
+    return reference[1] if reference[2] in ("Test NLL", "Reconst.", "KL") else f"{reference[1]} ({reference[2]})"
+
+
+def versus(first: Reference, second: Reference) -> str:
+    """``AF / AF vs LSTM, Nottingham``: a pair as read in a sentence."""
+    if isinstance(first, str) or isinstance(second, str) or first[2] != second[2]:
+        return f"{name(first)} vs {name(second)}"
+    column = "" if first[2] == "Test NLL" else f", {first[2]}:"
+    return f"“{first[1]}” vs “{second[1]}”{column}"
+
+
+def signed(value: Value) -> str:
+    """``+0.010 ± 0.004`` (one standard error)."""
+    return f"{value.value:+.3f}" + (f" ± {value.error:.3f}" if value.error else "")
+
+
+class Printed:
+    """The numbers that the paper prints, quoted ones included."""
+
+    missing = NOT_PRINTED
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self.cells = {(c.table, c.row, c.column): float(c.reported) for table in tables for c in reported(table)}
+
+    def value(self, reference: Reference) -> Value | Finding:
+        """A printed number; there are none outside tables."""
+        if isinstance(reference, str) or reference not in self.cells:
+            return Finding(NOT_PRINTED, f"no number printed for {name(reference)}")
+        return Value(self.cells[reference], 0.0)
+
+    def difference(self, first: Reference, second: Reference) -> Value | Finding:
+        """Between two printed numbers, exact in decimals."""
+        values = [self.value(first), self.value(second)]
+        if absent := [value for value in values if isinstance(value, Finding)]:
+            return absent[0]
+        return Value(values[0].value - values[1].value, 0.0)
+
+
+class Ours:
+    """The numbers of one scale's runs. A quoted number is compared with ours on the real corpus alone."""
+
+    missing = NOT_RUN
+
+    def __init__(self, results: Results, tables: Iterable[str]) -> None:
+        self.results = results
+        self.runs: dict[Reference, tuple[str, str]] = {}
+        self.quoted: dict[Reference, float] = {}
+        for table in tables:
+            for (row, column), address in addresses(results.params, table).items():
+                self.runs[table, row, column] = address
+            self.quoted |= {
+                (c.table, c.row, c.column): float(c.reported) for c in reported(table) if c.status == "quoted"
+            }
+
+    def address(self, reference: Reference) -> tuple[str, str]:
+        """(run, metric) of a reference; both empty where params.yaml has none."""
+        if isinstance(reference, str):
+            run, _, metric = reference.partition(".")
+            return (run, metric) if run in self.results.params.runs else ("", "")
+        return self.runs.get(reference, ("", ""))
+
+    def value(self, reference: Reference) -> Value | Finding:
+        """Our mean over seeds with its standard error."""
+        run, metric = self.address(reference)
+        summary = self.results.summary(run, metric) if run else None
+        if summary is None:
+            return Finding(NOT_RUN, f"{run or name(reference)} was not run")
+        return Value(summary.value, summary.error, summary)
+
+    def difference(self, first: Reference, second: Reference) -> Value | Finding:
+        """Paired over test sequences where both NLLs have scores of the same sequences; else in quadrature."""
+        if first in self.quoted or second in self.quoted:
+            return self._against_quoted(first, second)
+        values = [self.value(first), self.value(second)]
+        if absent := [value for value in values if isinstance(value, Finding)]:
+            return absent[0]
+        (a, error_a, summary_a), (b, error_b, summary_b) = values
+        paired = self._paired(summary_a, summary_b)
+        return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired)
+
+    def _paired(self, first: Summary, second: Summary) -> float | None:
+        """The standard error of the difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
+        if first.metric != "nll" or second.metric != "nll" or first.unit not in ("bpc", "nats/step"):
+            return None
+        sides = [self.results.scores(summary.run) for summary in (first, second)]
+        if first.dataset_sha256 != second.dataset_sha256 or not all(sides):
+            return None
+        means = [_mean_scores(seeds) for seeds in sides]
+        if [steps for _, steps in means[0]] != [steps for _, steps in means[1]] or len(means[0]) < 2:
+            return None
+        scale = math.log(2) if first.unit == "bpc" else 1.0
+        for summary, rows in zip((first, second), means, strict=True):
+            ratio = sum(nll for nll, _ in rows) / sum(steps for _, steps in rows) / scale
+            if abs(ratio - summary.value) > 1e-3 * max(1.0, abs(summary.value)):
+                return None  # the scores are not those of this number
+        gaps = [a - b for (a, _), (b, _) in zip(*means, strict=True)]
+        steps = [step for _, step in means[0]]
+        ratio = sum(gaps) / sum(steps)
+        count = len(gaps)
+        squares = sum((gap - ratio * step) ** 2 for gap, step in zip(gaps, steps, strict=True))
+        sequences = math.sqrt(count / (count - 1) * squares) / sum(steps) / scale
+        seeds = [s.std / math.sqrt(len(s.seeds)) for s in (first, second) if s.std is not None]
+        return math.hypot(sequences, *seeds)
+
+    def _against_quoted(self, first: Reference, second: Reference) -> Value | Finding:
+        """Ours in the literature's convention (per T, without log p(T)), the quoted number as exact."""
+        sides = []
+        for reference in (first, second):
+            if reference in self.quoted:
+                sides.append(Value(self.quoted[reference], 0.0))
+                continue
+            run, metric = self.address(reference)
+            if run and self.results.embedded(self.results.dataset(run)):
+                return Finding(OTHER_CORPUS, f"{versus(first, second)} quoted for the real corpus")
+            summary = self.results.summary(run, "nll_literature" if metric == "nll" else metric) if run else None
+            if summary is None:
+                return Finding(NOT_RUN, f"{run or name(reference)} was not run")
+            sides.append(Value(summary.value, summary.error, summary))
+        return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error))
+
+
+def _mean_scores(seeds: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    return [(math.fsum(row[0] for row in rows) / len(rows), rows[0][1]) for rows in zip(*seeds, strict=True)]

@@ -1,0 +1,46 @@
+"""Figure 3b: p(x_t given x_<t) of a character model at consecutive steps, the symbol that came in red."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from seqflows import files
+from seqflows.report.inputs import Results
+from seqflows.report.plots.common import BLUE, RED, device, export, visible
+
+STEPS = 6  # panels; the paper shows three
+
+
+def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
+    """Bars over the vocabulary, a panel a step."""
+    from matplotlib import pyplot
+
+    run = block["runs"][0]
+    content = files.read_json(export(results, run, "conditionals.json"))
+    vocabulary, steps = content["vocabulary"], content["steps"][:STEPS]
+    order = sorted(range(len(vocabulary)), key=lambda index: (not vocabulary[index].isalpha(), vocabulary[index]))
+    figure, axes = pyplot.subplots(
+        len(steps), 1, figsize=(6.2, 0.75 + 0.82 * len(steps)), sharex=True, sharey=True, squeeze=False
+    )
+    for axis, step in zip(axes[:, 0], steps, strict=True):
+        values = [math.exp(step["log_prob"][index]) for index in order]
+        colours = [RED if vocabulary[index] == step["next"] else BLUE for index in order]
+        axis.bar(range(len(order)), values, color=colours, width=0.82)
+        entropy = -sum(value * math.log2(value) for value in values if value > 0)
+        prefix = "".join(visible(character) for character in step["prefix"][-24:])
+        axis.text(0.995, 0.93, f"{prefix} → {visible(step['next'])}", transform=axis.transAxes, ha="right", va="top")
+        axis.text(
+            0.995, 0.66, f"entropy {entropy:.2f} bits", transform=axis.transAxes, ha="right", va="top",
+            fontsize=7, color="0.4",
+        )  # fmt: skip
+        axis.set_ylim(0, 1)
+        axis.set_yticks([0, 0.5, 1])
+        axis.tick_params(axis="x", length=0)
+    axes[-1, 0].set_xlim(-0.7, len(order) - 0.3)
+    axes[-1, 0].set_xticks(range(len(order)), [visible(vocabulary[index]) for index in order], fontsize=7)
+    axes[-1, 0].set_xlabel(r"next symbol $x_t$; red: the one that came")
+    figure.supylabel(r"$p(x_t \mid x_{<t})$", fontsize=9, x=0.02)
+    figure.suptitle(block["title"], fontsize=10)
+    figure.tight_layout(h_pad=0.5, rect=(0, 0.015, 1, 1))
+    return figure, device(results, [run])

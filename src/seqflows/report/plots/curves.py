@@ -1,0 +1,67 @@
+"""Training curves: the validation loss (negative ELBO with the full KL) and its KL part, epoch by epoch."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from seqflows import paths
+from seqflows.errors import Problem
+from seqflows.report.inputs import Results, read_csv, seed_folders
+from seqflows.report.plots.common import CYCLE, device, label
+
+Curve = dict[int, list[float]]  # epoch -> a value a seed
+
+
+def curve(results: Results, run: str, column: str) -> Curve:
+    """One column of history.csv over the seeds of a run; empty where the column is not there."""
+    folders = seed_folders(paths.train(results.scale, run))
+    if not folders:
+        raise Problem(
+            f"expected {paths.train(results.scale, run)}/seed-*, found none; "
+            f"run: python -m seqflows train {results.scale}/{run}"
+        )
+    found: Curve = {}
+    for folder in folders:
+        for row in read_csv(folder / "history.csv") or []:
+            if row.get(column):
+                found.setdefault(int(row["epoch"]), []).append(float(row[column]))
+    return found
+
+
+def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
+    """A panel a dataset, a line a run: full loss solid, its KL term dashed; the band is the range of the seeds."""
+    from matplotlib import pyplot
+
+    groups: dict[str, list[str]] = {}
+    for run in block["runs"]:
+        groups.setdefault(results.dataset(run), []).append(run)
+    columns = min(2, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(0.6 + 3.2 * columns, 0.6 + 2.7 * rows), squeeze=False)
+    for axis, (dataset, runs) in zip(axes.flat, groups.items(), strict=False):
+        for number, run in enumerate(runs):
+            colour = CYCLE[number % len(CYCLE)]
+            _line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
+            _line(axis, curve(results, run, "valid_kl"), colour, None, "--")
+        axis.set_title(dataset, loc="left")
+        axis.set_xlabel("epoch")
+        axis.legend(loc="upper right")
+    for axis in list(axes.flat)[len(groups) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("validation, nats per (T + 1)")
+    figure.suptitle(f"{block['title']}\nsolid: full loss; dashed: its KL term", fontsize=10)
+    figure.tight_layout(rect=(0, 0.02, 1, 1))
+    return figure, device(results, block["runs"])
+
+
+def _line(axis: Any, values: Curve, colour: str, name: str | None, style: str) -> None:
+    epochs = sorted(values)
+    if not epochs:
+        return
+    means = [statistics.fmean(values[epoch]) for epoch in epochs]
+    axis.plot(epochs, means, style, color=colour, label=name, lw=1.4 if style == "-" else 0.9)
+    if any(len(seeds) > 1 for seeds in values.values()):
+        low, high = ([pick(values[epoch]) for epoch in epochs] for pick in (min, max))
+        axis.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)

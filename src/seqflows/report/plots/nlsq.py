@@ -1,0 +1,58 @@
+"""Figure 5: four hand-set NLSq layers, their map and density; learned densities of four Gaussians."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqflows.report.inputs import Results
+from seqflows.report.plots.common import BLUE, RED, device, export, label, setting
+
+
+def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
+    """Above: (a) the map, (b) both densities. Below: (c) the true density, then each run's."""
+    import numpy
+    from matplotlib import pyplot
+
+    runs = block["runs"]
+    grids = {run: numpy.load(export(results, run, "density_grid.npz")) for run in runs}
+    hand = numpy.load(export(results, runs[0], "nlsq.npz"))
+    figure = pyplot.figure(figsize=(6.6, 5.0))
+    above, below = figure.add_gridspec(
+        2, 1, height_ratios=(1, 1.1), left=0.09, right=0.97, top=0.9, bottom=0.09, hspace=0.42
+    )
+    left, right = (figure.add_subplot(cell) for cell in above.subgridspec(1, 2, wspace=0.3))
+    left.plot(hand["eps"], hand["z"], color=BLUE)
+    left.set(xlabel=r"$\epsilon$", ylabel=r"$z$")
+    left.set_title("(a) four NLSq layers, set by hand", loc="left")
+    right.fill_between(hand["eps"], hand["base_density"], color=RED, alpha=0.15, lw=0)
+    right.plot(hand["eps"], hand["base_density"], color=RED, label=r"base $p(\epsilon)$")
+    right.fill_between(hand["z"], hand["density"], color=BLUE, alpha=0.15, lw=0)
+    right.plot(hand["z"], hand["density"], color=BLUE, label=r"final $p(z)$")
+    right.set(xlabel=r"$\epsilon,\ z$", ylabel="density", ylim=(0, None))
+    right.set_title("(b) densities", loc="left")
+    right.legend(loc="best")
+
+    first = grids[runs[0]]
+    true = numpy.exp(first["true_log_density"])
+    panels = [("(c) four Gaussians, true", first, true)]
+    panels += [(name(results, run), grids[run], numpy.exp(grids[run]["log_density"])) for run in runs]
+    cells = below.subgridspec(1, len(panels), wspace=0.12)
+    for number, (title, grid, density) in enumerate(panels):
+        axis = figure.add_subplot(cells[number])
+        extent = (grid["x"][0], grid["x"][-1], grid["y"][0], grid["y"][-1])
+        # One colour scale for all: a density that leaks between the modes shows.
+        axis.imshow(density, origin="lower", extent=extent, cmap="magma", vmin=0, vmax=true.max(), aspect="equal")
+        axis.set_title(title, loc="left")
+        axis.tick_params(labelleft=number == 0)
+        axis.set_xlabel(r"$z_1$")
+        if number == 0:
+            axis.set_ylabel(r"$z_2$")
+    figure.suptitle(block["title"], fontsize=10)
+    return figure, device(results, runs)
+
+
+def name(results: Results, run: str) -> str:
+    """``NLSq, 5 layers: 2.13 nats``."""
+    layers = setting(results, run, "layers")
+    summary = results.summary(run, "nll", optional=True)
+    return label(run) + (f", {layers} layers" if layers else "") + (f": {summary.value:.3f} nats" if summary else "")

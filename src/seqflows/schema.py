@@ -1,0 +1,241 @@
+"""What params.yaml may say: its keys and their types. Needs pydantic; `params` checks the references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seqflows.names import near
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Scalar = Literal["nlsq", "affine"]
+Hidden = Literal["made", "coupling", "independent"]
+
+
+class Block(BaseModel):
+    """A mapping that admits its own keys alone and converts nothing: '1e-3' is text, not a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Compute(Block):
+    """What a scale's stages run on."""
+
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count
+    precision: Literal["fp32", "bf16"]
+
+
+class Real(Block):
+    """A corpus from the registry; ``*_sequences`` keep the first so many of a split."""
+
+    source: str
+    train_sequences: Count | None = None
+    valid_sequences: Count | None = None
+    test_sequences: Count | None = None
+
+
+class RealText(Real):
+    """A corpus of sentences; longer ones are dropped."""
+
+    max_length: Count | None = None
+
+
+class RealPickle(Real):
+    """An original pickle, for which no checksum is published: the block states it."""
+
+    sha256: str | None = None
+
+
+class Embedded(Real):
+    """A corpus that the project generates: its seed and its sizes, in sequences."""
+
+    seed: Whole
+    train: Count
+    valid: Count
+    test: Count
+
+
+class EmbeddedText(Embedded):
+    """Sentences of a chain of words: how many words, of how large a lexicon."""
+
+    words: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    lexicon: Count
+    max_length: Count | None = None
+
+
+class EmbeddedChords(Embedded):
+    """Piano rolls of a chain of chords."""
+
+    lengths: Annotated[list[Count], Field(min_length=1)]
+    states: Count
+
+
+class EmbeddedGaussians(Embedded):
+    """Points of a mixture of four Gaussians in the plane."""
+
+    distance: Positive = 2.0
+    deviation: Positive = 0.3
+
+
+MUSIC = ("nottingham", "piano", "musedata", "jsb")
+DATASETS: dict[str, dict[str, type[Block]]] = {
+    "text": {"ptb": RealText, "embedded-text": EmbeddedText},
+    "music": {
+        **dict.fromkeys(MUSIC, Real),
+        **dict.fromkeys((f"{name}-pickle" for name in MUSIC), RealPickle),
+        "embedded-chords": EmbeddedChords,
+    },
+    "vectors": {"embedded-gaussians": EmbeddedGaussians},
+}
+
+
+class LatentSequence(Block):
+    """The paper's latent model; what is left out has the class's default."""
+
+    time: Literal["af", "iaf", "none"] = "af"
+    hidden: Hidden = "made"
+    scalar: Scalar = "nlsq"
+    layers: Count = 5
+    latent: Count = 50
+    embedding: Count = 500
+    width: Count = 500
+    depth: Count = 2
+    flow_width: Count = 100
+    position: Count = 500
+    dropout: Share = 0.2
+
+
+class RecurrentBaseline(Block):
+    """The LSTM baseline."""
+
+    embedding: Count = 500
+    width: Count = 500
+    depth: Count = 2
+    position: Count = 500
+    dropout: Share = 0.1
+
+
+class FlowDensity(Block):
+    """A flow for single vectors."""
+
+    hidden: Hidden = "made"
+    scalar: Scalar = "nlsq"
+    layers: Count = 5
+    flow_width: Count = 100
+
+
+MODELS: dict[str, type[Block]] = {
+    "latent_sequence": LatentSequence,
+    "recurrent_baseline": RecurrentBaseline,
+    "flow_density": FlowDensity,
+}
+
+
+class Training(Block):
+    """How a run is trained; epochs are passes over the training split."""
+
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    optimizer: Literal["adam", "sgd"] = "adam"
+    accumulate: Count = 1
+    clip: Positive | None = None
+    samples: Count = 1
+    validation_samples: Count = 1
+    kl_free_epochs: Weight = 0
+    kl_ramp_epochs: Weight = 0
+    decay: Annotated[float, Field(gt=1)] = 4.0
+    patience: Count | None = None
+    stop_rate: Positive | None = None
+
+
+class Evaluation(Block):
+    """How a run is scored: importance samples, where to report, and what to export for figures."""
+
+    samples: Count
+    at: Annotated[list[Count], Field(min_length=1)]
+    headline: Count
+    chunk: Count
+    generate: Whole = 8
+    exports: list[Literal["conditionals", "prior_grid", "density_grid"]] = []
+
+
+class Seeds(Block):
+    """The seeds of a run, trained one after another."""
+
+    seeds: Annotated[list[Whole], Field(min_length=1)]
+
+
+class Speed(Block):
+    """Generation times: which lengths, how often."""
+
+    lengths: Annotated[list[Count], Field(min_length=1)]
+    repeats: Annotated[int, Field(ge=2)]
+
+
+class Table(Block):
+    """A table: cells ``<run>.<metric>`` by row and column."""
+
+    reproduces: str
+    title: str
+    rows: dict[str, dict[str, str]]
+
+
+class Figure(Block):
+    """A figure of runs or of speeds."""
+
+    reproduces: str
+    title: str
+    kind: Literal["conditionals", "nlsq", "prior_grid", "speed", "curves"]
+    runs: list[str] | None = None
+    speeds: list[str] | None = None
+
+
+def block(path: str, value: Any, model: type[Block]) -> Iterator[str]:
+    """One line an error of a block that stands at ``path``: path, expected, got, nearest valid name."""
+    if not isinstance(value, Mapping):
+        yield f"{path}: expected a mapping with keys {', '.join(model.model_fields)}, got {value!r}"
+        return
+    try:
+        model.model_validate(dict(value))
+    except ValidationError as error:
+        for one in error.errors():
+            yield _line(path, one, model)
+
+
+def choice(path: str, value: Any, key: str, models: Mapping[str, type[Block]]) -> Iterator[str]:
+    """As `block`, where the entry ``key`` (a source, a class) says which keys are valid."""
+    name = value.get(key) if isinstance(value, Mapping) else None
+    if name not in models:
+        yield f"{path}.{key}: expected one of {', '.join(models)}, got {name!r}{near(name, models)}"
+    elif key in models[name].model_fields:
+        yield from block(path, value, models[name])
+    else:
+        yield from block(path, {entry: item for entry, item in value.items() if entry != key}, models[name])
+
+
+def _line(path: str, error: Mapping[str, Any], model: type[Block]) -> str:
+    where = ".".join((path, *map(str, error["loc"])))
+    got = error.get("input")
+    if error["type"] == "extra_forbidden":
+        name, known = error["loc"][-1], list(model.model_fields)
+        return f"{where}: expected one of the keys {', '.join(known)}, got {name!r}{near(name, known)}"
+    if error["type"] == "missing":
+        return f"{where}: expected a value, got none"
+    said = error["msg"].removeprefix("Input should be ")
+    if error["type"] == "literal_error":
+        return f"{where}: expected {said}, got {got!r}{near(got, _quoted(said))}"
+    if isinstance(got, str) and error["type"] in ("float_type", "int_type"):
+        said += " (to YAML 1e-3 is text: write 1.0e-3)" if "e" in got.lower() else ""
+    return f"{where}: expected {said}, got {got!r}"
+
+
+def _quoted(text: str) -> list[str]:
+    return text.split("'")[1::2]

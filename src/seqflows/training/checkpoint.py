@@ -1,0 +1,124 @@
+"""Checkpoints: safetensors and JSON, written so that a reader meets a whole one or none.
+
+A folder ``checkpoints/<digest>`` belongs to one seed of one run under one configuration, data
+and code. It holds ``checkpoint.json``, which names its tensors' file and both checksums, and,
+once the seed is done, ``finished/`` with that seed's outputs until those of all seeds are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from seqflows import files, paths
+from seqflows.errors import Problem
+
+STATE = "checkpoint.json"
+FINISHED = "finished"
+
+
+def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
+    """The name of the folder: everything that the bits of the outcome depend on."""
+    source = {str(path): files.sha256(path) for path in paths.source_files("train") if path.exists()}
+    value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
+    return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})
+
+
+def _problem(path: Path, got: str) -> Problem:
+    return Problem(
+        f"expected a whole checkpoint in {path}, got {got}; run the same train command with --restart to train anew"
+    )
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors atomically; tied ones are written each on its own."""
+    files.write_bytes(path, save({name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}))
+
+
+def write(folder: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+    """Write a checkpoint, then remove the one before it. Returns the path of its JSON.
+
+    ``state`` is JSON; the folder's name must be the digest of what the checkpoint belongs to.
+    """
+    path = folder / STATE
+    name = f"tensors-{state['epoch']:06d}-{state['position']:08d}.safetensors"
+    save_tensors(folder / name, tensors)
+    content = {"digest": folder.name, "state": dict(state), "tensors": {name: files.sha256(folder / name)}}
+    files.write_json(path, {**content, "sha256": files.digest(content)})
+    for old in folder.glob("tensors-*.safetensors"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """The checkpoint's state and tensors, or None where there is none.
+
+    Raises `Problem`, naming the file, for one that is cut short, altered or of another
+    configuration.
+    """
+    path = folder / STATE
+    if not path.exists():
+        return None
+    try:
+        content = files.read_json(path)
+    except Problem:
+        raise _problem(path, "a file that is no JSON (cut short?)") from None
+    if not isinstance(content, dict) or content.pop("sha256", None) != files.digest(content):
+        raise _problem(path, "a file whose checksum differs from its contents")
+    if content["digest"] != folder.name:
+        raise _problem(path, f"one of another configuration, data or code ({content['digest'][:12]}...)")
+    tensors: dict[str, Tensor] = {}
+    for name, checksum in content["tensors"].items():
+        file = folder / name
+        if not file.exists():
+            raise _problem(file, "no such file")
+        if files.sha256(file) != checksum:
+            raise _problem(file, "a file whose checksum differs (cut short or altered)")
+        try:
+            tensors.update(load_file(file))
+        except SafetensorError as error:
+            raise _problem(file, str(error)) from None
+    return content["state"], tensors
+
+
+def finished(folder: Path) -> Path | None:
+    """The outputs of a seed that is done, checked against their checksums, or None."""
+    done = folder / FINISHED
+    if not done.exists():
+        return None
+    try:
+        listed = files.read_json(done / "train.json")["files"]
+    except (Problem, KeyError, TypeError):
+        raise _problem(done / "train.json", "no list of files and checksums") from None
+    for name, checksum in listed.items():
+        if not (done / name).exists() or files.sha256(done / name) != checksum:
+            raise _problem(done / name, "no such file, or one whose checksum differs")
+    return done
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder of checkpoints."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def random_state() -> dict[str, str]:
+    """The state of torch's generators, in hex."""
+    state = {"cpu": bytes(torch.get_rng_state().numpy()).hex()}
+    if torch.cuda.is_available():
+        state["cuda"] = bytes(torch.cuda.get_rng_state().numpy()).hex()
+    return state
+
+
+def set_random_state(state: Mapping[str, str]) -> None:
+    """Put back what `random_state` gave."""
+    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["cpu"]), dtype=torch.uint8))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(torch.frombuffer(bytearray.fromhex(state["cuda"]), dtype=torch.uint8))

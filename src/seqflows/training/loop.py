@@ -1,0 +1,136 @@
+"""The stage ``train``: every seed of a run, one after another."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqflows import compute, files, models, params, paths
+from seqflows.data import prepared
+from seqflows.data.prepared import Dataset
+from seqflows.training import checkpoint
+from seqflows.training.live import Guard, Tracker
+from seqflows.training.progress import Progress
+from seqflows.training.settings import Settings
+from seqflows.training.stopping import Stop
+from seqflows.training.trainer import Trainer
+
+MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
+
+
+def configuration(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's block training depends on; its digest is ``config_hash``."""
+    return {name: run[name] for name in ("dataset", "model", "training")}
+
+
+def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -> None:
+    """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
+
+    Seeds that an interrupted run finished, and the step that it was in, are taken over from the
+    checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
+    `Interrupted`, with a checkpoint written and no output, when asked to stop.
+    """
+    matrix = params.load()
+    block = matrix.run(key.scale, key.name)
+    settings = Settings.of(block["training"])
+    machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
+    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    config = configuration(block)
+    how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
+    folders = {
+        seed: paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256)) for seed in block["seeds"]
+    }
+    if restart:
+        for folder in folders.values():
+            checkpoint.remove(folder)
+    guard = Guard(tracker)
+    try:
+        with Stop() as stop:
+            for seed, folder in folders.items():
+                if checkpoint.finished(folder) is None:
+                    _train(key, block, settings, seed, dataset, machine, folder, stop, guard)
+    finally:
+        guard.close()
+    with files.replacing_folder(paths.train(key.scale, key.name)) as output:
+        for seed, folder in folders.items():
+            shutil.copytree(folder / checkpoint.FINISHED, output / f"seed-{seed}")
+    for folder in folders.values():
+        checkpoint.remove(folder)
+
+
+def _train(
+    key: paths.Key,
+    block: Mapping[str, Any],
+    settings: Settings,
+    seed: int,
+    dataset: Dataset,
+    machine: compute.Machine,
+    folder: Path,
+    stop: Stop,
+    guard: Guard,
+) -> None:
+    """Train one seed and leave its outputs in ``folder/finished``."""
+    torch.manual_seed(seed)
+    model = models.build(block["model"], dataset.facts()).to(machine.device)
+    trainer = Trainer(model, dataset, settings, seed, machine, folder)
+    resumed = trainer.resume()
+    info = _info(key, block, seed, dataset, machine, model)
+    guard.start({**info, "epochs": len(trainer.history)})
+    progress = Progress(f"{key} seed {seed}", settings.epochs)
+    text = ""
+    try:
+        if resumed:
+            print(f"{key} seed {seed}: going on in epoch {trainer.epoch + 1} after {trainer.position} of its steps")
+        trainer.run(progress, stop, guard.epoch)
+        text = f"{trainer.epoch} epochs in {trainer.wall:.1f} s, the model of epoch {trainer.plateau.best_epoch} kept"
+    finally:
+        progress.close(text)
+        guard.end()
+    _finish(trainer, info, folder / checkpoint.FINISHED)
+
+
+def _info(
+    key: paths.Key,
+    block: Mapping[str, Any],
+    seed: int,
+    dataset: Dataset,
+    machine: compute.Machine,
+    model: torch.nn.Module,
+) -> dict[str, Any]:
+    config = configuration(block)
+    return {
+        "run": key.name,
+        "scale": key.scale,
+        "seed": seed,
+        "config": config,
+        "config_hash": files.digest(config),
+        "dataset": block["dataset"],
+        "dataset_sha256": dataset.sha256,
+        "revision": files.revision(),
+        "device": machine.device.type,
+        "device_name": machine.name,
+        "threads": machine.threads,
+        "precision": machine.precision,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "versions": {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+
+
+def _finish(trainer: Trainer, info: Mapping[str, Any], folder: Path) -> None:
+    with files.replacing_folder(folder) as output:
+        checkpoint.save_tensors(output / MODEL, trainer.model.state_dict())
+        files.write_csv(output / HISTORY, trainer.history, list(trainer.history[-1]))
+        record = {
+            **info,
+            "best_epoch": trainer.plateau.best_epoch,
+            "epochs": trainer.epoch,
+            "wall_seconds": trainer.wall,
+            "files": {name: files.sha256(output / name) for name in (MODEL, HISTORY)},
+        }
+        files.write_json(output / RECORD, record)

@@ -1,0 +1,68 @@
+"""The `training` block of a run."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from seqflows.errors import Problem
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained; an epoch is one pass over the training split."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str = "adam"
+    accumulate: int = 1  # batches a step
+    clip: float | None = None  # the gradient's largest norm
+    samples: int = 1  # posterior samples a sequence
+    validation_samples: int = 1
+    kl_free_epochs: float = 0  # epochs with KL weight 0
+    kl_ramp_epochs: float = 0  # epochs in which it rises to 1
+    decay: float = 4.0  # the rate is divided by it
+    patience: int | None = None  # epochs without a better validation loss before it is; None: never
+    stop_rate: float | None = None  # stop once the rate has fallen below
+
+    @classmethod
+    def of(cls, block: Mapping[str, Any]) -> Settings:
+        """Read the block; an unknown, missing or impossible entry is a `Problem`."""
+        known = {field.name: field for field in fields(cls)}
+        for name in block:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; the nearest is {near[0]}" if near else ""
+                raise Problem(f"expected training to have keys among {', '.join(known)}, got {name!r}{hint}")
+        missing = [name for name, field in known.items() if field.default is MISSING and name not in block]
+        if missing:
+            raise Problem(f"expected training to say {', '.join(missing)}, found none; add it to params.yaml")
+        settings = cls(**block)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise Problem(f"expected training.optimizer to be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        for name in ("epochs", "batch_size", "accumulate", "samples", "validation_samples"):
+            _need(name, getattr(self, name), "a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1)
+        for name in ("kl_free_epochs", "kl_ramp_epochs"):
+            _need(name, getattr(self, name), "a number of at least 0", lambda v: v >= 0)
+        _need("learning_rate", self.learning_rate, "a number above 0", lambda v: v > 0)
+        _need("decay", self.decay, "a number above 1", lambda v: v > 1)
+        if self.clip is not None:
+            _need("clip", self.clip, "a number above 0", lambda v: v > 0)
+        if self.patience is not None:
+            _need("patience", self.patience, "a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1)
+        if self.stop_rate is not None:
+            _need("stop_rate", self.stop_rate, "a number above 0", lambda v: v > 0)
+
+
+def _need(name: str, value: Any, what: str, holds: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not holds(value):
+        raise Problem(f"expected training.{name} to be {what}, got {value!r}; change it in params.yaml")

@@ -1,0 +1,276 @@
+"""One seed's training as an object that can stop after any step and go on from a checkpoint.
+
+B sequences of a batch, K posterior samples. Losses of the history are sums over sequences
+divided by sums of (T + 1), in nats; the step's own loss is the mean over sequences of
+(sum of weighted terms) / (T + 1).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seqflows.compute import Machine
+from seqflows.data.batching import Batch, collate, order, order_by_length
+from seqflows.data.prepared import Dataset
+from seqflows.errors import Interrupted, Problem
+from seqflows.training import checkpoint, optimise
+from seqflows.training.progress import Progress
+from seqflows.training.schedules import Plateau, kl_weight
+from seqflows.training.settings import Settings
+from seqflows.training.stopping import Stop
+
+SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
+EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
+VALIDATION_BATCH = 64
+VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
+WINDOW = 20  # steps whose losses are looked at together on a GPU, where each look waits for it
+
+
+class Trainer:
+    """Trains ``model`` on ``dataset`` for one ``seed``; ``folder`` is where its checkpoints go."""
+
+    def __init__(
+        self, model: nn.Module, dataset: Dataset, settings: Settings, seed: int, machine: Machine, folder: Path
+    ) -> None:
+        self.model, self.dataset, self.settings = model, dataset, settings
+        self.seed, self.machine, self.folder = seed, machine, folder
+        self.plateau = Plateau(settings.learning_rate)
+        self.optimizer = optimise.make(model, settings, settings.learning_rate)
+        self.best: dict[str, Tensor] = {}
+        self.history: list[dict[str, Any]] = []
+        self.epoch = self.position = self.steps = 0  # epochs done, steps done in this one, steps in all
+        self.seconds = self.wall = 0.0  # in this epoch, in all
+        self.names: list[str] = []
+        self.sums: Tensor | None = None  # float64: the weighted loss, then every term
+        self.seen = [0, 0]  # symbols, sequences of this epoch
+        self._pending: list[tuple[int, list[np.ndarray], Tensor]] = []
+        self._validation: list[Batch] | None = None
+        self._saved = time.monotonic()
+
+    # -- checkpoints
+
+    def save(self) -> None:
+        """Write a checkpoint of the state between two steps."""
+        self._look()
+        state = {
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "position": self.position,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "wall": self.wall,
+            "names": self.names,
+            "sums": None if self.sums is None else self.sums.tolist(),
+            "seen": self.seen,
+            "plateau": self.plateau.state(),
+            "history": self.history,
+            "random": checkpoint.random_state(),
+        }
+        tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"optimizer/{name}": value for name, value in optimise.tensors(self.optimizer).items()}
+        tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        checkpoint.write(self.folder, state, tensors)
+        self._saved = time.monotonic()
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint, if it holds one."""
+        found = checkpoint.read(self.folder)
+        if found is None:
+            return False
+        state, tensors = found
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
+        for name, value in tensors.items():
+            part, rest = name.split("/", 1)
+            parts[part][rest] = value
+        self.model.load_state_dict(parts["model"])
+        optimise.restore(self.optimizer, parts["optimizer"])
+        self.best = {name: value.to(self.machine.device) for name, value in parts["best"].items()}
+        self.plateau = Plateau(**state["plateau"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plateau.rate
+        self.epoch, self.position, self.steps = state["epoch"], state["position"], state["steps"]
+        self.seconds, self.wall, self.history = state["seconds"], state["wall"], state["history"]
+        self.names, self.seen = state["names"], state["seen"]
+        if state["sums"] is not None:
+            self.sums = torch.tensor(state["sums"], dtype=torch.float64, device=self.machine.device)
+        checkpoint.set_random_state(state["random"])
+        return True
+
+    # -- training
+
+    def run(self, progress: Progress, stop: Stop, told: Callable[[dict[str, Any]], None]) -> None:
+        """Train to the end, calling ``told`` with each row of the history.
+
+        Raises `Interrupted` after writing a checkpoint when ``stop`` says so.
+        """
+        while self.epoch < self.settings.epochs and not self.plateau.finished(self.settings):
+            self._pass(progress, stop)
+            row = self._close(stop)
+            progress.epoch(row, self.wall / self.epoch)
+            told(row)
+            if time.monotonic() - self._saved > EPOCH_SECONDS:
+                self.save()
+        self.model.load_state_dict(self.best)
+
+    def _halt(self, reason: str) -> None:
+        self.save()
+        raise Interrupted(
+            f"{reason}: stopped in epoch {self.epoch + 1} after {self.position} of its steps; "
+            f"the checkpoint is {self.folder / checkpoint.STATE}; the same command goes on from there"
+        )
+
+    def _pass(self, progress: Progress, stop: Stop) -> None:
+        """The steps of this epoch that are left."""
+        split, settings = self.dataset.train, self.settings
+        batches = order(split, settings.batch_size, self.seed, self.epoch)
+        groups = optimise.steps(batches, split.lengths, settings)
+        self.model.train()
+        while self.position < len(groups):
+            if reason := stop.reason:
+                self._halt(reason)
+            started = time.monotonic()
+            passed = self.epoch + self.position / len(groups)
+            self._step(groups[self.position], kl_weight(passed, settings.kl_free_epochs, settings.kl_ramp_epochs))
+            self.position += 1
+            self.steps += 1
+            if len(self._pending) >= (WINDOW if self.machine.cuda else 1):
+                self._look()
+            self._spend(started)
+            progress.step(self.epoch, self.position, len(groups))
+            if time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
+
+    def _spend(self, started: float) -> None:
+        spent = time.monotonic() - started
+        self.seconds += spent
+        self.wall += spent
+
+    def _step(self, group: list[np.ndarray], weight: float) -> None:
+        """One optimiser step: the gradient of the mean over all sequences of the group's batches."""
+        split, count = self.dataset.train, sum(map(len, group))
+        self.optimizer.zero_grad(set_to_none=True)
+        total: Tensor | None = None
+        for indices in group:
+            batch = collate(split, indices).to(self.machine.device)
+            with self.machine.autocast():
+                terms = self.model.objective(batch, self.settings.samples)
+            terms = {name: value.float() for name, value in terms.items()}
+            weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
+            loss = (weighted / (batch.lengths + 1)).sum() / count
+            loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+            self._count(terms, weighted.detach(), int(split.lengths[indices].sum()), len(indices))
+        if self.settings.clip:
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+            total = total + 0 * norm  # a non-finite gradient shows in the loss that is looked at
+        self._pending.append((self.steps + 1, group, total))
+        if not self.machine.cuda:
+            self._look()  # before the parameters change
+        self.optimizer.step()
+
+    def _count(self, terms: dict[str, Tensor], weighted: Tensor, symbols: int, sequences: int) -> None:
+        values = torch.stack([weighted, *(value.detach() for value in terms.values())]).sum(1, dtype=torch.float64)
+        if self.sums is None:
+            self.names = list(terms)
+            self.sums = values
+        else:
+            self.sums += values
+        self.seen = [self.seen[0] + symbols, self.seen[1] + sequences]
+
+    def _look(self) -> None:
+        """Raise `Problem` when one of the losses not looked at yet is not finite."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        values = [pending[0][2].item()] if len(pending) == 1 else torch.stack([loss for *_, loss in pending]).tolist()
+        for (step, group, _), value in zip(pending, values, strict=True):
+            if not math.isfinite(value):
+                indices = [int(index) for batch in group for index in batch]
+                last = self.folder / checkpoint.STATE
+                kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was written yet"
+                raise Problem(
+                    f"expected a finite loss and gradient, got {value} in epoch {self.epoch + 1}, step {step}, "
+                    f"training sequences {indices}; {kept}; lower training.learning_rate or clip, then train again"
+                )
+
+    # -- the end of an epoch
+
+    def _close(self, stop: Stop) -> dict[str, Any]:
+        """Validate, take the schedules on, and begin the next epoch. Returns the history's row."""
+        self._look()
+        settings, started = self.settings, time.monotonic()
+        valid = self._validate(stop)
+        self._spend(started)
+        symbols, sequences = self.seen
+        values = (self.sums / (symbols + sequences)).tolist()
+        row = {
+            "epoch": self.epoch + 1,
+            "steps": self.steps,
+            "learning_rate": self.plateau.rate,
+            "kl_weight": kl_weight(self.epoch + 1, settings.kl_free_epochs, settings.kl_ramp_epochs),
+            "train_loss": values[0],
+            **{f"train_{name}": value for name, value in zip(self.names, values[1:], strict=True)},
+            "valid_loss": sum(valid.values()),
+            **{f"valid_{name}": value for name, value in valid.items()},
+            "seconds": self.seconds,
+            "symbols_per_second": symbols / max(self.seconds, 1e-9),
+        }
+        keep, dropped = self.plateau.update(settings, self.epoch + 1, row["valid_loss"])
+        if keep:
+            self._keep()
+        if dropped:
+            optimise.drop(self.optimizer, self.plateau.rate)
+        self.history.append(row)
+        self.epoch, self.position, self.seconds = self.epoch + 1, 0, 0.0
+        self.sums, self.seen = None, [0, 0]
+        return row
+
+    def _keep(self) -> None:
+        state = self.model.state_dict()
+        if not self.best:
+            self.best = {name: value.detach().clone() for name, value in state.items()}
+        for name, value in self.best.items():
+            value.copy_(state[name])
+
+    def _validate(self, stop: Stop) -> dict[str, float]:
+        """The terms of the validation split with KL weight 1, under the same noise in every epoch."""
+        self.model.eval()
+        if self._validation is None:
+            self._validation = [batch.to(self.machine.device) for batch in self._validation_batches()]
+        devices = [torch.cuda.current_device()] if self.machine.cuda else []
+        totals: dict[str, Any] = {}
+        reason = None
+        with torch.random.fork_rng(devices=devices), torch.no_grad():
+            torch.manual_seed(self.seed)
+            for batch in self._validation:
+                if reason := stop.reason:
+                    break
+                for name, value in self.model.objective(batch, self.settings.validation_samples).items():
+                    totals[name] = totals.get(name, 0) + value.sum(dtype=torch.float64)
+        if reason:
+            self._halt(reason)
+        count = int(self.dataset.valid.lengths.sum()) + len(self.dataset.valid)
+        found = {name: value.item() / count for name, value in totals.items()}
+        if not all(map(math.isfinite, found.values())):
+            raise Problem(
+                f"expected finite validation losses, got {found} after epoch {self.epoch + 1}, step {self.steps}; "
+                "lower training.learning_rate or clip, then train again"
+            )
+        return found
+
+    def _validation_batches(self) -> list[Batch]:
+        split = self.dataset.valid
+        pieces = []
+        for indices in order_by_length(split, VALIDATION_BATCH):
+            size = int(split.lengths[indices].max()) * self.settings.validation_samples
+            width = max(1, VALIDATION_STEPS // size)
+            pieces += [indices[start : start + width] for start in range(0, len(indices), width)]
+        return [collate(split, piece) for piece in pieces]

@@ -1,0 +1,154 @@
+"""Every bijection in every parametrisation: the list that the contract test runs over.
+
+A new flow needs one line in `CASES`. Legend: B batch, T time, D dimensions, C context, W hidden units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqflows.flows import (
+    SCALARS,
+    AutoregressiveInTime,
+    Bijection,
+    Chain,
+    Independent,
+    Inverse,
+    MaskedAutoregressive,
+    Reverse,
+    SplitCoupling,
+    Stepwise,
+    layered,
+)
+
+STEPS = 3  # of the sequences that the sequence flows are tested on
+
+
+@dataclass(frozen=True)
+class Case:
+    """A named constructor."""
+
+    name: str
+    build: Callable[[], Bijection]
+
+
+class Gain:
+    """A scalar transformation whose unconstrained parameters are brought to a given standard deviation.
+
+    At its first use it scales what the network gives to a root mean square of ``std``, and keeps the factor.
+    """
+
+    def __init__(self, scalar, std: float) -> None:
+        self.scalar, self.std, self.gain, self.count = scalar, std, None, scalar.count
+        self.rounding = 0.0  # relative size of the noise that stands in for the rounding of a coarser type
+
+    def _scaled(self, p: Tensor) -> Tensor:
+        if self.gain is None:
+            self.gain = self.std / float(p.detach().square().mean().sqrt())
+        return self._rounded(p * self.gain)
+
+    def _rounded(self, value: Tensor) -> Tensor:
+        return value * (1 + self.rounding * torch.randn_like(value)) if self.rounding else value
+
+    def forward(self, z: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        eps, log_slope = self.scalar.forward(self._rounded(z), self._scaled(p))
+        return self._rounded(eps), log_slope
+
+    def inverse(self, eps: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_slope = self.scalar.inverse(self._rounded(eps), self._scaled(p))
+        return self._rounded(z), log_slope
+
+
+def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
+    """The case in float64 with random weights: its scalars' unconstrained parameters have a deviation of ``std``."""
+    torch.manual_seed(seed)
+    flow = case.build().double()
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            fan_in = parameter.shape[1] if parameter.dim() > 1 else 1
+            parameter.copy_(torch.randn(parameter.shape, dtype=torch.float64) / fan_in**0.5)
+        for module in flow.modules():
+            if hasattr(module, "scalar"):
+                module.scalar = Gain(module.scalar, std)
+        z, context, _ = inputs(flow, rows=256)
+        flow.forward(z, context)
+    return flow.eval()
+
+
+def inputs(flow: Bijection, rows: int, steps: int = STEPS, scale: float = 1.0) -> tuple[Tensor, Tensor | None, None]:
+    """Standard-normal (z, context) in float64 of the shapes that the flow takes, and no mask."""
+    shape = (rows, steps) if flow.sequence else (rows,)
+    z = scale * torch.randn(*shape, flow.dim, dtype=torch.float64)
+    context = torch.randn(*shape, flow.context, dtype=torch.float64) if flow.context else None
+    return z, context, None
+
+
+def jacobian(function: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    """(B, N, N) float64: d out_n / d in_m of every example, of a map that treats examples alone."""
+    def summed(x: Tensor) -> Tensor:
+        return function(x).flatten(1).sum(0)
+
+    rows = torch.autograd.functional.jacobian(summed, value)
+    return rows.flatten(2).permute(1, 0, 2)
+
+
+def _scalar(name: str):
+    return SCALARS[name]()
+
+
+def _vector(kind: str, scalar: str, dim: int, context: int, layers: int = 1, width: int = 16) -> Bijection:
+    if layers > 1:
+        return layered(kind, dim, context, width, _scalar(scalar), layers)
+    if kind == "made":
+        return MaskedAutoregressive(dim, context, width, _scalar(scalar))
+    if kind == "coupling":
+        return SplitCoupling(dim, context, width, _scalar(scalar))
+    return Independent(dim, context, _scalar(scalar))
+
+
+def _in_time(
+    kind: str, scalar: str, dim: int, layers: int = 2, inverse: bool = False, context: int = 2, depth: int = 2
+) -> Bijection:
+    width = 6
+    inner = _vector(kind, scalar, dim, width + context, layers)
+    if inverse:
+        return Inverse(AutoregressiveInTime(Inverse(inner), context, width, depth, 0.2))
+    return AutoregressiveInTime(inner, context, width, depth, 0.2)
+
+
+def _two_layers_in_time() -> Bijection:
+    return Chain(_in_time("made", "nlsq", 2), Stepwise(Reverse(2)), _in_time("coupling", "nlsq", 2, inverse=True))
+
+
+KINDS = ("made", "coupling", "independent")
+VECTORS: dict[str, Callable[[], Bijection]] = {
+    "reverse": lambda: Reverse(3),
+    "chain": lambda: Chain(_vector("made", "nlsq", 3, 2), Reverse(3), _vector("coupling", "affine", 3, 0)),
+    "scalar-nlsq": lambda: _vector("independent", "nlsq", 1, 0),
+    "scalar-affine": lambda: _vector("independent", "affine", 1, 0),
+}
+SEQUENCES: dict[str, Callable[[], Bijection]] = {
+    "af-one_layer": lambda: _in_time("made", "nlsq", 3, layers=1, depth=1),
+    "af-one_dimension": lambda: _in_time("coupling", "nlsq", 1, layers=3),
+    "chain-in_time": _two_layers_in_time,
+}
+for _k in KINDS:
+    VECTORS[f"{_k}-nlsq-no_context"] = lambda k=_k: _vector(k, "nlsq", 3, 0)
+    VECTORS[f"{_k}-nlsq-one_dimension"] = lambda k=_k: _vector(k, "nlsq", 1, 2)
+    VECTORS[f"layered-{_k}-nlsq-odd"] = lambda k=_k: _vector(k, "nlsq", 3, 2, layers=2)
+    for _s in ("nlsq", "affine"):
+        VECTORS[f"{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3)
+        VECTORS[f"layered-{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3, layers=3)
+        SEQUENCES[f"af-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2)
+        SEQUENCES[f"iaf-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2, inverse=True)
+        SEQUENCES[f"stepwise-{_k}-{_s}"] = lambda k=_k, s=_s: Stepwise(_vector(k, s, 2, 3, layers=2))
+
+CASES = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
+CASES += [Case(f"inverse-{name}", lambda build=build: Inverse(build())) for name, build in (VECTORS | SEQUENCES).items()]
+STDS = (0.3, 1.0, 3.0)
+# An inverse shares every operation with its flow: it meets the widest parameters only.
+DRAWN = [(case, std) for case in CASES for std in STDS if std == STDS[-1] or not case.name.startswith("inverse-")]

@@ -1,0 +1,256 @@
+"""Download: mirror, cache, network; checksums; nothing left behind after a failure."""
+
+import contextlib
+import functools
+import hashlib
+import http.server
+import io
+import json
+import sys
+import tarfile
+import threading
+
+import pytest
+
+from seqflows import paths
+from seqflows.data import download, registry
+from seqflows.data.registry import File, Source
+from seqflows.errors import Problem
+
+CONTENT = {f"{split}.txt": f" some {split} text \n".encode() for split in ("train", "valid", "test")}
+
+
+def sha(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def source(url, member="simple-examples/data/{}"):
+    files = [File(n, f"small/{n}", url, sha(c), member.format(n) if member else None) for n, c in CONTENT.items()]
+    return Source("text", tuple(files), "none", "nobody", "nowhere")
+
+
+def archive(members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def served(folder):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def use(monkeypatch, tmp_path):
+    """Register a source; the cache is below tmp_path, no mirror, no proxy."""
+    monkeypatch.delenv("SEQFLOWS_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+
+    def register(new):
+        monkeypatch.setitem(registry.SOURCES, "small", new)
+        monkeypatch.setitem(registry.KINDS, "small", new.kind)
+        return {"kind": new.kind, "source": "small"}
+
+    return register
+
+
+def leftovers(folder):
+    return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+
+
+def test_from_the_mirror(use, tmp_path, monkeypatch):
+    block = use(source("http://127.0.0.1:9/none.tgz"))
+    (tmp_path / "mirror/small").mkdir(parents=True)
+    for name, content in CONTENT.items():
+        (tmp_path / "mirror/small" / name).write_bytes(content)
+    monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path / "mirror"))
+    download.fetch(block, tmp_path / "raw", tmp_path / "cache")
+    assert {name: (tmp_path / "raw" / name).read_bytes() for name in CONTENT} == CONTENT
+    listed = json.loads((tmp_path / "raw/checksums.json").read_text())["files"]
+    assert listed["train.txt"] == sha(CONTENT["train.txt"]) and "registry.json" in listed
+    assert not (tmp_path / "cache").exists()
+
+
+def test_an_altered_mirror_file_stops_and_leaves_nothing(use, tmp_path, monkeypatch):
+    block = use(source("http://127.0.0.1:9/none.tgz"))
+    (tmp_path / "mirror/small").mkdir(parents=True)
+    for name, content in CONTENT.items():
+        (tmp_path / "mirror/small" / name).write_bytes(content[:-1] if name == "test.txt" else content)
+    monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(Problem) as caught:
+        download.fetch(block, tmp_path / "out/raw", tmp_path / "cache")
+    message = str(caught.value)
+    assert sha(CONTENT["test.txt"]) in message and sha(CONTENT["test.txt"][:-1]) in message
+    assert "test.txt" in message and "replace" in message
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_one_archive_by_the_network_fills_the_cache_for_all_its_members(use, tmp_path):
+    members = {f"./simple-examples/data/{name}": content for name, content in CONTENT.items()}
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/a.tgz").write_bytes(archive({"../evil.txt": b"evil", "/abs.txt": b"evil", **members}))
+    with served(tmp_path / "site") as address:
+        block = use(source(f"{address}/a.tgz"))
+        download.fetch(block, tmp_path / "out/raw", tmp_path / "cache")
+    assert leftovers(tmp_path / "cache") == sorted(sha(content) for content in CONTENT.values())
+    assert (tmp_path / "out/raw/train.txt").read_bytes() == CONTENT["train.txt"]
+    assert not list(tmp_path.rglob("evil.txt"))
+    download.fetch(block, tmp_path / "out/again", tmp_path / "cache")  # the server is gone: the cache answers
+    assert (tmp_path / "out/again/test.txt").read_bytes() == CONTENT["test.txt"]
+
+
+def test_a_damaged_cache_is_named(use, tmp_path):
+    block = use(source("http://127.0.0.1:9/none.tgz"))
+    (tmp_path / "cache").mkdir()
+    for content in CONTENT.values():
+        (tmp_path / "cache" / sha(content)).write_bytes(b"damaged")
+    with pytest.raises(Problem, match="cache.*delete it and run download again"):
+        download.fetch(block, tmp_path / "out/raw", tmp_path / "cache")
+
+
+def test_no_network_names_both_remedies(use, tmp_path):
+    block = use(source("http://127.0.0.1:9/none.tgz"))
+    with pytest.raises(Problem, match="SEQFLOWS_MIRROR is not set.*put the file at small/train.txt"):
+        download.fetch(block, tmp_path / "out/raw", tmp_path / "cache")
+    assert leftovers(tmp_path / "out") == leftovers(tmp_path / "cache") == []
+
+
+def test_without_pooch_the_mirror_is_the_remedy(use, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(Problem, match="the package pooch .*SEQFLOWS_MIRROR"):
+        download.fetch(use(source("http://127.0.0.1:9/none.tgz")), tmp_path / "out/raw", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("damage", ["missing member", "altered member", "no archive"])
+def test_a_bad_archive_stops_and_leaves_nothing(use, tmp_path, damage):
+    members = {f"simple-examples/data/{name}": content for name, content in CONTENT.items()}
+    if damage == "missing member":
+        del members["simple-examples/data/train.txt"]
+    if damage == "altered member":
+        members["simple-examples/data/train.txt"] = b"other"
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/a.tgz").write_bytes(b"no archive" if damage == "no archive" else archive(members))
+    with (
+        served(tmp_path / "site") as address,
+        pytest.raises(Problem, match="^expected .*got .*; .*MIRROR.*$") as caught,
+    ):
+        download.fetch(use(source(f"{address}/a.tgz")), tmp_path / "out/raw", tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    assert leftovers(tmp_path / "out") == []
+    assert sha(b"other") not in leftovers(tmp_path / "cache")
+
+
+def test_a_plain_file_with_another_checksum_is_refused(use, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/x").write_bytes(b"other")
+    with served(tmp_path / "site") as address, pytest.raises(Problem, match=f"got {sha(b'other')}"):
+        download.fetch(use(source(f"{address}/x", member=None)), tmp_path / "out/raw", tmp_path / "cache")
+    assert leftovers(tmp_path / "cache") == []
+
+
+def test_links_in_an_archive_are_not_followed(tmp_path):
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz") as tar:
+        entry = tarfile.TarInfo("data/train.txt")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        tar.addfile(entry)
+    wanted = File("train.txt", "small/train.txt", "http://x/a.tgz", "0" * 64, "data/train.txt")
+    with pytest.raises(Problem, match="expected data/train.txt"):
+        download._store_members(path, [wanted], tmp_path / "cache")
+
+
+def test_a_source_without_a_published_checksum_asks_for_one(tmp_path):
+    block = {"kind": "music", "source": "jsb-pickle"}
+    with pytest.raises(Problem, match="sha256: <64 hex digits>"):
+        download.fetch(block, tmp_path / "out/raw", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("source", ["embedded-text", "embedded-chords", "embedded-gaussians"])
+def test_embedded_sources_are_the_same_bytes_every_time_without_the_network(source, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    block = {"kind": registry.KINDS[source], "source": source, "train": 20, "valid": 5, "test": 5}
+    download.fetch(block, tmp_path / "a")
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    monkeypatch.setattr("time.asctime", lambda *arguments: "another time")
+    download.fetch(block, tmp_path / "b")
+    assert leftovers(tmp_path / "a") == leftovers(tmp_path / "b")
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+    download.fetch({**block, "seed": 2}, tmp_path / "c")
+    checksums = [json.loads((tmp_path / folder / "checksums.json").read_text())["sha256"] for folder in "ac"]
+    assert checksums[0] != checksums[1]
+
+
+def test_more_sequences_leave_the_source_as_it_is(tmp_path):
+    block = {"kind": "text", "source": "embedded-text", "train": 20, "valid": 5, "test": 5}
+    download.fetch(block, tmp_path / "a")
+    download.fetch({**block, "train": 40}, tmp_path / "b")
+    chains = [json.loads((tmp_path / folder / "source.json").read_text())["chain"] for folder in "ab"]
+    assert chains[0] == chains[1]
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"kind": "text", "source": "ptbb"}, "nearest: ptb"),
+        ({"kind": "music", "source": "ptb"}, "expected kind: text"),
+        ({"kind": "text", "source": "ptb", "max_lenght": 3}, "nearest: max_length"),
+        ({"kind": "music", "source": "jsb", "max_length": 3}, "got 'max_length'"),
+        ({"kind": "text", "source": "ptb", "max_length": 0}, "at least 1, got 0"),
+        ({"kind": "text", "source": "ptb", "train_sequences": "all"}, "whole number"),
+    ],
+)
+def test_a_bad_block_is_refused(block, message, tmp_path):
+    with pytest.raises(Problem, match=message):
+        download.fetch(block, tmp_path / "raw")
+
+
+def test_the_matrix_admits_the_keys_that_the_sources_know():
+    schema = pytest.importorskip("seqflows.schema", reason="needs pydantic")
+    admitted = {source: set(block.model_fields) for kind in schema.DATASETS.values() for source, block in kind.items()}
+    assert admitted == {source: registry.options(source) - {"kind"} for source in registry.KINDS}
+
+
+def test_every_registered_file_has_an_address_a_licence_and_a_citation():
+    for name, entry in registry.SOURCES.items():
+        assert entry.licence and entry.citation and entry.homepage.startswith("http"), name
+        for file in entry.files:
+            assert file.url.startswith("http") and "/" in file.mirror
+            assert file.sha256 is None or len(file.sha256) == 64
+            assert file.sha256 is not None or file.member is None
+
+
+def test_run_reads_the_block_of_its_scale(tmp_path, monkeypatch):
+    pytest.importorskip("seqflows.params", reason="seqflows.params is not there yet")
+    from seqflows import params
+    from seqflows.data import prepare, prepared
+
+    class Matrix:
+        def dataset(self, scale, name):
+            assert (scale, name) == ("demo", "ptb")
+            return {"kind": "text", "source": "embedded-text", "train": 20, "valid": 5, "test": 5}
+
+    monkeypatch.setattr(params, "load", lambda *arguments: Matrix())
+    monkeypatch.chdir(tmp_path)
+    key = paths.Key("demo", "ptb")
+    download.run(key)
+    prepare.run(key)
+    assert len(prepared.load(paths.prepared("demo", "ptb")).train) == 20

@@ -1,0 +1,303 @@
+"""The contract of every bijection, over the list in bijections.py.
+
+Legend: B batch, T time, D dimensions, N = T D numbers of an example.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from bijections import CASES, DRAWN, STEPS, Gain, inputs, jacobian, randomised
+from torch import Tensor
+
+from seqflows.flows import (
+    AutoregressiveInTime,
+    Bijection,
+    Chain,
+    Independent,
+    Inverse,
+    MaskedAutoregressive,
+    NLSq,
+    Reverse,
+    SplitCoupling,
+    Stepwise,
+    layered,
+)
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_sequence = pytest.mark.parametrize(
+    "case", [case for case in CASES if case.build().sequence], ids=lambda case: case.name
+)
+every_draw = pytest.mark.parametrize("case, std", DRAWN, ids=[f"{case.name}-{std}" for case, std in DRAWN])
+both = pytest.mark.parametrize("direction", ["forward", "inverse"])
+OTHER = {"forward": "inverse", "inverse": "forward"}
+ROUNDING = 2.0**-24  # of float32
+
+
+def _cast(context: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if context is None else context.to(dtype)
+
+
+# Rounding is multiplied by the slope of what follows: a map that contracts by 1e6 loses six digits on the way
+# back, whoever inverts it. So the tolerance is that of the well-conditioned map times the infinity norm of the
+# Jacobian of the way back (which, unlike a product of slopes, also holds how an error in one dimension moves the
+# parameters of later ones), where that exceeds 1.
+def _conditioning(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+    rows = jacobian(lambda v: getattr(flow, direction)(v, context)[0], value)
+    return rows.detach().abs().sum(-1).amax(-1).clamp(min=1)
+
+
+# That Jacobian is of the whole way back. Between the layers of a flow there are intermediate values, also
+# rounded, whose errors a later layer may enlarge though the whole does not. float64 has digits to spare; for
+# float32 the effect is measured: the float64 map whose scalars' inputs, parameters and outputs are disturbed by
+# as much as float32 rounds, per unit of that disturbance.
+def _sensitivity(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+    scalars = [module.scalar for module in flow.modules() if isinstance(getattr(module, "scalar", None), Gain)]
+    worst = torch.zeros(len(value), dtype=torch.float64)
+    with torch.no_grad():
+        for _ in range(4):
+            for scalar in scalars:
+                scalar.rounding = ROUNDING
+            back = _there_and_back(flow, direction, value, context)
+            worst = torch.maximum(worst, (back - value).abs().flatten(1).amax(1) / ROUNDING)
+    for scalar in scalars:
+        scalar.rounding = 0.0
+    return worst
+
+
+def _there_and_back(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+    there, _ = getattr(flow, direction)(value, context)
+    return getattr(flow, OTHER[direction])(there, context)[0]
+
+
+@every_draw
+@both
+def test_round_trip(case, std, direction):
+    flow = randomised(case, std)
+    value, context, _ = inputs(flow, rows=16)
+    there, log_det = getattr(flow, direction)(value, context)
+    back, log_det_back = getattr(flow, OTHER[direction])(there, context)
+    assert there.shape == back.shape == value.shape and log_det.shape == log_det_back.shape == (16,)
+    conditioning = _conditioning(flow, OTHER[direction], there, context)
+    _within((back - value), 1e-9 * conditioning)
+    value, context = value.float().double(), None if context is None else context.float().double()
+    flow = flow.float().double()  # the weights that the float32 map has
+    conditioning = torch.maximum(conditioning, _sensitivity(flow, direction, value, context))
+    back = _there_and_back(flow.float(), direction, value.float(), _cast(context, torch.float32))
+    assert back.dtype == torch.float32
+    _within(back.double() - value, 1e-4 * conditioning)
+
+
+def _within(error: Tensor, limit: Tensor) -> None:
+    ratio = (error.detach().abs().flatten(1).amax(1) / limit).max()
+    assert ratio <= 1, f"error / limit up to {ratio:.2g}"
+
+
+@every_draw
+@both
+def test_log_det_is_that_of_the_jacobian(case, std, direction):
+    flow = randomised(case, std, seed=1)
+    value, context, _ = inputs(flow, rows=8)
+    out, log_det = getattr(flow, direction)(value, context)
+    sign, expected = torch.linalg.slogdet(jacobian(lambda v: getattr(flow, direction)(v, context)[0], value))
+    assert torch.allclose(log_det, expected, rtol=1e-7, atol=1e-7)
+    assert (sign != 0).all()
+    _, opposite = getattr(flow, OTHER[direction])(out, context)
+    assert torch.allclose(opposite, -log_det, rtol=1e-6, atol=1e-6)
+
+
+def _expected_pattern(flow: Bijection, direction: str = "forward") -> tuple[Tensor, Tensor]:
+    """What may depend on what: (D, D) or (N, N) bool, and (D,) bool of the outputs that see the context."""
+    dim = flow.dim
+    if isinstance(flow, Inverse):
+        return _expected_pattern(flow.flow, OTHER[direction])
+    if isinstance(flow, Chain):
+        flows = flow.flows if direction == "forward" else reversed(flow.flows)
+        size = dim * (STEPS if flow.sequence else 1)
+        pattern, seen = torch.eye(size), torch.zeros(size)
+        for part in flows:
+            rows, sees = _expected_pattern(part, direction)
+            pattern, seen = _per_step(rows, size).float() @ pattern, sees.repeat(size // len(sees)) + _per_step(
+                rows, size
+            ).float() @ seen
+        return pattern > 0, seen > 0
+    if isinstance(flow, (AutoregressiveInTime, Stepwise)):
+        inner, sees = _expected_pattern(flow.inner, direction)
+        before = torch.ones(STEPS, STEPS).tril(-1) * isinstance(flow, AutoregressiveInTime)
+        earlier = torch.kron(before, sees.float()[:, None].expand(dim, dim))
+        return (torch.kron(torch.eye(STEPS), inner.float()) + earlier) > 0, sees.repeat(STEPS)
+    if isinstance(flow, Reverse):
+        return torch.eye(dim).flip(0) > 0, torch.zeros(dim) > 0
+    pattern = torch.eye(dim)
+    seen = torch.full((dim,), float(flow.context > 0))
+    if isinstance(flow, MaskedAutoregressive):
+        pattern = torch.ones(dim, dim).tril()
+    elif isinstance(flow, SplitCoupling):
+        kept = dim // 2
+        pattern[kept:, :kept] = 1
+        seen[:kept] = 0
+    else:
+        assert isinstance(flow, Independent)
+    return pattern > 0, seen > 0
+
+
+def _per_step(rows: Tensor, size: int) -> Tensor:
+    return rows if len(rows) == size else torch.kron(torch.eye(size // len(rows)), rows.float()) > 0
+
+
+@every_case
+@both
+def test_zero_pattern_of_the_jacobian(case, direction):
+    flow = randomised(case, 1.0, seed=2)
+    value, context, _ = inputs(flow, rows=64)
+    rows = jacobian(lambda v: getattr(flow, direction)(v, context)[0], value)
+    expected, _ = _expected_pattern(flow, direction)
+    found = (rows != 0).any(0)
+    assert (found == expected).all(), f"expected\n{expected.int()}\ngot\n{found.int()}"
+
+
+@pytest.mark.parametrize("kind", ["made", "coupling", "independent"])
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_reversed_orders_reach_every_dimension(kind, dim):
+    """Layers in both orders: every dimension is transformed, and (the middle one of a coupling apart) sees all."""
+    pattern, seen = _expected_pattern(layered(kind, dim, 2, 8, NLSq(), 4))
+    assert seen.all()
+    if kind == "independent":
+        assert (pattern == torch.eye(dim).bool()).all()
+    elif kind == "made" or dim % 2 == 0:
+        assert pattern.all()
+
+
+def test_a_chain_of_vector_and_sequence_flows_is_refused():
+    with pytest.raises(ValueError, match="Expected flows all of vectors or all of sequences"):
+        Chain(Stepwise(Reverse(2)), Reverse(2))
+    with pytest.raises(ValueError, match="Expected flows of one dimension"):
+        Chain(Reverse(3), Reverse(2))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.build().context], ids=lambda case: case.name)
+def test_the_context_conditions(case):
+    flow = randomised(case, 1.0, seed=3)
+    value, context, _ = inputs(flow, rows=32)
+    for direction in ("forward", "inverse"):
+        context = context.detach().requires_grad_()
+        out, _ = getattr(flow, direction)(value, context)
+        _, seen = _expected_pattern(flow, direction)
+        seen = seen.view(out.shape[1:]) if flow.sequence else seen
+        for place in range(flow.dim):
+            last = out[:, -1] if flow.sequence else out
+            (gradient,) = torch.autograd.grad(last[:, place].sum(), context, retain_graph=True)
+            expected = seen[-1, place] if flow.sequence else seen[place]
+            assert bool((gradient != 0).any()) == bool(expected)
+        (gradient,) = torch.autograd.grad(getattr(flow, direction)(value, context)[1].sum(), context)
+        assert (gradient != 0).flatten(0, -2).any(0).all()
+
+
+@every_sequence
+def test_a_step_sees_the_context_up_to_its_own(case):
+    flow = randomised(case, 1.0, seed=3)
+    value, context, _ = inputs(flow, rows=16)
+    for direction in ("forward", "inverse"):
+        context = context.detach().requires_grad_()
+        out, _ = getattr(flow, direction)(value, context)
+        (gradient,) = torch.autograd.grad(out[:, 1].sum(), context)
+        assert (gradient[:, 2:] == 0).all() and (gradient[:, 1] != 0).any()
+
+
+@every_sequence
+def test_padding_changes_nothing(case):
+    flow = randomised(case, 1.0, seed=4)
+    lengths = torch.tensor([4, 2, 3, 1])
+    value, context, _ = inputs(flow, rows=4, steps=4)
+    mask = torch.arange(4) < lengths[:, None]
+    for direction in ("forward", "inverse"):
+        apply = getattr(flow, direction)
+        out, log_det = apply(value, context, mask)
+        assert (out[~mask] == 0).all()
+        for row, length in enumerate(lengths.tolist()):
+            part = slice(row, row + 1), slice(0, length)
+            alone, log_det_alone = apply(value[part], context[part])
+            _close(out[part], alone)
+            _close(log_det[part[0]], log_det_alone)
+        for garbage, steps in ((1e3, 4), (float("nan"), 7)):
+            wide = torch.full((4, steps, flow.dim), garbage, dtype=torch.float64)
+            wide_context = torch.randn(4, steps, flow.context, dtype=torch.float64) * 100
+            wide[:, :4][mask], wide_context[:, :4][mask] = value[mask], context[mask]
+            wide_mask = torch.arange(steps) < lengths[:, None]
+            padded, padded_log_det = apply(wide.requires_grad_(), wide_context, wide_mask)
+            assert (padded[~wide_mask] == 0).all()
+            _close(padded[:, :4], out)
+            _close(padded_log_det, log_det)
+            (gradient,) = torch.autograd.grad(padded.sum() + padded_log_det.sum(), wide)
+            assert (gradient[~wide_mask] == 0).all() and gradient.isfinite().all()
+
+
+def _close(one: Tensor, other: Tensor) -> None:
+    """Equal but for the order of summation, which matrix products may change with their shape."""
+    assert torch.allclose(one, other, rtol=1e-7, atol=1e-7)
+
+
+@every_draw
+@both
+def test_large_inputs_stay_finite(case, std, direction):
+    flow = randomised(case, std, seed=5)
+    value, context, _ = inputs(flow, rows=64, scale=1e3)
+    for dtype in (torch.float64, torch.float32):
+        flow = flow.to(dtype)
+        for sign in (1.0, -1.0):
+            out, log_det = getattr(flow, direction)(sign * value.to(dtype), _cast(context, dtype))
+            assert out.isfinite().all() and log_det.isfinite().all()
+
+
+@every_case
+def test_every_parameter_gets_a_gradient_in_both_directions(case):
+    flow = randomised(case, 0.3, seed=6)
+    if not list(flow.parameters()):
+        return
+    masked_out = {"first.weight"} if flow.dim == 1 else set()  # a single dimension has nothing before it
+    for direction in ("forward", "inverse"):
+        flow.zero_grad()
+        value, context, _ = inputs(flow, rows=64)
+        out, log_det = getattr(flow, direction)(value, context)
+        (out.square().sum() + log_det.sum()).backward()
+        for name, parameter in flow.named_parameters():
+            if not any(name.endswith(end) for end in masked_out):
+                assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+                assert (parameter.grad != 0).any(), name
+
+
+@every_case
+def test_wrong_shapes_are_refused(case):
+    flow = case.build()
+    z, context, _ = inputs(flow, rows=2)
+    with pytest.raises(ValueError, match="Expected"):
+        flow.forward(torch.cat([z, z], -1).float(), _cast(context, torch.float32))
+    extra = torch.zeros(*z.shape[:-1], flow.context + 1)
+    with pytest.raises(ValueError, match="Expected"):
+        flow.inverse(z.float(), extra)
+
+
+def _count_calls(flow: Bijection, monkeypatch) -> dict[str, int]:
+    calls = {"forward": 0, "inverse": 0}
+    for direction in calls:
+        original = getattr(flow, direction)
+
+        def counted(*args, original=original, direction=direction):
+            calls[direction] += 1
+            return original(*args)
+
+        monkeypatch.setattr(flow, direction, counted)
+    return calls
+
+
+@pytest.mark.parametrize("inverse", [False, True], ids=["af", "iaf"])
+def test_which_direction_is_parallel_in_time(inverse, monkeypatch):
+    """AF scores all steps at once and samples step by step; IAF the other way round; both score in closed form."""
+    inner = layered("coupling", 2, 6 + 2, 8, NLSq(), 2)
+    calls = _count_calls(inner, monkeypatch)
+    flow = Inverse(AutoregressiveInTime(Inverse(inner), 2, 6)) if inverse else AutoregressiveInTime(inner, 2, 6)
+    z, context, _ = inputs(flow.double(), rows=2, steps=7)
+    flow.forward(z, context)
+    assert calls == {"forward": 7 if inverse else 1, "inverse": 0}
+    flow.inverse(z, context)
+    assert calls == {"forward": 7 if inverse else 1, "inverse": 1 if inverse else 7}

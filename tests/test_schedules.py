@@ -1,0 +1,98 @@
+"""KL weight, learning rate, model choice, optimiser steps."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqflows.errors import Problem
+from seqflows.training import optimise
+from seqflows.training.schedules import Plateau, kl_weight
+from seqflows.training.settings import Settings
+
+
+def settings(**changes):
+    return Settings.of({"epochs": 10, "batch_size": 4, "learning_rate": 1.0, **changes})
+
+
+def test_kl_weight_is_zero_then_linear_within_epochs_then_one():
+    assert [kl_weight(e, 4, 10) for e in (0, 3.9, 4, 4.5, 9, 14, 99)] == [0, 0, 0, 0.05, 0.5, 1, 1]
+    assert kl_weight(0, 0, 0) == 1.0
+    assert [kl_weight(e, 2, 0) for e in (1.9, 2)] == [0.0, 1.0]
+
+
+def test_before_the_ramp_is_over_nothing_counts_and_the_last_model_is_kept():
+    plateau, chosen = Plateau(1.0), settings(kl_free_epochs=1, kl_ramp_epochs=2, patience=1)
+    for epoch, loss in ((1, 0.1), (2, 0.2), (3, 0.3)):
+        assert plateau.update(chosen, epoch, loss) == (True, False)
+    assert plateau.best_epoch == 3 and plateau.best_loss is None
+    assert plateau.update(chosen, 4, 5.0) == (True, False)  # the first that counts, though higher
+    assert plateau.update(chosen, 5, 6.0) == (False, True)
+    assert (plateau.best_epoch, plateau.best_loss, plateau.rate) == (4, 5.0, 0.25)
+
+
+def test_rate_falls_after_patience_epochs_without_improvement_each_time():
+    plateau, chosen = Plateau(1.0), settings(patience=2, decay=2.0)
+    rates = []
+    for epoch, loss in enumerate((3.0, 3.0, 3.0, 3.0, 3.0, 2.0, 2.5), start=1):
+        plateau.update(chosen, epoch, loss)
+        rates.append(plateau.rate)
+    assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25]
+    assert plateau.waited == 1 and Plateau(**plateau.state()) == plateau
+
+
+def test_without_patience_the_rate_stays_and_stop_rate_ends():
+    plateau = Plateau(1.0)
+    for epoch in range(1, 9):
+        plateau.update(settings(), epoch, 1.0)
+    assert plateau.rate == 1.0 and not plateau.finished(settings())
+    assert Plateau(0.1).finished(settings(stop_rate=0.2)) and not Plateau(0.2).finished(settings(stop_rate=0.2))
+
+
+def test_drop_forgets_adams_moments_and_state_survives_saving():
+    model = torch.nn.Linear(3, 2)
+    optimizer = optimise.make(model, settings(), 1.0)
+    for _ in range(2):
+        model(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+    saved = {name: value.clone() for name, value in optimise.tensors(optimizer).items()}
+    assert {name.split(".")[1] for name in saved} == {"step", "exp_avg", "exp_avg_sq"}
+    optimise.drop(optimizer, 0.25)
+    assert not optimise.tensors(optimizer) and optimizer.param_groups[0]["lr"] == 0.25
+    optimise.restore(optimizer, saved)
+    again = optimise.tensors(optimizer)
+    assert all(torch.equal(saved[name], again[name]) for name in saved) and saved.keys() == again.keys()
+
+
+def test_accumulated_batches_merge_when_small_and_stay_apart_when_not():
+    batches = [np.array([0]), np.array([1]), np.array([2]), np.array([3]), np.array([4])]
+    chosen = settings(batch_size=1, accumulate=2)
+    even, uneven, long = np.full(5, 10), np.array([1, 90, 1, 90, 1]), np.full(5, 9000)
+    assert [[b.tolist() for b in g] for g in optimise.steps(batches, even, chosen)] == [[[0, 1]], [[2, 3]], [[4]]]
+    assert [len(g) for g in optimise.steps(batches, long, chosen)] == [2, 2, 1]
+    wide = settings(batch_size=1, accumulate=4)
+    assert [len(g) for g in optimise.steps(batches, np.array([1, 1, 1, 90, 1]), wide)] == [4, 1]
+    assert [len(g) for g in optimise.steps(batches, uneven, wide)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"learning_rat": 1}, "nearest is learning_rate"),
+        ({"optimizer": "lbfgs"}, "adam, sgd"),
+        ({"epochs": 0}, "training.epochs"),
+        ({"accumulate": 0}, "training.accumulate"),
+        ({"learning_rate": "1e-4"}, "training.learning_rate"),
+        ({"decay": 1.0}, "training.decay"),
+        ({"kl_ramp_epochs": -1}, "training.kl_ramp_epochs"),
+        ({"clip": 0}, "training.clip"),
+        ({"patience": 0}, "training.patience"),
+    ],
+)
+def test_bad_settings_are_named(changes, text):
+    with pytest.raises(Problem, match=text):
+        settings(**changes)
+
+
+def test_missing_settings_are_named():
+    with pytest.raises(Problem, match="epochs, learning_rate"):
+        Settings.of({"batch_size": 1})

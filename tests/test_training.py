@@ -1,0 +1,299 @@
+"""The stage train: outputs, resuming bit for bit, bad input."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from seqflows import compute, files, paths
+from seqflows.errors import Interrupted, Problem
+from seqflows.training import loop, trainer
+from seqflows.training.stopping import LIMIT, Stop
+
+TIMES = ("seconds", "symbols_per_second")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQFLOWS_CHECKPOINTS", raising=False)
+    tiny.project(tmp_path)
+    return tmp_path
+
+
+def history(name, seed=0):
+    with open(paths.seed("demo", name, seed) / "history.csv") as file:
+        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+
+
+def model_bytes(name, seed=0):
+    return (paths.seed("demo", name, seed) / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", list(tiny.RUNS))
+def test_outputs_are_complete_and_repeat_bit_for_bit(project, name):
+    key = paths.Key("demo", name)
+    loop.run(key)
+    rows, first = history(name), model_bytes(name)
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
+    terms = {"nll", "length"} if name in ("text-lstm", "points-flow") else {"reconstruction", "kl", "length"}
+    assert {f"train_{term}" for term in terms} | {f"valid_{term}" for term in terms} <= set(rows[0])
+    valid = sum(float(rows[0][f"valid_{term}"]) for term in terms)
+    assert float(rows[0]["valid_loss"]) == pytest.approx(valid)
+    folder = paths.seed("demo", name, 0)
+    record = json.loads((folder / "train.json").read_text())
+    assert record["files"] == {file: files.sha256(folder / file) for file in ("model.safetensors", "history.csv")}
+    assert record["config_hash"] == files.digest(record["config"]) and record["epochs"] == 3
+    assert not list(Path("checkpoints").glob("*"))
+    loop.run(key)
+    assert (history(name), model_bytes(name)) == (rows, first)
+
+
+def test_kl_weight_moves_within_epochs(project, monkeypatch):
+    seen = []
+    step = trainer.Trainer._step
+    monkeypatch.setattr(trainer.Trainer, "_step", lambda self, group, w: (seen.append(w), step(self, group, w)))
+    loop.run(paths.Key("demo", "text-latent"))
+    assert seen == pytest.approx([0, 0, 1 / 6, 0.5, 5 / 6, 1, 1, 1, 1])
+    assert [float(row["kl_weight"]) for row in history("text-latent")] == [0.5, 1.0, 1.0]
+
+
+class Cut:
+    """Asks to stop each time after a few questions."""
+
+    left = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    @property
+    def reason(self):
+        self.left -= 1
+        return "a test" if self.left < 0 else None
+
+
+@pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent"])
+def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
+    key = paths.Key("demo", name)
+    loop.run(key)
+    whole, rows = model_bytes(name), history(name)
+    cuts, pieces = 0, [1, 2, 1, 3, 4, 1, 5, 2, 99]  # in the middle of epochs and in validations
+    files_after = set()
+    shutil.rmtree("runs")
+    while True:
+        cut = Cut()
+        cut.left = pieces[cuts]
+        monkeypatch.setattr(loop, "Stop", lambda cut=cut: cut)
+        try:
+            loop.run(key)
+            break
+        except Interrupted as error:
+            assert "checkpoint.json" in str(error) and error.exit_status == 75
+            cuts += 1
+            torch.manual_seed(cuts)  # nothing may hang on the process's own random state
+            files_after |= {path.suffix for path in Path("checkpoints").rglob("*") if path.is_file()}
+            assert not paths.train("demo", name).exists()
+    assert cuts >= 5 and files_after == {".json", ".safetensors"}
+    assert history(name) == rows and model_bytes(name) == whole
+    assert not list(Path("checkpoints").glob("*"))
+
+
+def test_finished_seeds_survive_an_interruption_and_outputs_come_together(project, monkeypatch):
+    runs = {"x": tiny.run("text", tiny.LSTM, {"epochs": 2}, seeds=(0, 1, 2))}
+    tiny.write_matrix(project, runs)
+    key, trained = paths.Key("demo", "x"), []
+    train = loop._train
+
+    def counted(key, block, settings, seed, *rest):
+        trained.append(seed)
+        if trained == [0, 1]:
+            raise Interrupted("asked")
+        train(key, block, settings, seed, *rest)
+
+    monkeypatch.setattr(loop, "_train", counted)
+    with pytest.raises(Interrupted):
+        loop.run(key)
+    assert not paths.train("demo", "x").exists()
+    loop.run(key)
+    assert trained == [0, 1, 1, 2]
+    assert sorted(path.name for path in paths.train("demo", "x").iterdir()) == ["seed-0", "seed-1", "seed-2"]
+    assert model_bytes("x", 0) != model_bytes("x", 1)
+
+
+def test_restart_ignores_checkpoints_and_a_damaged_one_is_refused(project, monkeypatch):
+    key = paths.Key("demo", "text-lstm")
+    cut = Cut()
+    cut.left = 2
+    monkeypatch.setattr(loop, "Stop", lambda: cut)
+    with pytest.raises(Interrupted):
+        loop.run(key)
+    (tensors,) = Path("checkpoints").rglob("*.safetensors")
+    tensors.write_bytes(tensors.read_bytes()[:100])
+    cut.left = 99
+    with pytest.raises(Problem, match=r"tensors-.*--restart"):
+        loop.run(key)
+    loop.run(key, restart=True)
+    assert paths.train("demo", "text-lstm").exists() and not list(Path("checkpoints").glob("*"))
+
+
+def test_time_limit_and_signals_are_noted(monkeypatch):
+    monkeypatch.setenv(LIMIT, "0.01")
+    with Stop() as stop:
+        time.sleep(0.02)
+        assert stop.reason == "the time limit"
+    monkeypatch.delenv(LIMIT)
+    former = signal.getsignal(signal.SIGTERM)
+    with Stop() as stop:
+        assert stop.reason is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.reason == "SIGTERM"
+    assert signal.getsignal(signal.SIGTERM) is former
+    monkeypatch.setenv(LIMIT, "soon")
+    with pytest.raises(Problem, match=LIMIT), Stop():
+        pass
+
+
+def test_sigterm_stops_a_training_process_with_a_checkpoint_and_no_output(project):
+    runs = {"x": tiny.run("text", tiny.LSTM, {"epochs": 100000})}
+    tiny.write_matrix(project, runs)
+    program = (
+        "import sys\nfrom seqflows import paths\nfrom seqflows.errors import Interrupted\n"
+        "from seqflows.training import loop\ntry:\n    loop.run(paths.Key('demo', 'x'))\n"
+        "except Interrupted as error:\n    print(error)\n    sys.exit(error.exit_status)\n"
+    )
+    source = Path(loop.__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert "epoch 1/" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 75 and "SIGTERM" in out
+    assert list(Path("checkpoints").rglob("checkpoint.json")) and not Path("runs").exists()
+
+
+def test_a_checkpoint_is_written_every_while(project, monkeypatch):
+    written = []
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(trainer, "EPOCH_SECONDS", 0.0)
+    save = trainer.Trainer.save
+    monkeypatch.setattr(trainer.Trainer, "save", lambda self: (written.append((self.epoch, self.position)), save(self)))
+    loop.run(paths.Key("demo", "text-lstm"))
+    inside = [(epoch, position) for epoch in range(3) for position in (1, 2, 3)]
+    assert sorted(written) == sorted([*inside, (1, 0), (2, 0), (3, 0)])
+
+
+def test_non_finite_loss_names_epoch_step_batch_and_checkpoint(project, monkeypatch):
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+    build = loop.models.build
+
+    def broken(block, facts):
+        model = build(block, facts)
+        objective, calls = model.objective, []
+
+        def with_nan(batch, samples):
+            terms = objective(batch, samples)
+            calls.append(1)
+            return {**terms, "nll": terms["nll"] * float("nan")} if len(calls) == 3 else terms
+
+        model.objective = with_nan
+        return model
+
+    monkeypatch.setattr(loop.models, "build", broken)
+    with pytest.raises(
+        Problem, match=r"epoch 1, step 3, training sequences \[.*\]; the last good checkpoint is .*json"
+    ):
+        loop.run(paths.Key("demo", "text-lstm"))
+    assert not paths.train("demo", "text-lstm").exists()
+    (state,) = Path("checkpoints").rglob("checkpoint.json")
+    assert json.loads(state.read_text())["state"]["position"] == 2
+
+
+def test_paper_without_cuda_is_refused_unless_cpu_is_asked_for(project, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    auto = {"device": "auto", "threads": 1, "precision": "fp32"}
+    with pytest.raises(Problem, match=r"CUDA.*scales\.paper\.compute\.device to cpu"):
+        compute.prepare(auto, "paper", training=True)
+    assert compute.prepare(auto, "paper", training=False).device.type == "cpu"
+    assert compute.prepare({**auto, "device": "cpu"}, "paper", training=True).device.type == "cpu"
+    with pytest.raises(Problem, match="CUDA"):
+        compute.prepare({**auto, "device": "cuda"}, "demo", training=False)
+    for bad in ({"device": "tpu"}, {"precision": "fp8"}, {"threads": 0}):
+        with pytest.raises(Problem, match=next(iter(bad))):
+            compute.prepare({**auto, **bad}, "demo", training=True)
+    tiny.write_matrix(project, compute={"device": "auto"})
+    with pytest.raises(Problem, match="CUDA"):
+        loop.run(paths.Key("paper", "text-lstm"))
+
+
+def test_bf16_trains(project):
+    tiny.write_matrix(project, compute={"precision": "bf16"})
+    loop.run(paths.Key("demo", "text-latent"))
+    assert float(history("text-latent")[-1]["valid_loss"]) < 10
+
+
+def test_training_lowers_the_loss(project):
+    tiny.write_matrix(project, {"x": tiny.run("text", tiny.LSTM, {"epochs": 30, "learning_rate": 0.02, "patience": 9})})
+    loop.run(paths.Key("demo", "x"))
+    losses = [float(row["train_loss"]) for row in history("x")]
+    assert losses[-1] < losses[0] - 0.05
+
+
+def test_accumulation_equals_one_larger_batch(project, monkeypatch):
+    runs = {
+        "parts": tiny.run("text", {**tiny.LSTM, "dropout": 0.0}, {"batch_size": 1, "accumulate": 4, "epochs": 2}),
+        "whole": tiny.run("text", {**tiny.LSTM, "dropout": 0.0}, {"batch_size": 1, "accumulate": 4, "epochs": 2}),
+    }
+    tiny.write_matrix(project, runs)
+    loop.run(paths.Key("demo", "whole"))
+    monkeypatch.setattr(loop.Trainer.__init__.__globals__["optimise"], "MERGED_STEPS", 0)
+    loop.run(paths.Key("demo", "parts"))
+    for merged, apart in zip(history("whole"), history("parts"), strict=True):
+        assert float(merged["valid_loss"]) == pytest.approx(float(apart["valid_loss"]), rel=1e-5)
+        assert merged["steps"] == apart["steps"]
+
+
+class Record:
+    def __init__(self, fail=False):
+        self.calls, self.fail = [], fail
+
+    def start(self, info):
+        self.calls.append(("start", info["run"], threading.current_thread() is threading.main_thread()))
+
+    def epoch(self, row):
+        if self.fail:
+            raise ConnectionError("no server")
+        self.calls.append(("epoch", row["epoch"]))
+
+    def end(self):
+        self.calls.append(("end",))
+
+
+def test_a_tracker_hears_everything_and_cannot_fail_a_training(project, capsys):
+    key, heard = paths.Key("demo", "text-lstm"), Record()
+    loop.run(key, tracker=heard)
+    assert heard.calls == [("start", "text-lstm", False), ("epoch", 1), ("epoch", 2), ("epoch", 3), ("end",)]
+    loop.run(key, tracker=Record(fail=True))
+    assert capsys.readouterr().err.count("warning") == 1
+
+
+def test_missing_data_is_a_problem(project):
+    shutil.rmtree("data")
+    with pytest.raises(Problem, match="prepare"):
+        loop.run(paths.Key("demo", "text-lstm"))

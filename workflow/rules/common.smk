@@ -1,0 +1,70 @@
+# The validated matrix, the scale, and what every rule shares. Nothing of the DAG is built where params.yaml is wrong.
+import json
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from seqflows import params, paths
+from seqflows.errors import Problem
+
+try:
+    MATRIX = params.load()
+    SCALE = params.scale_of(config.get("scale", MATRIX.scale))
+except Problem as problem:
+    raise WorkflowError(str(problem)) from None
+
+COMPUTE = MATRIX.compute(SCALE)
+GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
+LARGE = {"demo": 1, "laptop": 2, "paper": 8}[
+    SCALE
+]  # a rough measure of memory and time
+
+
+wildcard_constraints:
+    name="[a-z0-9][a-z0-9_-]*",
+
+
+def command(stage, name="{wildcards.name}"):
+    """The stage's command, which DVC runs too; what it says goes to the log, and to the terminal when it fails."""
+    return (
+        f"python -m seqflows {stage} {SCALE}/{name} > {{log}} 2>&1 || "
+        "{{ status=$?; cat {log} >&2; exit $status; }}"
+    )
+
+
+def log_of(stage, name="{name}"):
+    return f"logs/{stage}/{SCALE}/{name}.log"
+
+
+def resolved(value):
+    """A block as text: when it changes, so do the rule's params, and the job runs again."""
+    return json.dumps(value, sort_keys=True)
+
+
+def code(stage):
+    return [str(path) for path in paths.source_files(stage)]
+
+
+def strings(*some):
+    return [str(path) for path in some]
+
+
+def prepared_of(run):
+    return str(paths.prepared(SCALE, MATRIX.runs[run]["dataset"]))
+
+
+def of_run(name):
+    return resolved({"run": MATRIX.run(SCALE, name), "compute": COMPUTE})
+
+
+def of_dataset(name):
+    return resolved(MATRIX.dataset(SCALE, name))
+
+
+def everything():
+    """All that a scale makes: every run's metrics, tables, figures, audit and track."""
+    files = [paths.metrics(SCALE, name) for name in MATRIX.runs]
+    files += [paths.speed(SCALE, name) for name in MATRIX.speeds]
+    files += [path for name in MATRIX.tables for path in paths.table(SCALE, name)]
+    files += [path for name in MATRIX.figures for path in paths.figure(SCALE, name)]
+    return strings(*files, *paths.audit(SCALE), paths.track(SCALE))
