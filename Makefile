@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test laptop paper lint format ui lock clean
+.PHONY: help venv demo test laptop paper lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,9 @@ format: $(STAMP) ## rewrite the source as lint wants it
 
 ui: $(STAMP) ## MLflow in the browser
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+readme: $(STAMP) ## copy the tables that README.md shows from the results
+	python -m seqflows readme
 
 lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tools)
 	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in

@@ -89,6 +89,7 @@ def inputs(flow: Bijection, rows: int, steps: int = STEPS, scale: float = 1.0) -
 
 def jacobian(function: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
     """(B, N, N) float64: d out_n / d in_m of every example, of a map that treats examples alone."""
+
     def summed(x: Tensor) -> Tensor:
         return function(x).flatten(1).sum(0)
 
@@ -147,8 +148,9 @@ for _k in KINDS:
         SEQUENCES[f"iaf-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2, inverse=True)
         SEQUENCES[f"stepwise-{_k}-{_s}"] = lambda k=_k, s=_s: Stepwise(_vector(k, s, 2, 3, layers=2))
 
-CASES = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
-CASES += [Case(f"inverse-{name}", lambda build=build: Inverse(build())) for name, build in (VECTORS | SEQUENCES).items()]
+FLOWS = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
+INVERSES = [Case(f"inverse-{flow.name}", lambda flow=flow: Inverse(flow.build())) for flow in FLOWS]
+CASES = FLOWS + INVERSES
 STDS = (0.3, 1.0, 3.0)
 # An inverse shares every operation with its flow: it meets the widest parameters only.
-DRAWN = [(case, std) for case in CASES for std in STDS if std == STDS[-1] or not case.name.startswith("inverse-")]
+DRAWN = [(case, std) for case in FLOWS for std in STDS] + [(case, STDS[-1]) for case in INVERSES]

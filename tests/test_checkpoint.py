@@ -50,7 +50,7 @@ def test_tensors_cut_short_or_missing(folder):
     with pytest.raises(Problem, match=r"tensors-000003-00000007\.safetensors.*--restart"):
         checkpoint.read(folder)
     tensors.unlink()
-    with pytest.raises(Problem, match="no such file.*--restart"):
+    with pytest.raises(Problem, match=r"no such file.*--restart"):
         checkpoint.read(folder)
 
 
@@ -61,7 +61,7 @@ def test_json_cut_short_or_altered(folder):
     with pytest.raises(Problem, match=r"checkpoint\.json.*--restart"):
         checkpoint.read(folder)
     path.write_text(whole.replace('"position": 7', '"position": 6'))
-    with pytest.raises(Problem, match="checksum.*--restart"):
+    with pytest.raises(Problem, match=r"checksum.*--restart"):
         checkpoint.read(folder)
     path.write_text("[]")
     with pytest.raises(Problem, match="--restart"):
@@ -70,7 +70,7 @@ def test_json_cut_short_or_altered(folder):
 
 def test_one_of_another_configuration(folder):
     other = folder.rename(folder.with_name("def"))
-    with pytest.raises(Problem, match="another configuration.*--restart"):
+    with pytest.raises(Problem, match=r"another configuration.*--restart"):
         checkpoint.read(other)
 
 

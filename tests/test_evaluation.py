@@ -1,6 +1,7 @@
 """Likelihood estimates against a model whose answer is known; the stages evaluate and speed."""
 
 import csv
+import dataclasses
 import json
 import math
 import shutil
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 
+import tiny
 from seqflows import compute, files, models, paths
 from seqflows.data import prepared
 from seqflows.errors import Problem
@@ -236,18 +237,24 @@ def test_density_grid_is_a_density_and_oriented(project):
     assert log_density[150, 30] == pytest.approx(point.item(), abs=1e-4)
 
 
-def test_true_density_is_drawn_where_the_source_is_known(project):
-    from seqflows.data import embedded
+def test_true_density_is_drawn_where_the_source_is_known(project, tmp_path, monkeypatch):
+    from seqflows.data import embedded, prepared
 
-    raw = paths.raw("demo", "points")
-    raw.mkdir(parents=True)
     options = {"seed": 1, "train": 4, "valid": 4, "test": 4}
-    embedded.generate({"source": "embedded-gaussians", **options}, raw)
+    embedded.generate({"source": "embedded-gaussians", **options}, tmp_path)
+    specification = json.loads((tmp_path / embedded.SPECIFICATION).read_text())
+    load = prepared.load
+
+    def with_source(folder):
+        dataset = load(folder)
+        return dataclasses.replace(dataset, statistics={**dataset.statistics, "source_specification": specification})
+
+    monkeypatch.setattr(prepared, "load", with_source)
     evaluate.run(paths.Key("demo", "points-flow"))
     with np.load(paths.evaluation("demo", "points-flow") / "seed-0" / "density_grid.npz") as arrays:
         truth, x, y = arrays["true_log_density"], arrays["x"], arrays["y"]
     spot = np.array([[x[5], y[190]]])
-    assert truth[190, 5] == pytest.approx(embedded.read(raw).log_density(spot)[0], rel=1e-6)
+    assert truth[190, 5] == pytest.approx(embedded.read(tmp_path).log_density(spot)[0], rel=1e-6)
 
 
 def test_hand_set_nlsq_is_a_density_with_four_modes():
@@ -291,7 +298,7 @@ def test_a_model_of_other_parameters_data_or_bytes_is_refused(project):
     key, path = paths.Key("demo", "text-lstm"), paths.seed("demo", "text-lstm", 0) / "model.safetensors"
     whole = path.read_bytes()
     path.write_bytes(whole[:-4])
-    with pytest.raises(Problem, match="sha256.*train demo/text-lstm first"):
+    with pytest.raises(Problem, match=r"sha256.*train demo/text-lstm first"):
         evaluate.run(key)
     path.write_bytes(whole)
     tiny.write_matrix(project, {**tiny.RUNS, "text-lstm": tiny.run("text", tiny.LSTM, {"epochs": 4})})

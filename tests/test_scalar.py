@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -33,9 +34,8 @@ def test_the_inverse_of_nlsq_solves_the_equation_a_million_times(spread):
 
 
 def test_the_inverse_of_nlsq_is_finite_in_float32_and_for_extreme_parameters():
-    scalar = NLSq()
-    for y, p in _draws(1.0, torch.float32, std=30.0):
-        x, log_slope = scalar.inverse(y, p)
+    for y, p in itertools.islice(_draws(1.0, torch.float32, std=30.0), 1):
+        x, log_slope = NLSq().inverse(y, p)
         assert x.dtype == torch.float32 and x.isfinite().all() and log_slope.isfinite().all()
 
 
@@ -119,8 +119,8 @@ def test_affine_is_its_equation():
 @pytest.mark.parametrize("std", [0.3, 1.0, 1.5])
 def test_gradients_are_those_of_finite_differences(scalar, direction, std):
     torch.manual_seed(2)
-    p = (std * torch.randn(40, scalar.count, dtype=torch.float64)).requires_grad_()
-    value = torch.randn(40, dtype=torch.float64, requires_grad=True)
+    p = (std * torch.randn(10, scalar.count, dtype=torch.float64)).requires_grad_()
+    value = torch.randn(10, dtype=torch.float64, requires_grad=True)
     apply = getattr(scalar, direction)
     assert torch.autograd.gradcheck(lambda v, q: apply(v, q)[0], (value, p), atol=1e-5, rtol=1e-4)
     assert torch.autograd.gradcheck(lambda v, q: apply(v, q)[1], (value, p), atol=1e-5, rtol=1e-4)

@@ -48,18 +48,32 @@ def test_without_patience_the_rate_stays_and_stop_rate_ends():
     assert Plateau(0.1).finished(settings(stop_rate=0.2)) and not Plateau(0.2).finished(settings(stop_rate=0.2))
 
 
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_optimisers_are_torchs_own(name):
+    models = [torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)]
+    models[1].load_state_dict(models[0].state_dict())
+    ours = optimise.make(models[0], settings(optimizer=name, learning_rate=0.1))
+    theirs = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name](models[1].parameters(), lr=0.1)
+    for _ in range(5):
+        for model, optimizer in zip(models, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            (model(torch.tensor([[1.0, -2.0, 0.5]])) ** 2).sum().backward()
+            optimizer.step()
+    for a, b in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.allclose(a, b, atol=1e-7)
+
+
 def test_drop_forgets_adams_moments_and_state_survives_saving():
     model = torch.nn.Linear(3, 2)
-    optimizer = optimise.make(model, settings(), 1.0)
-    for _ in range(2):
-        model(torch.ones(1, 3)).sum().backward()
-        optimizer.step()
-    saved = {name: value.clone() for name, value in optimise.tensors(optimizer).items()}
+    optimizer = optimise.make(model, settings())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    saved = {name: value.clone() for name, value in optimizer.tensors().items()}
     assert {name.split(".")[1] for name in saved} == {"step", "exp_avg", "exp_avg_sq"}
-    optimise.drop(optimizer, 0.25)
-    assert not optimise.tensors(optimizer) and optimizer.param_groups[0]["lr"] == 0.25
-    optimise.restore(optimizer, saved)
-    again = optimise.tensors(optimizer)
+    optimizer.drop(0.25)
+    assert not optimizer.tensors() and optimizer.rate == 0.25
+    optimizer.restore(saved)
+    again = optimizer.tensors()
     assert all(torch.equal(saved[name], again[name]) for name in saved) and saved.keys() == again.keys()
 
 

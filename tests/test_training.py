@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from seqflows import compute, files, paths
 from seqflows.errors import Interrupted, Problem
 from seqflows.training import loop, trainer
@@ -172,7 +172,8 @@ def test_sigterm_stops_a_training_process_with_a_checkpoint_and_no_output(projec
     program = (
         "import sys\nfrom seqflows import paths\nfrom seqflows.errors import Interrupted\n"
         "from seqflows.training import loop\ntry:\n    loop.run(paths.Key('demo', 'x'))\n"
-        "except Interrupted as error:\n    print(error)\n    sys.exit(error.exit_status)\n"
+        "except Interrupted as error:\n    print(error, 'compiler:', 'torch._dynamo' in sys.modules)\n"
+        "    sys.exit(error.exit_status)\n"
     )
     source = Path(loop.__file__).parents[2]
     process = subprocess.Popen(
@@ -185,6 +186,7 @@ def test_sigterm_stops_a_training_process_with_a_checkpoint_and_no_output(projec
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 75 and "SIGTERM" in out
+    assert "compiler: False" in out  # importing torch's compiler costs seconds
     assert list(Path("checkpoints").rglob("checkpoint.json")) and not Path("runs").exists()
 
 

@@ -56,12 +56,12 @@ def matrix(runs=None, compute=None):
         "points": {"source": "embedded-gaussians"},
     }
     sizes = {"seed": 1, "train": 12, "valid": 5, "test": 6}
-    speed = {"runs": list(runs)[:1], **dict.fromkeys(paths.SCALES, {"lengths": [2, 5], "repeats": 2})}
+    speed = {"runs": list(runs)[:1], **{key: {"lengths": [2, 5], "repeats": 2} for key in paths.SCALES}}
     return {
         "scale": "demo",
-        "scales": dict.fromkeys(paths.SCALES, {"compute": settings, "tracking": "files"}),
+        "scales": {key: {"compute": settings, "tracking": "files"} for key in paths.SCALES},
         "datasets": {
-            name: {"kind": kind, **dict.fromkeys(paths.SCALES, {**embedded[name], **sizes})}
+            name: {"kind": kind, **{key: {**embedded[name], **sizes} for key in paths.SCALES}}
             for name, kind in (("text", "text"), ("music", "music"), ("points", "vectors"))
         },
         "runs": runs,

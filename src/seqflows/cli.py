@@ -65,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
+    readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
+    readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     check = commands.add_parser("check", help="validate params.yaml")
     check.set_defaults(act=_check)
     return parser
@@ -82,10 +84,17 @@ def _stage(given: argparse.Namespace) -> None:
 
         where = f"a key among {PART[given.command]} of params.yaml" if given.command in PART else f"{key.scale}/{WHOLE}"
         raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
-    options: dict[str, Any] = {"restart": given.restart} if given.command == "train" else {}
+    options: dict[str, Any] = {}
+    if given.command == "train":
+        options = {"restart": given.restart, "tracker": _tracker(matrix.tracking(key.scale))}
     run: Callable[..., None] = importlib.import_module(f"seqflows.{STAGES[given.command][0]}").run
     with files.lock(paths.lock(given.command, key)):
         run(key, **options)
+
+
+def _tracker(kind: str) -> Any:
+    """What training feeds while it runs; `training` and `tracking` do not know each other."""
+    return importlib.import_module("seqflows.tracking").Live() if kind == "live" else None
 
 
 def _check(given: argparse.Namespace) -> None:

@@ -71,6 +71,7 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
 def _deterministic(cuda: bool) -> None:
     """The same bits each time: enforced on a CPU, as far as the kernels go on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=cuda)
+    # As use_deterministic_algorithms(True, warn_only=cuda), without its import of torch's compiler (seconds).
+    torch.set_deterministic_debug_mode("warn" if cuda else "error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # a check for bugs that costs time
     torch.backends.cudnn.benchmark = False

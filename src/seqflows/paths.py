@@ -22,9 +22,9 @@ SOURCE = Path("src/seqflows")
 CODE = {
     "download": ("data",),
     "prepare": ("data",),
-    "train": ("data", "flows", "models", "training"),
-    "evaluate": ("data", "flows", "models", "evaluation"),
-    "speed": ("data", "flows", "models", "evaluation"),
+    "train": ("compute.py", "data", "flows", "models", "training"),
+    "evaluate": ("compute.py", "data", "flows", "models", "evaluation"),
+    "speed": ("compute.py", "data", "flows", "models", "evaluation"),
     "table": ("report",),
     "figure": ("report",),
     "audit": ("report",),

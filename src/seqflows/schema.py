@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seqflows.names import near
 
+EXPONENT = re.compile(r"[-+0-9.]+[eE][-+0-9]+\Z")
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -233,7 +235,7 @@ def _line(path: str, error: Mapping[str, Any], model: type[Block]) -> str:
     if error["type"] == "literal_error":
         return f"{where}: expected {said}, got {got!r}{near(got, _quoted(said))}"
     if isinstance(got, str) and error["type"] in ("float_type", "int_type"):
-        said += " (to YAML 1e-3 is text: write 1.0e-3)" if "e" in got.lower() else ""
+        said += " (to YAML 1e-3 is text: write 1.0e-3)" if EXPONENT.match(got) else ""
     return f"{where}: expected {said}, got {got!r}"
 
 

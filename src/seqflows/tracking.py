@@ -12,19 +12,20 @@ import contextlib
 import csv
 import itertools
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from seqflows import files, params, paths
 
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
 ID, DIGEST, LIVE = "seqflows.id", "seqflows.digest", "live"
-LIMIT = 1000, 100  # metrics, and parameters or tags, that one request may carry
+LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, which may hold 1000 in all
 UNTIMED = ("seconds", "symbols_per_second")  # columns of history.csv that differ between equal trainings
 
 
@@ -86,9 +87,10 @@ def run(key: paths.Key) -> None:
 
 
 def warn(error: Exception) -> None:
-    """One line on standard error."""
-    text = " ".join(str(error).split())[:300]
-    print(f"warning: MLflow at {address()} was not reached ({text or type(error).__name__}); files only", file=sys.stderr)
+    """One line on standard error, without a password that an address may carry."""
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    line = f"warning: MLflow at {address()} was not reached ({text}); files only"
+    print(re.sub(r"//[^/@\s]*@", "//", line), file=sys.stderr)
 
 
 def address() -> str:
@@ -194,10 +196,11 @@ class Store:
         self.experiment_name = f"seqflows-{scale}"
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         # A server that is down is to be noticed in seconds; what the user set stands.
         for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "5"), ("BACKOFF_FACTOR", "0")):
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         if not address().startswith("http"):
             self._stack.enter_context(files.lock(LOCK))
         try:
@@ -213,16 +216,20 @@ class Store:
     def _open(self) -> None:
         import logging
 
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param, RunTag, ViewType
+
+        for name in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(name).setLevel(logging.WARNING)
 
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
         self.client = MlflowClient(tracking_uri=address())
         experiment = self.client.get_experiment_by_name(self.experiment_name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
-        self.experiment = experiment.experiment_id if experiment else self.client.create_experiment(self.experiment_name)
+        self.experiment = (
+            experiment.experiment_id if experiment else self.client.create_experiment(self.experiment_name)
+        )
         self.known: dict[str, list[Any]] = {}
         token = None
         while True:
@@ -283,13 +290,12 @@ class Store:
         return [self.Metric(name, value, when, int(row["epoch"])) for name, value in row.items() if name != "epoch"]
 
     def log(self, run_id: str, metrics: list[Any], parameters: list[Any], tags: list[Any]) -> None:
-        """Log in as few requests as MLflow admits; with parameters and tags a request holds 1000 in all."""
-        many, few = LIMIT
-        for start in range(0, len(metrics), many):
-            self.client.log_batch(run_id, metrics=metrics[start : start + many])
-        for parts in itertools.zip_longest(*(range(0, len(part), few) for part in (parameters, tags))):
-            some = [[] if at is None else part[at : at + few] for at, part in zip(parts, (parameters, tags), strict=True)]
-            self.client.log_batch(run_id, params=some[0], tags=some[1])
+        """Log in as few requests as MLflow admits: each costs a commit."""
+        parts = list(zip((metrics, parameters, tags), LIMIT, strict=True))
+        for starts in itertools.zip_longest(*(range(0, len(part), limit) for part, limit in parts)):
+            pairs = zip(starts, parts, strict=True)
+            some = [[] if start is None else part[start : start + limit] for start, (part, limit) in pairs]
+            self.client.log_batch(run_id, metrics=some[0], params=some[1], tags=some[2])
 
 
 class Live:
@@ -333,7 +339,9 @@ class Live:
             self._store = store
             left = [known for known in store.known.get(name, []) if known.data.tags.get(DIGEST) == LIVE]
             tags = description(info)
-            again = [k for k in left if info.get("epochs") and k.data.tags.get("config_hash") == tags.get("config_hash")]
+            again = [
+                k for k in left if info.get("epochs") and k.data.tags.get("config_hash") == tags.get("config_hash")
+            ]
             for known in left:
                 if known not in again[:1]:
                     store.client.delete_run(known.info.run_id)

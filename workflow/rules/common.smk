@@ -15,9 +15,7 @@ except Problem as problem:
 
 COMPUTE = MATRIX.compute(SCALE)
 GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
-LARGE = {"demo": 1, "laptop": 2, "paper": 8}[
-    SCALE
-]  # a rough measure of memory and time
+LARGE = {"demo": 1, "laptop": 2, "paper": 8}[SCALE]  # a rough measure of memory and time
 
 
 wildcard_constraints:
@@ -27,8 +25,7 @@ wildcard_constraints:
 def command(stage, name="{wildcards.name}"):
     """The stage's command, which DVC runs too; what it says goes to the log, and to the terminal when it fails."""
     return (
-        f"python -m seqflows {stage} {SCALE}/{name} > {{log}} 2>&1 || "
-        "{{ status=$?; cat {log} >&2; exit $status; }}"
+        f"python -m seqflows {stage} {SCALE}/{name} > {{log}} 2>&1 || " "{{ status=$?; cat {log} >&2; exit $status; }}"
     )
 
 

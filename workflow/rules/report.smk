@@ -4,9 +4,7 @@
 rule table:
     input:
         code=code("table"),
-        metrics=lambda wildcards: strings(
-            *(paths.metrics(SCALE, run) for run in MATRIX.table_runs(wildcards.name))
-        ),
+        metrics=lambda wildcards: strings(*(paths.metrics(SCALE, run) for run in MATRIX.table_runs(wildcards.name))),
     output:
         strings(*paths.table(SCALE, "{name}")),
     log:

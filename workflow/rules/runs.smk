@@ -46,12 +46,8 @@ rule evaluate:
 rule speed:
     input:
         code=code("speed"),
-        data=lambda wildcards: sorted(
-            {prepared_of(run) for run in MATRIX.speeds[wildcards.name]["runs"]}
-        ),
-        train=lambda wildcards: strings(
-            *(paths.train(SCALE, run) for run in MATRIX.speeds[wildcards.name]["runs"])
-        ),
+        data=lambda wildcards: sorted({prepared_of(run) for run in MATRIX.speeds[wildcards.name]["runs"]}),
+        train=lambda wildcards: strings(*(paths.train(SCALE, run) for run in MATRIX.speeds[wildcards.name]["runs"])),
     output:
         str(paths.speed(SCALE, "{name}")),
     log:
@@ -62,8 +58,6 @@ rule speed:
         runtime=60 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: resolved(
-            {"speed": MATRIX.speed(SCALE, wildcards.name), "compute": COMPUTE}
-        ),
+        block=lambda wildcards: resolved({"speed": MATRIX.speed(SCALE, wildcards.name), "compute": COMPUTE}),
     shell:
         command("speed")

@@ -68,10 +68,11 @@ def _check(name: str, option: str, value: Any, default: Any) -> None:
 
 def read(folder: Path) -> Source:
     """The source that wrote the raw files of ``folder``."""
-    value = files.read_json(folder / SPECIFICATION)
+    return specified(files.read_json(folder / SPECIFICATION), str(folder / SPECIFICATION))
+
+
+def specified(value: dict[str, Any], where: str) -> Source:
+    """The source that a specification describes; ``where`` it was read, for the message."""
     if value.get("source") not in CLASSES:
-        raise Problem(
-            f"expected one of {', '.join(CLASSES)} in {folder / SPECIFICATION}, got {value.get('source')}; "
-            "run download again"
-        )
+        raise Problem(f"expected one of {', '.join(CLASSES)} in {where}, got {value.get('source')}; run download again")
     return CLASSES[value["source"]].from_specification(value)

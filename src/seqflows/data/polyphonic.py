@@ -67,16 +67,17 @@ def _frames(piece: Any, where: str) -> np.ndarray:
     return np.ascontiguousarray(piece, dtype=np.uint8)
 
 
+ADMITTED = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
+ADMITTED |= {"int": int, "long": int, "float": float, "bool": bool}
+
+
 class RestrictedUnpickler(pickle.Unpickler):
     """Loads builtin containers and numbers; whatever else a pickle names is refused, not imported."""
 
-    ADMITTED = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
-    ADMITTED |= {"int": int, "long": int, "float": float, "bool": bool}
-
     def find_class(self, module: str, name: str) -> Any:
         """Admit a builtin container or number; raise `Problem` naming anything else."""
-        if module in ("builtins", "__builtin__") and name in self.ADMITTED:
-            return self.ADMITTED[name]
+        if module in ("builtins", "__builtin__") and name in ADMITTED:
+            return ADMITTED[name]
         raise Problem(
             f"expected only builtin containers and numbers in a pickle, got {module}.{name}, which could run code; "
             "use the .mat file"

@@ -71,6 +71,7 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
             "max_length": longest,
             "splits": statistics,
             "source_entropy": _source_entropy(source),
+            "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
             "raw": checksums,
         },
     )

@@ -136,9 +136,8 @@ def density_grid(folder: Path, model: Model, dataset: Dataset, key: paths.Key) -
     grid = _points(x, y)
     log_density = torch.cat([model.log_density(part.to(device)).cpu() for part in grid.split(AT_ONCE)])
     arrays = {"x": x.numpy(), "y": y.numpy(), "log_density": log_density.view(DENSITY_GRID, -1).numpy()}
-    raw = paths.raw(key.scale, dataset.name)
-    if (raw / embedded.SPECIFICATION).exists():
-        source = embedded.read(raw)
+    if specification := dataset.statistics.get("source_specification"):
+        source = embedded.specified(specification, "statistics.json")
         arrays["true_log_density"] = source.log_density(grid.numpy()).reshape(DENSITY_GRID, -1)
     _save(folder / "density_grid.npz", **arrays)
     _save(folder / "nlsq.npz", **hand_set())

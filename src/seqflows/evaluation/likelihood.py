@@ -93,7 +93,7 @@ def pieces(split: Split, chunk: int) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def log_weights(model: Model, batch: Batch, samples: int, at_once: int) -> Tensor:
-    """log p(x, z_k, T) / q(z_k | x), (B, K) float64, drawn ``at_once`` samples at a time."""
+    """Log p(x, z_k, T) / q(z_k | x), (B, K) float64, drawn ``at_once`` samples at a time."""
     parts = [model.log_weights(batch, min(at_once, samples - start)).double() for start in range(0, samples, at_once)]
     return torch.cat(parts, 1)
 

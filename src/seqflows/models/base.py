@@ -90,7 +90,8 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise ValueError, naming the nearest allowed value, where ``value`` is none of them."""
     if value not in allowed:
         near = difflib.get_close_matches(value, allowed, 1)
-        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}" + f"; did you mean {near[0]!r}?" * bool(near))
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}{hint}")
 
 
 def at_least(minimum: float, **values: float) -> None:

@@ -40,9 +40,7 @@ class FlowDensity(Model):
         super().__init__()
         check_emission(facts, ("real",), "flow_density")
         self.config = config
-        self.flow = layered(
-            config.hidden, facts.symbols, 0, config.flow_width, SCALARS[config.scalar](), config.layers
-        )
+        self.flow = layered(config.hidden, facts.symbols, 0, config.flow_width, SCALARS[config.scalar](), config.layers)
 
     def length_log_prob(self, lengths: Tensor) -> Tensor:
         """0: every vector is one step."""

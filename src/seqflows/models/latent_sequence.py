@@ -61,9 +61,7 @@ class Config:
 def flow_prior(config: Config) -> Bijection:
     """p(z | T) as a flow over sequences: AF, IAF or no dependence in time (sections 4.3, 6.1)."""
     context = config.position + (0 if config.time == "none" else config.width)
-    inner = layered(
-        config.hidden, config.latent, context, config.flow_width, SCALARS[config.scalar](), config.layers
-    )
+    inner = layered(config.hidden, config.latent, context, config.flow_width, SCALARS[config.scalar](), config.layers)
     if config.time == "none":
         return Stepwise(inner)
     in_time = (config.position, config.width, config.depth, config.dropout)

@@ -33,7 +33,7 @@ class Positions(nn.Module):
 
     def forward(self, lengths: Tensor, steps: int) -> Tensor:
         """(B, T, P) for sequences of the given lengths; rows past the end are those of the end."""
-        t = torch.arange(steps, device=lengths.device)[None, :].expand(len(lengths), -1)
+        t = torch.arange(steps, device=lengths.device).clamp(max=self.max_length - 1)[None, :].expand(len(lengths), -1)
         left = (lengths[:, None] - 1 - t).clamp(min=0)
         return self.table(t) + self.table(left + self.max_length)
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqflows import files, paths
 from seqflows.errors import Problem
@@ -56,6 +56,14 @@ class Summary:
         """Standard error of ``value`` from both sources: test sequences, and seeds where there are several."""
         seeds = 0.0 if self.std is None else self.std / math.sqrt(len(self.seeds))
         return math.hypot(self.standard_error or 0.0, seeds)
+
+
+class Score(NamedTuple):
+    """A test sequence's NLL and the -log p(T) in it, nats, and its length."""
+
+    nll: float
+    length_nats: float
+    length: float
 
 
 def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summary:
@@ -108,7 +116,9 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
     found: Times = {}
     for row in rows:
         found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(float(row["seconds"]))
-    machines = dict.fromkeys(f"{row['device']}, {row['threads']} thread(s)" for row in rows)
+    machines = dict.fromkeys(
+        f"{row['device']}, {row['threads']} thread" + "s" * (row["threads"] != "1") for row in rows
+    )
     return found, "; ".join(machines)
 
 
@@ -118,7 +128,7 @@ class Results:
     def __init__(self, params: Any, scale: str) -> None:
         self.params, self.scale = params, scale
         self._metrics: dict[str, dict[str, Summary] | None] = {}
-        self._scores: dict[str, list[list[tuple[float, float]]] | None] = {}
+        self._scores: dict[str, list[list[Score]] | None] = {}
 
     def metrics(self, run: str) -> dict[str, Summary] | None:
         """Every metric of a run, in the order of its file; None where the run has no metrics.json."""
@@ -153,20 +163,21 @@ class Results:
             )
         return metrics.get(metric)
 
-    def scores(self, run: str) -> list[list[tuple[float, float]]] | None:
-        """Per seed and test sequence (NLL in nats, length + 1); None without scores or with unequal seeds."""
+    def scores(self, run: str) -> list[list[Score]] | None:
+        """Per seed and test sequence what it was scored; None without scores or with unequal seeds."""
         if run not in self._scores:
             self._scores[run] = self._read_scores(run)
         return self._scores[run]
 
-    def _read_scores(self, run: str) -> list[list[tuple[float, float]]] | None:
+    def _read_scores(self, run: str) -> list[list[Score]] | None:
         found = []
         for folder in seed_folders(paths.evaluation(self.scale, run)):
             rows = read_csv(folder / "scores.csv")
-            if not rows or "nll" not in rows[0]:
+            if not rows or not {"index", "length", "nll", "length_nats"} <= set(rows[0]):
                 return None
             rows.sort(key=lambda row: int(row["index"]))
-            found.append([(float(row["nll"]), float(row["length"]) + 1) for row in rows])
+            columns = ("nll", "length_nats", "length")
+            found.append([Score(*(float(row[column]) for column in columns)) for row in rows])
         return found if found and len({len(seed) for seed in found}) == 1 else None
 
     def source(self, dataset: str) -> str:
@@ -190,7 +201,7 @@ class Results:
             return []
         names = dict.fromkeys([*ours, *theirs])
         return [
-            f"{name} {ours.get(name, 'unset')} (paper {theirs.get(name, 'unset')})"
+            f"{name} {ours.get(name) or 'none'} (paper {theirs.get(name) or 'none'})"
             for name in names
             if ours.get(name) != theirs.get(name)
         ]
@@ -199,10 +210,24 @@ class Results:
         block = self.params.runs[run].get(scale) or {}
         data = self.params.datasets[self.dataset(run)].get(scale) or {}
         ignored = ("patience", "class")
+        if not block:
+            return {}
         found = {name: data[name] for name in ("source", "max_length", "train_sequences") if name in data}
         for part in ("model", "training"):
-            found |= {name: value for name, value in (block.get(part) or {}).items() if name not in ignored}
+            settings = defaults(block, part) | (block.get(part) or {})
+            found |= {name: value for name, value in settings.items() if name not in ignored}
         return found
+
+
+def defaults(block: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """What a run's model or training block has where it says nothing; nothing is known without pydantic."""
+    try:
+        from seqflows import schema
+    except ImportError:
+        return {}
+    described = schema.MODELS.get((block.get("model") or {}).get("class", "")) if part == "model" else schema.Training
+    fields = described.model_fields if described else {}
+    return {name: field.default for name, field in fields.items() if not field.is_required()}
 
 
 def seed_folders(folder: Path) -> list[Path]:

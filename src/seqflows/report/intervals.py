@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def t_quantile(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t, to 0.1 % from 8 degrees of freedom on (Cornish-Fisher expansion).
+    """The 97.5 % quantile of Student's t, to 0.2 % from 9 degrees of freedom on (Cornish-Fisher expansion).
 
     >>> round(t_quantile(19), 3)
     2.093

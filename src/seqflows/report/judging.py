@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from seqflows.report.cells import addresses, reported
-from seqflows.report.inputs import Results, Summary
+from seqflows.report.inputs import Results, Score, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 NOT_RUN, NOT_PRINTED, OTHER_CORPUS = "not run", "not printed", "other corpus"
@@ -47,7 +47,7 @@ class Numbers(Protocol):
         """A number, or the finding that stands for its absence."""
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
-        """first - second with its standard error."""
+        """The difference first - second with its standard error."""
 
 
 def join(findings: Iterable[Finding]) -> Finding:
@@ -60,12 +60,12 @@ def join(findings: Iterable[Finding]) -> Finding:
     order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, HOLDS, OTHER_CORPUS)
     verdict = next(verdict for verdict in order if verdict in verdicts)
     deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
-    texts = [finding.text for finding in deciding[:SHOWN]]
+    texts = list(dict.fromkeys(finding.text for finding in deciding[:SHOWN]))
     counts = Counter(finding.verdict for finding in found if finding.verdict != verdict)
     if len(deciding) > SHOWN:
-        counts = Counter({f"more {verdict}": len(deciding) - SHOWN}) + counts
-    rest = ", ".join(f"{count} {name}" for name, count in counts.items())
-    return Finding(verdict, "; ".join(texts) + (f" (and: {rest})" if rest else ""))
+        counts = Counter({verdict: len(deciding) - SHOWN}) + counts
+    rest = ", ".join(f"{count} × {name}" for name, count in counts.items())
+    return Finding(verdict, "; ".join(texts) + (f" (others: {rest})" if rest else ""))
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
@@ -184,12 +184,12 @@ class Ours:
 
     def _paired(self, first: Summary, second: Summary) -> float | None:
         """The standard error of the difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
-        if first.metric != "nll" or second.metric != "nll" or first.unit not in ("bpc", "nats/step"):
+        if first.metric != "nll" or second.metric != "nll":
             return None
         sides = [self.results.scores(summary.run) for summary in (first, second)]
         if first.dataset_sha256 != second.dataset_sha256 or not all(sides):
             return None
-        means = [_mean_scores(seeds) for seeds in sides]
+        means = [_mean_scores(seeds, vectors=first.unit == "nats") for seeds in sides]
         if [steps for _, steps in means[0]] != [steps for _, steps in means[1]] or len(means[0]) < 2:
             return None
         scale = math.log(2) if first.unit == "bpc" else 1.0
@@ -223,5 +223,10 @@ class Ours:
         return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error))
 
 
-def _mean_scores(seeds: Sequence[Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
-    return [(math.fsum(row[0] for row in rows) / len(rows), rows[0][1]) for rows in zip(*seeds, strict=True)]
+def _mean_scores(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[tuple[float, float]]:
+    """(NLL in nats over seeds, what it is divided by) of each sequence: T + 1; of a vector 1, without log p(T)."""
+    found = []
+    for scores in zip(*seeds, strict=True):
+        nll = math.fsum(score.nll - score.length_nats * vectors for score in scores) / len(scores)
+        found.append((nll, 1.0 if vectors else scores[0].length + 1))
+    return found

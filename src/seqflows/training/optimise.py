@@ -1,45 +1,108 @@
-"""The optimiser, its tensors for a checkpoint, and how batches make a step."""
+"""The optimisers, their tensors for a checkpoint, and how batches make a step.
+
+The classes of torch.optim import torch's compiler when they are first made, which costs more
+than a whole tiny training; torch's functional Adam does not.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from seqflows.training.settings import Settings
 
 MERGED_STEPS = 16384  # the largest padded size (sequences x time x samples) of a merged batch
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def make(model: nn.Module, settings: Settings, rate: float) -> torch.optim.Optimizer:
-    """Adam or plain SGD over the model's parameters, fused into one kernel."""
-    kind = torch.optim.Adam if settings.optimizer == "adam" else torch.optim.SGD
-    return kind(model.parameters(), lr=rate, fused=True)
+class Sgd:
+    """p <- p - rate grad."""
+
+    def __init__(self, parameters: Iterable[Tensor], rate: float) -> None:
+        self.parameters, self.rate = list(parameters), rate
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        moved = [parameter for parameter in self.parameters if parameter.grad is not None]
+        torch._foreach_add_(moved, [parameter.grad for parameter in moved], alpha=-self.rate)
+
+    def drop(self, rate: float) -> None:
+        """Set a lower rate."""
+        self.rate = rate
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by ``<number of the parameter>.<name>``: none."""
+        return {}
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` gave."""
 
 
-def drop(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set a lower rate and forget Adam's moments, as the released code does."""
-    optimizer.state = defaultdict(dict)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+class Adam(Sgd):
+    """Adam (Kingma & Ba 2015) with its usual betas, in one fused kernel."""
+
+    def __init__(self, parameters: Iterable[Tensor], rate: float) -> None:
+        super().__init__(parameters, rate)
+        self._state: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every parameter that has a gradient."""
+        moved = [(n, parameter) for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        for n, parameter in moved:
+            if n not in self._state:
+                step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                self._state[n] = (step, torch.zeros_like(parameter), torch.zeros_like(parameter))
+        steps, means, squares = (list(part) for part in zip(*(self._state[n] for n, _ in moved), strict=True))
+        adam(
+            [parameter for _, parameter in moved],
+            [parameter.grad for _, parameter in moved],
+            means,
+            squares,
+            [],
+            steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=self.rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def drop(self, rate: float) -> None:
+        """Set a lower rate and forget the moments, as the released code does."""
+        self.rate, self._state = rate, {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by ``<number of the parameter>.<name>``."""
+        return {
+            f"{n}.{name}": value for n, state in self._state.items() for name, value in zip(MOMENTS, state, strict=True)
+        }
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` gave."""
+        numbers = sorted({int(key.split(".")[0]) for key in saved})
+        self._state = {
+            n: tuple(saved[f"{n}.{name}"].to(self.parameters[n].device) for name in MOMENTS) for n in numbers
+        }
 
 
-def tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's tensors by ``<parameter>.<name>``."""
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, entry in state.items() for name, value in entry.items()}
-
-
-def restore(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    """Put back what `tensors` gave."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in saved.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def make(model: nn.Module, settings: Settings) -> Sgd:
+    """The optimiser that the settings name, over all of the model's parameters."""
+    kind = Adam if settings.optimizer == "adam" else Sgd
+    return kind(model.parameters(), settings.learning_rate)
 
 
 def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Settings) -> list[list[np.ndarray]]:

@@ -43,7 +43,7 @@ class Trainer:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.seed, self.machine, self.folder = seed, machine, folder
         self.plateau = Plateau(settings.learning_rate)
-        self.optimizer = optimise.make(model, settings, settings.learning_rate)
+        self.optimizer = optimise.make(model, settings)
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, Any]] = []
         self.epoch = self.position = self.steps = 0  # epochs done, steps done in this one, steps in all
@@ -75,7 +75,7 @@ class Trainer:
             "random": checkpoint.random_state(),
         }
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"optimizer/{name}": value for name, value in optimise.tensors(self.optimizer).items()}
+        tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.tensors().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
         checkpoint.write(self.folder, state, tensors)
         self._saved = time.monotonic()
@@ -91,11 +91,10 @@ class Trainer:
             part, rest = name.split("/", 1)
             parts[part][rest] = value
         self.model.load_state_dict(parts["model"])
-        optimise.restore(self.optimizer, parts["optimizer"])
+        self.optimizer.restore(parts["optimizer"])
         self.best = {name: value.to(self.machine.device) for name, value in parts["best"].items()}
         self.plateau = Plateau(**state["plateau"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plateau.rate
+        self.optimizer.rate = self.plateau.rate
         self.epoch, self.position, self.steps = state["epoch"], state["position"], state["steps"]
         self.seconds, self.wall, self.history = state["seconds"], state["wall"], state["history"]
         self.names, self.seen = state["names"], state["seen"]
@@ -156,7 +155,7 @@ class Trainer:
     def _step(self, group: list[np.ndarray], weight: float) -> None:
         """One optimiser step: the gradient of the mean over all sequences of the group's batches."""
         split, count = self.dataset.train, sum(map(len, group))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         total: Tensor | None = None
         for indices in group:
             batch = collate(split, indices).to(self.machine.device)
@@ -227,7 +226,7 @@ class Trainer:
         if keep:
             self._keep()
         if dropped:
-            optimise.drop(self.optimizer, self.plateau.rate)
+            self.optimizer.drop(self.plateau.rate)
         self.history.append(row)
         self.epoch, self.position, self.seconds = self.epoch + 1, 0, 0.0
         self.sums, self.seen = None, [0, 0]

@@ -19,7 +19,8 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     run = block["runs"][0]
     content = files.read_json(export(results, run, "conditionals.json"))
     vocabulary, steps = content["vocabulary"], content["steps"][:STEPS]
-    order = sorted(range(len(vocabulary)), key=lambda index: (not vocabulary[index].isalpha(), vocabulary[index]))
+    order = sorted(range(len(vocabulary)), key=lambda index: (not vocabulary[index].islower(), vocabulary[index]))
+    top = min(1.0, 1.15 * math.exp(max(max(step["log_prob"]) for step in steps)))
     figure, axes = pyplot.subplots(
         len(steps), 1, figsize=(6.2, 0.75 + 0.82 * len(steps)), sharex=True, sharey=True, squeeze=False
     )
@@ -34,8 +35,8 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             0.995, 0.66, f"entropy {entropy:.2f} bits", transform=axis.transAxes, ha="right", va="top",
             fontsize=7, color="0.4",
         )  # fmt: skip
-        axis.set_ylim(0, 1)
-        axis.set_yticks([0, 0.5, 1])
+        axis.set_ylim(0, top)
+        axis.locator_params(axis="y", nbins=3)
         axis.tick_params(axis="x", length=0)
     axes[-1, 0].set_xlim(-0.7, len(order) - 0.3)
     axes[-1, 0].set_xticks(range(len(order)), [visible(vocabulary[index]) for index in order], fontsize=7)

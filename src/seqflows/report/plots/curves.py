@@ -38,15 +38,22 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         groups.setdefault(results.dataset(run), []).append(run)
     columns = min(2, len(groups))
     rows = -(-len(groups) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(0.6 + 3.2 * columns, 0.6 + 2.7 * rows), squeeze=False)
+    width = 0.6 + 3.2 * columns if columns > 1 else 5.8
+    figure, axes = pyplot.subplots(rows, columns, figsize=(width, 0.6 + 2.7 * rows), squeeze=False)
     for axis, (dataset, runs) in zip(axes.flat, groups.items(), strict=False):
         for number, run in enumerate(runs):
             colour = CYCLE[number % len(CYCLE)]
             _line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
             _line(axis, curve(results, run, "valid_kl"), colour, None, "--")
+        # While the KL has no weight the full loss is huge: the axis shows what comes after.
+        low, high = axis.get_ylim()
+        ends = [statistics.fmean(values[max(values)]) for run in runs if (values := curve(results, run, "valid_loss"))]
+        axis.set_ylim(low, min(high, 4 * max(ends)) if ends and max(ends) > 0 else high)
         axis.set_title(dataset, loc="left")
         axis.set_xlabel("epoch")
-        axis.legend(loc="upper right")
+        axis.locator_params(axis="x", integer=True)
+        beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        axis.legend(**({"loc": "upper right"} if columns > 1 else beside))
     for axis in list(axes.flat)[len(groups) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:

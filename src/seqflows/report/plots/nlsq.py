@@ -32,16 +32,17 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     right.set_title("(b) densities", loc="left")
     right.legend(loc="best")
 
-    first = grids[runs[0]]
-    true = numpy.exp(first["true_log_density"])
-    panels = [("(c) four Gaussians, true", first, true)]
+    first, panels = grids[runs[0]], []
+    if "true_log_density" in first:
+        panels.append(("(c) four Gaussians, true", first, numpy.exp(first["true_log_density"])))
     panels += [(name(results, run), grids[run], numpy.exp(grids[run]["log_density"])) for run in runs]
+    top = panels[0][2].max()
     cells = below.subgridspec(1, len(panels), wspace=0.12)
     for number, (title, grid, density) in enumerate(panels):
         axis = figure.add_subplot(cells[number])
         extent = (grid["x"][0], grid["x"][-1], grid["y"][0], grid["y"][-1])
         # One colour scale for all: a density that leaks between the modes shows.
-        axis.imshow(density, origin="lower", extent=extent, cmap="magma", vmin=0, vmax=true.max(), aspect="equal")
+        axis.imshow(density, origin="lower", extent=extent, cmap="magma", vmin=0, vmax=top, interpolation="bilinear")
         axis.set_title(title, loc="left")
         axis.tick_params(labelleft=number == 0)
         axis.set_xlabel(r"$z_1$")

@@ -13,7 +13,7 @@ COLUMNS = 4  # as in the paper
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Each panel scaled to its own maximum; the cross is the z_t that was drawn from the posterior."""
+    """Each panel scaled to its own maximum; the cross is z_t, the posterior's mean."""
     import numpy
     from matplotlib import pyplot
 
@@ -30,7 +30,14 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             axis.set_visible(False)
             continue
         density = numpy.exp(log_density[step] - log_density[step].max())
-        axis.imshow(density, origin="lower", extent=(x[0], x[-1], y[0], y[-1]), cmap="magma", aspect="auto")
+        axis.imshow(
+            density,
+            origin="lower",
+            extent=(x[0], x[-1], y[0], y[-1]),
+            cmap="magma",
+            aspect="auto",
+            interpolation="bilinear",
+        )
         axis.plot(*z[step], marker="+", color="white", markersize=8, markeredgewidth=1.2)
         axis.set_title(f"“{visible(string[step])}”", fontsize=11)
         axis.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))

@@ -1,0 +1,94 @@
+"""One thread a process, subprocesses that find this checkout, and scratch copies of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = (
+    "src",
+    "workflow",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+    "dvc.yaml",
+    "params.yaml",
+    "Snakefile",
+)
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[name] = "1"
+os.environ["PYTHONPATH"] = str(ROOT / "src")
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["CI"] = "true"  # snakemake looks for ended jobs every second
+
+
+class Project:
+    """A copy of the project in a scratch folder, with git, in which commands run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in PROJECT:
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            else:
+                shutil.copy(source, target)
+        self.env = dict(os.environ) | {
+            "PYTHONPATH": str(folder / "src"),
+            "DVC_SITE_CACHE_DIR": str(folder.parent / f"{folder.name}-site"),
+            "XDG_CACHE_HOME": str(folder.parent / f"{folder.name}-cache"),
+            "SEQFLOWS_CHECKPOINTS": str(folder / "checkpoints"),
+        }
+        self.run("git", "init", "--quiet")
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command in the folder and give what it said; another exit status is a failure that shows it."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def params(self, change) -> None:
+        """Change params.yaml: ``change`` gets its resolved content and alters it."""
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text())
+        change(content)
+        text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=1000)
+        path.write_text(text)
+
+    def scale(self, name: str) -> None:
+        """Set the scale that the engines read."""
+        self.params(lambda content: content.update(scale=name))
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what is shared out in full, so that a change in one place stays there."""
+
+    def ignore_aliases(self, data) -> bool:
+        return True
+
+
+@pytest.fixture
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Make scratch copies of the project by name."""
+    return lambda name="project": Project(tmp_path / name)

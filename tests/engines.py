@@ -1,0 +1,103 @@
+"""What each engine would do, in one form: stage and key -> command, inputs, outputs."""
+
+import re
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+# In the place of a scratch project's cli.py: each stage's outputs are a digest of its inputs, made at once.
+STUB = textwrap.dedent(
+    """
+    import os
+    import sys
+
+    from seqflows import files, params, paths
+
+
+    def content(path):
+        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and p.name[0] != ".")
+        return [(file.as_posix(), files.sha256(file)) for file in found]
+
+
+    def main():
+        stage, text = sys.argv[1:]
+        with open("ran.log", "a") as log:
+            log.write(f"{stage} {text}\\n")
+        key, matrix = paths.Key.parse(text), params.load()
+        scale, name = key
+        if stage in ("download", "prepare"):
+            block = matrix.dataset(scale, name)
+            inputs = [paths.raw(scale, name)] if stage == "prepare" else []
+            outputs = [getattr(paths, {"download": "raw", "prepare": "prepared"}[stage])(scale, name) / "content"]
+        elif stage in ("train", "evaluate"):
+            block = matrix.run(scale, name)
+            inputs = [paths.prepared(scale, block["dataset"])]
+            if stage == "train":
+                outputs = [paths.seed(scale, name, seed) / "content" for seed in block["seeds"]]
+            else:
+                inputs.append(paths.train(scale, name))
+                outputs = [paths.metrics(scale, name), paths.evaluation(scale, name) / "content"]
+        elif stage == "table":
+            block, outputs = matrix.table(name), paths.table(scale, name)
+            inputs = [paths.metrics(scale, run) for run in matrix.table_runs(name)]
+        elif stage == "figure":
+            block, outputs = matrix.figure(name), paths.figure(scale, name)
+            inputs = matrix.figure_files(scale, name)
+        elif stage == "speed":
+            block, outputs = matrix.speed(scale, name), [paths.speed(scale, name)]
+            inputs = [paths.train(scale, run) for run in block["runs"]]
+        else:
+            raise SystemExit(f"not stubbed: {stage}")
+        digest = files.digest([block, [content(path) for path in inputs]])
+        for path in outputs:
+            files.write_text(path, digest)
+        return 0
+    """
+)
+COMMAND = re.compile(r"(python -m seqflows (\S+) (\S+))")
+
+
+class Job(NamedTuple):
+    """One stage of one key, as an engine sees it."""
+
+    command: str
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+
+
+def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, frozenset[str]]]:
+    """DVC's reading, by its own resolver: the jobs, and the params that each depends on."""
+    from dvc.dependency import ParamsDependency
+    from dvc.repo import Repo
+
+    jobs, params = {}, {}
+    with Repo(str(folder)) as repo:
+        for stage in repo.index.stages:
+            command, name, key = COMMAND.fullmatch(stage.cmd).groups()
+            files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
+            inputs = {name for dep in files for name in _expanded(folder, dep.def_path)}
+            jobs[f"{name} {key}"] = Job(command, frozenset(inputs), frozenset(out.def_path for out in stage.outs))
+            params[f"{name} {key}"] = frozenset(
+                param for dep in stage.deps if isinstance(dep, ParamsDependency) for param in dep.params
+            )
+    return jobs, params
+
+
+def _expanded(folder: Path, name: str) -> list[str]:
+    """A folder of source code as its files, which Snakemake lists one by one."""
+    if not name.startswith("src/") or (folder / name).is_file():
+        return [name]
+    files = [path for end in ("*.py", "*.csv") for path in (folder / name).rglob(end)]
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
+def by_snakemake(printed: str) -> dict[str, Job]:
+    """Snakemake's reading, from what ``snakemake -n -p`` printed."""
+    jobs: dict[str, Job] = {}
+    found: dict[str, frozenset[str]] = {}
+    for line in printed.splitlines():
+        if match := re.match(r"    (input|output): (.*)", line):
+            found[match[1]] = frozenset(match[2].split(", "))
+        elif match := re.match(COMMAND.pattern + " > ", line):
+            jobs[f"{match[2]} {match[3]}"] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
+    return jobs

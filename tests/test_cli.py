@@ -1,0 +1,136 @@
+"""The command line: what it refuses, how it says so, and with which status it ends."""
+
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+
+from seqflows import cli, paths
+from seqflows.errors import Interrupted, Problem
+
+MODULES = [module for module, _ in cli.STAGES.values()]
+
+
+@pytest.fixture
+def stage(monkeypatch, root, tmp_path):
+    """Put a ``run`` in the place of a stage's module, in a folder that has params.yaml alone."""
+    (tmp_path / "params.yaml").write_text((root / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+
+    def put(module, run):
+        monkeypatch.setitem(sys.modules, f"seqflows.{module}", types.SimpleNamespace(run=run))
+
+    return put
+
+
+def test_help_answers_at_once(root):
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
+        seconds.append(time.perf_counter() - started)
+    assert done.returncode == 0
+    for name in (*cli.STAGES, "show", "check"):
+        assert f"\n    {name} " in done.stdout
+    assert min(seconds) < 0.5
+
+
+@pytest.mark.parametrize("name", ["torch", "yaml", "pydantic", "pandas", "mlflow"])
+def test_the_command_line_imports_nothing_heavy(name, root):
+    code = f"import sys, seqflows.cli; sys.exit({name!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+def test_each_stage_calls_its_module_with_the_key(stage):
+    keys = dict.fromkeys(cli.STAGES, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
+    keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
+    keys |= {"audit": "demo/all", "track": "demo/all"}
+    for name, key in keys.items():
+        called = []
+        stage(cli.STAGES[name][0], lambda key, called=called, **options: called.append((key, options)))
+        assert cli.main([name, key]) == 0
+        expected = {"restart": False, "tracker": None} if name == "train" else {}
+        assert called == [(paths.Key.parse(key), expected)]
+
+
+def test_train_hands_on_restart_and_a_live_tracker(stage, monkeypatch):
+    called = {}
+    stage("training.loop", lambda key, **options: called.update(options))
+    monkeypatch.setitem(sys.modules, "seqflows.tracking", types.SimpleNamespace(Live=lambda: "live"))
+    assert cli.main(["train", "paper/ptb-lstm", "--restart"]) == 0
+    assert called == {"restart": True, "tracker": "live"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "demo/ptb-lstn"], "seqflows train demo/ptb-lstn: expected a key among runs of params.yaml, got"),
+        (["prepare", "demo/ptp"], "nearest: ptb"),
+        (["audit", "demo/ziegler2019"], "expected demo/all, got 'ziegler2019'"),
+        (["train", "ptb-lstm"], r"expected a key <scale>/<name>"),
+        (["train", "demi/ptb-lstm"], r"with a scale of demo, laptop, paper"),
+        (["train", "demo/../ptb"], r"expected a key <scale>/<name>"),
+        (["show", "demo"], "expected tables in results/demo, found none; make them first, by make demo"),
+    ],
+)
+def test_a_wrong_key_is_one_line_and_status_1(stage, capsys, arguments, message):
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_a_problem_is_told_without_a_traceback(stage, capsys):
+    def run(key):
+        raise Problem("expected this, got that; do so")
+
+    stage("data.prepare", run)
+    assert cli.main(["prepare", "demo/ptb"]) == 1
+    assert capsys.readouterr().err == "seqflows prepare demo/ptb: expected this, got that; do so\n"
+
+
+@pytest.mark.parametrize("error", [Interrupted("a checkpoint was written"), KeyboardInterrupt()])
+def test_an_interruption_ends_with_status_75(stage, capsys, error):
+    def run(key, **options):
+        raise error
+
+    stage("training.loop", run)
+    assert cli.main(["train", "demo/ptb-lstm"]) == 75
+    assert "run it again" in capsys.readouterr().err
+
+
+def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
+    stage("data.prepare", lambda key: pytest.fail("ran"))
+    path = tmp_path / "params.yaml"
+    path.write_text(path.read_text().replace("dataset: jsb", "dataset: jbs", 1))
+    assert cli.main(["prepare", "demo/ptb"]) == 1
+    assert "runs.jsb-lstm.dataset: expected the name of a dataset, got 'jbs'; nearest: jsb" in capsys.readouterr().err
+    assert cli.main(["check"]) == 1
+
+
+def test_a_stage_holds_a_lock_on_its_key(stage):
+    import fcntl
+
+    def run(key):
+        with open(paths.lock("prepare", key)) as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    stage("data.prepare", run)
+    assert cli.main(["prepare", "demo/ptb"]) == 0
+
+
+def test_check_counts_what_it_found(stage, capsys):
+    assert cli.main(["check"]) == 0
+    assert "params.yaml is valid: scale demo, 6 datasets, 30 runs" in capsys.readouterr().out
+
+
+def test_show_prints_the_first_table_and_where_the_rest_is(stage, tmp_path, capsys):
+    table, figure = paths.table("demo", "ziegler2019-table1")[1], paths.figure("demo", "ziegler2019-figure5")[0]
+    (tmp_path / table.parent).mkdir(parents=True)
+    (tmp_path / table).write_text("# Table 1\n\n| a | b |\n")
+    (tmp_path / figure).write_bytes(b"")
+    assert cli.main(["show", "demo"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("# Table 1\n\n| a | b |\n\n")
+    assert f"tables:\n  {table}\n" in said and f"figures:\n  {figure}\n" in said and "audit:\n  none was made" in said

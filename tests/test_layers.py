@@ -1,0 +1,66 @@
+"""Who may import whom, and what a bare node must be able to do without."""
+
+import subprocess
+import sys
+
+import pytest
+
+BARE = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ImportError(f"{{name}} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+{code}
+"""
+NOT_ON_A_NODE = ("dvc", "snakemake", "mlflow", "pydantic", "pooch", "matplotlib", "hypothesis", "pytest")
+
+
+def run(root, code, blocked):
+    return subprocess.run(
+        [sys.executable, "-c", BARE.format(blocked=blocked, code=code)], cwd=root, capture_output=True, text=True
+    )
+
+
+def test_imports_run_downwards_only(root):
+    command = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    done = subprocess.run([sys.executable, "-c", command], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["training.loop", "evaluation.evaluate", "evaluation.speed", "data.prepare"])
+def test_train_and_evaluate_need_no_more_than_a_bare_node_has(root, module):
+    code = f"import seqflows.{module}\nfrom seqflows import params\nprint(params.load().scale)"
+    done = run(root, code, NOT_ON_A_NODE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "demo\n"
+
+
+def test_the_live_tracker_starts_where_mlflow_is_missing(root):
+    code = "from seqflows.tracking import Live\nLive().start({'scale': 'demo', 'run': 'a', 'seed': 0})"
+    done = run(root, code, NOT_ON_A_NODE)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("warning") == 1
+
+
+@pytest.mark.parametrize("module", ["report.tables", "report.figures", "report.audit", "tracking"])
+def test_tables_and_figures_need_no_torch(root, module):
+    done = run(root, f"import seqflows.{module}", ("torch", "mlflow", "safetensors"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lock_pins_every_package_and_names_no_index(root):
+    """Everything but torch has a version and hashes; torch has a version without a local suffix."""
+    lines = (root / "requirements.lock").read_text().splitlines()
+    assert not [line for line in lines if "://" in line or line.startswith("-")]
+    starts = [number for number, line in enumerate(lines) if line and not line.startswith((" ", "#"))]
+    for number in starts:
+        assert "==" in lines[number] and lines[number + 1].startswith("    --hash=sha256:"), lines[number]
+    pinned = {lines[number].split(" ")[0].lower() for number in starts}
+    wanted = [line.strip().lower() for line in (root / "requirements.in").read_text().splitlines()]
+    assert {line for line in wanted if "==" in line} <= pinned
+    torch = [line for line in (root / "requirements-torch.txt").read_text().splitlines() if not line.startswith("#")]
+    assert torch == ["torch==2.13.0"]

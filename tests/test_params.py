@@ -1,0 +1,232 @@
+"""params.yaml is what it should be, and a mistake in it is told with the nearest valid name."""
+
+import copy
+import dataclasses
+import sys
+
+import pytest
+
+from seqflows import params, paths
+from seqflows.errors import Problem
+
+PAPER = "ziegler2019"
+
+
+@pytest.fixture(scope="module")
+def content():
+    from conftest import ROOT
+
+    return params.read(ROOT / "params.yaml")
+
+
+@pytest.fixture
+def matrix(content):
+    return params.parse(content)
+
+
+def test_both_loaders_read_the_same(content, root):
+    """DVC reads YAML 1.2 by ruamel, stages YAML 1.1 by PyYAML: 1e-3, on, 010 differ between them."""
+    from dvc.utils.serialize import load_yaml
+
+    assert load_yaml(root / "params.yaml") == content
+    assert repr(load_yaml(root / "params.yaml")) == repr(content)  # 1 == 1.0 == True, but not here
+
+
+def test_the_default_scale_is_the_demo(matrix):
+    assert matrix.scale == "demo"
+
+
+def test_every_run_of_the_paper_is_there(matrix):
+    variants = ("affine", "independent", "independent_affine", "h2", "h5", "h80", "no_annealing")
+    expected = {f"ptb-{name}" for name in ("lstm", "af_only", "af_af", "af_scf", "iaf_scf")}
+    expected |= {f"ptb-af_af-{name}" for name in variants} | {"gaussians-nlsq", "gaussians-affine"}
+    for corpus in ("nottingham", "piano", "musedata", "jsb"):
+        expected |= {f"{corpus}-{name}" for name in ("lstm", "af_af", "af_scf", "iaf_scf")}
+    assert {name for name, run in matrix.runs.items() if run["reproduces"] == PAPER} == expected
+
+
+def test_every_reproduced_number_has_its_cell_and_every_cell_its_number(matrix, root):
+    import csv
+
+    reported = set()
+    for table in ("table1", "table2", "table3"):
+        with open(root / f"src/seqflows/report/reported/{PAPER}-{table}.csv", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["status"] == "reproduce"]
+        reported |= {(row["table"], row["row"], row["column"]) for row in rows}
+    cells = {
+        (table, row, column)
+        for table in (f"{PAPER}-table{number}" for number in (1, 2, 3))
+        for row, cells in matrix.tables[table]["rows"].items()
+        for column in cells
+    }
+    assert cells == reported and len(cells) == 41
+
+
+def test_the_paper_scale_has_the_papers_hyperparameters(matrix):
+    run = matrix.run("paper", "ptb-af_af")
+    assert run["model"] | {"class": "latent_sequence", "latent": 50, "width": 500, "layers": 5} == run["model"]
+    assert run["training"]["batch_size"] == 15 and run["training"]["samples"] == 10 and run["seeds"] == [0, 1, 2]
+    assert matrix.run("paper", "ptb-iaf_scf")["model"]["layers"] == 3
+    assert matrix.run("paper", "jsb-iaf_scf")["model"]["layers"] == 5
+    for name in ("ptb-iaf_scf", "jsb-iaf_scf"):
+        assert matrix.run("paper", name)["model"]["dropout"] == 0
+    assert [matrix.run("paper", f"{corpus}-af_af")["training"]["batch_size"] for corpus in ("jsb", "piano")] == [5, 8]
+    assert [matrix.run("paper", f"jsb-{name}")["training"]["patience"] for name in ("af_af", "lstm")] == [2, 4]
+
+
+def test_lookups(matrix):
+    assert matrix.dataset("paper", "ptb") == {"kind": "text", "source": "ptb", "max_length": 288}
+    assert set(matrix.run("demo", "ptb-lstm")) == {
+        *("reproduces", "dataset", "seeds", "model", "training", "evaluation")
+    }
+    assert matrix.compute("demo")["threads"] == 1
+    assert matrix.tracking("paper") == "live"
+    assert matrix.speed("demo", "ptb")["runs"] == ["ptb-lstm", "ptb-iaf_scf"]
+    assert matrix.table_runs(f"{PAPER}-table2")[0] == "ptb-af_af"
+    with pytest.raises(Problem, match=r"got 'ptb-af_saf'; nearest: ptb-af_(scf|af)"):
+        matrix.run("demo", "ptb-af_saf")
+    with pytest.raises(Problem, match="expected a scale of demo, laptop, paper, got 'lap'"):
+        matrix.run("lap", "ptb-lstm")
+
+
+def test_the_schema_has_the_keys_that_the_code_has(matrix):
+    """Each block's keys and defaults stand in the code; the schema repeats them to check before the DAG."""
+    from seqflows import models, schema
+    from seqflows.data import registry
+    from seqflows.training.settings import Settings
+
+    assert set(schema.MODELS) == set(models.CLASSES)
+    pairs = [(schema.MODELS[name], config) for name, (_, config) in models.CLASSES.items()]
+    for block, config in [*pairs, (schema.Training, Settings)]:
+        known = {field.name: field for field in dataclasses.fields(config)}
+        assert set(block.model_fields) == set(known), config
+        for name, field in block.model_fields.items():
+            if not field.is_required():
+                assert field.default == known[name].default, (config, name)
+    sources = {source: block for blocks in schema.DATASETS.values() for source, block in blocks.items()}
+    assert set(sources) == set(registry.KINDS)
+    for source, block in sources.items():
+        assert source in schema.DATASETS[registry.KINDS[source]]
+        assert {"kind", *block.model_fields} == registry.options(source), source
+
+
+RUN = ("runs", "ptb-af_af", "demo")
+BROKEN = [
+    (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
+    (("scale",), "dem", "scale: expected one of demo, laptop, paper, got 'dem'; nearest: demo"),
+    (("scales", "demo", "tracking"), "life", "tracking: expected one of files, live, got 'life'; nearest: live"),
+    (("scales", "demo", "compute", "device"), "cud", "compute.device: expected .*, got 'cud'; nearest: cuda"),
+    ((*RUN, "training", "lerning_rate"), 1.0, "training.lerning_rate: .*; nearest: learning_rate"),
+    ((*RUN, "training", "epochs"), "ten", "training.epochs: expected a valid integer, got 'ten'"),
+    ((*RUN, "training", "epochs"), 0, "training.epochs: expected greater than or equal to 1, got 0"),
+    ((*RUN, "training", "learning_rate"), "1e-3", "learning_rate: expected a valid number .*1.0e-3.*, got '1e-3'"),
+    ((*RUN, "model", "class"), "latent_sequense", "model.class: expected one of .*; nearest: latent_sequence"),
+    ((*RUN, "model", "hidden"), "maid", "model.hidden: expected 'made', .*, got 'maid'; nearest: made"),
+    ((*RUN, "model", "widht"), 3, "model.widht: expected one of the keys .*; nearest: width"),
+    ((*RUN, "evaluation", "headline"), 7, r"headline: expected one of evaluation.at, \[1, 10, 50, 100\], got 7"),
+    ((*RUN, "evaluation", "samples"), 60, "evaluation.at: expected counts of at most evaluation.samples, 60"),
+    ((*RUN, "seeds"), [0, 0], r"seeds: expected seeds that differ, got \[0, 0\]"),
+    ((*RUN, "seeds"), [], "seeds: expected .*at least 1 item"),
+    ((*RUN, "model"), None, "model.class: expected one of .*, got None"),
+    (("runs", "ptb-af_af", "paper"), ..., "runs.ptb-af_af.paper: expected a value, got none"),
+    (("runs", "ptb-af_af", "dataset"), "ptd", "runs.ptb-af_af.dataset: expected the name of a dataset.*nearest: ptb"),
+    (("runs", "AF/AF"), {}, "runs.AF/AF: expected a run's name of lower-case letters"),
+    (("datasets", "ptb", "kind"), "txt", "datasets.ptb.kind: expected one of text, .*; nearest: text"),
+    (("datasets", "ptb", "demo", "source"), "embeded-text", "source: expected one of .*; nearest: embedded-text"),
+    (("datasets", "ptb", "demo", "lexikon"), 9, "demo.lexikon: .*; nearest: lexicon"),
+    (("speeds", "ptb", "runs"), ["ptb-ltsm"], "speeds.ptb.runs: expected the name of a run.*; nearest: ptb-lstm"),
+    (("speeds", "ptb", "demo", "repeats"), 1, "repeats: expected greater than or equal to 2, got 1"),
+    (("figures", "ziegler2019-figure3b", "kind"), "conditional", "figure3b.kind: .*; nearest: conditionals"),
+    (("figures", "ziegler2019-figure3b", "runs"), ["ptb-lsm"], "figure3b.runs: .*; nearest: ptb-lstm"),
+    (("figures", "ziegler2019-figure7", "speeds"), ["ptd"], "figure7.speeds: .* of a speed, got 'ptd'; nearest: ptb"),
+    (("tables", "ziegler2019-table1", "rows", "AF / AF", "KL"), "ptb-af_a.kl", "name of a run.*nearest: ptb-af_af"),
+    (("tables", "ziegler2019-table1", "rows", "AF / AF", "KL"), "ptb-af_af.kll", "expected one of nll, .*nearest: kl"),
+    (
+        ("tables", "ziegler2019-table1", "rows", "AF / AF", "KL"),
+        "ptb-af_af",
+        "expected <run>.<metric>, got 'ptb-af_af'",
+    ),
+]
+
+
+def broken(content, where, value):
+    content = copy.deepcopy(content)
+    *above, last = where
+    block = content
+    for name in above:
+        block[name] = block = dict(block[name])
+    if value is ...:
+        del block[last]
+    else:
+        block[last] = value
+    return content
+
+
+@pytest.mark.parametrize(("where", "value", "message"), BROKEN)
+def test_a_mistake_is_one_line_with_the_nearest_name(content, where, value, message):
+    with pytest.raises(Problem, match=message) as raised:
+        params.parse(broken(content, where, value))
+    head, *lines = str(raised.value).splitlines()
+    assert head == "1 error in params.yaml" and len(lines) == 1
+    assert ".".join(where[:2]) in lines[0]
+
+
+def test_all_mistakes_are_told_at_once(content):
+    twice = broken(broken(content, ("scale",), "dem"), ("runs", "ptb-af_af", "dataset"), "ptd")
+    with pytest.raises(Problem, match=r"2 errors in params.yaml\n  scale: .*\n  runs.ptb-af_af.dataset: "):
+        params.parse(twice)
+
+
+@pytest.mark.parametrize("wrong", [None, [], "text", {}, {"scale": "demo", "runs": []}])
+def test_a_file_of_another_form(wrong):
+    with pytest.raises(Problem, match="expected"):
+        params.parse(wrong)
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: {x: 1}\nb: &b {y: 2, z: 3}\nc: {<<: *b, y: 3}\n")
+    assert params.read(path)["c"] == {"y": 3, "z": 3}
+    path.write_text("a: {x: 1, x: 2}\n")
+    with pytest.raises(Problem, match="the key 'x' twice"):
+        params.read(path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: \x00", "a: !!python/object:os.system {}"])
+def test_what_is_no_yaml(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(Problem, match=r"expected YAML in .*params.yaml, got"):
+        params.read(tmp_path / "params.yaml")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(Problem, match="run from the project's root"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_without_pydantic_names_and_references_are_still_checked(content, monkeypatch):
+    from seqflows import checks
+
+    monkeypatch.setitem(sys.modules, "seqflows.schema", None)
+    monkeypatch.delattr("seqflows.schema", raising=False)
+    checks._schema.cache_clear()
+    try:
+        assert params.parse(content).scale == "demo"
+        with pytest.raises(Problem, match="nearest: ptb"):
+            params.parse(broken(content, ("runs", "ptb-af_af", "dataset"), "ptd"))
+        params.parse(broken(content, (*RUN, "training", "lerning_rate"), 1.0))  # training itself refuses it
+    finally:
+        checks._schema.cache_clear()
+
+
+def test_every_path_differs_from_every_other(matrix):
+    """No two stages of any scale write to the same place."""
+    written = []
+    for scale in paths.SCALES:
+        written += [paths.prepared(scale, name) for name in matrix.datasets]
+        written += [path for name in matrix.runs for path in (paths.train(scale, name), paths.metrics(scale, name))]
+        written += [paths.speed(scale, name) for name in matrix.speeds]
+        written += [path for name in matrix.tables for path in paths.table(scale, name)]
+        written += [path for name in matrix.figures for path in paths.figure(scale, name)]
+        written += [*paths.audit(scale), paths.track(scale)]
+    assert len(written) == len(set(written))

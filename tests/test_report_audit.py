@@ -1,0 +1,245 @@
+"""The audit: verdicts of cells, claims judged twice, deviations."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+import report_world
+from seqflows import files, params, paths
+from seqflows.report import audit, claims, deviations, intervals
+from seqflows.report.inputs import Results
+from seqflows.report.judging import Finding, Ours, Printed, Value, below, close, join
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A project folder with the matrix and no runs."""
+    monkeypatch.chdir(tmp_path)
+    matrix = report_world.matrix()
+    monkeypatch.setattr(params, "load", lambda *_: matrix)
+    return matrix
+
+
+def audited(scale):
+    audit.run(paths.Key(scale, "all"))
+    csv_path, md_path = paths.audit(scale)
+    with open(csv_path, newline="") as file:
+        return list(csv.DictReader(file)), md_path.read_text()
+
+
+def judged(side):
+    return {claim.name: claim.judge(side).verdict for claim in claims.CLAIMS}
+
+
+PRINTED = {
+    "matches the LSTM": "holds",
+    "AF / SCF within 0.05": "holds",
+    "IAF / SCF is worse": "holds",
+    "dependencies in time": "holds",
+    "KL dominates": "fails",
+    "ablations degrade": "holds",
+    "NLSq without AF-in-hidden": "holds",
+    "affine fails the toy": "not printed",
+    "best on Nottingham": "fails",
+    "better than SRNN on Piano": "holds",
+    "better than TSBN and STORN on JSB": "holds",
+    "AF / SCF below AF / AF": "holds",
+    "IAF / SCF below AF / AF": "holds",
+    "IAF / SCF beats AF / SCF": "holds",
+    "LSTM is weakest": "fails",
+    "RNN-NADE is strongest": "fails",
+    "annealing is essential": "not printed",
+    "latent size": "not printed",
+    "generation speed": "not printed",
+    "99.3 % under 288": "not printed",
+}
+
+
+def test_claims_on_the_printed_numbers():
+    assert judged(Printed(claims.TABLES)) == PRINTED
+
+
+def test_the_failing_shares_are_named():
+    finding = claims.kl_share(Printed(claims.TABLES))
+    assert "“IAF / SCF” 88.1%" in finding.text and "“- AF hidden and NLSq” 84.3%" in finding.text
+    assert "RNN-NADE" in claims.nottingham(Printed(claims.TABLES)).text
+
+
+def test_claims_on_nothing(world):
+    verdicts = judged(Ours(Results(world, "demo"), claims.TABLES))
+    # What is quoted can be compared on the real corpus alone, made or not.
+    elsewhere = {"better than SRNN on Piano", "better than TSBN and STORN on JSB", "99.3 % under 288"}
+    assert {name for name, verdict in verdicts.items() if verdict == "other corpus"} == elsewhere
+    assert {verdict for name, verdict in verdicts.items() if name not in elsewhere} == {"not run"}
+
+
+def test_claims_on_numbers_like_the_papers(world):
+    report_world.write_all("laptop", world)
+    side = Ours(Results(world, "laptop"), claims.TABLES)
+    verdicts = judged(side)
+    for name in ("ablations degrade", "AF / SCF below AF / AF", "latent size", "annealing is essential"):
+        assert verdicts[name] == "holds"
+    assert verdicts["best on Nottingham"] == "fails"  # the quoted RNN-NADE is better than 2.38
+    assert verdicts["better than TSBN and STORN on JSB"] == "holds"
+    assert verdicts["better than SRNN on Piano"] == "undecided"  # 8.18 ± 0.01 against 8.2
+    assert verdicts["affine fails the toy"] == "holds"
+    assert verdicts["generation speed"] == "holds"
+
+
+def test_on_an_embedded_corpus_only_our_own_models_are_ordered(world):
+    report_world.write_all("demo", world)
+    side = Ours(Results(world, "demo"), claims.TABLES)
+    finding = claims.nottingham(side)
+    assert finding.verdict == "holds" and "6 × other corpus" in finding.text
+
+
+def test_pairing_over_sequences_is_sharper_than_independence(world):
+    for name in ("ptb-af_af", "ptb-lstm"):
+        report_world.write_run("demo", name)
+    side = Ours(Results(world, "demo"), claims.TABLES)
+    paired = side.difference("ptb-af_af.nll", "ptb-lstm.nll")
+    assert paired.value == pytest.approx(0.01)
+    assert 0 < paired.error < 0.002
+    # Without scores, or with scores that are not of this number: in quadrature.
+    path = paths.evaluation("demo", "ptb-lstm") / "seed-0" / "scores.csv"
+    rows = [line.split(",") for line in path.read_text().splitlines()[1:]]
+    names = ("index", "length", "nll", "length_nats")
+    halved = [dict(zip(names, (i, n, float(nll) / 2, 0), strict=True)) for i, n, nll, _ in rows]
+    files.write_csv(path, halved, names)
+    side = Ours(Results(world, "demo"), claims.TABLES)
+    assert side.difference("ptb-af_af.nll", "ptb-lstm.nll").error == pytest.approx(math.hypot(0.01, 0.01))
+
+
+class Fixed:
+    """Numbers that differ by a given value with a given error."""
+
+    missing = "not run"
+
+    def __init__(self, value, error):
+        self.gap = Value(value, error)
+
+    def value(self, reference):
+        return self.gap
+
+    def difference(self, first, second):
+        return self.gap
+
+
+@pytest.mark.parametrize(
+    ("gap", "error", "margin", "verdict"),
+    [
+        (-0.1, 0.01, 0, "holds"), (0.1, 0.01, 0, "fails"), (-0.1, 0.06, 0, "undecided"), (0.0, 0.0, 0, "undecided"),
+        (0.01, 0.0, 0.01, "holds"), (0.011, 0.0, 0.01, "fails"), (0.011, 0.001, 0.01, "undecided"),
+    ],
+)  # fmt: skip
+def test_orderings_need_two_standard_errors(gap, error, margin, verdict):
+    assert below(Fixed(gap, error), "a", "b", margin).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gap", "error", "verdict"),
+    [(-0.02, 0.0, "holds"), (0.03, 0.0, "fails"), (-0.03, 0.001, "fails"), (0.015, 0.01, "undecided")],
+)
+def test_closeness(gap, error, verdict):
+    assert close(Fixed(gap, error), "a", "b", 0.02).verdict == verdict
+
+
+def test_join_orders_verdicts():
+    holds, fails, missing = Finding("holds", "h"), Finding("fails", "f"), Finding("not run", "n")
+    elsewhere = Finding("other corpus", "o")
+    assert join([holds, fails, missing]).verdict == "fails"
+    assert join([holds, missing]).verdict == "not run"
+    assert join([holds, elsewhere]).verdict == "holds"
+    assert join([elsewhere]).verdict == "other corpus"
+    assert join([holds] * 3 + [fails]).text == "f (others: 3 × holds)"
+
+
+def test_speed_claim(world):
+    results = Results(world, "demo")
+    report_world.write_speed("demo", "ptb", flow=0.4)
+    assert claims.speed_block(results, "ptb").verdict == "holds"
+    report_world.write_speed("demo", "ptb", flow=1.5)
+    assert claims.speed_block(results, "ptb").verdict == "fails"
+    assert claims.speed_block(results, "nottingham").verdict == "not run"
+
+
+def test_share_within_the_limit(world):
+    side = Ours(Results(world, "laptop"), claims.TABLES)
+    path = paths.prepared("laptop", "ptb") / "statistics.json"
+    splits = {"train": {"share_within_limit": 0.9920}, "test": {"share_within_limit": 0.9931}}
+    files.write_json(path, {"max_length": 288, "splits": splits})
+    assert claims.share_within(side).verdict == "fails"
+    files.write_json(path, {"max_length": 120, "splits": splits})
+    assert claims.share_within(side).verdict == "not run"
+
+
+def test_verdicts_by_scale(world):
+    for scale, expected in {
+        "demo": {"other corpus"},
+        "laptop": {"within", "outside"},
+        "paper": {"reproduced", "differs"},
+    }.items():
+        report_world.write_all(scale, world)
+        rows, text = audited(scale)
+        assert tuple(rows[0]) == audit.COLUMNS
+        wanted = [row for row in rows if row["status"] == "reproduce"]
+        assert len(wanted) == 41 and len(rows) == 66
+        assert {row["verdict"] for row in wanted} == expected
+        assert "41 of 41 cells" in text
+        for part in ("## Cells", "## Claims", "## Deviations", "## Contradictions"):
+            assert part in text
+    row = next(row for row in rows if row["row"] == "IAF / SCF" and row["column"] == "Reconst.")
+    assert row["verdict"] == "differs" and float(row["difference"]) == pytest.approx(-0.11)
+
+
+def test_laptop_reasons_name_the_reduction(world):
+    report_world.write_all("laptop", world)
+    rows, text = audited("laptop")
+    row = next(row for row in rows if row["verdict"] == "within")
+    assert "width 32 (paper 500)" in row["reason"]
+    assert "How scale laptop differs" in text
+
+
+def test_two_standard_deviations_widen_the_tolerance(world):
+    report_world.write_run("paper", "ptb-lstm", (0, 1, 2), spread=0.05)
+    rows, _ = audited("paper")
+    row = next(row for row in rows if row["row"] == "LSTM (sentence-wise)")
+    assert float(row["tolerance"]) == pytest.approx(0.1) and row["seeds"] == "3"
+
+
+def test_what_was_not_run_is_said(world):
+    rows, text = audited("paper")
+    assert {row["verdict"] for row in rows} == {"not run", "quoted"}
+    assert all(row["reproduced"] == "" for row in rows)
+    assert "0 of 41 cells" in text
+
+
+def test_deviations_are_complete_sentences():
+    assert len(deviations.DEVIATIONS) >= 20
+    assert all(all(row) for row in (*deviations.DEVIATIONS, *deviations.CONTRADICTIONS))
+
+
+def test_arithmetic_of_the_contradictions():
+    """The derivations as numbers: critical points, code's alpha, KL shares, bounds."""
+    for sign in (-1, 1):
+        b, c, d, g = 1.3, 0.4 * sign, 1.7, 0.6
+        slopes = {}
+        for root in (-1, 1):
+            z = (-g + root * math.sqrt(1 / 3)) / d
+            u = d * z + g
+            slopes[root] = b - 2 * c * d * u / (1 + u * u) ** 2
+            assert (1 - 3 * u * u) == pytest.approx(0, abs=1e-12)
+        assert min(slopes.values()) == pytest.approx(b - 9 * abs(c) * d / (8 * math.sqrt(3)))
+    assert 1 - 0.05 / (8 * math.sqrt(3) / 9) == pytest.approx(0.9675, abs=1e-4)
+    assert pytest.approx(0.881, abs=5e-4) == 1.55 / 1.76 and pytest.approx(0.843, abs=5e-4) == 1.56 / 1.85
+
+
+def test_interval_quantiles():
+    # Student's t at 97.5 %, from its tables.
+    for freedom, value in ((9, 2.262), (19, 2.093), (100, 1.984)):
+        assert intervals.t_quantile(freedom) == pytest.approx(value, rel=2e-3)
+    mean, half = intervals.mean_interval([1.0, 2.0, 3.0] * 10)
+    assert mean == 2.0 and 0 < half < 1

@@ -1,0 +1,168 @@
+"""Tables: the printed numbers, and ours beside them from synthetic metrics."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+import report_world
+from seqflows import files, params, paths
+from seqflows.errors import Problem
+from seqflows.report import cells, inputs, layout, tables
+
+TABLES = tuple(f"ziegler2019-table{number}" for number in (1, 2, 3))
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A project folder with the matrix and no runs."""
+    monkeypatch.chdir(tmp_path)
+    matrix = report_world.matrix()
+    monkeypatch.setattr(params, "load", lambda *_: matrix)
+    return matrix
+
+
+def made(scale, table):
+    tables.run(paths.Key(scale, table))
+    csv_path, md_path = paths.table(scale, table)
+    with open(csv_path, newline="") as file:
+        return list(csv.DictReader(file)), md_path.read_text()
+
+
+def test_the_paper_has_41_cells_to_reproduce_and_25_quoted():
+    found = [cell for table in TABLES for cell in cells.reported(table)]
+    statuses = [cell.status for cell in found]
+    assert statuses.count("reproduce") == 41
+    assert statuses.count("quoted") == 25
+    assert len({(cell.table, cell.row, cell.column) for cell in found}) == len(found)
+    assert all(cell.note for cell in found if cell.status == "quoted")
+    assert all(float(cell.reported) > 0 and cell.section for cell in found)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value"),
+    [
+        ("ziegler2019-table1", "LSTM", "Test NLL", "1.38"),
+        ("ziegler2019-table1", "AF-only", "KL", "2.77"),
+        ("ziegler2019-table1", "IAF / SCF", "Reconst.", "0.21"),
+        ("ziegler2019-table2", "- AF hidden and NLSq", "Reconst.", "0.29"),
+        ("ziegler2019-table3", "SRNN", "Piano", "8.2"),
+        ("ziegler2019-table3", "IAF / SCF", "Musedata", "7.06"),
+    ],
+)
+def test_printed_numbers(table, row, column, value):
+    assert {(c.row, c.column): c.reported for c in cells.reported(table)}[row, column] == value
+
+
+def test_printed_bounds_lie_above_their_estimates():
+    """Importance sampling cannot exceed the bound it tightens: a misread number would break this."""
+    for table in TABLES[:2]:
+        values = {(cell.row, cell.column): float(cell.reported) for cell in cells.reported(table)}
+        for row in {row for row, column in values if column == "KL"}:
+            assert values[row, "Reconst."] + values[row, "KL"] >= values[row, "Test NLL"]
+
+
+def test_table_with_every_run(world):
+    report_world.write_all("demo", world)
+    rows, text = made("demo", "ziegler2019-table1")
+    assert tuple(rows[0]) == tables.COLUMNS
+    wanted = [row for row in rows if row["status"] == "reproduce"]
+    assert len(wanted) == 13
+    assert all(row["reproduced"] and row["seeds"] == "1" and row["std"] == "" for row in wanted)
+    cell = next(row for row in wanted if row["row"] == "AF / AF" and row["column"] == "Test NLL")
+    assert (cell["reported"], float(cell["reproduced"]), cell["samples"]) == ("1.42", 1.42, "50")
+    assert (cell["run"], cell["metric"], cell["dataset_sha256"]) == ("ptb-af_af", "nll", "ab" * 32)
+    assert "1.42 / 1.420 (0.010)" in text
+    assert "1.38 (quoted)" in text
+    assert "source entropy" in text
+    assert "NLL K=100" in text and "ESS" in text and "embedded" in text
+    assert {"source_entropy", "source"} <= {row["metric"] for row in rows if row["status"] == "ours"}
+
+
+def test_music_table_has_both_conventions_and_the_excess(world):
+    report_world.write_all("demo", world)
+    rows, text = made("demo", "ziegler2019-table3")
+    assert sum(row["status"] == "reproduce" and row["reproduced"] != "" for row in rows) == 16
+    assert "The literature's convention" in text and "Above the source" in text
+    assert "2.39 / 2.380 (0.010)" in text
+
+
+def test_seeds_are_summarised(world):
+    report_world.write_run("demo", "ptb-lstm", (0, 1, 2), spread=0.01)
+    summary = inputs.Results(world, "demo").summary("ptb-lstm", "nll")
+    assert summary.seeds == (0, 1, 2)
+    assert summary.value == pytest.approx(1.41)
+    assert summary.std == pytest.approx(0.01)
+    assert summary.standard_error == pytest.approx(0.01)
+    assert summary.error == pytest.approx(math.hypot(0.01, 0.01 / math.sqrt(3)))
+    assert layout.number(summary) == "1.410 ± 0.010 (0.010)"
+
+
+def test_a_run_that_was_not_made_leaves_a_cell_that_says_so(world):
+    report_world.write_run("demo", "ptb-lstm")
+    rows, text = made("demo", "ziegler2019-table1")
+    cell = next(row for row in rows if row["row"] == "AF / SCF")
+    assert cell["reproduced"] == "" and cell["note"] == "not run"
+    assert "1.46 / not run" in text
+
+
+def test_same_input_same_bytes(world):
+    report_world.write_all("laptop", world)
+    first = made("laptop", "ziegler2019-table3")
+    assert made("laptop", "ziegler2019-table3") == first
+
+
+def test_a_table_that_is_not_the_papers(world):
+    world.tables["variants"] = {"title": "Variants", "rows": {"H = 5": {"Test NLL": "ptb-af_af-h5.nll"}}}
+    report_world.write_run("demo", "ptb-af_af-h5")
+    rows, text = made("demo", "variants")
+    assert rows[0]["status"] == "ours" and "– / 1.425 (0.010)" in text
+
+
+def test_mistakes_in_the_matrix_are_named(world):
+    report_world.write_run("demo", "ptb-lstm")
+    rows = world.tables["ziegler2019-table1"]["rows"]
+    rows["LSTM (sentence-wise)"]["Test NLL"] = "ptb-lstm.nl"
+    with pytest.raises(Problem, match="nearest: nll"):
+        made("demo", "ziegler2019-table1")
+    rows["LSTM (sentence-wise)"]["Test NLL"] = "ptb-lst.nll"
+    with pytest.raises(Problem, match="nearest: ptb-lstm"):
+        made("demo", "ziegler2019-table1")
+    rows["LSTM (sentence-wise)"]["Test NLL"] = "ptb-lstm.nll"
+    rows["LSTM"] = {"Test NLL": "ptb-lstm.nll"}
+    with pytest.raises(Problem, match="quoted"):
+        made("demo", "ziegler2019-table1")
+    with pytest.raises(Problem, match="table9"):
+        made("demo", "ziegler2019-table9")
+
+
+def test_wrong_unit_and_malformed_metrics_are_refused(world):
+    report_world.write_run("demo", "ptb-lstm")
+    path = paths.metrics("demo", "ptb-lstm")
+    content = files.read_json(path)
+    content["metrics"][0]["unit"] = "nats"
+    files.write_json(path, content)
+    with pytest.raises(Problem, match="expected bpc"):
+        made("demo", "ziegler2019-table1")
+    files.write_json(path, {"run": "ptb-lstm"})
+    with pytest.raises(Problem, match="evaluate it again"):
+        made("demo", "ziegler2019-table1")
+
+
+def test_differences_from_the_papers_settings_know_defaults(world):
+    run = world.runs["ptb-af_af"]
+    run["laptop"] = {"model": {"class": "latent_sequence", "width": 128}, "training": {"epochs": 40}}
+    run["paper"] = {"model": {"class": "latent_sequence", "depth": 2}, "training": {"epochs": 100, "optimizer": "adam"}}
+    found = inputs.Results(world, "laptop").differences("ptb-af_af")
+    assert found == ["width 128 (paper 500)", "epochs 40 (paper 100)"]
+    assert inputs.Results(world, "paper").differences("ptb-af_af") == []
+
+
+def test_params_yaml_fills_every_cell_to_reproduce():
+    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    for table in TABLES:
+        wanted = {(cell.row, cell.column) for cell in cells.reported(table) if cell.status == "reproduce"}
+        assert set(cells.addresses(matrix, table)) == wanted

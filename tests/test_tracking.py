@@ -1,0 +1,146 @@
+"""Tracking: the store from the files, twice the same; live runs completed; failures cost a warning."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+import report_world
+from seqflows import files, params, paths, tracking
+
+mlflow = pytest.importorskip("mlflow")
+KEY = paths.Key("demo", "all")
+RUNS = ("ptb-lstm", "ptb-af_af")
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A project folder with two runs of two seeds, one of them evaluated, and a sqlite store."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    matrix = report_world.matrix((0, 1))
+    monkeypatch.setattr(params, "load", lambda *_: matrix)
+    for name in RUNS:
+        report_world.write_run("demo", name, (0, 1))
+    files.write_text(paths.results("demo") / "ziegler2019-table1.md", "a table\n")
+    return matrix
+
+
+def client():
+    return mlflow.MlflowClient(tracking_uri=tracking.STORE)
+
+
+def store():
+    """Every active run: id -> (MLflow id, params, metrics, tags, artifacts, curve of the validation loss)."""
+    found = {}
+    mine = client()
+    experiment = mine.get_experiment_by_name("seqflows-demo").experiment_id
+    for run in mine.search_runs([experiment]):
+        curve = [(point.step, point.value) for point in mine.get_metric_history(run.info.run_id, "valid_loss")]
+        artifacts = sorted(item.path for item in mine.list_artifacts(run.info.run_id))
+        tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.log-model")}
+        found[tags["seqflows.id"]] = (
+            run.info.run_id,
+            run.data.params,
+            run.data.metrics,
+            tags,
+            artifacts,
+            sorted(curve),
+        )
+    return found
+
+
+def test_track_live_and_replace(world):
+    """One store through its life (opening sqlite is slow): files, again, a changed file, a live run."""
+    tracking.run(KEY)
+    first, listing = store(), paths.track("demo").read_text()
+    assert set(first) == {"demo/ptb-lstm/0", "demo/ptb-lstm/1", "demo/ptb-af_af/0", "demo/ptb-af_af/1", "demo/results"}
+    _, parameters, metrics, tags, artifacts, curve = first["demo/ptb-af_af/1"]
+    assert parameters["model.width"] == "32" and parameters["seed"] == "1"
+    assert metrics["final.nll"] == pytest.approx(1.422) and "final.nll_K50" in metrics
+    assert tags["unit.nll"] == "bpc" and tags["paper"] == "ziegler2019" and tags["dataset_sha256"] == "ab" * 32
+    assert (
+        tags["table"] == "ziegler2019-table1 ziegler2019-table2"
+        and tags["scale"] == "demo"
+        and tags["revision"] == "r1"
+    )
+    assert artifacts == ["metrics.json", "samples", "train"]
+    assert [step for step, _ in curve] == list(range(1, 21))
+    assert first["demo/results"][4] == ["ziegler2019-table1.md"]
+    content = json.loads(listing)
+    assert content["logged"] and content["store"] == "sqlite" and len(content["runs"]) == 5
+
+    tracking.run(KEY)
+    assert store() == first
+    assert paths.track("demo").read_text() == listing
+
+    files.write_text(paths.results("demo") / "ziegler2019-table1.md", "another table\n")
+    tracking.run(KEY)
+    changed = store()
+    assert {name for name in first if changed[name] != first[name]} == {"demo/results"}
+
+    # A live run that was interrupted after epoch 2, resumed after a checkpoint at epoch 1, and then finished.
+    live, rows = tracking.Live(), list(tracking.history(paths.seed("demo", "ptb-af_af", 0) / "history.csv"))
+    info = report_world.train_info("demo", "ptb-af_scf", 0)
+    live.start({**info, "epochs": 0})
+    for row in rows[:2]:
+        live.epoch(row)
+    live.end()
+    live = tracking.Live()
+    live.start({**info, "epochs": 1})
+    for row in rows[1:4]:
+        live.epoch(row)
+    live.end()
+    _, parameters, metrics, tags, _, curve = store()["demo/ptb-af_scf/0"]
+    assert tags["seqflows.digest"] == "live" and parameters["model.width"] == "32"
+    assert [step for step, _ in curve] == [1, 2, 3, 4]
+    begun = store()["demo/ptb-af_scf/0"][0]
+    tracking.run(KEY)  # its files are not there yet: the run stays
+    assert store()["demo/ptb-af_scf/0"][0] == begun
+
+    report_world.write_run("demo", "ptb-af_scf", (0,))
+    tracking.run(KEY)
+    finished = store()
+    assert finished["demo/ptb-af_scf/0"][0] == begun
+    assert [step for step, _ in finished["demo/ptb-af_scf/0"][5]] == list(range(1, 21))
+    assert finished["demo/ptb-af_scf/0"][2]["final.nll"] == pytest.approx(1.46)
+    tracking.run(KEY)
+    assert store() == finished
+
+
+def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
+    tracking.run(KEY)
+    warning = capsys.readouterr().err
+    assert warning.count("warning:") == 1 and "secret" not in warning
+    content = files.read_json(paths.track("demo"))
+    assert content["logged"] is False and content["store"] == "http" and len(content["runs"]) == 5
+    live = tracking.Live()
+    live.start({**report_world.train_info("demo", "ptb-lstm", 0), "epochs": 0})
+    live.epoch({"epoch": 1, "train_loss": 1.0})
+    live.end()
+    assert capsys.readouterr().err.count("warning:") == 1
+
+
+def test_without_mlflow_files_only(world, monkeypatch, capsys):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    tracking.run(KEY)
+    assert capsys.readouterr().err.count("warning:") == 1
+    assert files.read_json(paths.track("demo"))["logged"] is False
+
+
+def test_track_json_is_the_same_for_another_day(world):
+    before = [entry.listing() for entry in tracking.entries("demo")]
+    path = paths.seed("demo", "ptb-lstm", 0)
+    train = files.read_json(path / "train.json")
+    files.write_json(path / "train.json", train | {"wall_seconds": 99.0})
+    text = (path / "history.csv").read_text().replace(",0.5,1000.0", ",0.7,900.0")
+    files.write_text(path / "history.csv", text)
+    assert [entry.listing() for entry in tracking.entries("demo")] == before

@@ -1,0 +1,207 @@
+"""dvc.yaml and the Snakefile are two readings of one matrix, and rerun exactly what a change touches."""
+
+import pytest
+
+from conftest import ROOT
+from engines import STUB, by_dvc, by_snakemake
+from seqflows import params, paths
+
+STAGES = ("download", "prepare", "train", "evaluate", "speed", "table", "figure", "audit", "track")
+TABLES = ("ziegler2019-table1", "ziegler2019-table2")
+CHANGED = "ptb-af_af-affine"  # shown in table 2 alone
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    return params.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(params=paths.SCALES)
+def scale(request):
+    return request.param
+
+
+def expected(matrix, scale):
+    """Every stage and key of a scale."""
+    keys = {
+        **{"download": matrix.datasets, "prepare": matrix.datasets, "train": matrix.runs, "evaluate": matrix.runs},
+        **{"speed": matrix.speeds, "table": matrix.tables, "figure": matrix.figures},
+        **{"audit": ["all"], "track": ["all"]},
+    }
+    return {f"{stage} {scale}/{name}" for stage in STAGES for name in keys[stage]}
+
+
+def downstream(jobs, start):
+    """The jobs that read, directly or not, what ``start`` writes, and ``start``."""
+    found, written = set(start), {path for name in start for path in jobs[name].outputs}
+    while more := {name for name, job in jobs.items() if name not in found and job.inputs & written}:
+        found |= more
+        written |= {path for name in more for path in jobs[name].outputs}
+    return found
+
+
+def test_both_engines_agree(project, matrix, scale):
+    scratch = project()
+    scratch.scale(scale)
+    dvc, depends = by_dvc(scratch.folder)
+    printed = scratch.run("snakemake", "-n", "-p", "--config", f"scale={scale}")
+    snakemake = by_snakemake(printed)
+    assert set(dvc) == set(snakemake) == expected(matrix, scale)
+    for name, job in dvc.items():
+        assert job == snakemake[name], name
+    check_tables(matrix, scale, dvc)
+    check_params(matrix, scale, dvc, depends)
+
+
+def check_tables(matrix, scale, jobs):
+    """A table's and a figure's inputs are the files of exactly the runs that params.yaml has in them."""
+    for name in matrix.tables:
+        inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith("src/")}
+        assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
+    for name in matrix.figures:
+        inputs = {path for path in jobs[f"figure {scale}/{name}"].inputs if not path.startswith("src/")}
+        assert inputs == {str(path) for path in matrix.figure_files(scale, name)}
+
+
+def check_params(matrix, scale, jobs, depends):
+    """One run's parameters at one scale touch its train and evaluate, and at another scale nothing."""
+    for run in matrix.runs:
+        own = {f"train {scale}/{run}", f"evaluate {scale}/{run}"}
+        assert {name for name, some in depends.items() if f"runs.{run}.{scale}" in some} == own
+        shown = {f"table {scale}/{name}" for name in matrix.tables if run in matrix.table_runs(name)}
+        assert {name for name in downstream(jobs, own) if name.startswith("table ")} == shown
+        assert {name for name in downstream(jobs, own) if name.split()[0] in ("download", "prepare")} == set()
+        assert {name for name in downstream(jobs, own) if name.split()[0] in ("train", "evaluate")} == own
+    elsewhere = {f".{other}" for other in paths.SCALES if other != scale}
+    assert not [param for some in depends.values() for param in some if param.endswith(tuple(elsewhere))]
+
+
+def test_every_command_names_the_scale_that_was_asked_for(project):
+    printed = project().run("snakemake", "-n", "-p", "--config", "scale=laptop")
+    commands = [line for line in printed.splitlines() if line.startswith("python -m seqflows ")]
+    assert len(commands) > 80
+    assert all(line.split()[4].startswith("laptop/") for line in commands)
+
+
+def test_snakemake_accepts_a_cluster(project):
+    scratch = project()
+    assert "train" in scratch.run("snakemake", "-n", "--quiet", "--cluster", "sbatch", "-j", "32")
+    assert not (scratch.folder / "profiles" / "default").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content["runs"]["jsb-lstm"].update(dataset="jbs"), "got 'jbs'; nearest: jsb"),
+        (lambda content: content.update(scale="labtop"), "got 'labtop'; nearest: laptop"),
+    ],
+)
+def test_snakemake_builds_nothing_on_wrong_params(project, change, message):
+    scratch = project()
+    scratch.params(change)
+    said = scratch.run("snakemake", "-n", status=1)
+    assert message in said and "Traceback" not in said and "Building DAG" not in said
+
+
+def test_snakemake_refuses_an_unknown_scale(project):
+    said = project().run("snakemake", "-n", "--config", "scale=labtop", status=1)
+    assert "expected a scale of demo, laptop, paper, got 'labtop'" in said and "Traceback" not in said
+
+
+def test_every_rule_has_the_resources_that_a_cluster_asks_for(project):
+    printed = project().run("snakemake", "-n", "-p").split("\nrule ")[1:]
+    blocks = [block for block in printed if not block.startswith("all:")]
+    assert len(blocks) > 80
+    for block in blocks:
+        assert all(f"{name}=" in block for name in ("mem_mb", "runtime", "gpus")), block
+
+
+class Stubbed:
+    """A scratch project whose stages are made at once, and one engine that runs two of its tables."""
+
+    def __init__(self, scratch):
+        self.scratch, self.log = scratch, scratch.folder / "ran.log"
+        (scratch.folder / "src/seqflows/cli.py").write_text(STUB)
+        scratch.params(self.shrink)
+
+    def shrink(self, content):
+        """Leave what the two tables show, and nothing shared between runs."""
+        content["tables"] = {name: content["tables"][name] for name in TABLES}
+        cells = [
+            cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()
+        ]
+        content["runs"] = {cell.split(".")[0]: content["runs"][cell.split(".")[0]] for cell in cells}
+        content.update(speeds={}, figures={}, datasets={"ptb": content["datasets"]["ptb"]})
+
+    def ran(self):
+        """The stages that ran since the last question."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        self.log.unlink(missing_ok=True)
+        assert len(lines) == len(set(lines))
+        return set(lines)
+
+    def change(self, scale):
+        def more_epochs(content):
+            content["runs"][CHANGED][scale]["training"]["epochs"] += 1
+
+        self.scratch.params(more_epochs)
+
+
+class Dvc(Stubbed):
+    def make(self, scale):
+        self.scratch.run("dvc", "repro", "-q", *(f"table-{name}" for name in TABLES))
+
+
+class Snakemake(Stubbed):
+    def make(self, scale):
+        files = [str(paths.table(scale, name)[0]) for name in TABLES]
+        self.scratch.run("snakemake", "-j", "2", "--quiet", "all", "--config", f"scale={scale}", "--", *files)
+
+
+@pytest.mark.parametrize("engine", [Dvc, Snakemake])
+def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine):
+    """For real, on two tables: from scratch, again, after a change, after a change at another scale."""
+    runs = {run for name in TABLES for run in matrix.table_runs(name)}
+    every = {f"{stage} demo/{run}" for stage in ("train", "evaluate") for run in runs}
+    every |= {"download demo/ptb", "prepare demo/ptb", *(f"table demo/{name}" for name in TABLES)}
+    made = engine(project())
+    made.make("demo")
+    assert made.ran() == every
+    made.make("demo")
+    assert made.ran() == set()
+    made.change("demo")
+    made.make("demo")
+    assert made.ran() == {f"train demo/{CHANGED}", f"evaluate demo/{CHANGED}", f"table demo/{TABLES[1]}"}
+    made.change("laptop")
+    made.make("demo")
+    assert made.ran() == set()
+    if engine is Dvc:
+        check_scales(made)
+        check_clone(made, every)
+
+
+def check_scales(made):
+    """Demo, laptop, demo: nothing is trained twice."""
+    made.scratch.scale("laptop")
+    made.make("laptop")
+    assert "train laptop/ptb-lstm" in made.ran()
+    made.scratch.scale("demo")
+    made.make("demo")
+    assert not {name for name in made.ran() if name.split()[0] in ("download", "prepare", "train", "evaluate")}
+
+
+def check_clone(made, every):
+    """A committed dvc.lock does not keep a fresh clone, which has no outputs, from making them."""
+    scratch = made.scratch
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    scratch.run("git", "add", "--all")
+    assert "runs/" not in scratch.run("git", "ls-files")
+    scratch.run("git", *identity, "commit", "--quiet", "-m", "made")
+    there = scratch.folder.parent / "clone"
+    scratch.run("git", "clone", "--quiet", str(scratch.folder), str(there))
+    (there / "ran.log").unlink(missing_ok=True)
+    made.log = there / "ran.log"
+    scratch.env |= {"PYTHONPATH": str(there / "src"), "DVC_SITE_CACHE_DIR": str(there.parent / "clone-site")}
+    scratch.folder = there
+    made.make("demo")
+    assert made.ran() == every
