@@ -50,12 +50,14 @@ def prepared_of(run):
     return str(paths.prepared(SCALE, MATRIX.runs[run]["dataset"]))
 
 
-def of_run(name):
-    return resolved({"run": MATRIX.run(SCALE, name), "compute": COMPUTE})
+def of_run(name, *parts):
+    """What a stage reads of a run's block: training nothing of how it is evaluated, and the reverse."""
+    run = MATRIX.run(SCALE, name)
+    return resolved({part: run[part] for part in parts})
 
 
 def of_dataset(name):
-    return resolved(MATRIX.dataset(SCALE, name))
+    return resolved(MATRIX.datasets[name][SCALE])
 
 
 def everything():

@@ -68,11 +68,7 @@ rule audit:
 rule track:
     input:
         code=code("track"),
-        runs=strings(
-            *(paths.train(SCALE, run) for run in MATRIX.runs),
-            *(paths.metrics(SCALE, run) for run in MATRIX.runs),
-            *(paths.evaluation(SCALE, run) for run in MATRIX.runs),
-        ),
+        metrics=strings(*(paths.metrics(SCALE, run) for run in MATRIX.runs)),
         results=strings(
             *(path for name in MATRIX.tables for path in paths.table(SCALE, name)),
             *(path for name in MATRIX.figures for path in paths.figure(SCALE, name)),

@@ -16,7 +16,8 @@ rule train:
         runtime=360 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: of_run(wildcards.name),
+        block=lambda wildcards: of_run(wildcards.name, "seeds", "model", "training"),
+        compute=resolved(COMPUTE),
     shell:
         command("train")
 
@@ -37,7 +38,7 @@ rule evaluate:
         runtime=120 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: of_run(wildcards.name),
+        block=lambda wildcards: of_run(wildcards.name, "evaluation"),
     shell:
         command("evaluate")
 
@@ -58,6 +59,6 @@ rule speed:
         runtime=60 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: resolved({"speed": MATRIX.speed(SCALE, wildcards.name), "compute": COMPUTE}),
+        block=lambda wildcards: resolved(MATRIX.speed(SCALE, wildcards.name)),
     shell:
         command("speed")

@@ -22,7 +22,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     order = sorted(range(len(vocabulary)), key=lambda index: (not vocabulary[index].islower(), vocabulary[index]))
     top = min(1.0, 1.15 * math.exp(max(max(step["log_prob"]) for step in steps)))
     figure, axes = pyplot.subplots(
-        len(steps), 1, figsize=(6.2, 0.75 + 0.82 * len(steps)), sharex=True, sharey=True, squeeze=False
+        len(steps), 1, figsize=(6.2, 0.75 + 0.95 * len(steps)), sharex=True, sharey=True, squeeze=False
     )
     for axis, step in zip(axes[:, 0], steps, strict=True):
         values = [math.exp(step["log_prob"][index]) for index in order]
@@ -30,11 +30,8 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         axis.bar(range(len(order)), values, color=colours, width=0.82)
         entropy = -sum(value * math.log2(value) for value in values if value > 0)
         prefix = "".join(visible(character) for character in step["prefix"][-24:])
-        axis.text(0.995, 0.93, f"{prefix} → {visible(step['next'])}", transform=axis.transAxes, ha="right", va="top")
-        axis.text(
-            0.995, 0.66, f"entropy {entropy:.2f} bits", transform=axis.transAxes, ha="right", va="top",
-            fontsize=7, color="0.4",
-        )  # fmt: skip
+        axis.set_title(f"{prefix} → {visible(step['next'])}", loc="left", fontsize=8, pad=3)
+        axis.set_title(f"entropy {entropy:.2f} bits", loc="right", fontsize=7, color="0.4", pad=3)
         axis.set_ylim(0, top)
         axis.locator_params(axis="y", nbins=3)
         axis.tick_params(axis="x", length=0)
@@ -43,5 +40,5 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     axes[-1, 0].set_xlabel(r"next symbol $x_t$; red: the one that came")
     figure.supylabel(r"$p(x_t \mid x_{<t})$", fontsize=9, x=0.02)
     figure.suptitle(block["title"], fontsize=10)
-    figure.tight_layout(h_pad=0.5, rect=(0, 0.015, 1, 1))
+    figure.tight_layout(h_pad=0.4, rect=(0, 0.015, 1, 1))
     return figure, device(results, [run])

@@ -1,0 +1,49 @@
+"""Six runs, trained and scored for real by each engine from the same seed, end in the same tables."""
+
+import json
+
+from seqflows import paths
+
+TABLE = "ziegler2019-table1"  # shows five runs
+SIXTH = "ptb-af_af-affine"
+UNTIMED = ("wall_seconds",)
+
+
+def shorten(content):
+    """The six runs alone, and one epoch of each on a few sentences."""
+    content["tables"] = {TABLE: content["tables"][TABLE]}
+    rows = content["tables"][TABLE]["rows"].values()
+    kept = dict.fromkeys([cell.split(".")[0] for row in rows for cell in row.values()] + [SIXTH])
+    content["runs"] = {name: content["runs"][name] for name in kept}
+    content.update(speeds={}, figures={}, datasets={"ptb": content["datasets"]["ptb"]}, shared={})
+    content["datasets"]["ptb"]["demo"].update(train=48, valid=16, test=16)
+    for run in content["runs"].values():
+        run["demo"]["training"].update(epochs=2)
+        run["demo"]["evaluation"].update(samples=4, at=[1, 4], headline=4)
+        if "kl_free_epochs" in run["demo"]["training"]:
+            run["demo"]["training"].update(kl_free_epochs=0, kl_ramp_epochs=1)
+
+
+def numbers(folder, run):
+    """What metrics.json says, without what measures time."""
+    content = json.loads((folder / paths.metrics("demo", run)).read_text())
+    return [{name: value for name, value in record.items() if name not in UNTIMED} for record in content["metrics"]]
+
+
+def test_both_engines_end_in_the_same_tables(project):
+    by_dvc, by_snakemake = project("dvc"), project("snakemake")
+    runs = []
+    for scratch in (by_dvc, by_snakemake):
+        scratch.params(shorten)
+        scratch.params(lambda content: runs.append(list(content["runs"])))
+    assert len(runs[0]) == 6 and runs[0] == runs[1]
+    by_dvc.run("dvc", "repro", "-q", f"table-{TABLE}", f"evaluate@{SIXTH}")
+    table = [str(path) for path in paths.table("demo", TABLE)]
+    by_snakemake.run("snakemake", "-j", "2", "--quiet", "all", *table, str(paths.metrics("demo", SIXTH)))
+    for path in table:
+        assert (by_dvc.folder / path).read_bytes() == (by_snakemake.folder / path).read_bytes(), path
+    for run in runs[0]:
+        found = numbers(by_dvc.folder, run)
+        assert found == numbers(by_snakemake.folder, run) and len(found) > 4
+    history = paths.seed("demo", SIXTH, 0) / "model.safetensors"
+    assert (by_dvc.folder / history).read_bytes() == (by_snakemake.folder / history).read_bytes()
