@@ -58,7 +58,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=1200,
         )
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}"
         return done.stdout

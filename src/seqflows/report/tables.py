@@ -185,7 +185,7 @@ def literature_block(results: Results, made: Sequence[Cell]) -> list[str]:
 
 def beyond_block(results: Results, made: Sequence[Cell]) -> list[str]:
     """What the paper does not print, a row a run: the terms of the bound, NLL against K, effective sample size."""
-    metrics = {label: results.metrics(name) or {} for label, name in runs_of(made).items()}
+    metrics = {label: found for label, name in runs_of(made).items() if (found := results.metrics(name))}
     present = list(dict.fromkeys(metric for found in metrics.values() for metric in found))
     counts = sorted((metric for metric in present if metric.startswith("nll@")), key=lambda metric: int(metric[4:]))
     chosen = [(metric, f"NLL K={metric[4:]}", 3) for metric in counts]
