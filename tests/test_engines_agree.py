@@ -39,7 +39,8 @@ def test_both_engines_end_in_the_same_tables(project):
     assert len(runs[0]) == 6 and runs[0] == runs[1]
     by_dvc.run("dvc", "repro", "-q", f"table-{TABLE}", f"evaluate@{SIXTH}")
     table = [str(path) for path in paths.table("demo", TABLE)]
-    by_snakemake.run("snakemake", "-j", "2", "--quiet", "all", *table, str(paths.metrics("demo", SIXTH)))
+    targets = [*table, str(paths.metrics("demo", SIXTH))]
+    by_snakemake.run("snakemake", "-j", "2", "--quiet", "all", "--", *targets)
     for path in table:
         assert (by_dvc.folder / path).read_bytes() == (by_snakemake.folder / path).read_bytes(), path
     for run in runs[0]:
