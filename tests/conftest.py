@@ -92,3 +92,15 @@ def root() -> Path:
 def project(tmp_path):
     """Make scratch copies of the project by name."""
     return lambda name="project": Project(tmp_path / name)
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A project folder with the matrix and no runs."""
+    monkeypatch.chdir(tmp_path)
+    import report_world
+    from seqflows import params
+
+    matrix = report_world.matrix()
+    monkeypatch.setattr(params, "load", lambda *_: matrix)
+    return matrix

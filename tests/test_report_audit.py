@@ -8,19 +8,10 @@ import math
 import pytest
 
 import report_world
-from seqflows import files, params, paths
+from seqflows import files, paths
 from seqflows.report import audit, claims, deviations, intervals
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Finding, Ours, Printed, Value, below, close, join
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    """A project folder with the matrix and no runs."""
-    monkeypatch.chdir(tmp_path)
-    matrix = report_world.matrix()
-    monkeypatch.setattr(params, "load", lambda *_: matrix)
-    return matrix
 
 
 def audited(scale):

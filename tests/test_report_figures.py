@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import report_world
-from seqflows import params, paths
+from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report import figures
 
@@ -16,15 +16,6 @@ NAMES = (
     *("ziegler2019-figure3b", "ziegler2019-figure5", "ziegler2019-figure6", "ziegler2019-figure7"),
     "ziegler2019-curves",
 )
-
-
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    """A project folder with the matrix and no runs."""
-    monkeypatch.chdir(tmp_path)
-    matrix = report_world.matrix()
-    monkeypatch.setattr(params, "load", lambda *_: matrix)
-    return matrix
 
 
 def test_every_kind_is_drawn_the_same_twice(world):

@@ -16,15 +16,6 @@ from seqflows.report import cells, inputs, layout, tables
 TABLES = tuple(f"ziegler2019-table{number}" for number in (1, 2, 3))
 
 
-@pytest.fixture
-def world(tmp_path, monkeypatch):
-    """A project folder with the matrix and no runs."""
-    monkeypatch.chdir(tmp_path)
-    matrix = report_world.matrix()
-    monkeypatch.setattr(params, "load", lambda *_: matrix)
-    return matrix
-
-
 def made(scale, table):
     tables.run(paths.Key(scale, table))
     csv_path, md_path = paths.table(scale, table)
