@@ -25,6 +25,10 @@ STUB = textwrap.dedent(
             log.write(f"{stage} {text}\\n")
         key, matrix = paths.Key.parse(text), params.load()
         scale, name = key
+        if stage == "matrix":
+            from seqflows import matrix
+
+            return matrix.run(key)
         if stage in ("download", "prepare"):
             block = matrix.dataset(scale, name)
             inputs = [paths.raw(scale, name)] if stage == "prepare" else []
@@ -65,22 +69,21 @@ class Job(NamedTuple):
     outputs: frozenset[str]
 
 
-def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, frozenset[str]]]:
-    """DVC's reading, by its own resolver: the jobs, and the params that each depends on."""
-    from dvc.dependency import ParamsDependency
+def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
+    """DVC's reading, by its own resolver: the jobs, and the block of params.yaml that each depends on."""
     from dvc.repo import Repo
 
-    jobs, params = {}, {}
+    jobs, blocks = {}, {}
     with Repo(str(folder)) as repo:
         for stage in repo.index.stages:
             command, name, key = COMMAND.fullmatch(stage.cmd).groups()
-            files = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
-            inputs = {name for dep in files for name in _expanded(folder, dep.def_path)}
-            jobs[f"{name} {key}"] = Job(command, frozenset(inputs), frozenset(out.def_path for out in stage.outs))
-            params[f"{name} {key}"] = frozenset(
-                param for dep in stage.deps if isinstance(dep, ParamsDependency) for param in dep.params
-            )
-    return jobs, params
+            inputs = {name for dep in stage.deps for name in _expanded(folder, dep.def_path)}
+            block = {path for path in inputs if path.startswith(".matrix/")}
+            if block:
+                (blocks[f"{name} {key}"],) = block
+            outputs = frozenset(out.def_path for out in stage.outs)
+            jobs[f"{name} {key}"] = Job(command, frozenset(inputs - block), outputs)
+    return jobs, blocks
 
 
 def _expanded(folder: Path, name: str) -> list[str]:

@@ -1,14 +1,18 @@
 """dvc.yaml and the Snakefile are two readings of one matrix, and rerun exactly what a change touches."""
 
+import json
+
 import pytest
 
 from conftest import ROOT
 from engines import STUB, by_dvc, by_snakemake
+from seqflows import matrix as matrix_stage
 from seqflows import params, paths
 
 STAGES = ("download", "prepare", "train", "evaluate", "speed", "table", "figure", "audit", "track")
 TABLES = ("ziegler2019-table1", "ziegler2019-table2")
 CHANGED = "ptb-af_af-affine"  # shown in table 2 alone
+DIVIDED = {"matrix demo/all"}  # DVC's alone: Snakemake holds the blocks in memory
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +47,19 @@ def downstream(jobs, start):
 def test_both_engines_agree(project, matrix, scale):
     scratch = project()
     scratch.scale(scale)
-    dvc, depends = by_dvc(scratch.folder)
+    dvc, blocks = by_dvc(scratch.folder)
+    divided = dvc.pop(f"matrix {scale}/all")
+    assert divided.outputs == {str(paths.matrix(scale))} and "params.yaml" in divided.inputs
     printed = scratch.run("snakemake", "-n", "-p", "--config", f"scale={scale}")
     snakemake = by_snakemake(printed)
     assert set(dvc) == set(snakemake) == expected(matrix, scale)
     for name, job in dvc.items():
         assert job == snakemake[name], name
     check_tables(matrix, scale, dvc)
-    check_params(matrix, scale, dvc, depends)
+    check_runs(matrix, scale, dvc)
+    keys = [(stage, name) for stage, names in matrix.keys().items() for name in names]
+    cut = {key for key in keys if matrix.block(key[0], scale, key[1]) is not None}
+    assert blocks == {f"{stage} {scale}/{name}": str(paths.block(scale, stage, name)) for stage, name in cut}
 
 
 def check_tables(matrix, scale, jobs):
@@ -63,20 +72,65 @@ def check_tables(matrix, scale, jobs):
         assert inputs == {str(path) for path in matrix.figure_files(scale, name)}
 
 
-def check_params(matrix, scale, jobs, depends):
-    """One run's parameters at one scale touch its train and evaluate, and at another scale nothing."""
+def check_runs(matrix, scale, jobs):
+    """What lies downstream of a run's training and scoring: the tables that show it, and of other runs nothing."""
     for run in matrix.runs:
         own = {f"train {scale}/{run}", f"evaluate {scale}/{run}"}
-        prefix = f"runs.{run}.{scale}."
-        assert {name for name, some in depends.items() if any(param.startswith(prefix) for param in some)} == own
-        parts = {param.removeprefix(prefix) for name in own for param in depends[name] if param.startswith(prefix)}
-        assert parts == {"seeds", "model", "training", "evaluation"}
         shown = {f"table {scale}/{name}" for name in matrix.tables if run in matrix.table_runs(name)}
         assert {name for name in downstream(jobs, own) if name.startswith("table ")} == shown
         assert {name for name in downstream(jobs, own) if name.split()[0] in ("download", "prepare")} == set()
         assert {name for name in downstream(jobs, own) if name.split()[0] in ("train", "evaluate")} == own
-    for other in set(paths.SCALES) - {scale}:
-        assert not [param for some in depends.values() for param in some if other in param.split(".")]
+
+
+def blocks_of(content):
+    """Every block of a matrix: (stage, scale, name) -> its text."""
+    found = params.parse(content)
+    keys = [(stage, scale, name) for stage, names in found.keys().items() for scale in paths.SCALES for name in names]
+    return {key: matrix_stage.text(found.block(*key)) for key in keys}
+
+
+def unshared():
+    """params.yaml with nothing shared between runs."""
+    return json.loads(json.dumps(params.read(ROOT / "params.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        (lambda run: run["training"].update(epochs=77), {"train"}),
+        (lambda run: run["model"].update(width=77), {"train"}),
+        (lambda run: run.update(seeds=[7]), {"train"}),
+        (lambda run: run["evaluation"].update(chunk=77), {"evaluate"}),
+    ],
+)
+def test_a_change_of_a_run_at_one_scale_changes_its_own_blocks_alone(change, stages, scale):
+    content = unshared()
+    before = blocks_of(content)
+    change(content["runs"][CHANGED][scale])
+    after = blocks_of(content)
+    assert {key for key in before if before[key] != after[key]} == {(stage, scale, CHANGED) for stage in stages}
+
+
+def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
+    content = unshared()
+    before = blocks_of(content)
+    content["datasets"]["jsb"][scale]["seed" if scale == "demo" else "train_sequences"] = 77
+    content["tables"][TABLES[0]]["title"] = "changed"
+    after = blocks_of(content)
+    assert {key for key in before if before[key] != after[key]} == {
+        *((stage, scale, "jsb") for stage in ("download", "prepare")),
+        *(("table", other, TABLES[0]) for other in paths.SCALES),
+        *(("audit", other, "all") for other in paths.SCALES),
+    }
+
+
+def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(project, matrix):
+    scratch = project()
+    scratch.run("python", "-m", "seqflows", "matrix", "laptop/all")
+    written = {path.name: path.read_text() for path in (scratch.folder / ".matrix/laptop").iterdir()}
+    keys = [(stage, name) for stage, names in matrix.keys().items() for name in names]
+    held = {f"{stage}-{name}.json": matrix.block(stage, "laptop", name) for stage, name in keys}
+    assert written == {name: matrix_stage.text(block) for name, block in held.items() if block is not None}
 
 
 def test_every_command_names_the_scale_that_was_asked_for(project):
@@ -169,15 +223,15 @@ def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine)
     every |= {"download demo/ptb", "prepare demo/ptb", *(f"table demo/{name}" for name in TABLES)}
     made = engine(project())
     made.make("demo")
-    assert made.ran() == every
+    assert made.ran() - DIVIDED == every
     made.make("demo")
     assert made.ran() == set()
     made.change("demo")
     made.make("demo")
-    assert made.ran() == {f"train demo/{CHANGED}", f"evaluate demo/{CHANGED}", f"table demo/{TABLES[1]}"}
+    assert made.ran() - DIVIDED == {f"train demo/{CHANGED}", f"evaluate demo/{CHANGED}", f"table demo/{TABLES[1]}"}
     made.change("laptop")
     made.make("demo")
-    assert made.ran() == set()
+    assert made.ran() - DIVIDED == set()
     if engine is Dvc:
         check_scales(made)
         check_clone(made)
@@ -207,4 +261,4 @@ def check_clone(made):
     scratch.env |= {"PYTHONPATH": str(there / "src"), "DVC_SITE_CACHE_DIR": str(there.parent / "clone-site")}
     scratch.folder = there
     made.make("demo", f"train@{CHANGED}")
-    assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
+    assert made.ran() - DIVIDED == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}

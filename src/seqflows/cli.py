@@ -16,6 +16,7 @@ from seqflows.errors import Interrupted, Problem
 
 # Stage -> its module below seqflows and what it does. Each module offers ``run(key)``.
 STAGES = {
+    "matrix": ("matrix", "validate params.yaml and give each stage its part of it (key: <scale>/all)"),
     "download": ("data.download", "fetch or generate a dataset's raw files"),
     "prepare": ("data.prepare", "turn raw files into arrays, vocabulary and statistics"),
     "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
@@ -26,9 +27,6 @@ STAGES = {
     "audit": ("report.audit", "judge every cell and every claim (key: <scale>/all)"),
     "track": ("tracking", "bring MLflow up to date from the files (key: <scale>/all)"),
 }
-PART = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
-PART |= {"speed": "speeds", "table": "tables", "figure": "figures"}
-WHOLE = "all"  # the name in the key of a stage that has one key a scale
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,11 +76,12 @@ def _stage(given: argparse.Namespace) -> None:
 
     key = paths.Key.parse(given.key)
     matrix = params.load()
-    known = getattr(matrix, PART[given.command]) if given.command in PART else {WHOLE: None}
+    part = params.KEYED.get(given.command)
+    known = getattr(matrix, part) if part else [params.WHOLE]
     if key.name not in known:
         from seqflows.names import near
 
-        where = f"a key among {PART[given.command]} of params.yaml" if given.command in PART else f"{key.scale}/{WHOLE}"
+        where = f"a key among {part} of params.yaml" if part else f"{key.scale}/{params.WHOLE}"
         raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
     options: dict[str, Any] = {}
     if given.command == "train":

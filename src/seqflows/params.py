@@ -21,6 +21,11 @@ from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES
 
+# Stage -> the part of params.yaml whose entries are its keys; the other stages have one key a scale.
+KEYED = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
+KEYED |= {"speed": "speeds", "table": "tables", "figure": "figures"}
+WHOLE = "all"  # the name in the key of a stage that has one key a scale
+
 
 @dataclass(frozen=True)
 class Params:
@@ -64,6 +69,28 @@ class Params:
     def figure(self, name: str) -> dict[str, Any]:
         """A figure's block."""
         return _entry("figure", self.figures, name)
+
+    def keys(self) -> dict[str, list[str]]:
+        """Every stage that has a key for each entry of a part of params.yaml, and those keys."""
+        return {stage: list(getattr(self, part)) for stage, part in KEYED.items()} | {
+            "audit": [WHOLE],
+            "track": [WHOLE],
+        }
+
+    def block(self, stage: str, scale: str, name: str) -> Any:
+        """What the outputs of a stage depend on in this file: where it differs, an engine runs the stage again."""
+        if stage in ("download", "prepare"):
+            return self.dataset(scale, name)
+        if stage == "train":
+            run = self.run(scale, name)
+            return {**{part: run[part] for part in ("seeds", "model", "training")}, "compute": self.compute(scale)}
+        if stage == "evaluate":
+            return self.run(scale, name)["evaluation"]
+        if stage == "speed":
+            return self.speed(scale, name)
+        if stage in ("table", "figure"):
+            return getattr(self, stage)(name)
+        return self.tables if stage == "audit" else None
 
     def table_runs(self, name: str) -> list[str]:
         """The runs that a table shows, each once, in the order of its cells."""

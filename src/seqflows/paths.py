@@ -68,6 +68,16 @@ def prepared(scale: str, dataset: str) -> Path:
     return Path("data/prepared") / scale / dataset
 
 
+def matrix(scale: str) -> Path:
+    """What each stage depends on in params.yaml, a file each."""
+    return Path(".matrix") / scale
+
+
+def block(scale: str, stage: str, name: str) -> Path:
+    """What one stage depends on in params.yaml."""
+    return matrix(scale) / f"{stage}-{name}.json"
+
+
 def run(scale: str, name: str) -> Path:
     """The folder of a run."""
     return Path("runs") / scale / name

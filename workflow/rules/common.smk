@@ -1,10 +1,9 @@
 # The validated matrix, the scale, and what every rule shares. Nothing of the DAG is built where params.yaml is wrong.
-import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seqflows import params, paths
+from seqflows import matrix, params, paths
 from seqflows.errors import Problem
 
 try:
@@ -33,9 +32,11 @@ def log_of(stage, name="{name}"):
     return f"logs/{stage}/{SCALE}/{name}.log"
 
 
-def resolved(value):
-    """A block as text: when it changes, so do the rule's params, and the job runs again."""
-    return json.dumps(value, sort_keys=True)
+def block(stage, name=None):
+    """What a stage depends on in params.yaml, as text: when it changes, so do the rule's params, and the job runs again."""
+    if name:
+        return matrix.text(MATRIX.block(stage, SCALE, name))
+    return lambda wildcards: matrix.text(MATRIX.block(stage, SCALE, wildcards.name))
 
 
 def code(stage):
@@ -48,16 +49,6 @@ def strings(*some):
 
 def prepared_of(run):
     return str(paths.prepared(SCALE, MATRIX.runs[run]["dataset"]))
-
-
-def of_run(name, *parts):
-    """What a stage reads of a run's block: training nothing of how it is evaluated, and the reverse."""
-    run = MATRIX.run(SCALE, name)
-    return resolved({part: run[part] for part in parts})
-
-
-def of_dataset(name):
-    return resolved(MATRIX.datasets[name][SCALE])
 
 
 def everything():

@@ -14,7 +14,7 @@ rule download:
         runtime=60,
         gpus=0,
     params:
-        block=lambda wildcards: of_dataset(wildcards.name),
+        block=block("download"),
     shell:
         command("download")
 
@@ -33,6 +33,6 @@ rule prepare:
         runtime=60,
         gpus=0,
     params:
-        block=lambda wildcards: of_dataset(wildcards.name),
+        block=block("prepare"),
     shell:
         command("prepare")

@@ -17,7 +17,7 @@ rule table:
         runtime=10,
         gpus=0,
     params:
-        block=lambda wildcards: resolved(MATRIX.table(wildcards.name)),
+        block=block("table"),
     shell:
         command("table")
 
@@ -38,7 +38,7 @@ rule figure:
         runtime=10,
         gpus=0,
     params:
-        block=lambda wildcards: resolved(MATRIX.figure(wildcards.name)),
+        block=block("figure"),
     shell:
         command("figure")
 
@@ -60,7 +60,7 @@ rule audit:
         runtime=10,
         gpus=0,
     params:
-        block=resolved(MATRIX.tables),
+        block=block("audit", "all"),
     shell:
         command("audit", "all")
 

@@ -16,8 +16,7 @@ rule train:
         runtime=360 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: of_run(wildcards.name, "seeds", "model", "training"),
-        compute=resolved(COMPUTE),
+        block=block("train"),
     shell:
         command("train")
 
@@ -38,7 +37,7 @@ rule evaluate:
         runtime=120 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: of_run(wildcards.name, "evaluation"),
+        block=block("evaluate"),
     shell:
         command("evaluate")
 
@@ -59,6 +58,6 @@ rule speed:
         runtime=60 * LARGE,
         gpus=GPUS,
     params:
-        block=lambda wildcards: resolved(MATRIX.speed(SCALE, wildcards.name)),
+        block=block("speed"),
     shell:
         command("speed")
