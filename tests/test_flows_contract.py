@@ -101,6 +101,24 @@ def test_round_trip(case, std, direction):
     _within(back.double() - value, 1e-4 * conditioning)
 
 
+@every_draw
+@both
+def test_the_map_is_the_same_without_gradients(case, std, direction):
+    """Sampling may take another road than a differentiable inverse: sweeps over all dimensions at once."""
+    flow = randomised(case, std)
+    value, context, _ = inputs(flow, rows=8)
+    there, log_det = getattr(flow, direction)(value, context)
+    with torch.no_grad():
+        there_too, log_det_too = getattr(flow, direction)(value, context)
+        back = getattr(flow, OTHER[direction])(there_too, context)[0]
+    conditioning = _conditioning(flow, OTHER[direction], there, context)
+    size = (there.detach().abs().flatten(1).amax(1) / 1e6).clamp(min=1)
+    _within(back - value, 1e-9 * conditioning * size)
+    onwards = _conditioning(flow, direction, value, context)
+    _within(there_too - there, 1e-9 * onwards * size)
+    assert torch.allclose(log_det_too, log_det, rtol=1e-6, atol=1e-6)
+
+
 def _within(error: Tensor, limit: Tensor) -> None:
     ratio = (error.detach().abs().flatten(1).amax(1) / limit).max()
     assert ratio <= 1, f"error / limit up to {ratio:.2g}"

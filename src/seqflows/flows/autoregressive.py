@@ -18,8 +18,7 @@ class MaskedAutoregressive(Bijection):
 
     Two masked hidden layers of ``width`` units. A hidden unit of degree m (0 to D-1) sees z_1..z_m; the
     parameters of z_d see the units of degree < d, and the context linearly, so that those of z_1 are not left
-    to the few units of degree 0. ``forward`` is parallel; ``inverse`` takes D steps, each of which computes
-    just the units that it completes, so that all of them together cost one pass.
+    to the few units of degree 0. ``forward`` is parallel; ``inverse`` solves for all dimensions by sweeps.
 
     Args:
         dim: D.
@@ -64,8 +63,37 @@ class MaskedAutoregressive(Bijection):
         return eps, log_slope.sum(-1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Noise to data, dimension by dimension."""
+        """Noise to data: all dimensions at once where no gradient is asked for, else one after another."""
         self.check(eps, context)
+        if torch.is_grad_enabled():
+            return self._inverse_by_dimension(eps, context)
+        return self._inverse_by_sweeps(eps, context)
+
+    def _inverse_by_sweeps(self, eps: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Jacobi iteration z <- f^-1(eps; parameters(z_{<d}, context)), every d at once.
+
+        The system is triangular: sweep n makes the first n dimensions exact, so that D sweeps are always enough, and
+        when a sweep changes nothing the solution is found, after about ten of them for D = 50 (Song et al. 2021,
+        "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving").
+        """
+        base_first, base_last = self._condition(context)
+        w_first = (self.first.weight * self.mask_in).t()
+        w_hidden, b_hidden = (self.hidden.weight * self.mask_hidden).t(), self.hidden.bias
+        w_last = (self.last.weight * self.mask_out).t()
+        # the first dimension, and a first guess at the others, from what the context alone says
+        z, tolerance = torch.zeros_like(eps), 4 * torch.finfo(eps.dtype).eps
+        for _ in range(self.dim + 1):
+            h = torch.relu(base_first + z.nan_to_num() @ w_first)  # a sweep too early may overflow; 0 times it is NaN
+            h = torch.relu(torch.addmm(b_hidden, h, w_hidden))
+            p = base_last + h @ w_last
+            before = z
+            z, log_slope = self.scalar.inverse(eps, p.unflatten(-1, (self.scalar.count, self.dim)).transpose(-1, -2))
+            if bool(((z - before).abs() <= tolerance * (1 + z.abs())).all()):
+                break
+        return z, log_slope.sum(-1)
+
+    def _inverse_by_dimension(self, eps: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """D steps, each of which computes just the units that it completes: all of them together cost one pass."""
         rows = eps.shape[0]
         base_first, base_last = self._condition(context)
         base_first = base_first.expand(rows, -1)

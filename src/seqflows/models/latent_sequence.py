@@ -157,7 +157,7 @@ class LatentSequence(Model):
         log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)
         return log_weights.view(-1, samples)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(
         self,
         count: int,
