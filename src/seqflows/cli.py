@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(act=_show)
     readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
+    benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
+    benchmark.add_argument("part", nargs="*", help="training, sampling, memory (all)")
+    benchmark.set_defaults(act=_benchmark)
     check = commands.add_parser("check", help="validate params.yaml")
     check.set_defaults(act=_check)
     return parser
@@ -94,6 +97,11 @@ def _stage(given: argparse.Namespace) -> None:
 def _tracker(kind: str) -> Any:
     """What training feeds while it runs; `training` and `tracking` do not know each other."""
     return importlib.import_module("seqflows.tracking").Live() if kind == "live" else None
+
+
+def _benchmark(given: argparse.Namespace) -> None:
+    measure = importlib.import_module("seqflows.benchmark.measure")
+    measure.run(given.part or measure.PARTS)
 
 
 def _check(given: argparse.Namespace) -> None:

@@ -137,7 +137,7 @@ class Trainer:
                 self._halt(reason)
             started = time.monotonic()
             passed = self.epoch + self.position / len(groups)
-            self._step(groups[self.position], kl_weight(passed, settings.kl_free_epochs, settings.kl_ramp_epochs))
+            self.step(groups[self.position], kl_weight(passed, settings.kl_free_epochs, settings.kl_ramp_epochs))
             self.position += 1
             self.steps += 1
             if len(self._pending) >= (WINDOW if self.machine.cuda else 1):
@@ -152,7 +152,7 @@ class Trainer:
         self.seconds += spent
         self.wall += spent
 
-    def _step(self, group: list[np.ndarray], weight: float) -> None:
+    def step(self, group: list[np.ndarray], weight: float) -> None:
         """One optimiser step: the gradient of the mean over all sequences of the group's batches."""
         split, count = self.dataset.train, sum(map(len, group))
         self.optimizer.zero_grad()

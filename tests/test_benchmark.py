@@ -1,0 +1,131 @@
+"""The benchmark's bookkeeping, at tiny sizes; no test looks at a time."""
+
+import csv
+
+import pytest
+import torch
+
+from seqflows import cli, files
+from seqflows.benchmark import measure
+
+TINY = {"latent": 4, "embedding": 8, "width": 8, "depth": 1, "flow_width": 8, "position": 4, "layers": 2}
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Two repeats, small matrices, two short shapes, and torch's threads as they were."""
+    monkeypatch.setattr(measure, "REPEATS", 2)
+    monkeypatch.setattr(measure, "ATTEMPTS", 2)
+    monkeypatch.setattr(measure, "SIDE", 16)
+    monkeypatch.setattr(measure, "SAMPLED", 3)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def short():
+    return [shape._replace(steps=5, max_length=8) for shape in (measure.shapes()[2], measure.shapes()[3])]
+
+
+def test_the_shapes_are_those_of_the_specification():
+    found = measure.shapes()
+    assert [(shape.sequences * shape.steps * shape.samples, shape.reference) for shape in found if shape.goal] == [
+        (2000, 402),
+        (2000, 941),
+        (300, 147),
+        (1250, 922),
+        (468, 1007),
+        (3744, 8 * 1007),
+    ]
+    assert all(shape.goal < shape.reference for shape in found if shape.goal)
+
+
+@pytest.mark.parametrize("shape", measure.shapes(), ids=lambda shape: f"{shape.shape}-{shape.model}")
+def test_parameters_are_the_authors_up_to_the_positions(shape):
+    """Everything that reads positions grows with their width here and with the longest sequence there: both are
+    taken off. What is left agrees to 3 %: in ours a MADE's outputs also see the context."""
+    counts = {width: _parameters(shape.build(position=width)) for width in (500, 501)}
+    ours = counts[500] - 500 * (counts[501] - counts[500])
+    found = {other.shape.split(",")[0]: other for other in measure.shapes() if other.model == "AF/AF"}
+    longest, long = found["MuseData"], found["Nottingham"]
+    each = (longest.reference_parameters - long.reference_parameters) / (longest.max_length - long.max_length)
+    theirs = shape.reference_parameters - each * shape.max_length
+    assert ours / 1e6 == pytest.approx(theirs, rel=0.03)
+
+
+def _parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_step_trains():
+    for shape in short():
+        trainer = measure.trainer(shape, "cpu", **TINY)
+        before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+        measure.step(trainer)
+        assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+def test_training_has_a_row_a_shape_in_the_unit(capsys):
+    rows = measure.training([1], short(), **TINY)
+    assert [tuple(row) for row in rows] == [measure.TRAINING] * 2
+    for row, shape in zip(rows, short(), strict=True):
+        assert row["gflop_equivalents"] == pytest.approx(row["seconds"] * row["gemm_gflops"], rel=0.1, abs=0.1)
+        assert row["ratio"] == pytest.approx(row["gflop_equivalents"] / shape.reference, abs=1e-3)
+    assert "goal 450" in capsys.readouterr().out
+
+
+def test_a_restless_machine_is_told(monkeypatch, capsys):
+    rates = iter([100.0, 50.0] * 2)
+    monkeypatch.setattr(measure, "matrix_rate", lambda: next(rates))
+    measured = measure.steady(lambda: None)
+    assert measured.gemm_gflops in (100.0, 50.0)
+    assert "the matrix rate varied by 50 % in the calmest of 2" in capsys.readouterr().err
+
+
+def test_a_measurement_with_a_calm_matrix_rate_is_not_repeated(monkeypatch, capsys):
+    rates = iter([100.0, 95.0])
+    monkeypatch.setattr(measure, "matrix_rate", lambda: next(rates))
+    assert measure.steady(lambda: None).gemm_gflops in (100.0, 95.0)
+    assert capsys.readouterr().err == ""
+
+
+def test_operations_are_counted():
+    """Three passes through a linear map and an LSTM's 8 W (I + W), by hand for the encoder of one model."""
+    shape = short()[1]
+    total = measure.flops(shape, **TINY)
+    rows, width, position, embedding = shape.sequences * shape.steps, 8, 4, 8
+    encoder = 3 * 2 * 8 * rows * width * (embedding + position + width)
+    assert encoder < total < 100 * encoder
+    doubled = measure.flops(shape._replace(sequences=2 * shape.sequences), **TINY)
+    assert doubled == pytest.approx(2 * total, rel=0.01)
+
+
+def test_sampling_is_exact_and_every_known_time_has_a_row(capsys):
+    rows = measure.sampling(**TINY)
+    assert [tuple(row) for row in rows] == [measure.SAMPLING] * 6
+    assert {row["model"] for row in rows} == {f"{a} {b}" for a in ("PTB", "JSB") for b in measure.MODELS}
+    model = measure.shapes()[0].build(**TINY).eval()
+    assert measure.inversion_error(model) < 1e-5
+    assert capsys.readouterr().out.count("times as fast") == 6
+
+
+def test_importance_sampling_stays_in_its_chunk_whatever_k():
+    """Scored in a process of its own, as the memory is measured."""
+    (few,) = measure.memory(sequences=2, samples=4, chunk=300, **TINY)
+    (many,) = measure.memory(sequences=2, samples=64, chunk=300, **TINY)
+    assert tuple(few) == measure.MEMORY and many["samples"] == 64
+    assert many["peak_gib"] < 1.2 * few["peak_gib"]
+
+
+def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
+    monkeypatch.chdir(root)
+    assert cli.main(["benchmark", "trainings"]) == 1
+    assert "expected parts among training, sampling, memory, got trainings" in capsys.readouterr().err
+
+
+def test_the_files_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "sampling", lambda: [dict.fromkeys(measure.SAMPLING, 1)])
+    measure.run(["sampling"], tmp_path)
+    with open(tmp_path / "sampling.csv") as file:
+        assert list(csv.DictReader(file)) == [dict.fromkeys(measure.SAMPLING, "1")]
+    assert {"revision", "torch", "processor", "cores"} <= set(files.read_json(tmp_path / "machine.json"))
