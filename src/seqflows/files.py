@@ -83,8 +83,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def _problem(error: OSError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Problem(f"expected room to write {path}, got a full disk ({error.strerror}); free some and run again")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Problem(f"expected room to write {path}, got none ({error.strerror}); free some and run again")
     return error
 
 

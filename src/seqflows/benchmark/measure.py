@@ -111,7 +111,6 @@ def shapes() -> list[Shape]:
 
 def run(parts: Iterable[str] = PARTS, folder: Path = FOLDER) -> None:
     """Measure the parts, write a csv for each, and print them beside the reference."""
-    os.makedirs(folder, exist_ok=True)
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
     counts = sorted({1, cores})
     measure = {"training": lambda: training(counts), "sampling": sampling, "memory": memory}

@@ -1,0 +1,83 @@
+"""Every stage on a disk with no room left: one line that names the file, status 1, and nothing half-written.
+
+The disk is made full by the limit that the system puts on the size of a file: a real failure of a real write, whichever
+library it happens in.
+"""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from conftest import Project
+from seqflows import files
+
+STAGES = {
+    "matrix demo/all": [".matrix/demo"],
+    "download demo/gaussians": ["data/raw/demo/gaussians"],
+    "prepare demo/gaussians": ["data/prepared/demo/gaussians"],
+    "train demo/gaussians-affine": ["runs/demo/gaussians-affine/train"],
+    "evaluate demo/gaussians-affine": [
+        "runs/demo/gaussians-affine/metrics.json",
+        "runs/demo/gaussians-affine/evaluation",
+    ],
+    "table demo/ziegler2019-table3": ["results/demo/ziegler2019-table3.csv", "results/demo/ziegler2019-table3.md"],
+    "figure demo/ziegler2019-figure5": ["results/demo/ziegler2019-figure5.png", "results/demo/ziegler2019-figure5.svg"],
+    "audit demo/all": ["results/demo/audit.csv", "results/demo/audit.md"],
+}
+ROOM = 100  # bytes
+
+
+def full():
+    """In the child: no file may grow beyond ROOM."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, ROOM))
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    made = Project(tmp_path_factory.mktemp("full") / "project")
+
+    def shrink(content):
+        content["runs"]["gaussians-affine"]["demo"]["training"]["epochs"] = 1
+        content["runs"]["gaussians-nlsq"]["demo"]["training"]["epochs"] = 1
+
+    made.params(shrink)
+    for stage in ("train", "evaluate"):
+        for run in ("gaussians-affine", "gaussians-nlsq"):
+            if stage == "train" and run == "gaussians-affine":
+                made.run("python", "-m", "seqflows", "download", "demo/gaussians")
+                made.run("python", "-m", "seqflows", "prepare", "demo/gaussians")
+            made.run("python", "-m", "seqflows", stage, f"demo/{run}")
+    return made
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_full_disk_is_told_and_leaves_nothing(scratch, stage):
+    outputs = [scratch.folder / name for name in STAGES[stage]]
+    kept = {path: _content(path) for path in outputs if path.exists()}
+    before = _names(scratch.folder)
+    command = [sys.executable, "-m", "seqflows", *stage.split()]
+    if stage.startswith("train"):
+        command.append("--restart")
+    done = subprocess.run(
+        command, cwd=scratch.folder, env=scratch.env, capture_output=True, text=True, preexec_fn=full, timeout=300
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"seqflows {stage}: ")]
+    assert "expected room to write" in line and "free some and run again" in line
+    # whole as before, or gone: evaluate withdraws the old numbers before it scores another model
+    assert {path: _content(path) for path in outputs if path.exists()}.items() <= kept.items()
+    assert _names(scratch.folder) - before <= {f".locks/{stage.replace(' ', '-').replace('/', '-')}.lock"}
+
+
+def _names(folder):
+    skipped = (".git/", "checkpoints/")
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in names if not name.startswith(skipped) and "__pycache__" not in name}
+
+
+def _content(path):
+    paths = [path] if path.is_file() else sorted(inner for inner in path.rglob("*") if inner.is_file())
+    return [(inner.as_posix(), files.sha256(inner)) for inner in paths]
