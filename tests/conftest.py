@@ -100,7 +100,10 @@ def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     import report_world
     from seqflows import params
+    from seqflows.report import inputs
 
     matrix = report_world.matrix()
     monkeypatch.setattr(params, "load", lambda *_: matrix)
+    paper = {name: inputs.settings(matrix, "paper", name) for name in matrix.runs}
+    monkeypatch.setattr(inputs, "paper_settings", lambda: paper)
     return matrix

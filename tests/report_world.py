@@ -107,7 +107,8 @@ def values(name: str) -> dict[str, tuple[float, str]]:
 def write_run(scale: str, name: str, seeds: tuple[int, ...] = (0,), spread: float = 0.004, sequences: int = 40) -> None:
     """train/, metrics.json and evaluation/ of a run; scores.csv agrees with the NLL."""
     rng = np.random.default_rng(len(name))
-    records = []
+    records, block = [], matrix(seeds).run(scale, name)
+    shown = {part: block.get(part) for part in ("dataset", "model", "training", "evaluation")}
     for seed in seeds:
         shift = spread * (seed - np.mean(seeds))
         for metric, (value, unit) in values(name).items():
@@ -117,7 +118,7 @@ def write_run(scale: str, name: str, seeds: tuple[int, ...] = (0,), spread: floa
                 "seed": seed, "metric": metric, "value": value + (0 if exact else shift), "unit": unit,
                 "samples": 1 if name.endswith("lstm") or exact else 50, "standard_error": 0.01 if scored else None,
                 "sequences": sequences, "dataset": name.split("-")[0], "dataset_sha256": "ab" * 32, "revision": "r1",
-                "train_revision": "r1", "config_hash": "cd" * 32, "device": "cpu", "wall_seconds": 1.25,
+                "train_revision": "r1", "config_hash": files.digest(shown), "device": "cpu", "wall_seconds": 1.25,
             })  # fmt: skip
         write_scores(scale, name, seed, shift, sequences)
         write_training(scale, name, seed, rng)

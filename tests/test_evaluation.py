@@ -35,16 +35,11 @@ class Lognormal(models.Model):
     def length_log_prob(self, lengths):
         return torch.full((len(lengths),), -math.log(4.0))
 
-    def log_weights(self, batch, samples):
+    def importance(self, batch, samples):
         self.largest = max(self.largest, batch.x.shape[0] * batch.x.shape[1] * samples)
         truth = -math.log(4) * (batch.lengths + 1)
-        return truth[:, None] + NOISE * torch.randn(len(truth), samples) - NOISE**2 / 2
-
-    def objective(self, batch, samples):
-        self.largest = max(self.largest, batch.x.shape[0] * batch.x.shape[1] * samples)
-        value = math.log(4) * batch.lengths.float()
-        kl = torch.full_like(value, NOISE**2 / 2)
-        return {"reconstruction": value, "kl": kl, "length": -self.length_log_prob(batch.lengths)}
+        log_weights = truth[:, None] + NOISE * torch.randn(len(truth), samples) - NOISE**2 / 2
+        return log_weights, (-math.log(4) * batch.lengths)[:, None].expand(-1, samples)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +88,10 @@ def test_importance_sampling_against_a_known_answer():
     assert gaps[1] > gaps[10] > gaps[100] > -0.01
     assert float((scores.nll - truth).mean()) == pytest.approx(bias / 200, abs=0.008)
     assert scores.ess.mean() == pytest.approx(200 / math.exp(NOISE**2), rel=0.02)
-    assert np.allclose(scores.kl, NOISE**2 / 2) and np.allclose(scores.length, math.log(4))
+    assert np.allclose(scores.reconstruction, math.log(4) * split.lengths) and np.allclose(scores.length, math.log(4))
+    assert scores.kl.mean() == pytest.approx(NOISE**2 / 2, abs=0.01)
+    bound = scores.reconstruction + scores.kl + scores.length
+    assert np.allclose(bound, scores.nll_at[1])  # -ELBO is the mean log-weight, K = 1
 
 
 def test_memory_does_not_grow_with_samples():
@@ -170,7 +168,7 @@ def test_metrics_are_what_their_definitions_say(project):
 def test_every_metric_has_its_full_signature(project):
     wanted = {
         *("seed", "metric", "value", "unit", "samples", "standard_error", "sequences", "dataset", "dataset_sha256"),
-        *("revision", "train_revision", "config_hash", "device", "wall_seconds"),
+        *("revision", "train_revision", "config_hash", "device", "device_name", "precision", "threads", "wall_seconds"),
     }
     for name in tiny.RUNS:
         for row in by_name(name, drop=()).values():
@@ -330,7 +328,7 @@ def test_exports_refuse_the_wrong_model(project):
 
 def test_non_finite_scores_are_refused():
     model = Lognormal()
-    model.log_weights = lambda batch, samples: torch.full((len(batch.lengths), samples), float("nan"))
+    model.importance = lambda batch, samples: [torch.full((len(batch.lengths), samples), float("nan"))] * 2
     with pytest.raises(Problem, match="finite"):
         score(model, tiny.split("text", 3, np.random.default_rng(0), True), Settings.of({}), CPU, 0)
 

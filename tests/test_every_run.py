@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from seqflows import params
+from seqflows import compute, params
 from seqflows.data.batching import Batch
-from seqflows.data.prepared import Facts
-from seqflows.models import Model, build
+from seqflows.data.prepared import Dataset, Facts, Split
+from seqflows.models import build
 from seqflows.paths import SCALES
+from seqflows.training.settings import Settings
+from seqflows.training.trainer import Trainer
 
 MATRIX = params.load(Path(__file__).parents[1] / "params.yaml")
+CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 RUNS = [(scale, run) for scale in SCALES for run in MATRIX.runs]
 
 
@@ -38,29 +43,32 @@ def _batch(facts: Facts) -> Batch:
     return Batch(x if facts.emission == "categorical" else x.float(), lengths, torch.arange(2))
 
 
-def _optimiser(name: str, rate: float, model: Model) -> torch.optim.Optimizer:
-    return {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name](model.parameters(), rate)
+def _dataset(facts: Facts) -> Dataset:
+    """Two short sequences under those facts."""
+    batch = _batch(facts)
+    kind = {"categorical": "text", "bernoulli": "music", "real": "vectors"}[facts.emission]
+    rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
+    split = Split(kind, batch.lengths.numpy(), np.concatenate(rows))
+    return Dataset("tiny", kind, [], split, split, split, {"max_length": facts.max_length}, "")
 
 
 @functools.cache  # many runs differ in their data alone
-def _step(model_block: str, facts: Facts, optimiser: str, rate: float) -> int:
-    """Build the model, take one step, score and sample; the number of parameters."""
+def _step(model_block: str, training_block: str, facts: Facts) -> int:
+    """Build the model, take one of the trainer's own steps, score and sample; the number of parameters."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model = build(json.loads(model_block), facts)
-    batch = _batch(facts)
-    steps = _optimiser(optimiser, rate, model)
-    terms = model.train().objective(batch, 1)
+    model, settings = build(json.loads(model_block), facts), Settings.of(json.loads(training_block))
+    terms = model.objective(_batch(facts), 1)
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
-    sum(term.mean() for term in terms.values()).backward()
+    trainer = Trainer(model.train(), _dataset(facts), settings, 0, CPU, Path("never-written"))
     before = [parameter.detach().norm().item() for parameter in model.parameters()]
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25, error_if_nonfinite=True)
-    steps.step()
+    trainer.step([np.array([0]), np.array([1])], 0.5)
     after = [parameter.detach().norm().item() for parameter in model.parameters()]
     assert before != after and all(value == value for value in after)
+    assert math.isfinite(trainer.sums[0].item())
     with torch.no_grad():
-        score = model.eval().log_prob(batch) if model.exact else model.log_weights(batch, 2)
+        score = model.eval().log_prob(_batch(facts)) if model.exact else model.log_weights(_batch(facts), 2)
         assert score.isfinite().all()
         lengths = None if facts.emission == "real" else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
@@ -70,10 +78,8 @@ def _step(model_block: str, facts: Facts, optimiser: str, rate: float) -> int:
 @pytest.mark.parametrize(("scale", "run"), RUNS, ids=[f"{scale}/{run}" for scale, run in RUNS])
 def test_every_run_is_built_and_takes_a_step(scale, run):
     block = MATRIX.run(scale, run)
-    training = block["training"]
-    model = json.dumps(block["model"], sort_keys=True)
-    facts = _facts(scale, block["dataset"])
-    assert _step(model, facts, training.get("optimizer", "adam"), training["learning_rate"]) > 0
+    model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))
+    assert _step(model, training, _facts(scale, block["dataset"])) > 0
     assert block["seeds"] and block["evaluation"]["samples"] >= max(block["evaluation"]["at"])
 
 

@@ -8,7 +8,8 @@ import math
 import pytest
 
 import report_world
-from seqflows import files, paths
+from conftest import ROOT
+from seqflows import files, params, paths
 from seqflows.report import audit, claims, deviations, intervals
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Finding, Ours, Printed, Value, below, close, join
@@ -84,7 +85,7 @@ def test_on_an_embedded_corpus_only_our_own_models_are_ordered(world):
     report_world.write_all("demo", world)
     side = Ours(Results(world, "demo"), claims.TABLES)
     finding = claims.nottingham(side)
-    assert finding.verdict == "holds" and "6 × other corpus" in finding.text
+    assert finding.verdict == "other corpus" and "3 × holds" in finding.text
 
 
 def test_pairing_over_sequences_is_sharper_than_independence(world):
@@ -143,7 +144,7 @@ def test_join_orders_verdicts():
     elsewhere = Finding("other corpus", "o")
     assert join([holds, fails, missing]).verdict == "fails"
     assert join([holds, missing]).verdict == "not run"
-    assert join([holds, elsewhere]).verdict == "holds"
+    assert join([holds, elsewhere]).verdict == "other corpus"
     assert join([elsewhere]).verdict == "other corpus"
     assert join([holds] * 3 + [fails]).text == "f (others: 3 × holds)"
 
@@ -192,6 +193,45 @@ def test_laptop_reasons_name_the_reduction(world):
     row = next(row for row in rows if row["verdict"] == "within")
     assert "width 32 (paper 500)" in row["reason"]
     assert "How scale laptop differs" in text
+
+
+def test_an_edit_of_the_papers_own_settings_shows(world):
+    report_world.write_all("paper", world)
+    for run in world.runs.values():
+        run["paper"]["training"]["epochs"] = 10
+    rows, text = audited("paper")
+    assert not {"reproduced", "differs"} & {row["verdict"] for row in rows}
+    assert "epochs 10 (paper 100)" in text
+    # and what was scored before the edit says so
+    assert "ptb-af_af: scored under other settings than params.yaml has now" in text
+
+
+def test_the_papers_settings_are_those_of_the_scale_paper():
+    from seqflows.report import inputs
+
+    matrix = params.load(ROOT / "params.yaml")
+    assert {name: inputs.settings(matrix, "paper", name) for name in matrix.runs} == inputs.paper_settings()
+
+
+def test_seeds_that_are_missing_are_named(world):
+    for run in world.runs.values():
+        run["paper"]["seeds"] = [0, 1, 2]
+    report_world.write_all("paper", world)
+    rows, text = audited("paper")
+    assert "ptb-af_af: without seed 1, 2 of params.yaml" in text
+    assert all("without seed" in row["reason"] for row in rows if row["status"] == "reproduce")
+
+
+def test_one_seed_and_the_convention_are_said(world):
+    report_world.write_all("laptop", world)
+    _, text = audited("laptop")
+    assert "(one seed)" in text and "(per T, without log p(T), one seed)" in text
+
+
+def test_a_printed_table_without_a_run_is_not_dropped(world):
+    del world.tables["ziegler2019-table2"]
+    rows, text = audited("demo")
+    assert len(rows) == 66 and "### ziegler2019-table2" in text
 
 
 def test_two_standard_deviations_widen_the_tolerance(world):

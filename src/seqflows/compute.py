@@ -64,8 +64,19 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
     _deterministic(found)
     if found:
         torch.set_float32_matmul_precision("high" if training else "highest")
+        torch.backends.cudnn.allow_tf32 = training  # LSTMs, which the line above leaves as they are
         return Machine(torch.device("cuda"), torch.cuda.get_device_name(), threads, precision)
-    return Machine(torch.device("cpu"), platform.processor() or platform.machine(), threads, precision)
+    return Machine(torch.device("cpu"), processor(), threads, precision)
+
+
+def processor() -> str:
+    """The CPU's name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _deterministic(cuda: bool) -> None:

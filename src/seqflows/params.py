@@ -24,6 +24,7 @@ from seqflows.paths import SCALES
 # Stage -> the part of params.yaml whose entries are its keys; the other stages have one key a scale.
 KEYED = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
 KEYED |= {"speed": "speeds", "table": "tables", "figure": "figures"}
+RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
 WHOLE = "all"  # the name in the key of a stage that has one key a scale
 
 
@@ -90,7 +91,10 @@ class Params:
             return self.speed(scale, name)
         if stage in ("table", "figure"):
             return getattr(self, stage)(name)
-        return self.tables if stage == "audit" else None
+        if stage == "audit":  # which prints how the settings differ from the paper's
+            blocks = {part: {name: entry[scale] for name, entry in getattr(self, part).items()} for part in RESOLVED}
+            return {"tables": self.tables, "scale": self.scales[scale], **blocks}
+        return None
 
     def table_runs(self, name: str) -> list[str]:
         """The runs that a table shows, each once, in the order of its cells."""

@@ -143,10 +143,11 @@ def lock(stage: str, key: Key) -> Path:
     return Path(".locks") / f"{stage}-{key.scale}-{key.name}.lock"
 
 
-def source_files(stage: str) -> list[Path]:
+def source_files(stage: str, source: Path = SOURCE) -> list[Path]:
     """The source files that a stage's outputs depend on, in a fixed order."""
     files: list[Path] = []
     for part in CODE[stage]:
-        path = SOURCE / part
-        files += sorted(path.rglob("*.py")) + sorted(path.rglob("*.csv")) if path.is_dir() else [path]
+        path = source / part
+        found = [file for end in ("*.py", "*.csv", "*.json") for file in sorted(path.rglob(end))]
+        files += found if path.is_dir() else [path]
     return files

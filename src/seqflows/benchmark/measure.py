@@ -124,7 +124,7 @@ def run(parts: Iterable[str] = PARTS, folder: Path = FOLDER) -> None:
     if torch.cuda.is_available():
         print("training on the GPU:", flush=True)
         files.write_csv(folder / "cuda.csv", on_device("cuda"), DEVICE)
-    found = {"revision": files.revision(), "torch": torch.__version__, "processor": _processor(), "cores": cores}
+    found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor(), "cores": cores}
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     files.write_json(folder / "machine.json", found)
@@ -351,13 +351,3 @@ def _score(sequences: int, samples: int, chunk: int, threads: int, sizes: dict[s
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     values = ("PTB AF/AF", sequences, int(lengths.sum()), samples, chunk, round(seconds, 1), round(peak, 3))
     return dict(zip(MEMORY, (*values, round(float(scores.nll.mean()), 3)), strict=True))
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return "unknown"
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else "unknown"

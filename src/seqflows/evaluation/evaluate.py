@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,9 @@ def run(key: paths.Key) -> None:
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
     shown = {name: block[name] for name in ("dataset", "model", "training", "evaluation")}
     records: list[dict[str, Any]] = []
-    paths.metrics(key.scale, key.name).unlink(missing_ok=True)  # no numbers beside another evaluation's files
+    # No old numbers or scores beside a model that was trained since.
+    paths.metrics(key.scale, key.name).unlink(missing_ok=True)
+    shutil.rmtree(paths.evaluation(key.scale, key.name), ignore_errors=True)
     with files.replacing_folder(paths.evaluation(key.scale, key.name)) as output:
         for seed in block["seeds"]:
             records += _seed(key, block, seed, dataset, settings, machine, output, files.digest(shown))
@@ -79,6 +82,9 @@ def _seed(
         "train_revision": record["revision"],
         "config_hash": config_hash,
         "device": machine.device.type,
+        "device_name": machine.name,
+        "precision": machine.precision,
+        "threads": machine.threads,
         "wall_seconds": round(time.monotonic() - started, 3),
     }
     headline = rows[0]

@@ -92,10 +92,12 @@ def pieces(split: Split, chunk: int) -> Iterator[tuple[np.ndarray, int]]:
             yield piece, max(1, chunk // (longest * len(piece)))
 
 
-def log_weights(model: Model, batch: Batch, samples: int, at_once: int) -> Tensor:
-    """Log p(x, z_k, T) / q(z_k | x), (B, K) float64, drawn ``at_once`` samples at a time."""
-    parts = [model.log_weights(batch, min(at_once, samples - start)).double() for start in range(0, samples, at_once)]
-    return torch.cat(parts, 1)
+def draw(model: Model, batch: Batch, samples: int, at_once: int) -> tuple[Tensor, Tensor]:
+    """Log-weights log p(x, z_k, T) / q(z_k | x) and log p(x | z_k, T), (B, K) float64, ``at_once`` draws at a time."""
+    counts = [min(at_once, samples - start) for start in range(0, samples, at_once)]
+    parts = zip(*(model.importance(batch, count) for count in counts), strict=True)
+    log_weights, log_likelihood = (torch.cat([piece.double() for piece in part], 1) for part in parts)
+    return log_weights, log_likelihood
 
 
 def importance_nll(weights: Tensor, samples: int) -> Tensor:
@@ -116,16 +118,6 @@ def effective_samples(weights: Tensor) -> Tensor:
     return (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp()
 
 
-def bound(model: Model, batch: Batch, samples: int, at_once: int) -> dict[str, Tensor]:
-    """The terms of the negative ELBO, (B,) float64, averaged over ``samples`` draws."""
-    total: dict[str, Any] = {}
-    for start in range(0, samples, at_once):
-        count = min(at_once, samples - start)
-        for name, value in model.objective(batch, count).items():
-            total[name] = total.get(name, 0) + value.double() * (count / samples)
-    return total
-
-
 @torch.no_grad()
 def score(model: Model, split: Split, settings: Settings, machine: Machine, seed: int) -> Scores:
     """Score every sequence of a split; a function of the model, the split, the settings and ``seed``."""
@@ -138,18 +130,20 @@ def score(model: Model, split: Split, settings: Settings, machine: Machine, seed
 
     for indices, at_once in pieces(split, settings.chunk):
         batch = collate(split, indices).to(machine.device)
-        put("length", indices, -model.length_log_prob(batch.lengths))
+        length = -model.length_log_prob(batch.lengths).double()
+        put("length", indices, length)
         if model.exact:
             put("nll", indices, -model.log_prob(batch))
             continue
-        weights = log_weights(model, batch, settings.samples, at_once)
+        weights, log_likelihood = draw(model, batch, settings.samples, at_once)
         put("nll", indices, importance_nll(weights, settings.headline))
         put("ess", indices, effective_samples(weights))
         for count in settings.at:
             put(f"nll@{count}", indices, importance_nll(weights, count))
-        terms = bound(model, batch, settings.headline, at_once)
-        put("reconstruction", indices, terms["reconstruction"])
-        put("kl", indices, terms["kl"])
+        # -ELBO = -mean log w = reconstruction + KL - log p(T), over the same draws
+        reconstruction = -log_likelihood.mean(1)
+        put("reconstruction", indices, reconstruction)
+        put("kl", indices, -weights.mean(1) - reconstruction - length)
     _check(found)
     at = {count: found.pop(f"nll@{count}") for count in settings.at if f"nll@{count}" in found}
     return Scores(lengths=split.lengths, nll_at=at, **found)

@@ -51,13 +51,13 @@ def collect(scores: Scores, dataset: Dataset, settings: Settings, parameters: in
     for count, values in scores.nll_at.items():
         add(f"nll@{count}", values, count)
     if scores.kl is not None:
-        bound = scores.reconstruction + scores.kl + scores.length
-        add("elbo", bound, k)
-        add("reconstruction", scores.reconstruction + scores.length, k)
-        add("reconstruction_pure", scores.reconstruction, k)
-        add("kl", scores.kl, k)
+        bound, drawn = scores.reconstruction + scores.kl + scores.length, settings.samples
+        add("elbo", bound, drawn)
+        add("reconstruction", scores.reconstruction + scores.length, drawn)
+        add("reconstruction_pure", scores.reconstruction, drawn)
+        add("kl", scores.kl, drawn)
         share, error = ratio(scores.kl, bound)
-        rows.append(_record("kl_share", share, error, "1", k, len(nll)))
+        rows.append(_record("kl_share", share, error, "1", drawn, len(nll)))
         mean, error = ratio(scores.ess, np.ones(len(nll)))
         rows.append(_record("ess", mean, error, "samples", settings.samples, len(nll)))
     if dataset.kind != "vectors":

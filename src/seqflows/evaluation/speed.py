@@ -12,7 +12,7 @@ from seqflows.errors import Problem
 from seqflows.evaluation import loading
 from seqflows.models import Model
 
-COLUMNS = ("speed", "run", "length", "repeat", "seconds", "device", "threads")
+COLUMNS = ("speed", "run", "length", "repeat", "seconds", "device", "threads", "device_name", "revision")
 WARM_UP = 2
 
 
@@ -39,6 +39,7 @@ def run(key: paths.Key) -> None:
                 seconds = duration(model, length, machine)
                 if repeat >= 0:
                     measured = (key.name, name, length, repeat, seconds, machine.device.type, machine.threads)
+                    measured += (machine.name, files.revision())
                     rows.append(dict(zip(COLUMNS, measured, strict=True)))
     files.write_csv(paths.speed(key.scale, key.name), rows, COLUMNS)
 

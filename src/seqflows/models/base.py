@@ -26,7 +26,8 @@ class Model(nn.Module):
 
     - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats a sequence, whose sum is to be
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
-    - ``log_weights(batch, samples) -> (B, K)`` where ``exact`` is false: log p(x, z_k, T) / q(z_k | x), nats.
+    - ``importance(batch, samples)`` where ``exact`` is false: the log-weights log p(x, z_k, T) / q(z_k | x) of draws
+      z_k of the posterior and the log p(x | z_k, T) within them, (B, K) each, nats; ``log_weights``, the former alone.
     - ``log_prob(batch) -> (B,)`` where ``exact`` is true: log p(x, T), nats.
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
     - ``sample(count, ...) -> Batch``: sequences with the distribution that the model scores.
@@ -40,6 +41,10 @@ class Model(nn.Module):
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """Importance log-weights (B, K), nats."""
+        return self.importance(batch, samples)[0]
+
+    def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
+        """Importance log-weights and the log-likelihoods within them, (B, K) each, nats."""
         raise TypeError(f"Expected a latent model, got {type(self).__name__}, which has an exact log_prob")
 
     def log_prob(self, batch: Batch) -> Tensor:

@@ -142,8 +142,8 @@ class LatentSequence(Model):
         length = -self.length_log_prob(batch.lengths)
         return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
 
-    def log_weights(self, batch: Batch, samples: int) -> Tensor:
-        """log p(x, z_k, T) - log q(z_k | x) for draws z_k of the posterior, (B, K), nats (section 6).
+    def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
+        """log p(x, z_k, T) - log q(z_k | x) and log p(x | z_k, T), (B, K) each, nats, z_k of the posterior (section 6).
 
         Each draw is scored by the three densities themselves; nothing is shared with `objective`.
         """
@@ -153,9 +153,10 @@ class LatentSequence(Model):
         position = self.positions(rows.lengths, rows.x.shape[1])
         mask = step_mask(rows.lengths, rows.x.shape[1])
         log_q = ((standard_normal_log_density((z - mean) * torch.exp(-log_scale)) - log_scale).sum(-1) * mask).sum(1)
-        log_joint = self.log_likelihood(rows.x, z, rows.lengths, position) + self.log_prior(z, rows.lengths, position)
+        log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
+        log_joint = log_likelihood + self.log_prior(z, rows.lengths, position)
         log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)
-        return log_weights.view(-1, samples)
+        return log_weights.view(-1, samples), log_likelihood.view(-1, samples)
 
     @torch.inference_mode()
     def sample(

@@ -131,10 +131,15 @@ class Emission(nn.Module):
         if self.categorical:
             if mode:
                 return logits.argmax(-1)
-            probabilities = (logits.double() / temperature).softmax(-1).cpu()
+            probabilities = _drawable((logits.double() / temperature).softmax(-1), generator)
             drawn = torch.multinomial(probabilities.reshape(-1, self.symbols), 1, generator=generator)
             return drawn.view(logits.shape[:-1]).to(logits.device)
         if mode:
             return (logits > 0).float()
-        probabilities = (logits / temperature).sigmoid().cpu()
+        probabilities = _drawable((logits / temperature).sigmoid(), generator)
         return torch.bernoulli(probabilities, generator=generator).float().to(logits.device)
+
+
+def _drawable(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Where a generator draws: its own device; without one, where the probabilities are."""
+    return probabilities if generator is None else probabilities.to(generator.device)

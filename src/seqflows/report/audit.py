@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import files, paths
-from seqflows.report.cells import Cell, cells, reported
+from seqflows.report.cells import Cell, cells, printed_tables, reported
 from seqflows.report.claims import CLAIMS, TABLES
 from seqflows.report.deviations import CONTRADICTIONS, DEVIATIONS
 from seqflows.report.inputs import Results, devices, matrix
@@ -28,17 +28,24 @@ VERDICTS = {
     "other corpus": "trained on an embedded corpus: shown, not comparable",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
+    "human": "judged by people: not to be reproduced",
 }
 
 
 def run(key: paths.Key) -> None:
     """Write results/<scale>/audit.csv and audit.md; what was not run is said, never filled in."""
     results = Results(matrix(), key.scale)
-    names = [name for name in results.params.tables if reported(name)]
-    rows = [judged(results, cell) for name in names for cell in cells(results, name) if cell.status != "ours"]
+    rows = [judged(results, cell) for name in printed_tables() for cell in _cells(results, name)]
     csv_path, md_path = paths.audit(key.scale)
     files.write_csv(csv_path, [row for _, row in rows], COLUMNS)
     files.write_text(md_path, markdown(results, rows))
+
+
+def _cells(results: Results, name: str) -> list[Cell]:
+    """The cells of a printed table; those of one that params.yaml does not have stand without a run."""
+    if name not in results.params.tables:
+        return reported(name)
+    return [cell for cell in cells(results, name) if cell.status != "ours"]
 
 
 def tolerance(cell: Cell) -> float:
@@ -65,7 +72,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         "tolerance": allowed, "dataset": f"{summary.dataset} ({results.source(summary.dataset)})",
         "device": summary.device,
     }  # fmt: skip
-    inside = abs(difference) <= allowed
+    inside, remarks = abs(difference) <= allowed, results.remarks(cell.run, summary)
     reduced = results.differences(cell.run)
     if results.embedded(summary.dataset):
         verdict, reason = "other corpus", "embedded corpus: shown, not comparable"
@@ -73,7 +80,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         verdict, reason = ("within" if inside else "outside"), "reduced: " + ", ".join(reduced)
     else:
         verdict, reason = ("reproduced" if inside else "differs"), cell.note
-    return cell, row | {"verdict": verdict, "reason": reason}
+    return cell, row | {"verdict": verdict, "reason": "; ".join(part for part in (*remarks, reason) if part)}
 
 
 def markdown(results: Results, rows: Sequence[tuple[Cell, dict[str, Any]]]) -> str:
@@ -98,12 +105,13 @@ def markdown(results: Results, rows: Sequence[tuple[Cell, dict[str, Any]]]) -> s
     ]
     for name in dict.fromkeys(cell.table for cell, _ in rows):
         lines += [
-            f"### {results.params.tables[name]['title']}",
+            f"### {results.params.tables[name]['title'] if name in results.params.tables else name}",
             "",
             *cell_table(r for r in rows if r[0].table == name),
             "",
         ]
     lines += reductions(results, rows)
+    lines += remarks_block(results, rows)
     lines += claims_block(results)
     lines += ["## Deviations", "", *wide(("what", "paper", "released code", "here", "why"), DEVIATIONS), ""]
     lines += ["## Contradictions in the paper", ""]
@@ -118,8 +126,10 @@ def cell_table(rows: Any) -> list[str]:
         ours = number(cell.summary) if cell.status == "reproduce" else NOTHING
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
-        body.append((cell.row, cell.column, row["verdict"], cell.reported, ours, difference, allowed))
-    return table(("row", "column", "verdict", "reported", "ours", "difference", "tolerance"), body, left=3)
+        where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))
+        body.append((cell.row, cell.column, row["verdict"], cell.reported, ours, difference, allowed, *where))
+    heading = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
+    return table(heading, body, left=3)
 
 
 def reductions(results: Results, rows: Sequence[tuple[Cell, dict[str, Any]]]) -> list[str]:
@@ -136,6 +146,15 @@ def reductions(results: Results, rows: Sequence[tuple[Cell, dict[str, Any]]]) ->
     return [*lines, *(f"- {', '.join(names)}: {text}." for text, names in groups.items()), ""]
 
 
+def remarks_block(results: Results, rows: Sequence[tuple[Cell, dict[str, Any]]]) -> list[str]:
+    """Runs whose numbers are not of today's params.yaml."""
+    summaries = {cell.run: cell.summary for cell, _ in rows if cell.summary}
+    found = {run: remarks for run, summary in summaries.items() if (remarks := results.remarks(run, summary))}
+    if not found:
+        return []
+    return ["## Remarks", "", *(f"- {run}: {'; '.join(remarks)}." for run, remarks in found.items()), ""]
+
+
 def claims_block(results: Results) -> list[str]:
     """The claims, judged on the printed numbers and on ours."""
     tables = [name for name in TABLES if name in results.params.tables]
@@ -146,8 +165,10 @@ def claims_block(results: Results) -> list[str]:
         "## Claims",
         "",
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within two",
-        "standard errors (over test sequences, paired where both models scored the same ones, and over seeds) is",
-        "*undecided*; *other corpus*: a number quoted for the real corpus cannot be set beside ours.",
+        "standard errors is *undecided*; the error is that over test sequences, paired where both models scored the",
+        "same ones, and over seeds: a run of one seed does not know the latter, and says so. Against quoted numbers",
+        "ours are those of the literature's convention. *Other corpus*: what is quoted for the real corpus is not set",
+        "beside ours.",
         "",
     ]
     lines += [*table(("claim", "section", "on the printed numbers", "on ours"), verdicts, left=4), ""]

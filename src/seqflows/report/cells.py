@@ -42,6 +42,11 @@ def reported(table: str) -> list[Cell]:
     return cells
 
 
+def printed_tables() -> list[str]:
+    """The printed tables, by name."""
+    return sorted(path.stem for path in REPORTED.glob("*.csv"))
+
+
 def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]:
     """(row, column) -> (run, metric) of a table's block, whose cells read ``<run>.<metric>``."""
     found = {}

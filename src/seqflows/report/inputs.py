@@ -6,6 +6,7 @@ Every reader returns None for what was not made, and raises `Problem` for what i
 from __future__ import annotations
 
 import csv
+import functools
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -117,7 +118,8 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
     for row in rows:
         found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(float(row["seconds"]))
     machines = dict.fromkeys(
-        f"{row['device']}, {row['threads']} thread" + "s" * (row["threads"] != "1") for row in rows
+        f"{row.get('device_name') or row['device']}, {row['threads']} thread" + "s" * (row["threads"] != "1")
+        for row in rows
     )
     return found, "; ".join(machines)
 
@@ -193,30 +195,51 @@ class Results:
         return str(self.params.runs[run]["dataset"])
 
     def differences(self, run: str) -> list[str]:
-        """How a run's settings here differ from its settings at scale paper: 'latent 16 (paper 50)', ..."""
-        if self.scale == "paper":
-            return []
-        ours, theirs = self._settings(self.scale, run), self._settings("paper", run)
+        """How a run's settings here differ from those of the paper: 'latent 16 (paper 50)', ..."""
+        ours, theirs = settings(self.params, self.scale, run), paper_settings().get(run, {})
         if not theirs:
             return []
-        names = dict.fromkeys([*ours, *theirs])
         return [
             f"{name} {ours.get(name) or 'none'} (paper {theirs.get(name) or 'none'})"
-            for name in names
+            for name in dict.fromkeys([*ours, *theirs])
             if ours.get(name) != theirs.get(name)
         ]
 
-    def _settings(self, scale: str, run: str) -> dict[str, Any]:
-        block = self.params.runs[run].get(scale) or {}
-        data = self.params.datasets[self.dataset(run)].get(scale) or {}
-        ignored = ("patience", "class")
-        if not block:
-            return {}
-        found = {name: data[name] for name in ("source", "max_length", "train_sequences") if name in data}
-        for part in ("model", "training"):
-            settings = defaults(block, part) | (block.get(part) or {})
-            found |= {name: value for name, value in settings.items() if name not in ignored}
+    def remarks(self, run: str, summary: Summary) -> list[str]:
+        """What a reader of a number has to know: other settings than params.yaml has now, or fewer seeds."""
+        block, found = self.params.run(self.scale, run), []
+        shown = {name: block.get(name) for name in ("dataset", "model", "training", "evaluation")}
+        if summary.config_hash != files.digest(shown):
+            found.append("scored under other settings than params.yaml has now")
+        if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
+            found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
         return found
+
+
+def settings(params: Any, scale: str, run: str) -> dict[str, Any]:
+    """What a run's outcome depends on, beside its seeds and its device, defaults filled in."""
+    block = params.runs[run].get(scale) or {}
+    data = params.datasets[params.runs[run]["dataset"]].get(scale) or {}
+    if not block:
+        return {}
+    limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
+    found = {name: data[name] for name in ("source", *limits) if name in data}
+    for part in ("model", "training"):
+        filled = defaults(block, part) | (block.get(part) or {})
+        found |= {name: value for name, value in filled.items() if name != "class"}
+    if "headline" in (block.get("evaluation") or {}):
+        found["importance_samples"] = block["evaluation"]["headline"]
+    precision = ((params.scales.get(scale) or {}).get("compute") or {}).get("precision")
+    return found | ({"precision": precision} if precision else {})
+
+
+@functools.cache
+def paper_settings() -> dict[str, dict[str, Any]]:
+    """Run -> its settings in the paper and, where the paper is silent, in the released code (reported/settings.json).
+
+    Kept apart from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
+    """
+    return files.read_json(Path(__file__).parent / "reported" / "settings.json")
 
 
 def defaults(block: Mapping[str, Any], part: str) -> dict[str, Any]:

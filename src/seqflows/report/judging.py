@@ -36,6 +36,7 @@ class Value(NamedTuple):
     value: float
     error: float
     summary: Summary | None = None
+    note: str = ""  # what the error leaves out, or which convention the value has
 
 
 class Numbers(Protocol):
@@ -51,13 +52,10 @@ class Numbers(Protocol):
 
 
 def join(findings: Iterable[Finding]) -> Finding:
-    """All of them: one failure fails; then what was not run, then what is undecided; else it holds.
-
-    Parts that cannot be judged on another corpus are passed over where others can.
-    """
+    """All of them: one failure fails; then what was not run, is undecided, or cannot be judged on this corpus."""
     found = list(findings)
     verdicts = {finding.verdict for finding in found}
-    order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, HOLDS, OTHER_CORPUS)
+    order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, HOLDS)
     verdict = next(verdict for verdict in order if verdict in verdicts)
     deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
     texts = list(dict.fromkeys(finding.text for finding in deciding[:SHOWN]))
@@ -114,8 +112,9 @@ def versus(first: Reference, second: Reference) -> str:
 
 
 def signed(value: Value) -> str:
-    """``+0.010 ± 0.004`` (one standard error)."""
-    return f"{value.value:+.3f}" + (f" ± {value.error:.3f}" if value.error else "")
+    """``+0.010 ± 0.004`` (one standard error), and a note where there is one."""
+    error, note = f" ± {value.error:.3f}" if value.error else "", f" ({value.note})" if value.note else ""
+    return f"{value.value:+.3f}{error}{note}"
 
 
 class Printed:
@@ -178,9 +177,11 @@ class Ours:
         values = [self.value(first), self.value(second)]
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
-        (a, error_a, summary_a), (b, error_b, summary_b) = values
+        (a, error_a, summary_a, _), (b, error_b, summary_b, _) = values
         paired = self._paired(summary_a, summary_b)
-        return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired)
+        notes = ["one seed"] * (min(len(summary_a.seeds), len(summary_b.seeds)) == 1)
+        notes += ["errors not paired"] * (paired is None)
+        return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
 
     def _paired(self, first: Summary, second: Summary) -> float | None:
         """The standard error of the difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
@@ -220,7 +221,10 @@ class Ours:
             if summary is None:
                 return Finding(NOT_RUN, f"{run or name(reference)} was not run")
             sides.append(Value(summary.value, summary.error, summary))
-        return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error))
+        note = "per T, without log p(T)"
+        if any(side.summary and len(side.summary.seeds) == 1 for side in sides):
+            note += ", one seed"
+        return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error), note=note)
 
 
 def _mean_scores(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[tuple[float, float]]:

@@ -17,16 +17,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+import seqflows
 from seqflows import files, paths
 from seqflows.errors import Problem
 
 STATE = "checkpoint.json"
 FINISHED = "finished"
+PACKAGE = Path(seqflows.__file__).resolve().parent  # the code that runs, wherever the working directory is
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
     """The name of the folder: everything that the bits of the outcome depend on."""
-    source = {str(path): files.sha256(path) for path in paths.source_files("train") if path.exists()}
+    found = paths.source_files("train", PACKAGE)
+    source = {path.relative_to(PACKAGE).as_posix(): files.sha256(path) for path in found}
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
     return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})
 
