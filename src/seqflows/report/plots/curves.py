@@ -46,9 +46,12 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             _line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
             _line(axis, curve(results, run, "valid_kl"), colour, None, "--")
         # While the KL has no weight the full loss is huge: the axis shows what comes after.
-        low, high = axis.get_ylim()
-        ends = [statistics.fmean(values[max(values)]) for run in runs if (values := curve(results, run, "valid_loss"))]
-        axis.set_ylim(low, min(high, 4 * max(ends)) if ends and max(ends) > 0 else high)
+        high = axis.get_ylim()[1]
+        drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
+        low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
+        ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
+        top = min(high, 4 * max(ends)) if ends and max(ends) > 0 else high
+        axis.set_ylim(min(0.0, low) - 0.03 * top, top)
         axis.set_title(dataset, loc="left")
         axis.set_xlabel("epoch")
         axis.locator_params(axis="x", integer=True)
