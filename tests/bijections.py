@@ -22,7 +22,10 @@ from seqflows.flows import (
     Reverse,
     SplitCoupling,
     Stepwise,
+    Triangular,
     layered,
+    real_nvp,
+    triangular,
 )
 
 STEPS = 3  # of the sequences that the sequence flows are tested on
@@ -75,6 +78,11 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
             if hasattr(module, "scalar"):
                 module.scalar = Gain(module.scalar, std)
         z, context, _ = inputs(flow, rows=256)
+        for module in flow.modules():
+            if isinstance(module, Triangular):
+                gain = std / module.network(context).square().mean().sqrt()
+                module.network[-1].weight.mul_(gain)
+                module.network[-1].bias.mul_(gain)
         flow.forward(z, context)
     return flow.eval()
 
@@ -129,6 +137,11 @@ KINDS = ("made", "coupling", "independent")
 VECTORS: dict[str, Callable[[], Bijection]] = {
     "reverse": lambda: Reverse(3),
     "chain": lambda: Chain(_vector("made", "nlsq", 3, 2), Reverse(3), _vector("coupling", "affine", 3, 0)),
+    "tril": lambda: Triangular(4, 3, 8),
+    "tril-one_dimension": lambda: Triangular(1, 3, 8),
+    "diag": lambda: Triangular(4, 3, 8, 0.3, diagonal=True),
+    "2xtril": lambda: triangular(3, 4, 8, 0.1, 2),
+    "real_nvp": lambda: real_nvp(5, 3, 8, (2, 3, 4)),
     "scalar-nlsq": lambda: _vector("independent", "nlsq", 1, 0),
     "scalar-affine": lambda: _vector("independent", "affine", 1, 0),
 }

@@ -6,6 +6,7 @@ Legend: B batch, T time, D dimensions, N = T D numbers of an example.
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -23,7 +24,10 @@ from seqflows.flows import (
     Reverse,
     SplitCoupling,
     Stepwise,
+    Triangular,
     layered,
+    real_nvp,
+    triangular,
 )
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -164,10 +168,11 @@ def _expected_pattern(flow: Bijection, direction: str = "forward") -> tuple[Tens
     seen = torch.full((dim,), float(flow.context > 0))
     if isinstance(flow, MaskedAutoregressive):
         pattern = torch.ones(dim, dim).tril()
+    elif isinstance(flow, Triangular):
+        pattern = pattern if flow.diagonal else torch.ones(dim, dim).tril()
     elif isinstance(flow, SplitCoupling):
-        kept = dim // 2
-        pattern[kept:, :kept] = 1
-        seen[:kept] = 0
+        pattern[flow.kept :, : flow.kept] = 1
+        seen[: flow.kept] = 0
     else:
         assert isinstance(flow, Independent)
     return pattern > 0, seen > 0
@@ -333,3 +338,50 @@ def test_which_direction_is_parallel_in_time(inverse, monkeypatch):
     assert calls == {"forward": 7 if inverse else 1, "inverse": 0}
     flow.inverse(z, context)
     assert calls == {"forward": 7 if inverse else 1, "inverse": 1 if inverse else 7}
+
+
+def test_the_diagonal_is_clipped_and_keeps_its_sign():
+    flow = Triangular(3, 1, 4, delta=0.25, diagonal=True).double()
+    with torch.no_grad():
+        flow.network[-1].weight.zero_()
+        flow.network[-1].bias[3:] = torch.tensor([-0.1, 0.0, -2.0])
+    z, log_det = flow.inverse(torch.ones(1, 3, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64))
+    assert z.tolist() == [[-0.25, 0.25, -2.0]]
+    assert log_det.item() == pytest.approx(2 * math.log(0.25) + math.log(2))
+
+
+def test_triangular_is_its_equation():
+    flow = Triangular(3, 2, 4).double()
+    context, eps = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+    out = flow.network(context)
+    matrix = torch.diag_embed(out[:, 3:6])
+    matrix[:, 1, 0], matrix[:, 2, 0], matrix[:, 2, 1] = out[:, 6:].unbind(1)
+    assert torch.allclose(flow.inverse(eps, context)[0], out[:, :3] + (matrix @ eps[..., None])[..., 0])
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_layers_of_triangular_flows_stay_affine_in_the_noise(layers):
+    flow = triangular(3, 2, 8, 0.1, layers).double()
+    context = torch.randn(1, 2, dtype=torch.float64)
+    a, b = torch.randn(2, 1, 3, dtype=torch.float64)
+    images = [flow.inverse(point, context)[0] for point in (a, b, 0.3 * a + 0.7 * b)]
+    assert torch.allclose(images[2], 0.3 * images[0] + 0.7 * images[1])
+
+
+def test_bad_transitions_are_refused():
+    for delta in (0.0, 0.5, -0.1):
+        with pytest.raises(ValueError, match=r"Expected delta in \(0, 0.5\)"):
+            Triangular(3, 2, 4, delta)
+    with pytest.raises(ValueError, match="Expected a context"):
+        Triangular(3, 0, 4)
+    with pytest.raises(ValueError, match="maskings of 1 to 4 dimensions for a state of 5, got"):
+        real_nvp(5, 2, 8, (2, 3, 4, 5))
+    with pytest.raises(ValueError, match="Expected to keep 0 to 2"):
+        SplitCoupling(3, 1, 4, NLSq(), 3)
+    with pytest.raises(ValueError, match="layers >= 1"):
+        triangular(3, 2, 8, 0.1, 0)
+
+
+def test_every_dimension_of_real_nvp_is_transformed_and_sees_the_state():
+    pattern, seen = _expected_pattern(real_nvp(8, 8, 8, (2, 3, 4, 5, 6, 7)))
+    assert seen.all() and (pattern.sum(1) > 1).all()

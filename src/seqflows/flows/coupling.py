@@ -10,17 +10,22 @@ from seqflows.flows.scalar import Scalar
 
 
 class SplitCoupling(Bijection):
-    r"""eps_S = z_S for the first floor(D/2) dimensions S; eps_d = f(z_d; parameters(z_S, context)) for the others.
+    r"""eps_S = z_S for the first ``kept`` dimensions S; eps_d = f(z_d; parameters(z_S, context)) for the others.
 
     Ziegler & Rush 2019, section 3, SCF: parallel in both directions. The network has two hidden layers of
-    ``width`` units (Appendix D). The smaller part passes, so that with an odd D two layers with the order
-    reversed between them still transform every dimension; with D = 1 the context alone conditions.
+    ``width`` units (Appendix D). By default floor(D/2) dimensions pass, so that with an odd D two layers with the
+    order reversed between them still transform every dimension; with D = 1 the context alone conditions.
+
+    Raises:
+        ValueError: ``kept`` outside 0 to D - 1.
     """
 
-    def __init__(self, dim: int, context: int, width: int, scalar: Scalar) -> None:
+    def __init__(self, dim: int, context: int, width: int, scalar: Scalar, kept: int | None = None) -> None:
         super().__init__(dim, context)
         self.scalar = scalar
-        self.kept = dim // 2
+        self.kept = dim // 2 if kept is None else kept
+        if not 0 <= self.kept < dim:
+            raise ValueError(f"Expected to keep 0 to {dim - 1} of {dim} dimensions, got {kept}")
         self.moved = dim - self.kept
         last = nn.Linear(width, self.moved * scalar.count)
         with torch.no_grad():

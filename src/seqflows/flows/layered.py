@@ -7,6 +7,7 @@ from seqflows.flows.bijection import Bijection, Chain, Reverse
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.independent import Independent
 from seqflows.flows.scalar import Affine, NLSq, Scalar
+from seqflows.flows.triangular import Triangular
 
 SCALARS: dict[str, type[Affine] | type[NLSq]] = {"affine": Affine, "nlsq": NLSq}
 KINDS = ("made", "coupling", "independent")
@@ -38,4 +39,33 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
             flows.append(Independent(dim, context, scalar))
         if layer + 1 < layers and kind != "independent":
             flows.append(Reverse(dim))
+    return Chain(*flows)
+
+
+def triangular(dim: int, context: int, width: int, delta: float, layers: int, diagonal: bool = False) -> Chain:
+    """n x TRIL, or n x DIAG: `Triangular` flows one after another, each conditioned on the same context.
+
+    A product of triangular matrices is triangular: for a given context the map stays affine whatever n is; more layers
+    make its dependence on the context richer (Schmidt & Hofmann 2018, section 2.4).
+    """
+    if layers < 1:
+        raise ValueError(f"Expected layers >= 1, got {layers}")
+    return Chain(*(Triangular(dim, context, width, delta, diagonal) for _ in range(layers)))
+
+
+def real_nvp(dim: int, context: int, width: int, kept: tuple[int, ...]) -> Chain:
+    """Conditional Real-NVP: affine couplings that keep ``kept`` dimensions each, the order reversed between them.
+
+    With the order reversed every dimension is transformed and sees the context; were the same first dimensions kept
+    throughout, two of them would pass all layers as noise (Schmidt & Hofmann 2018, section 5, which does not say).
+
+    Raises:
+        ValueError: no layer, or one that would keep every dimension.
+    """
+    if not kept or max(kept) >= dim:
+        raise ValueError(f"Expected maskings of 1 to {dim - 1} dimensions for a state of {dim}, got {list(kept)}")
+    flows: list[Bijection] = []
+    for layer, count in enumerate(kept):
+        flows += [Reverse(dim)] if layer else []
+        flows.append(SplitCoupling(dim, context, width, Affine(), count))
     return Chain(*flows)
