@@ -133,10 +133,35 @@ class FlowDensity(Block):
     flow_width: Count = 100
 
 
+class StateSpace(Block):
+    """The state-space model of words."""
+
+    state: Count = 8
+    transition: Literal["tril", "diag", "real_nvp"] = "tril"
+    layers: Count = 1
+    keep_from: Count = 2
+    keep_to: Count = 7
+    inference: Literal["diag", "tril", "shared"] = "diag"
+    proposals: Count = 1
+    reader: Literal["backward", "both"] = "backward"
+    embedding: Count = 8
+    units: Count = 32
+    width: Count = 32
+    delta: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+
+
+class GruBaseline(Block):
+    """The baseline of words."""
+
+    state: Count = 8
+
+
 MODELS: dict[str, type[Block]] = {
     "latent_sequence": LatentSequence,
     "recurrent_baseline": RecurrentBaseline,
     "flow_density": FlowDensity,
+    "state_space": StateSpace,
+    "gru_baseline": GruBaseline,
 }
 
 

@@ -42,7 +42,6 @@ class Triangular(Bijection):
         self.below = 0 if diagonal else below.shape[1]
         last = nn.Linear(width, 2 * dim + self.below)
         with torch.no_grad():
-            last.weight.mul_(0.3)
             last.bias.zero_()
             last.bias[dim : 2 * dim] = 1.0
         self.network = nn.Sequential(nn.Linear(context, width), nn.ReLU(), last)

@@ -7,13 +7,15 @@ from typing import Any
 
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.models import flow_density, latent_sequence, recurrent_baseline
+from seqflows.models import flow_density, latent_sequence, recurrent_baseline, state_space, words
 from seqflows.models.base import Model, Terms, configure
 
 CLASSES = {
     "latent_sequence": (latent_sequence.LatentSequence, latent_sequence.Config),
     "recurrent_baseline": (recurrent_baseline.RecurrentBaseline, recurrent_baseline.Config),
     "flow_density": (flow_density.FlowDensity, flow_density.Config),
+    "state_space": (state_space.StateSpace, state_space.Config),
+    "gru_baseline": (words.GruBaseline, words.GruConfig),
 }
 
 

@@ -1,0 +1,140 @@
+"""Models of words, the end symbol their last: the GRU baseline here, the state-space model in `state_space`.
+
+Legend: B batch, T time with the end symbol, D units or dimensions of the state, E embedding, V symbols with the end
+symbol, which is the last one, M trajectories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.models.base import Model, Terms, at_least, check_emission
+from seqflows.models.networks import step_mask
+
+
+class WordModel(Model):
+    """What models of words share: no p(T), since a word ends with its end symbol; trajectories of states.
+
+    ``trajectories(count, steps)`` gives log P(v | h_t) along ``count`` sequences of states that the model generates by
+    itself, (M, T, V): from them Schmidt & Hofmann 2018, eq. (12), estimates the probability of every word.
+    """
+
+    def __init__(self, facts: Facts, name: str) -> None:
+        super().__init__()
+        check_emission(facts, ("categorical",), name)
+        if facts.symbols < 2:
+            raise Problem(f"expected a vocabulary with an end symbol and another for {name}, got {facts.symbols}")
+        self.symbols, self.end, self.longest = facts.symbols, facts.symbols - 1, facts.max_length
+
+    def length_log_prob(self, lengths: Tensor) -> Tensor:
+        """0: the end symbol says the length."""
+        return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
+
+    def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
+        """log P(v | h_t) along generated sequences of states, (M, T, V), nats."""
+        raise TypeError(f"Expected {type(self).__name__} to define trajectories(count, steps)")
+
+    def _words(self, symbols: Tensor) -> Batch:
+        """Generated symbols (B, T) as words: to the first end symbol, which a word that has none is cut with."""
+        symbols[:, -1] = self.end
+        lengths = (symbols == self.end).long().argmax(1) + 1
+        x = symbols * step_mask(lengths, symbols.shape[1])
+        return Batch(x, lengths, torch.arange(len(x), device=x.device))
+
+
+@dataclass(frozen=True)
+class GruConfig:
+    """The baseline's sizes: its embedding is as wide as its state (section 5)."""
+
+    state: int = 8
+
+    def __post_init__(self) -> None:
+        at_least(1, state=self.state)
+
+
+class GruBaseline(WordModel):
+    """P(w) = prod_t P(w_t | h_t), h_t = GRU(h_{t-1}, w_{t-1}), by teacher forcing (Schmidt & Hofmann 2018, section 5).
+
+    Before the first symbol it reads a learned vector, as its first state is learned.
+    """
+
+    exact = True
+
+    def __init__(self, config: GruConfig, facts: Facts) -> None:
+        super().__init__(facts, "gru_baseline")
+        self.config = config
+        width = config.state
+        self.embedding = nn.Embedding(facts.symbols, width)
+        self.begin = nn.Parameter(torch.zeros(width))
+        self.first = nn.Parameter(torch.zeros(width))
+        self.gru = nn.GRU(width, width, batch_first=True)
+        self.to_symbols = nn.Linear(width, facts.symbols)
+
+    def _log_probs(self, x: Tensor) -> Tensor:
+        """log P(v | w_<t), (B, T, V)."""
+        begin = self.begin.expand(len(x), 1, -1)
+        read = torch.cat([begin, self.embedding(x[:, :-1])], 1)
+        states, _ = self.gru(read, self.first.expand(1, len(x), -1).contiguous())
+        return self.to_symbols(states).log_softmax(-1)
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        """nll = -log P(w), (B,), nats a word; ``samples`` is not used, the likelihood is exact."""
+        steps = self._log_probs(batch.x).gather(-1, batch.x[..., None])[..., 0]
+        return {"nll": -(steps * step_mask(batch.lengths, batch.x.shape[1])).sum(1)}
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """log P(w), (B,), nats: the chain rule."""
+        return -self.objective(batch, 1)["nll"].double()
+
+    def _free(self, count: int, steps: int, temperature: float, mode: bool, generator: torch.Generator | None):
+        """Symbols (B, T) and log P(v | h_t) (B, T, V) of a run that reads what it drew."""
+        state = self.first.expand(1, count, -1).contiguous()
+        read, drawn, given = self.begin.expand(count, 1, -1), [], []
+        for _ in range(steps):
+            out, state = self.gru(read, state)
+            log_p = self.to_symbols(out[:, 0]).log_softmax(-1)
+            drawn.append(draw(log_p, temperature, mode, generator))
+            given.append(log_p)
+            read = self.embedding(drawn[-1])[:, None]
+        return torch.stack(drawn, 1), torch.stack(given, 1)
+
+    @torch.no_grad()
+    def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
+        """log P(v | h_t) along states that its own symbols drive: the paper's sampled reading of the baseline."""
+        return self._free(count, steps, 1.0, False, generator)[1]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Words of at most the longest length of the data, symbol after symbol; ``lengths`` cannot be asked for."""
+        no_lengths(lengths)
+        return self._words(self._free(count, self.longest, temperature, mode, generator)[0])
+
+
+def draw(log_p: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+    """A symbol of each row of (..., V) log-probabilities, or the likeliest."""
+    if mode:
+        return log_p.argmax(-1)
+    p = (log_p / temperature).softmax(-1)
+    p = p if generator is None else p.to(generator.device)
+    flat = torch.multinomial(p.reshape(-1, p.shape[-1]), 1, generator=generator)
+    return flat.view(p.shape[:-1]).to(log_p.device)
+
+
+def no_lengths(lengths: Tensor | None) -> None:
+    """A word's length is what it turns out to be."""
+    if lengths is not None:
+        raise Problem("expected no lengths for words, which end with their end symbol, got some; leave them out")

@@ -1,0 +1,309 @@
+"""Models of words against the exact likelihood: quadrature over the state, enumeration over words.
+
+Legend: T time with the end symbol, G points of a grid over the state, V symbols.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.flows import standard_normal_log_density
+from seqflows.models import build
+
+FACTS = Facts("categorical", 3, 4, (0, 0, 1, 1, 1))  # two letters and the end symbol
+SMALL = {"class": "state_space", "state": 1, "embedding": 3, "units": 4, "width": 6}
+VARIANTS = {
+    "tril": {},
+    "2xtril": {"layers": 2},
+    "diag": {"transition": "diag"},
+    "tril-shared": {"inference": "shared"},
+    "tril-tril": {"inference": "tril"},
+    "tril-k3": {"proposals": 3},
+    "2xtril-k2-both": {"layers": 2, "proposals": 2, "reader": "both"},
+    "tril-both": {"reader": "both"},
+}
+every = pytest.mark.parametrize("name", VARIANTS)
+
+
+def make(name="tril", seed=0, **changes):
+    """A model with weights wide enough that states matter, in float64."""
+    torch.manual_seed(seed)
+    model = build(SMALL | VARIANTS[name] | changes, FACTS).double().eval()
+    with torch.no_grad():
+        model.to_symbols.weight.mul_(2.0 / model.to_symbols.weight.std())
+        model.start.copy_(0.5 * torch.randn_like(model.start))
+        # a wide posterior near the prior: importance weights with few extremes
+        model.posterior[-1].weight.mul_(0.3)
+        model.posterior[-1].bias[model.config.state :] = 0.3
+        for part in model.inferred.flows if model.inferred is not None else ():
+            part.network[-1].weight.mul_(0.3)
+    return model
+
+
+def words(*texts):
+    """'ab' -> symbols 0 1 and the end."""
+    rows = [["ab".index(letter) for letter in text] + [2] for text in texts]
+    lengths = torch.tensor([len(row) for row in rows])
+    x = torch.zeros(len(rows), int(lengths.max()), dtype=torch.long)
+    for n, row in enumerate(rows):
+        x[n, : len(row)] = torch.tensor(row)
+    return Batch(x, lengths, torch.arange(len(rows)))
+
+
+EVERY = ["".join(letters) for size in range(4) for letters in itertools.product("ab", repeat=size)]
+
+
+def exact(model, batch, reach=12.0, points=1601):
+    """log P(w) by the forward recursion on a grid over a one-dimensional state."""
+    grid = torch.linspace(-reach, reach, points, dtype=torch.float64)[:, None]
+    step = (grid[1] - grid[0]).item()
+    with torch.no_grad():
+        log_p = model.to_symbols(grid).log_softmax(-1)
+
+        def density(before):
+            pairs = before[:, None].expand(-1, points, -1).reshape(-1, 1)
+            noise, log_det = model.generative.forward(grid.repeat(len(before), 1), pairs)
+            log = standard_normal_log_density(noise).sum(-1) + log_det
+            return log.view(len(before), points)
+
+        first = density(model.start[None])[0].exp()
+        onwards = density(grid).exp() * step
+        found = []
+        for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+            alpha = first * log_p[:, x[0]].exp()
+            for t in range(1, length):
+                alpha = (alpha @ onwards) * log_p[:, x[t]].exp()
+            found.append((alpha.sum() * step).log())
+    return torch.stack(found)
+
+
+@every
+def test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood(name):
+    model, batch = make(name), words("ab", "b", "aab")
+    truth, samples = exact(model, batch), 20_000
+    torch.manual_seed(1)
+    with torch.no_grad():
+        log_weights, log_likelihood = model.importance(batch, samples)
+        terms = model.objective(batch, 4000)
+    w = (log_weights - truth[:, None]).exp()
+    error = w.std(1) / math.sqrt(samples)
+    assert (error < 0.1).all() and ((w.mean(1) - 1).abs() <= 5 * error + 1e-3).all()
+    assert (log_likelihood <= 0).all()
+    bound = -(terms["reconstruction"] + terms["kl"])
+    assert (bound < truth).all()
+    if model.config.proposals == 1:  # the bound is the mean log-weight
+        slack = 5 * log_weights.std(1) / math.sqrt(4000)
+        assert ((bound - log_weights.mean(1)).abs() <= 2 * slack).all()
+
+
+@every
+def test_prior_trajectories_give_the_exact_likelihood(name):
+    model, batch = make(name), words("ab", "b", "aab", "")
+    truth, count = exact(model, batch).exp(), 40_000
+    log_p = model.trajectories(count, 4, torch.Generator().manual_seed(0))
+    assert log_p.shape == (count, 4, 3) and torch.allclose(log_p.exp().sum(-1), torch.ones(1, dtype=torch.float64))
+    for x, length, wanted in zip(batch.x, batch.lengths.tolist(), truth, strict=True):
+        p = log_p[:, torch.arange(length), x[:length]].sum(1).exp()
+        assert abs(p.mean() - wanted) <= 5 * p.std() / math.sqrt(count)
+
+
+def test_more_proposals_tighten_the_bound():
+    batch, bounds = words("ab", "aab"), []
+    for count in (1, 3, 10):
+        model = make("tril-k3")
+        object.__setattr__(model.config, "proposals", count) if count > 1 else None
+        torch.manual_seed(2)
+        with torch.no_grad():
+            if count == 1:
+                bounds.append(model.importance(batch, 4000)[0].mean(1))
+            else:
+                terms = model.objective(batch, 2000)
+                bounds.append(-(terms["reconstruction"] + terms["kl"]))
+    assert (bounds[0] < bounds[1]).all() and (bounds[1] < bounds[2]).all()
+    assert (bounds[2] < exact(make("tril-k3"), batch)).all()
+
+
+def test_probabilities_of_words_and_of_what_is_longer_sum_to_one():
+    model = make()
+    short = exact(model, words(*EVERY)).exp().sum()
+    log_p = model.trajectories(40_000, 4, torch.Generator().manual_seed(0))
+    longer = torch.expm1(log_p[..., 2]).neg().prod(1)  # no end symbol in four steps
+    assert abs(short + longer.mean() - 1) <= 5 * longer.std() / 200
+
+
+def test_samples_have_the_distribution_that_the_model_scores():
+    model, count = make(), 20_000
+    torch.manual_seed(3)
+    drawn = model.sample(count)
+    assert (drawn.x.gather(1, drawn.lengths[:, None] - 1) == 2).all() and int(drawn.lengths.max()) <= 4
+    texts = [
+        "".join("ab"[s] for s in x[: n - 1]) for x, n in zip(drawn.x.tolist(), drawn.lengths.tolist(), strict=True)
+    ]
+    for text in ("", "a", "b", "ab", "bb"):  # shorter than the cut
+        p = exact(model, words(text)).exp().item()
+        assert abs(texts.count(text) / count - p) <= 5 * math.sqrt(p * (1 - p) / count)
+
+
+def test_a_shared_transition_is_the_plain_bound():
+    """F_q = F_g: s is the identity, and the two-flow bound with the same flow on both sides is the plain ELBO."""
+    shared, two = make("tril-shared"), make("tril-tril")
+    two.load_state_dict(shared.state_dict(), strict=False)
+    two.inferred.load_state_dict(shared.generative.state_dict())
+    batch = words("ab", "bba", "a")
+    values = []
+    for model in (shared, two):
+        torch.manual_seed(5)
+        terms = model.objective(batch, 3)
+        values.append(torch.stack([terms["reconstruction"], terms["kl"]]))
+    assert torch.allclose(*values, rtol=1e-9, atol=1e-9)
+
+
+def test_the_gradient_is_that_of_equation_11():
+    """On one step: grad of log mean_k omega_k = sum_k omega_k / sum omega grad log omega_k, the weights held fixed."""
+    model, batch = make("tril-k3"), words("")
+    torch.manual_seed(7)
+    terms = model.objective(batch, 5)
+    found = torch.autograd.grad((terms["reconstruction"] + terms["kl"]).sum(), model.parameters(), allow_unused=True)
+    torch.manual_seed(7)
+    read = model.read(batch).repeat(15, 1, 1)
+    h, ratio = model._propose(model.start.expand(15, -1), read[:, 0])
+    log_weight = (model.to_symbols(h).log_softmax(-1)[:, 2] + ratio).view(3, 5)
+    share = log_weight.detach().softmax(0)
+    wanted = torch.autograd.grad(-(share * log_weight).sum(0).mean(), model.parameters(), allow_unused=True)
+    assert sum(gradient is not None for gradient in found) > 8
+    for a, b in zip(found, wanted, strict=True):
+        assert (a is None) == (b is None)
+        assert a is None or torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@every
+def test_padding_changes_nothing(name, monkeypatch):
+    model = make(name)
+    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
+    monkeypatch.setattr(torch, "multinomial", lambda p, count: p.argmax(1, keepdim=True))
+    together, alone = words("ab", "bbb", ""), [words("ab"), words("bbb"), words("")]
+    for score in (lambda m, b: m.objective(b, 1)["reconstruction"] + m.objective(b, 1)["kl"],
+                  lambda m, b: m.importance(b, 1)[0][:, 0]):  # fmt: skip
+        assert torch.allclose(score(model, together), torch.cat([score(model, one) for one in alone]), atol=1e-9)
+
+
+@every
+def test_training_on_a_few_words_overfits_them(name):
+    torch.manual_seed(0)
+    model = build(SMALL | {"state": 4, "width": 16, "units": 8} | VARIANTS[name], FACTS)
+    batch, optimiser, losses = words("ab", "ab", "aab"), torch.optim.Adam(model.parameters(), 0.01), []
+    for _ in range(400):
+        optimiser.zero_grad()
+        loss = sum(model.objective(batch, 4).values()).mean()
+        loss.backward()
+        losses.append(loss.item())
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimiser.step()
+    # the entropy of these words is 0.64 nats, the frequencies of their symbols alone give 3.7
+    assert 0.6 < np.mean(losses[-20:]) < 3.2
+
+
+@every
+def test_every_parameter_gets_a_gradient(name):
+    model = make(name)
+    sum(model.objective(words("ab", "bba"), 3).values()).sum().backward()
+    for label, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all() and (parameter.grad != 0).any(), label
+
+
+def test_real_nvp_transitions():
+    model = build({"class": "state_space", "state": 8, "transition": "real_nvp"}, FACTS).double()
+    batch = words("ab", "b")
+    torch.manual_seed(0)
+    terms = model.objective(batch, 500)
+    bound = -(terms["reconstruction"] + terms["kl"])
+    log_p = model.trajectories(20_000, 3)
+    for n, (x, length) in enumerate(zip(batch.x, batch.lengths.tolist(), strict=True)):
+        p = log_p[:, torch.arange(length), x[:length]].sum(1).exp()
+        assert bound[n] < (p.mean() + 5 * p.std() / math.sqrt(20_000)).log()
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"transition": "real_nvp", "state": 7}, "fewer dimensions than the state of 7 has, got 2 to 7"),
+        ({"proposals": 0}, "expected proposals >= 1, got 0"),
+        ({"delta": 0.5}, r"expected delta in \(0, 0.5\), got 0.5"),
+        ({"delta": 0.0}, r"expected delta in \(0, 0.5\), got 0.0"),
+        ({"transition": "trill"}, "did you mean 'tril'"),
+        ({"state": 0}, "expected state >= 1"),
+    ],
+)
+def test_bad_blocks_are_refused(block, message):
+    with pytest.raises(Problem, match=message):
+        build(SMALL | block, FACTS)
+
+
+# --- the baseline ---------------------------------------------------------------------------------------------------
+
+
+def gru(seed=0):
+    torch.manual_seed(seed)
+    model = build({"class": "gru_baseline", "state": 5}, FACTS).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter))
+    return model
+
+
+def test_the_baselines_probabilities_sum_to_one():
+    model = gru()
+    batch = words(*EVERY)
+    with torch.no_grad():
+        short = model.log_prob(batch).exp().sum()
+        longest = words(*("".join(letters) for letters in itertools.product("ab", repeat=4)))
+        steps = model._log_probs(longest.x).gather(-1, longest.x[..., None])[..., 0]
+        longer = steps[:, :4].sum(1).exp().sum()  # four letters without an end
+    assert (short + longer).item() == pytest.approx(1, abs=1e-9)
+    terms = model.objective(batch, 1)
+    assert set(terms) == {"nll"} and torch.allclose(-terms["nll"], model.log_prob(batch))
+    assert (model.length_log_prob(batch.lengths) == 0).all()
+
+
+def test_the_baselines_samples_have_its_distribution():
+    model, count = gru(), 20_000
+    torch.manual_seed(1)
+    drawn = model.sample(count)
+    texts = [
+        "".join("ab"[s] for s in x[: n - 1]) for x, n in zip(drawn.x.tolist(), drawn.lengths.tolist(), strict=True)
+    ]
+    for text in ("", "a", "ab"):
+        p = model.log_prob(words(text)).exp().item()
+        assert abs(texts.count(text) / count - p) <= 5 * math.sqrt(p * (1 - p) / count)
+
+
+def test_the_baselines_trajectories_are_conditionals_along_its_own_words():
+    model = gru()
+    log_p = model.trajectories(3000, 2, torch.Generator().manual_seed(0))
+    assert log_p.shape == (3000, 2, 3) and torch.allclose(log_p.exp().sum(-1), torch.ones(1, dtype=torch.float64))
+    first = model._log_probs(words("a").x)[0, 0]
+    assert torch.allclose(log_p[:, 0], first.expand(3000, -1))
+    # each trajectory's second step is one of the conditionals after a, b or the end
+    after = torch.stack([model._log_probs(torch.tensor([[s, 0]]))[0, 1] for s in range(3)])
+    distance = (log_p[:, 1, None] - after).abs().sum(-1)
+    assert (distance.min(1).values < 1e-9).all()
+    shares = torch.bincount(distance.argmin(1), minlength=3) / 3000
+    assert (shares - first.exp()).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("name", ["state_space", "gru_baseline"])
+def test_words_refuse_what_they_cannot_do(name):
+    model = build({"class": name, "state": 4}, FACTS)
+    with pytest.raises(Problem, match="expected no lengths for words"):
+        model.sample(2, lengths=torch.tensor([2, 3]))
+    with pytest.raises(Problem, match="categorical"):
+        build({"class": name}, Facts("bernoulli", 3, 4, (0, 1)))
+    assert (model.sample(4, mode=True).lengths >= 1).all()
