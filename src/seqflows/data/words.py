@@ -1,0 +1,160 @@
+"""Words with their counts: reading, filtering, splitting by tokens or by types (Schmidt & Hofmann 2018, section 5).
+
+Legend: N types (distinct words), M tokens (the sum of their counts).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqflows.errors import Problem
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+END = "<end>"  # the symbol after every word's last letter
+VOCABULARY = [*LETTERS, END]
+PLAIN = re.compile("[a-z]+")
+
+
+class Counts(NamedTuple):
+    """N words and how often each occurs, most frequent first, ties by the alphabet."""
+
+    words: list[str]
+    counts: np.ndarray
+
+
+def read(path: Path, strict: bool = True) -> Counts:
+    """Counts from ``word<tab>count`` lines, or from a csv file with the columns ngram and freq; .gz too.
+
+    Raises `Problem`, with the line, for a count that is not a whole number of at least 1, a missing one, or a word that
+    occurs twice; and, where ``strict``, for a word with anything but the letters a to z.
+    """
+    rows = _rows(path)
+    found: dict[str, int] = {}
+    for number, row in rows:
+        where = f"line {number} of {path}"
+        if len(row) != 2:
+            raise Problem(f"expected a word and its count in {where}, got {len(row)} fields; correct the file")
+        word, text = row
+        if strict and not PLAIN.fullmatch(word):
+            raise Problem(f"expected a word of the letters a to z in {where}, got {word!r}; correct the file")
+        if not re.fullmatch("[0-9]+", text) or int(text) < 1:
+            raise Problem(f"expected a whole count of at least 1 in {where}, got {text!r}; correct the file")
+        if word in found:
+            raise Problem(f"expected each word once in {path}, got {word!r} again in line {number}; add its counts up")
+        found[word] = int(text)
+    if not found:
+        raise Problem(f"expected words with counts in {path}, got none; replace the file")
+    return ordered(found)
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line number, [word, count]) of every line."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = content.decode("utf-8")
+    except (OSError, EOFError) as error:
+        raise Problem(f"expected a whole gzip file in {path}, got {error}; replace the file") from None
+    except UnicodeDecodeError as error:
+        raise Problem(f"expected UTF-8 in {path}, got byte 0x{error.object[error.start]:02x}; convert it") from None
+    if path.name.removesuffix(".gz").endswith(".csv"):
+        reader = csv.DictReader(io.StringIO(text))
+        if not {"ngram", "freq"} <= set(reader.fieldnames or ()):
+            raise Problem(f"expected the columns ngram and freq in {path}, got {reader.fieldnames}; replace the file")
+        return [(n, [row["ngram"], row["freq"]]) for n, row in enumerate(reader, 2)]
+    return [(n, line.split("\t")) for n, line in enumerate(text.splitlines(), 1)]
+
+
+def ordered(counts: Mapping[str, int]) -> Counts:
+    """Most frequent first, ties by the alphabet."""
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    return Counts(words, np.array([counts[word] for word in words], dtype=np.int64))
+
+
+def filtered(found: Counts, lengths: tuple[int, int], least: int, where: str) -> Counts:
+    """The words of letters a to z alone, of lengths in [shortest, longest], that occur at least so often."""
+    shortest, longest = lengths
+    kept = [
+        n
+        for n, word in enumerate(found.words)
+        if shortest <= len(word) <= longest and found.counts[n] >= least and PLAIN.fullmatch(word)
+    ]
+    if not kept:
+        raise Problem(
+            f"expected words of {shortest} to {longest} letters with a count of at least {least} in {where}, got none "
+            f"among {len(found.words)}; lower min_count or widen lengths"
+        )
+    return Counts([found.words[n] for n in kept], found.counts[kept])
+
+
+def entropy(counts: np.ndarray) -> float:
+    """-sum p log p of the empirical distribution, nats a word."""
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
+
+
+def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int) -> np.ndarray:
+    """The counts of ``tokens`` tokens drawn without replacement: multivariate hypergeometric, one type after another.
+
+    The conditional of each type given those before it is a hypergeometric number; no token is ever written out.
+    """
+    total = int(counts.sum())
+    if not 0 <= tokens <= total:
+        raise Problem(f"expected 0 to {total} tokens to draw, got {tokens}; lower the number in params.yaml")
+    drawn = np.zeros_like(counts)
+    rest, left = total, tokens
+    for n, count in enumerate(counts.tolist()):
+        if left == 0:
+            break
+        rest -= count
+        # numpy's generator takes populations below 10^9
+        if count + rest >= 10**9:
+            drawn[n] = min(count, left, max(left - rest, int(rng.binomial(left, count / (count + rest)))))
+        else:
+            drawn[n] = rng.hypergeometric(count, rest, left) if rest else left
+        left -= int(drawn[n])
+    return drawn
+
+
+def split_tokens(
+    rng: np.random.Generator, counts: np.ndarray, test_share: float, valid_tokens: int
+) -> dict[str, np.ndarray]:
+    """The standard split: a share of the tokens is the test half; of the rest some are for validation."""
+    test = thinned(rng, counts, round(test_share * int(counts.sum())))
+    valid = thinned(rng, counts - test, valid_tokens)
+    return {"train": counts - test - valid, "valid": valid, "test": test}
+
+
+def split_types(
+    rng: np.random.Generator, counts: np.ndarray, test_share: float, valid_tokens: int
+) -> dict[str, np.ndarray]:
+    """The alternative split: a share of the types, drawn whatever their frequency, with all their tokens."""
+    held = np.zeros(len(counts), bool)
+    held[rng.permutation(len(counts))[: round(test_share * len(counts))]] = True
+    test = np.where(held, counts, 0)
+    valid = thinned(rng, counts - test, valid_tokens)
+    return {"train": counts - test - valid, "valid": valid, "test": test}
+
+
+def encode(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(sum T,) symbols of all words one after another, each with its end symbol, and (N,) lengths T with it."""
+    lengths = np.array([len(word) + 1 for word in words], dtype=np.int64)
+    points = np.frombuffer("".join(word + "{" for word in words).encode(), dtype=np.uint8) - ord("a")  # '{' follows 'z'
+    return points, lengths
+
+
+def decode(symbols: np.ndarray) -> str:
+    """The letters before the end symbol.
+
+    >>> decode(encode(["word"])[0])
+    'word'
+    """
+    end = len(LETTERS)
+    return "".join(LETTERS[symbol] for symbol in symbols if symbol < end)

@@ -1,0 +1,154 @@
+"""Word counts: what is refused, what is kept, and the two splits."""
+
+import gzip
+import math
+
+import numpy as np
+import pytest
+
+from seqflows.data import embedded_words, words
+from seqflows.errors import Problem
+
+
+def written(folder, text, name="x.tsv"):
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def test_counts_are_read_and_ordered(tmp_path):
+    text = "of\t7\nthe\t9\nand\t7\n"
+    for name in ("x.tsv", "x.tsv.gz"):
+        found = words.read(written(tmp_path, text, name))
+        assert found.words == ["the", "and", "of"] and found.counts.tolist() == [9, 7, 7]
+    table = written(tmp_path, "ngram,freq,cumshare\nthe,9,0.5\nDon't,2,0.6\n", "x.csv")
+    assert words.read(table, strict=False).words == ["the", "Don't"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("the\t-3\n", "whole count of at least 1 in line 1 of .*x.tsv, got '-3'"),
+        ("the\t0\n", "got '0'"),
+        ("the\t2.5\n", "got '2.5'"),
+        ("the\t\n", "got ''"),
+        ("the\n", "a word and its count in line 1 .* got 1 fields"),
+        ("the\t3\nof\t2\nthe\t1\n", "each word once .* got 'the' again in line 3"),
+        ("The\t3\n", "letters a to z in line 1 .* got 'The'"),
+        ("naïve\t3\n", "got 'naïve'"),
+        ("", "words with counts in .* got none"),
+    ],
+)
+def test_bad_counts_are_refused(tmp_path, text, message):
+    with pytest.raises(Problem, match=message):
+        words.read(written(tmp_path, text))
+
+
+def test_bad_files_are_refused(tmp_path):
+    path = tmp_path / "x.tsv.gz"
+    path.write_bytes(gzip.compress(b"the\t3\n" * 100)[:-9])
+    with pytest.raises(Problem, match="whole gzip file"):
+        words.read(path)
+    path.write_bytes(b"the\t3\n")
+    with pytest.raises(Problem, match="whole gzip file"):
+        words.read(path)
+    (tmp_path / "x.tsv").write_bytes(b"caf\xe9\t3\n")
+    with pytest.raises(Problem, match="UTF-8 in .* got byte 0xe9"):
+        words.read(tmp_path / "x.tsv")
+    with pytest.raises(Problem, match="columns ngram and freq"):
+        words.read(written(tmp_path, "a,b\nthe,3\n", "x.csv"))
+
+
+def test_the_filter_keeps_what_the_paper_keeps():
+    found = words.ordered({"a": 99, "of": 10, "it": 9, "abcdefghijkl": 12, "abcdefghijklm": 12, "Don't": 50})
+    kept = words.filtered(found, (2, 12), 10, "x")
+    assert kept.words == ["abcdefghijkl", "of"] and kept.counts.tolist() == [12, 10]
+    with pytest.raises(Problem, match="words of 2 to 12 letters with a count of at least 100 in x, got none among 6"):
+        words.filtered(found, (2, 12), 100, "x")
+
+
+def test_thinning_is_hypergeometric():
+    counts, draws = np.array([600, 300, 90, 10]), 4000
+    rng = np.random.default_rng(0)
+    drawn = np.array([words.thinned(rng, counts, 100) for _ in range(draws)])
+    assert (drawn.sum(1) == 100).all() and (drawn <= counts).all() and (drawn >= 0).all()
+    p = counts / counts.sum()
+    variance = 100 * p * (1 - p) * (1000 - 100) / (1000 - 1)
+    assert np.abs(drawn.mean(0) - 100 * p).max() < 5 * np.sqrt(variance.max() / draws)
+    assert np.allclose(drawn.var(0), variance, rtol=0.12)
+    assert words.thinned(rng, counts, 1000).tolist() == counts.tolist() and not words.thinned(rng, counts, 0).any()
+    with pytest.raises(Problem, match="expected 0 to 1000 tokens to draw, got 1001"):
+        words.thinned(rng, counts, 1001)
+
+
+def test_thinning_of_a_trillion_tokens():
+    counts = np.array([23_135_851_162, 13_151_942_776, 12_711])
+    drawn = words.thinned(np.random.default_rng(0), counts, 3_628_780_000)
+    assert drawn.sum() == 3_628_780_000 and (drawn <= counts).all()
+    assert abs(drawn[0] / drawn.sum() - counts[0] / counts.sum()) < 1e-4
+
+
+def test_the_splits():
+    counts = np.array([1000, 500, 100, 20, 10] * 20)
+    rng = np.random.default_rng(0)
+    halves = words.split_tokens(rng, counts, 0.1, 50)
+    assert sum(halves.values()).tolist() == counts.tolist()
+    assert halves["test"].sum() == round(0.1 * counts.sum()) and halves["valid"].sum() == 50
+    halves = words.split_types(rng, counts, 0.1, 50)
+    assert sum(halves.values()).tolist() == counts.tolist()
+    held = halves["test"] > 0
+    assert held.sum() == 10 and not halves["train"][held].any() and not halves["valid"][held].any()
+
+
+def test_words_and_symbols():
+    symbols, lengths = words.encode(["az", "b"])
+    assert symbols.tolist() == [0, 25, 26, 1, 26] and lengths.tolist() == [3, 2]
+    assert words.VOCABULARY[26] == words.END and len(words.VOCABULARY) == 27
+
+
+def test_entropy():
+    assert words.entropy(np.array([1, 1, 0, 2])) == pytest.approx(1.5 * math.log(2))
+
+
+def source(**options):
+    return embedded_words.build(embedded_words.OPTIONS | options, np.random.default_rng(0))
+
+
+def test_the_embedded_source_is_exact(tmp_path):
+    made = source()
+    assert made.probabilities.sum() == pytest.approx(1) and len(set(made.words)) == len(made.words) > 300
+    assert all(2 <= len(word) <= 12 and words.PLAIN.fullmatch(word) for word in made.words)
+    assert made.longest == max(map(len, made.words)) + 1
+    again = embedded_words.WordSource.from_specification(made.specification())
+    assert again.entropy() == made.entropy()
+    drawn = made.counts(np.random.default_rng(1), 400_000)
+    assert drawn.counts.sum() == 400_000
+    # the mean of -log p over tokens estimates the entropy
+    log_p = made.log_probs(drawn.words)
+    mean = -(drawn.counts @ log_p) / drawn.counts.sum()
+    error = math.sqrt((drawn.counts @ (log_p + mean) ** 2) / drawn.counts.sum() / 400_000)
+    assert abs(mean - made.entropy()) < 4 * error
+    symbols = drawn.counts @ np.array([len(word) + 1 for word in drawn.words]) / 400_000
+    assert symbols == pytest.approx(made.mean_length_plus_one(), rel=0.01)
+    assert np.isneginf(made.log_probs(["zzz"])).all()
+    made.write(tmp_path, np.random.default_rng(1), 400_000)
+    first = (tmp_path / embedded_words.FILE).read_bytes()
+    read = words.read(tmp_path / embedded_words.FILE)
+    assert read.words == drawn.words and read.counts.tolist() == drawn.counts.tolist()
+    made.write(tmp_path, np.random.default_rng(1), 400_000)
+    assert (tmp_path / embedded_words.FILE).read_bytes() == first
+
+
+def test_ambiguous_words_add_their_derivations(monkeypatch):
+    monkeypatch.setattr(embedded_words, "PREFIXES", {"": 0.5, "a": 0.5})
+    monkeypatch.setattr(embedded_words, "SUFFIXES", ({"": 1.0},))
+    monkeypatch.setattr(embedded_words, "ONSETS", ("b", "ab"))
+    monkeypatch.setattr(embedded_words, "NUCLEI", ("o",))
+    monkeypatch.setattr(embedded_words, "CODAS", ("",))
+    made = source(stems=2)
+    assert "abo" in made.words and made.probabilities.sum() == pytest.approx(1)
+
+
+def test_a_grammar_without_stems_is_refused():
+    with pytest.raises(Problem, match="at least 2 stems"):
+        source(stems=1)
