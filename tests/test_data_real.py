@@ -89,3 +89,30 @@ def test_preparing_ptb_takes_little_memory(tmp_path):
     make(tmp_path, kind="text", source="ptb", max_length=288)
     assert tracemalloc.get_traced_memory()[1] < 500e6
     tracemalloc.stop()
+
+
+def test_words(tmp_path):
+    data = make(tmp_path, kind="words", source="gutenberg-words", seed=1)
+    found = data.statistics
+    assert (found["types"], found["tokens"]) == (96_726, 162_464_039)
+    assert found["entropy"] == pytest.approx(7.0393, abs=5e-5)
+    test = found["splits"]["test"]
+    assert (
+        test["tokens"] == 16_246_404 and test["entropy"] == pytest.approx(7.036, abs=2e-3) and test["unseen_types"] == 0
+    )
+    halves = [found["splits"][split]["tokens"] for split in prepared.SPLITS]
+    assert sum(halves) == 162_464_039 and halves[1] == len(data.valid) == 10_000
+
+
+def test_words_by_types(tmp_path):
+    data = make(tmp_path, kind="words", source="gutenberg-words", split="types")
+    test = data.statistics["splits"]["test"]
+    assert test["types"] == test["unseen_types"] == round(96_726 / 10)
+
+
+@pytest.mark.parametrize(
+    ("source", "types", "entropy"), [("web-words", 317_633, 8.2314), ("fiction-words", 9904, 6.5092)]
+)
+def test_other_words(source, types, entropy, tmp_path):
+    data = make(tmp_path, kind="words", source=source)
+    assert data.statistics["types"] == types and data.statistics["entropy"] == pytest.approx(entropy, abs=5e-5)

@@ -5,9 +5,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
-from seqflows.data import embedded_words, words
+from seqflows import compute, models
+from seqflows.data import download, embedded_words, prepare, prepared, words
+from seqflows.data.batching import collate, order
 from seqflows.errors import Problem
+from seqflows.training.settings import Settings
+from seqflows.training.trainer import Trainer
 
 
 def written(folder, text, name="x.tsv"):
@@ -21,8 +26,9 @@ def test_counts_are_read_and_ordered(tmp_path):
     for name in ("x.tsv", "x.tsv.gz"):
         found = words.read(written(tmp_path, text, name))
         assert found.words == ["the", "and", "of"] and found.counts.tolist() == [9, 7, 7]
-    table = written(tmp_path, "ngram,freq,cumshare\nthe,9,0.5\nDon't,2,0.6\n", "x.csv")
-    assert words.read(table, strict=False).words == ["the", "Don't"]
+    table = written(tmp_path, "ngram,freq,cumshare\nthe,9,0.5\nDon't,2,0.6\nThe,1,0.7\n", "x.csv")
+    found = words.read(table, strict=False)
+    assert found.words == ["the", "don't"] and found.counts.tolist() == [10, 2]
 
 
 @pytest.mark.parametrize(
@@ -152,3 +158,118 @@ def test_ambiguous_words_add_their_derivations(monkeypatch):
 def test_a_grammar_without_stems_is_refused():
     with pytest.raises(Problem, match="at least 2 stems"):
         source(stems=1)
+
+
+BLOCK = {"kind": "words", "source": "embedded-words", "tokens": 20_000, "stems": 20, "seed": 1, "valid_tokens": 500}
+
+
+def made(tmp_path, **changes):
+    block = BLOCK | {"min_count": 1} | changes
+    download.fetch(block, tmp_path / "raw", tmp_path / "cache")
+    prepare.prepare(block, tmp_path / "raw", tmp_path / "out", "words")
+    return prepared.load(tmp_path / "out")
+
+
+def test_words_are_prepared(tmp_path):
+    data = made(tmp_path)
+    found, facts = data.statistics, data.facts()
+    assert (facts.emission, facts.symbols, facts.max_length) == ("categorical", 27, 13)
+    assert sum(split["tokens"] for split in found["splits"].values()) == found["tokens"] == 20_000
+    assert data.train.counts.sum() == found["splits"]["train"]["tokens"] and data.valid.counts is None
+    assert len(data.valid) == 500 and data.test.counts.sum() == 2000
+    assert found["splits"]["train"]["entropy"] == pytest.approx(words.entropy(data.train.counts))
+    assert found["source_entropy"]["nats_per_sequence"] == pytest.approx(found["entropy"], abs=0.05)
+    source = embedded_words.WordSource.from_specification(found["source_specification"])
+    texts = [words.decode(data.test.sequence(n)) for n in range(len(data.test))]
+    assert np.allclose(data.test.source_log_prob, source.log_probs(texts))
+    assert all(data.test.sequence(n)[-1] == 26 for n in range(5))
+    again = prepare.prepare(BLOCK | {"min_count": 1}, tmp_path / "raw", tmp_path / "again", "words")
+    assert again == data.sha256
+
+
+def test_types_are_held_out(tmp_path):
+    data = made(tmp_path, split="types")
+    train, test = (
+        {data.__dict__[s].sequence(n).tobytes() for n in range(len(data.__dict__[s]))} for s in ("train", "test")
+    )
+    assert not train & test and data.statistics["splits"]["test"]["unseen_types"] == len(test)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"min_count": 10**6}, "with a count of at least 1000000"),
+        ({"valid_tokens": 10**6}, "expected 0 to 18000 tokens to draw, got 1000000"),
+        ({"max_length": 5}, "expected keys of .* with source: embedded-words, got 'max_length'"),
+        ({"tokens": 0}, "at least 1 sequence"),
+    ],
+)
+def test_bad_blocks_of_words_are_refused(tmp_path, changes, message):
+    with pytest.raises(Problem, match=message):
+        made(tmp_path, **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_batches_draw_words_by_frequency(tmp_path):
+    data = made(tmp_path)
+    batches = order(data.train, 64, 0, 0, 64_000)
+    assert len(batches) == 1000 and all(len(batch) == 64 for batch in batches)
+    drawn = np.bincount(np.concatenate(batches), minlength=len(data.train)) / 64_000
+    p = data.train.counts / data.train.counts.sum()
+    assert (np.abs(drawn - p) <= 5 * np.sqrt(p * (1 - p) / 64_000) + 1e-9).all()
+    assert [batch.tolist() for batch in order(data.train, 64, 0, 0, 640)] != [
+        b.tolist() for b in order(data.train, 64, 0, 1, 640)
+    ]
+    batch = collate(data.train, batches[0])
+    assert batch.x.dtype == torch.int64 and (batch.x.gather(1, batch.lengths[:, None] - 1) == 26).all()
+
+
+@pytest.mark.parametrize("block", [{"class": "gru_baseline"}, {"class": "state_space", "proposals": 2}], ids=str)
+def test_words_are_trained_and_resumed(tmp_path, block):
+    """A loss in nats a word; a run that was cut between two steps ends in the same bits."""
+    data = made(tmp_path)
+    settings = Settings.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "clip": 5.0, "drawn": 320})
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+
+    def trainer(folder):
+        torch.manual_seed(0)
+        return Trainer(models.build(block, data.facts()), data, settings, 0, machine, tmp_path / folder)
+
+    class Quiet:
+        def __getattr__(self, name):
+            return lambda *_: None
+
+    class Never:
+        reason = None
+
+    whole = trainer("whole")
+    whole.run(Quiet(), Never(), lambda row: None)
+    first, second = (row["valid_loss"] for row in whole.history)
+    assert len(whole.history) == 2 and second < first and 5 < second < 30  # nats a word
+    assert whole.history[0]["steps"] == 10
+
+    class Once:
+        asked = 0
+
+        @property
+        def reason(self):
+            self.asked += 1
+            return "cut" if self.asked == 14 else None
+
+    from seqflows.errors import Interrupted
+
+    cut = trainer("cut")
+    with pytest.raises(Interrupted):
+        cut.run(Quiet(), Once(), lambda row: None)
+    again = trainer("cut")
+    assert again.resume()
+    again.run(Quiet(), Never(), lambda row: None)
+    for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    timeless = [{k: v for k, v in row.items() if "second" not in k} for row in whole.history]
+    assert timeless == [{k: v for k, v in row.items() if "second" not in k} for row in again.history]
+
+
+def test_the_number_drawn_has_to_fill_a_batch():
+    with pytest.raises(Problem, match=r"training.drawn to be a whole number of at least batch_size \(32\), got 5"):
+        Settings.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "drawn": 5})

@@ -86,6 +86,26 @@ class EmbeddedGaussians(Embedded):
     deviation: Positive = 0.3
 
 
+class RealWords(Block):
+    """Words with counts: the paper's filter, the split (by tokens or by types), validation tokens, the split's seed."""
+
+    source: str
+    split: Literal["tokens", "types"] = "tokens"
+    min_count: Count = 10
+    shortest: Count = 2
+    longest: Count = 12
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    valid_tokens: Count = 10_000
+    seed: Whole = 0
+
+
+class EmbeddedWords(RealWords):
+    """A grammar of word formation: how many stems, and how many tokens are counted."""
+
+    tokens: Count
+    stems: Count = 60
+
+
 MUSIC = ("nottingham", "piano", "musedata", "jsb")
 DATASETS: dict[str, dict[str, type[Block]]] = {
     "text": {"ptb": RealText, "embedded-text": EmbeddedText},
@@ -95,6 +115,10 @@ DATASETS: dict[str, dict[str, type[Block]]] = {
         "embedded-chords": EmbeddedChords,
     },
     "vectors": {"embedded-gaussians": EmbeddedGaussians},
+    "words": {
+        **dict.fromkeys(("gutenberg-words", "web-words", "fiction-words"), RealWords),
+        "embedded-words": EmbeddedWords,
+    },
 }
 
 
@@ -181,6 +205,7 @@ class Training(Block):
     decay: Annotated[float, Field(gt=1)] = 4.0
     patience: Count | None = None
     stop_rate: Positive | None = None
+    drawn: Count | None = None
 
 
 class Evaluation(Block):

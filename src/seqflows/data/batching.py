@@ -66,13 +66,18 @@ def _partition(
     return batches
 
 
-def order(split: Split, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | None = None) -> list[np.ndarray]:
     """The batches of an epoch as arrays of indices, in the order of training.
 
     A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
-    Every sequence occurs once; all batches but one have ``batch_size`` members.
+    Every sequence occurs once; all batches but one have ``batch_size`` members. Where the split
+    counts its sequences, ``drawn`` of them are drawn by frequency instead (a whole number of
+    batches, and as they come: words are short, and a batch of one length would tell it).
     """
     rng = np.random.default_rng([seed, epoch])
+    if split.counts is not None:
+        places = np.searchsorted(np.cumsum(split.counts), rng.integers(split.counts.sum(), size=drawn), side="right")
+        return list(places[: len(places) // batch_size * batch_size].reshape(-1, batch_size))
     batches = _partition(split.lengths, rng.permutation(len(split)), batch_size, rng)
     return [batches[place] for place in rng.permutation(len(batches))]
 
@@ -91,6 +96,6 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
     mask = steps < lengths[:, None]
     places = np.where(mask, split.offsets[indices, None] + steps, 0)
     x = split.symbols[places]
-    x = x.astype(np.int64 if split.kind == "text" else np.float32)
+    x = x.astype(np.int64 if split.kind in ("text", "words") else np.float32)
     x[~mask] = 0
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()))

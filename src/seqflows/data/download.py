@@ -66,7 +66,10 @@ def _given(block: Mapping[str, Any], file: File) -> str:
 
 
 def _provenance(name: str, source: Source) -> dict[str, Any]:
-    addresses = {file.name: file.url + (f"#{file.member}" if file.member else "") for file in source.files}
+    addresses = {
+        file.name: "mirror only" if file.url is None else file.url + (f"#{file.member}" if file.member else "")
+        for file in source.files
+    }
     return {
         "source": name,
         "addresses": addresses,
@@ -90,6 +93,11 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
         remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
         return _verify(Path(mirror) / file.mirror, expected, remedy)
     cached = cache / expected
+    if not cached.is_file() and file.url is None:
+        raise Problem(
+            f"expected {file.mirror} below the folder SEQFLOWS_MIRROR, got {mirror or 'no such variable'} without it; "
+            f"this file was compiled ({source.citation}) and has no address of its own: put a copy there"
+        )
     if not cached.is_file():
         siblings = [other for other in source.files if other.url == file.url]
         with _retrieved(file, cache) as arrived:

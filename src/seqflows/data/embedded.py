@@ -12,15 +12,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqflows import files
-from seqflows.data import embedded_chords, embedded_gaussians, embedded_text
+from seqflows.data import embedded_chords, embedded_gaussians, embedded_text, embedded_words
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-MODULES = {module.NAME: module for module in (embedded_text, embedded_chords, embedded_gaussians)}
+MODULES = {module.NAME: module for module in (embedded_text, embedded_chords, embedded_gaussians, embedded_words)}
 CLASSES = {
     embedded_text.NAME: embedded_text.TextSource,
     embedded_chords.NAME: embedded_chords.ChordSource,
     embedded_gaussians.NAME: embedded_gaussians.GaussianSource,
+    embedded_words.NAME: embedded_words.WordSource,
 }
 SPECIFICATION = "source.json"
 
@@ -47,8 +48,8 @@ def generate(block: dict[str, Any], folder: Path) -> None:
     options = {option: block.get(option, default) for option, default in module.OPTIONS.items()}
     for option, default in module.OPTIONS.items():
         _check(name, option, options[option], default)
-    counts = {split: options[split] for split in SPLITS}
-    if min(counts.values()) < 1:
+    counts = options["tokens"] if module is embedded_words else {split: options[split] for split in SPLITS}
+    if min(counts.values() if isinstance(counts, dict) else [counts]) < 1:
         raise Problem(f"expected at least 1 sequence in each split of {name}, got {counts}; correct params.yaml")
     # Two streams: the source stays the same when the number of sequences changes.
     shape, draws = (np.random.default_rng([options["seed"], stream]) for stream in range(2))

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from seqflows import files, paths
-from seqflows.data import embedded, embedded_gaussians, polyphonic, registry, text
+from seqflows.data import embedded, embedded_gaussians, polyphonic, registry, text, words
 from seqflows.data.download import CHECKSUMS
 from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
 from seqflows.errors import Problem
 
+WORDS = {
+    **{"split": "tokens", "min_count": 10, "shortest": 2, "longest": 12},
+    **{"test_share": 0.1, "valid_tokens": 10_000, "seed": 0},
+}
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
 
 
@@ -45,6 +49,8 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
     registry.check(block)
     raw = Path(raw)
     checksums = verify_raw(raw)
+    if block["kind"] == "words":
+        return _words(block, raw, Path(out), dataset, checksums)
     read = {"text": _read_text, "music": _read_music, "vectors": _read_vectors}[block["kind"]]
     parts, vocabulary = read(block, raw)
     source = embedded.read(raw) if block["source"] in embedded.MODULES else None
@@ -75,6 +81,49 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
             "raw": checksums,
         },
     )
+
+
+def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksums: dict[str, str]) -> str:
+    """Word types with their counts, split by tokens or by types; the validation split is tokens one by one."""
+    options = WORDS | {key: block[key] for key in WORDS if key in block}
+    found = sorted(path for path in raw.iterdir() if path.name.startswith("counts."))
+    if len(found) != 1:
+        raise Problem(f"expected one file counts.* in {raw}, got {len(found)}; run download again")
+    read = words.read(found[0], strict=found[0].suffix != ".csv")
+    kept = words.filtered(read, (options["shortest"], options["longest"]), options["min_count"], str(found[0]))
+    rng = np.random.default_rng([options["seed"], 2])
+    divide = words.split_types if options["split"] == "types" else words.split_tokens
+    halves = divide(rng, kept.counts, options["test_share"], options["valid_tokens"])
+    source = embedded.read(raw) if block["source"] in embedded.MODULES else None
+    splits, statistics = {}, {}
+    for name in SPLITS:
+        places = np.flatnonzero(halves[name])
+        if not len(places):
+            raise Problem(
+                f"expected tokens in the {name} split of {dataset}, got none; change test_share or valid_tokens"
+            )
+        counts = halves[name][places]
+        statistics[name] = {
+            "types": len(places),
+            "tokens": int(counts.sum()),
+            "entropy": words.entropy(counts),
+            "unseen_types": int((halves["train"][places] == 0).sum()),
+            "unseen_tokens": int(counts[halves["train"][places] == 0].sum()),
+            "mean_length": float(counts @ [len(kept.words[n]) + 1 for n in places] / counts.sum()),
+        }
+        if name == "valid":
+            places, counts = np.repeat(places, counts), None
+        chosen = [kept.words[n] for n in places]
+        symbols, lengths = words.encode(chosen)
+        splits[name] = Split("words", lengths, symbols, source.log_probs(chosen) if source else None, counts)
+    content = {
+        **{"kind": "words", "dataset": dataset, "source": block["source"], "max_length": options["longest"] + 1},
+        **{"options": options, "splits": statistics, "types": len(kept.words), "tokens": int(kept.counts.sum())},
+        **{"entropy": words.entropy(kept.counts), "source_entropy": _source_entropy(source)},
+        "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
+        "raw": checksums,
+    }
+    return save(out, words.VOCABULARY, splits, content)
 
 
 def verify_raw(raw: Path) -> dict[str, str]:

@@ -21,9 +21,9 @@ import numpy as np
 from seqflows import files
 from seqflows.errors import Problem
 
-KINDS = ("text", "music", "vectors")
+KINDS = ("text", "music", "vectors", "words")
 SPLITS = ("train", "valid", "test")
-EMISSIONS = {"text": "categorical", "music": "bernoulli", "vectors": "real"}
+EMISSIONS = {"text": "categorical", "music": "bernoulli", "vectors": "real", "words": "categorical"}
 KEYS = 88  # of a piano, MIDI 21 to 108
 
 
@@ -46,15 +46,17 @@ class Facts:
 class Split:
     """N sequences behind one another; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
 
-    ``symbols`` is (sum T,) integers for text, (sum T, 88) zeros and ones for music and
+    ``symbols`` is (sum T,) integers for text and words, (sum T, 88) zeros and ones for music and
     (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
-    whole sequence with its length (nats), where the source is embedded.
+    whole sequence with its length (nats), where the source is embedded. ``counts`` says how often
+    each sequence occurs, where sequences are types: then an epoch draws them by frequency.
     """
 
     kind: str
     lengths: np.ndarray
     symbols: np.ndarray
     source_log_prob: np.ndarray | None = None
+    counts: np.ndarray | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +73,10 @@ class Split:
             raise Problem(
                 f"expected one source_log_prob for each of {len(self.lengths)} sequences, got the shape "
                 f"{self.source_log_prob.shape}; run prepare again"
+            )
+        if self.counts is not None and (self.counts.shape != self.lengths.shape or (self.counts < 1).any()):
+            raise Problem(
+                f"expected a count of at least 1 for each of {len(self.lengths)} sequences; run prepare again"
             )
 
     def __len__(self) -> int:
@@ -105,7 +111,8 @@ class Dataset:
                 f"expected lengths of at most {longest} in the dataset {self.name}, got "
                 f"{max(len(counts) - 1, int(self.test.lengths.max(initial=0)))}; run prepare again"
             )
-        symbols = {"text": len(self.vocabulary), "music": KEYS, "vectors": self.train.symbols.shape[-1]}[self.kind]
+        known = {"music": KEYS, "vectors": self.train.symbols.shape[-1]}
+        symbols = known.get(self.kind) or len(self.vocabulary)
         return Facts(EMISSIONS[self.kind], int(symbols), longest, tuple(counts.tolist()))
 
     def facts(self) -> Facts:
@@ -131,6 +138,8 @@ def save(folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics:
             arrays = {"lengths": split.lengths, "symbols": split.symbols}
             if split.source_log_prob is not None:
                 arrays["source_log_prob"] = split.source_log_prob
+            if split.counts is not None:
+                arrays["counts"] = split.counts
             np.savez(temporary / f"{name}.npz", **arrays)
         files.write_json(temporary / "vocabulary.json", vocabulary)
         files.write_json(temporary / "statistics.json", statistics)
@@ -174,4 +183,4 @@ def _verify(folder: Path) -> str:
 
 def _split(path: Path, kind: str) -> Split:
     with np.load(path, allow_pickle=False) as arrays:
-        return Split(kind, arrays["lengths"], arrays["symbols"], arrays.get("source_log_prob"))
+        return Split(kind, arrays["lengths"], arrays["symbols"], arrays.get("source_log_prob"), arrays.get("counts"))

@@ -19,12 +19,13 @@ LIMITS = ("train_sequences", "valid_sequences", "test_sequences")
 class File:
     """One raw file: ``mirror`` is its place in a mirror, ``member`` its name within the archive at ``url``.
 
-    ``sha256`` None: the publisher states none that we could verify; the dataset's params give it.
+    ``sha256`` None: the publisher states none that we could verify; the dataset's params give it. ``url`` None: a file
+    compiled from what its source names, which only a mirror has.
     """
 
     name: str
     mirror: str
-    url: str
+    url: str | None
     sha256: str | None
     member: str | None = None
 
@@ -89,17 +90,67 @@ SOURCES = {
     "piano-pickle": _pickle("Piano_midi", "Piano-midi.de.pickle"),
     "musedata-pickle": _pickle("MuseData", "MuseData.pickle"),
     "jsb-pickle": _pickle("JSB_Chorales", "JSB%20Chorales.pickle"),
+    "gutenberg-words": Source(
+        kind="words",
+        files=(
+            File(
+                "counts.tsv.gz",
+                "wordfreq/gutenberg98_unigrams.tsv.gz",
+                None,
+                "44f0c30de3506cfdd50ee200d84849ef4119f0a61380c2334154b48c0c3424e4",
+            ),
+        ),
+        licence="public domain in the USA",
+        citation=(
+            "counted from 3076 English books of Project Gutenberg in github.com/rcdm-uga/Gutenberg_Text, commit "
+            "a0b16d35a9851168ce9ac649851c17b7ab08d48e: licence texts removed, repeated lines once, clitics dropped"
+        ),
+        homepage="https://github.com/rcdm-uga/Gutenberg_Text",
+    ),
+    "web-words": Source(
+        kind="words",
+        files=(
+            File(
+                "counts.tsv.gz",
+                "wordfreq/google_web_count_1w.tsv.gz",
+                None,
+                "a2a575023f7eee7ecaa66a412b6ca1d14859ff49f479bbfc4666e1274d0d7031",
+            ),
+        ),
+        licence="MIT",
+        citation="P. Norvig: count_1w.txt, from the Google Web Trillion Word Corpus; recompressed",
+        homepage="https://norvig.com/ngrams/",
+    ),
+    "fiction-words": Source(
+        kind="words",
+        files=(
+            File(
+                "counts.csv",
+                "wordfreq/google_books_fiction_top10k.csv",
+                "https://raw.githubusercontent.com/orgtre/google-books-ngram-frequency/"
+                "e20471c15a758be3362b16d07870b34df4f7ccc3/ngrams/1grams_english-fiction.csv",
+                "deaf1b8513840aeecf45b1b3d66e5621c2df49c18cc3457b58b458ccb0be24cd",
+            ),
+        ),
+        licence="CC BY 3.0",
+        citation="the 10,000 most frequent words of Google Books English Fiction, version 20200217; compiled by orgtre",
+        homepage="https://github.com/orgtre/google-books-ngram-frequency",
+    ),
 }
 KINDS = {
     **{name: source.kind for name, source in SOURCES.items()},
     "embedded-text": "text",
     "embedded-chords": "music",
     "embedded-gaussians": "vectors",
+    "embedded-words": "words",
 }
+WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "seed")
 
 
 def options(source: str) -> set[str]:
     """The keys that a dataset's block may have with this source."""
+    if KINDS[source] == "words":
+        return {"kind", "source", *WORDS} | set(embedded.MODULES[source].OPTIONS if source in embedded.MODULES else ())
     keys = {"kind", "source", *LIMITS}
     if KINDS[source] == "text":
         keys.add("max_length")

@@ -34,22 +34,26 @@ def read(path: Path, strict: bool = True) -> Counts:
     """Counts from ``word<tab>count`` lines, or from a csv file with the columns ngram and freq; .gz too.
 
     Raises `Problem`, with the line, for a count that is not a whole number of at least 1, a missing one, or a word that
-    occurs twice; and, where ``strict``, for a word with anything but the letters a to z.
+    occurs twice; and, where ``strict``, for a word with anything but the letters a to z. Where not, capital letters
+    become small ones, and the counts of words that differ in them alone add up.
     """
     rows = _rows(path)
     found: dict[str, int] = {}
+    seen: set[str] = set()
     for number, row in rows:
         where = f"line {number} of {path}"
         if len(row) != 2:
             raise Problem(f"expected a word and its count in {where}, got {len(row)} fields; correct the file")
-        word, text = row
+        written, text = row
+        word = written if strict else written.lower()
         if strict and not PLAIN.fullmatch(word):
             raise Problem(f"expected a word of the letters a to z in {where}, got {word!r}; correct the file")
         if not re.fullmatch("[0-9]+", text) or int(text) < 1:
             raise Problem(f"expected a whole count of at least 1 in {where}, got {text!r}; correct the file")
-        if word in found:
+        if written in seen:
             raise Problem(f"expected each word once in {path}, got {word!r} again in line {number}; add its counts up")
-        found[word] = int(text)
+        seen.add(written)
+        found[word] = found.get(word, 0) + int(text)
     if not found:
         raise Problem(f"expected words with counts in {path}, got none; replace the file")
     return ordered(found)

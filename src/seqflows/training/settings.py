@@ -14,7 +14,7 @@ OPTIMIZERS = ("adam", "sgd")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is trained; an epoch is one pass over the training split."""
+    """How a model is trained; an epoch is one pass over the training split, or ``drawn`` sequences by frequency."""
 
     epochs: int
     batch_size: int
@@ -29,6 +29,7 @@ class Settings:
     decay: float = 4.0  # the rate is divided by it
     patience: int | None = None  # epochs without a better validation loss before it is; None: never
     stop_rate: float | None = None  # stop once the rate has fallen below
+    drawn: int | None = None  # sequences an epoch, where the training split counts them
 
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> Settings:
@@ -59,6 +60,9 @@ class Settings:
             _need("clip", self.clip, "a number above 0", lambda v: v > 0)
         if self.patience is not None:
             _need("patience", self.patience, "a whole number of at least 1", lambda v: isinstance(v, int) and v >= 1)
+        if self.drawn is not None:
+            enough = f"a whole number of at least batch_size ({self.batch_size})"
+            _need("drawn", self.drawn, enough, lambda v: isinstance(v, int) and v >= self.batch_size)
         if self.stop_rate is not None:
             _need("stop_rate", self.stop_rate, "a number above 0", lambda v: v > 0)
 

@@ -2,7 +2,7 @@
 
 B sequences of a batch, K posterior samples. Losses of the history are sums over sequences
 divided by sums of (T + 1), in nats; the step's own loss is the mean over sequences of
-(sum of weighted terms) / (T + 1).
+(sum of weighted terms) / (T + 1). For words both are per word.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Trainer:
     def _pass(self, progress: Progress, stop: Stop) -> None:
         """The steps of this epoch that are left."""
         split, settings = self.dataset.train, self.settings
-        batches = order(split, settings.batch_size, self.seed, self.epoch)
+        batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn)
         groups = optimise.steps(batches, split.lengths, settings)
         self.model.train()
         while self.position < len(groups):
@@ -163,7 +163,7 @@ class Trainer:
                 terms = self.model.objective(batch, self.settings.samples)
             terms = {name: value.float() for name, value in terms.items()}
             weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
-            loss = (weighted / (batch.lengths + 1)).sum() / count
+            loss = (weighted / self._symbols(batch.lengths)).sum() / count
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
             self._count(terms, weighted.detach(), int(split.lengths[indices].sum()), len(indices))
@@ -174,6 +174,10 @@ class Trainer:
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
+
+    def _symbols(self, lengths: Tensor) -> Tensor:
+        """What a sequence's loss is divided by: T + 1, the length being a symbol; 1 for words, taken whole."""
+        return torch.ones_like(lengths) if self.dataset.kind == "words" else lengths + 1
 
     def _count(self, terms: dict[str, Tensor], weighted: Tensor, symbols: int, sequences: int) -> None:
         values = torch.stack([weighted, *(value.detach() for value in terms.values())]).sum(1, dtype=torch.float64)
@@ -209,7 +213,7 @@ class Trainer:
         valid = self._validate(stop)
         self._spend(started)
         symbols, sequences = self.seen
-        values = (self.sums / (symbols + sequences)).tolist()
+        values = (self.sums / (sequences if self.dataset.kind == "words" else symbols + sequences)).tolist()
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,
@@ -256,7 +260,7 @@ class Trainer:
                     totals[name] = totals.get(name, 0) + value.sum(dtype=torch.float64)
         if reason:
             self._halt(reason)
-        count = int(self.dataset.valid.lengths.sum()) + len(self.dataset.valid)
+        count = int(self._symbols(torch.from_numpy(self.dataset.valid.lengths)).sum())
         found = {name: value.item() / count for name, value in totals.items()}
         if not all(map(math.isfinite, found.values())):
             raise Problem(
