@@ -195,6 +195,14 @@ class StateSpace(WordModel):
         """log P(v | h_t) along ``count`` trajectories of the prior, (M, T, V), nats."""
         return self.to_symbols(self.states(self._noise(count, steps, 1.0, generator))).log_softmax(-1)
 
+    @torch.no_grad()
+    def branch(self, states: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """log P(v | F_g(h, xi)) for ``samples`` draws of xi after each state h, (N, D): (N, samples, V), nats."""
+        before = states.repeat_interleave(samples, 0)
+        noise = self._noise(len(before), 1, 1.0, generator)[:, 0]
+        log_p = self.to_symbols(self.generative.inverse(noise, before)[0]).log_softmax(-1)
+        return log_p.view(len(states), samples, -1)
+
     def _noise(self, count: int, steps: int, temperature: float, generator: torch.Generator | None) -> Tensor:
         shape, device = (count, steps, self.config.state), self.start.device
         where = device if generator is None else generator.device

@@ -1,0 +1,141 @@
+"""Scoring words: the trie against word after word, the estimates against an exact answer, the entropy gap."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seqflows.data import words as data_words
+from seqflows.data.prepared import Facts, Split
+from seqflows.evaluation import words
+from seqflows.models import build
+
+FACTS = Facts("categorical", 27, 13, (0, *[1] * 13))
+
+
+def split(*texts, counts=None):
+    symbols, lengths = data_words.encode(list(texts))
+    return Split("words", lengths, symbols, None, None if counts is None else np.asarray(counts))
+
+
+def model(name="state_space", **changes):
+    torch.manual_seed(0)
+    return build({"class": name, **changes}, FACTS).double().eval()
+
+
+@pytest.mark.parametrize(
+    "texts", [("a",), ("ab", "a", "abc", "b", "abd", "ba", "zz"), ("cat", "at", "t"), ("aa", "ab")]
+)
+def test_the_trie_scores_what_each_word_scores_alone(texts):
+    given = split(*texts)
+    trie = words.Trie.of(given)
+    assert trie.steps == given.lengths.max() and trie.count == len(texts)
+    log_p = torch.randn(300, trie.steps, 27, dtype=torch.float64).log_softmax(-1)
+    wanted = torch.stack([
+        log_p[:, torch.arange(length), torch.from_numpy(given.sequence(n).astype(np.int64))].sum(1)
+        for n, length in enumerate(given.lengths)
+    ])  # fmt: skip
+    assert torch.allclose(trie.log_probabilities(log_p), wanted)
+    assert torch.allclose(trie.sums(log_p), wanted.exp().sum(1), rtol=1e-5)
+
+
+def test_prefixes_are_shared():
+    letters = ["".join(pair) for pair in itertools.product("abc", repeat=2)]
+    trie = words.Trie.of(split(*letters))
+    assert [len(level) for level in trie.parents] == [3, 9, 9]
+
+
+class Fixed(words.WordModel):
+    """P(w) known: h_1 is one of two states, each with its own constant distribution over symbols."""
+
+    exact = False
+
+    def __init__(self):
+        super().__init__(FACTS, "fixed")
+        self.rows = torch.stack([torch.linspace(0, s, 27) for s in (2.0, -2.0)]).double().log_softmax(-1)
+        self.asked = 0
+
+    def trajectories(self, count, steps, generator=None):
+        self.asked += count
+        chosen = torch.randint(2, (count,), generator=generator)
+        return self.rows[chosen][:, None].expand(-1, steps, -1)
+
+    def log_p(self, given):
+        sums = [self.rows[:, torch.from_numpy(given.sequence(n).astype(np.int64))].sum(1) for n in range(len(given))]
+        return torch.stack(sums).logsumexp(1).numpy() - math.log(2)
+
+
+def test_the_estimates_approach_the_exact_cross_entropy():
+    given = split("a", "zzz", "mno", "yx", "bb")
+    train, test = np.array([5, 4, 3, 2, 1]), np.array([0, 1, 1, 0, 3])
+    made = Fixed()
+    wanted = [words.cross_entropy(weights, made.log_p(given)) for weights in (train, test)]
+    found, last = words.estimates(
+        made, words.Trie.of(given), (train, test), (1, 20, 1000, 10_000), torch.Generator().manual_seed(0)
+    )
+    assert [(e.samples, e.sets) for e in found] == [(1, 10), (20, 10), (1000, 10), (10_000, 1)]
+    assert found[0].mean[0] > found[1].mean[0] > wanted[0] - 0.02  # the logarithm of a mean of few is too low
+    for estimate in found[2:]:
+        assert estimate.mean == pytest.approx(wanted, abs=0.02)
+    assert found[0].std[0] > found[2].std[0] > 0 and found[3].std is None
+    assert np.allclose(last, made.log_p(given), atol=0.05)
+    assert made.asked == 10 + 200 + 10_000
+
+
+def test_a_word_that_cannot_be_generated_has_an_infinite_cross_entropy():
+    assert words.cross_entropy(np.array([1, 0]), np.array([-1.0, -np.inf])) == pytest.approx(1.0)
+    assert words.cross_entropy(np.array([1, 1]), np.array([-1.0, -np.inf])) == math.inf
+
+
+def test_settled_is_where_doubling_moves_little():
+    def at(samples, value):
+        return words.Estimate(samples, 1, (value,), None)
+
+    moving = [at(1, 12.0), at(20, 10.0), at(1000, 9.0), at(10_000, 8.99), at(100_000, 8.985)]
+    assert words.settled(moving) == (moving[2], True)
+    assert words.settled([at(1, 12.0), at(20, 10.0)]) == (at(20, 10.0), False)
+
+
+@pytest.mark.parametrize("name", ["state_space", "gru_baseline"])
+def test_real_models_are_scored(name):
+    made, given = model(name), split("the", "of", "and")
+    counts = np.array([3, 2, 1])
+    trie = words.Trie.of(given)
+    found, _ = words.estimates(made, trie, (counts,), (1, 50, 2000), torch.Generator().manual_seed(1), sets=3)
+    assert [estimate.samples for estimate in found] == [1, 50, 2000] and all(e.mean[0] > 0 for e in found)
+    if name == "gru_baseline":
+        log_p = words.exact(made, given, chunk=2)
+        assert log_p.shape == (3,) and (log_p < 0).all()
+
+
+def test_the_same_trajectories_for_the_same_generator():
+    made, trie = model(), words.Trie.of(split("the", "of"))
+    first, second = (
+        words.estimates(made, trie, (np.array([1, 1]),), (5,), torch.Generator().manual_seed(3))[0] for _ in range(2)
+    )
+    assert first == second
+
+
+def test_generated_words():
+    found = words.generated(["the", "the", "xq", "of"], {"the", "of", "and"})
+    assert (found.count, found.unique, found.known) == (4, 0.75, 0.75)
+
+
+def test_the_gap_is_what_the_noise_decides():
+    made = model(state=3)
+    states = torch.randn(50, 3, dtype=torch.float64)
+    marginal, expected = words.gaps(lambda h: made.branch(h, 200), states)
+    assert (marginal >= expected - 1e-12).all() and (marginal > expected + 1e-6).any()
+    assert (marginal <= math.log(27)).all()
+    with torch.no_grad():
+        made.to_symbols.weight.zero_()  # symbols that do not listen to the state: nothing is up to the noise
+    marginal, expected = words.gaps(lambda h: made.branch(h, 20), states)
+    assert torch.allclose(marginal, expected)
+
+
+def test_alive():
+    symbols = torch.tensor([[0, 1, 26, 3], [26, 26, 0, 0], [1, 2, 3, 4]])
+    assert words.alive(symbols, 26).tolist() == [[True, True, True, False], [True, False, False, False], [True] * 4]
+    assert list(words.blocks(25, 10)) == [10, 10, 5]
