@@ -38,5 +38,13 @@ def test_a_block_is_replaced_and_a_missing_page_is_named(tmp_path):
     assert "| 1 |" in new and "old" not in new and "more" not in new
     assert new.startswith("before") and new.endswith("after")
     assert readme.refreshed(new) == new
-    with pytest.raises(Problem, match="found none"):
-        readme.refreshed("<!-- table: nowhere.md -->\n<!-- end -->")
+    for kind in ("table", "csv"):
+        with pytest.raises(Problem, match="found none"):
+            readme.refreshed(f"<!-- {kind}: nowhere -->\n<!-- end -->")
+
+
+def test_a_csv_is_shown_whole(tmp_path):
+    page = tmp_path / "page.csv"
+    page.write_text('shape,model,seconds\n"a, 4 x 5",AF/AF,1.25\n')
+    new = readme.refreshed(f"<!-- csv: {page} -->\n<!-- end -->")
+    assert "| a, 4 x 5 | AF/AF |    1.25 |" in new and "| -------- | ----- | ------: |" in new

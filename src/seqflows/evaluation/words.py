@@ -19,7 +19,7 @@ from torch import Tensor
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
-AT_ONCE = 128  # trajectories whose products over all prefixes are held together
+AT_ONCE = 64  # trajectories whose products over all prefixes are held together
 BLOCK = 1000  # trajectories of an independent set, the smallest that is summed in single precision
 SETTLED = 0.01  # nats by which doubling K may still move the cross entropy
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from seqflows import files
 from seqflows.errors import Problem
+from seqflows.report.inputs import read_csv
+from seqflows.report.layout import table
 
-BLOCK = re.compile(r"<!-- table: (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (?P<kind>table|csv): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
 
 def table_of(path: Path) -> str:
@@ -24,11 +26,21 @@ def table_of(path: Path) -> str:
     return "\n".join([title, *lines[1:end]])
 
 
+def csv_of(path: Path) -> str:
+    """A whole csv file as a table."""
+    rows = read_csv(path)
+    if not rows:
+        raise Problem(f"expected rows in {path}, found none; make it first")
+    left = sum(not row.replace(".", "", 1).isdigit() for row in rows[0].values())
+    return "\n".join(table(list(rows[0]), [list(row.values()) for row in rows], left=left))
+
+
 def refreshed(text: str) -> str:
     """README's text with every marked block as the results have it now."""
 
     def block(found: re.Match[str]) -> str:
-        return f"<!-- table: {found['path']} -->\n{table_of(Path(found['path']))}\n<!-- end -->"
+        made = {"table": table_of, "csv": csv_of}[found["kind"]](Path(found["path"]))
+        return f"<!-- {found['kind']}: {found['path']} -->\n{made}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
 
