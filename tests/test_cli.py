@@ -27,8 +27,8 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    for name in (*cli.STAGES, "show", "check", "readme"):
-        assert f"\n    {name} " in done.stdout
+    for name in (*cli.STAGES, "show", "check", "readme", "keep", "benchmark"):
+        assert f"\n    {name}" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["torch", "yaml", "pydantic", "pandas", "mlflow"])

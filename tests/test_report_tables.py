@@ -157,3 +157,17 @@ def test_params_yaml_fills_every_cell_to_reproduce():
     for table in TABLES:
         wanted = {(cell.row, cell.column) for cell in cells.reported(table) if cell.status == "reproduce"}
         assert set(cells.addresses(matrix, table)) == wanted
+
+
+def test_records_of_runs_are_kept(world, capsys):
+    from seqflows.report import keep
+
+    with pytest.raises(Problem, match="expected runs with metrics.json"):
+        keep.run("laptop")
+    for name in ("ptb-lstm", "jsb-af_af"):
+        report_world.write_run("laptop", name, (0, 1))
+    assert keep.run("laptop") == ["ptb-lstm", "jsb-af_af"]
+    folder = paths.results("laptop") / "runs" / "jsb-af_af"
+    kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert kept == ["metrics.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in ("history.csv", "train.json"))]
+    assert (folder / "metrics.json").read_bytes() == paths.metrics("laptop", "jsb-af_af").read_bytes()

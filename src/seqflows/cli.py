@@ -63,6 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
+    keep = commands.add_parser("keep", help="copy the records of a scale's runs beside its tables, to be committed")
+    keep.add_argument("scale", choices=paths.SCALES)
+    keep.set_defaults(act=_keep)
     readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
@@ -97,6 +100,11 @@ def _stage(given: argparse.Namespace) -> None:
 def _tracker(kind: str) -> Any:
     """What training feeds while it runs; `training` and `tracking` do not know each other."""
     return importlib.import_module("seqflows.tracking").Live() if kind == "live" else None
+
+
+def _keep(given: argparse.Namespace) -> None:
+    kept = importlib.import_module("seqflows.report.keep").run(given.scale)
+    print(f"kept the records of {', '.join(kept)} in {paths.results(given.scale) / 'runs'}")
 
 
 def _benchmark(given: argparse.Namespace) -> None:
