@@ -102,6 +102,11 @@ def test_memory_does_not_grow_with_samples():
         assert model.largest <= 100
     assert sorted(i for part, _ in pieces(split, 30) for i in part) == list(range(40))
     assert all(at_once == 1 and len(part) == 1 for part, at_once in pieces(split, 1))
+    # what one sequence's samples fill is not padded for others
+    assert all(len(part) == 1 for part, _ in pieces(split, 500, samples=50))
+    assert any(len(part) > 1 for part, _ in pieces(split, 500, samples=2))
+    for part, at_once in pieces(split, 100, samples=3):
+        assert split.lengths[part].max() * len(part) * at_once <= 100
 
 
 def test_groups_are_disjoint_and_leftovers_unused():

@@ -82,14 +82,17 @@ class Scores:
     ess: np.ndarray | None = None
 
 
-def pieces(split: Split, chunk: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of at most ``chunk`` padded symbols (or one sequence), each with the samples that fit at once."""
+def pieces(split: Split, chunk: int, samples: int = 1) -> Iterator[tuple[np.ndarray, int]]:
+    """Batches of at most ``chunk`` padded symbols (or one sequence), each with the samples that fit at once.
+
+    Where the samples of one sequence fill a chunk it stands alone: nothing is gained by padding others to its side.
+    """
     for indices in order_by_length(split, BATCH):
         longest = int(split.lengths[indices].max())
-        width = max(1, chunk // longest)
+        width = max(1, chunk // (longest * samples))
         for start in range(0, len(indices), width):
             piece = indices[start : start + width]
-            yield piece, max(1, chunk // (longest * len(piece)))
+            yield piece, max(1, chunk // (int(split.lengths[piece].max()) * len(piece)))
 
 
 def draw(model: Model, batch: Batch, samples: int, at_once: int) -> tuple[Tensor, Tensor]:
@@ -128,7 +131,7 @@ def score(model: Model, split: Split, settings: Settings, machine: Machine, seed
     def put(name: str, indices: np.ndarray, value: Tensor) -> None:
         found.setdefault(name, np.full(len(split), np.nan))[indices] = value.double().cpu().numpy()
 
-    for indices, at_once in pieces(split, settings.chunk):
+    for indices, at_once in pieces(split, settings.chunk, 1 if model.exact else settings.samples):
         batch = collate(split, indices).to(machine.device)
         length = -model.length_log_prob(batch.lengths).double()
         put("length", indices, length)
