@@ -171,3 +171,21 @@ def test_records_of_runs_are_kept(world, capsys):
     kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert kept == ["metrics.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in ("history.csv", "train.json"))]
     assert (folder / "metrics.json").read_bytes() == paths.metrics("laptop", "jsb-af_af").read_bytes()
+
+
+def test_files_of_an_evaluation_are_verified(world):
+    report_world.write_run("laptop", "ptb-lstm")
+    path, folder = paths.metrics("laptop", "ptb-lstm"), paths.evaluation("laptop", "ptb-lstm")
+    content = files.read_json(path)
+    listed = {p.relative_to(folder).as_posix(): files.sha256(p) for p in folder.rglob("*") if p.is_file()}
+    files.write_json(path, {**content, "files": listed})
+    assert inputs.Results(world, "laptop").scores("ptb-lstm")
+    scores = folder / "seed-0/scores.csv"
+    scores.write_text(scores.read_text().replace("10", "11", 1))
+    with pytest.raises(
+        Problem, match="expected .*scores.csv with sha256 .* run: python -m seqflows evaluate laptop/ptb"
+    ):
+        inputs.Results(world, "laptop").scores("ptb-lstm")
+    files.write_json(path, {**content, "files": {"other": "x"}})
+    with pytest.raises(Problem, match="which does not list it"):
+        inputs.Results(world, "laptop").scores("ptb-lstm")

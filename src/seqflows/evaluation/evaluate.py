@@ -50,8 +50,15 @@ def run(key: paths.Key) -> None:
         "reproduces": block.get("reproduces"),
         "dataset": block["dataset"],
         "metrics": records,
+        "files": _checksums(paths.evaluation(key.scale, key.name)),
     }
     files.write_json(paths.metrics(key.scale, key.name), content)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """The sha256 of every file of the evaluation, which the report verifies before it draws from one."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): files.sha256(path) for path in found}
 
 
 def _seed(

@@ -130,6 +130,7 @@ class Results:
     def __init__(self, params: Any, scale: str) -> None:
         self.params, self.scale = params, scale
         self._metrics: dict[str, dict[str, Summary] | None] = {}
+        self._files: dict[str, dict[str, str]] = {}
         self._scores: dict[str, list[list[Score]] | None] = {}
 
     def metrics(self, run: str) -> dict[str, Summary] | None:
@@ -144,7 +145,9 @@ class Results:
             return None
         grouped: dict[str, list[Mapping[str, Any]]] = {}
         try:
-            for record in files.read_json(path)["metrics"]:
+            content = files.read_json(path)
+            self._files[run] = content.get("files", {})
+            for record in content["metrics"]:
                 if record["value"] is not None:
                     grouped.setdefault(record["metric"], []).append(record)
             return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
@@ -165,6 +168,22 @@ class Results:
             )
         return metrics.get(metric)
 
+    def verified(self, run: str, path: Path) -> Path:
+        """A file of a run's evaluation, as metrics.json lists it; another content is a `Problem`.
+
+        Records of before the list have none, and nothing to compare with.
+        """
+        self.metrics(run)
+        listed = self._files.get(run)
+        name = path.relative_to(paths.evaluation(self.scale, run)).as_posix()
+        if listed and (found := files.sha256(path)) != listed.get(name):
+            wanted = listed.get(name, "of metrics.json, which does not list it")
+            raise Problem(
+                f"expected {path} with sha256 {wanted}, got {found}; "
+                f"run: python -m seqflows evaluate {self.scale}/{run}"
+            )
+        return path
+
     def scores(self, run: str) -> list[list[Score]] | None:
         """Per seed and test sequence what it was scored; None without scores or with unequal seeds."""
         if run not in self._scores:
@@ -174,7 +193,8 @@ class Results:
     def _read_scores(self, run: str) -> list[list[Score]] | None:
         found = []
         for folder in seed_folders(paths.evaluation(self.scale, run)):
-            rows = read_csv(folder / "scores.csv")
+            path = folder / "scores.csv"
+            rows = read_csv(self.verified(run, path)) if path.exists() else None
             if not rows or not {"index", "length", "nll", "length_nats"} <= set(rows[0]):
                 return None
             rows.sort(key=lambda row: int(row["index"]))

@@ -18,7 +18,7 @@ def export(results: Results, run: str, name: str) -> Path:
     folder = paths.evaluation(results.scale, run)
     for seed in seed_folders(folder):
         if (seed / name).exists():
-            return seed / name
+            return results.verified(run, seed / name)
     raise Problem(
         f"expected {folder}/seed-*/{name}, found none; "
         f"name its export in the run's evaluation block and run: python -m seqflows evaluate {results.scale}/{run}"
