@@ -61,6 +61,11 @@ class WordSource:
         places = np.array([self._places.get(word, -1) for word in sequences])
         return np.where(places < 0, -np.inf, np.log(self.probabilities)[places])
 
+    def sample(self, rng: np.random.Generator, count: int) -> list[str]:
+        """``count`` independent words."""
+        drawn = rng.choice(len(self.words), size=count, p=self.probabilities / self.probabilities.sum())
+        return [self.words[place] for place in drawn]
+
     def specification(self) -> dict[str, Any]:
         """All that `from_specification` needs."""
         return {"words": list(self.words), "probabilities": self.probabilities.tolist()}
