@@ -128,4 +128,8 @@ def test_the_files_are_written(tmp_path, monkeypatch):
     measure.run(["sampling"], tmp_path)
     with open(tmp_path / "sampling.csv") as file:
         assert list(csv.DictReader(file)) == [dict.fromkeys(measure.SAMPLING, "1")]
-    assert {"revision", "torch", "processor", "cores"} <= set(files.read_json(tmp_path / "machine.json"))
+    monkeypatch.setattr(measure, "memory", lambda: [dict.fromkeys(measure.MEMORY, 2)])
+    measure.run(["memory"], tmp_path)
+    machine = files.read_json(tmp_path / "machine.json")
+    assert set(machine) == {"sampling", "memory"}
+    assert all({"revision", "torch", "processor", "cores"} <= set(part) for part in machine.values())

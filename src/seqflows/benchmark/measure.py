@@ -110,7 +110,11 @@ def shapes() -> list[Shape]:
 
 
 def run(parts: Iterable[str] = PARTS, folder: Path = FOLDER) -> None:
-    """Measure the parts, write a csv for each, and print them beside the reference."""
+    """Measure the parts, write a csv for each, and print them beside the reference.
+
+    machine.json says for each part where and with which code it was measured.
+    """
+    parts = list(parts)
     cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
     counts = sorted({1, cores})
     measure = {"training": lambda: training(counts), "sampling": sampling, "memory": memory}
@@ -127,7 +131,9 @@ def run(parts: Iterable[str] = PARTS, folder: Path = FOLDER) -> None:
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor(), "cores": cores}
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
-    files.write_json(folder / "machine.json", found)
+    path = folder / "machine.json"
+    known = files.read_json(path) if path.exists() else {}
+    files.write_json(path, known | dict.fromkeys(parts, found))
 
 
 # -- training steps
