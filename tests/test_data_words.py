@@ -137,11 +137,11 @@ def test_the_embedded_source_is_exact(tmp_path):
     symbols = drawn.counts @ np.array([len(word) + 1 for word in drawn.words]) / 400_000
     assert symbols == pytest.approx(made.mean_length_plus_one(), rel=0.01)
     assert np.isneginf(made.log_probs(["zzz"])).all()
-    made.write(tmp_path, np.random.default_rng(1), 400_000)
+    made.write(tmp_path, np.random.default_rng(1), {"tokens": 400_000})
     first = (tmp_path / embedded_words.FILE).read_bytes()
     read = words.read(tmp_path / embedded_words.FILE)
     assert read.words == drawn.words and read.counts.tolist() == drawn.counts.tolist()
-    made.write(tmp_path, np.random.default_rng(1), 400_000)
+    made.write(tmp_path, np.random.default_rng(1), {"tokens": 400_000})
     assert (tmp_path / embedded_words.FILE).read_bytes() == first
 
 

@@ -9,7 +9,7 @@ import torch
 
 from seqflows.data import words as data_words
 from seqflows.data.prepared import Facts, Split
-from seqflows.evaluation import words
+from seqflows.evaluation import likelihood, words
 from seqflows.models import build
 
 FACTS = Facts("categorical", 27, 13, (0, *[1] * 13))
@@ -138,4 +138,4 @@ def test_the_gap_is_what_the_noise_decides():
 def test_alive():
     symbols = torch.tensor([[0, 1, 26, 3], [26, 26, 0, 0], [1, 2, 3, 4]])
     assert words.alive(symbols, 26).tolist() == [[True, True, True, False], [True, False, False, False], [True] * 4]
-    assert list(words.blocks(25, 10)) == [10, 10, 5]
+    assert list(likelihood.blocks(25, 10)) == [10, 10, 5]

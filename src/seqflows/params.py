@@ -118,6 +118,11 @@ class Params:
         return drawn + [paths.speed(scale, speed) for speed in self.figure_speeds(name)]
 
 
+def scored(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's block its numbers depend on, seeds aside; the digest is the ``config_hash`` of its metrics."""
+    return {part: run.get(part) for part in ("dataset", "model", "training", "evaluation")}
+
+
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and validate the matrix; raise `Problem` with one line an error."""
     return parse(read(path), str(path))

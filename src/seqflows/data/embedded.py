@@ -48,8 +48,8 @@ def generate(block: dict[str, Any], folder: Path) -> None:
     options = {option: block.get(option, default) for option, default in module.OPTIONS.items()}
     for option, default in module.OPTIONS.items():
         _check(name, option, options[option], default)
-    counts = options["tokens"] if module is embedded_words else {split: options[split] for split in SPLITS}
-    if min(counts.values() if isinstance(counts, dict) else [counts]) < 1:
+    counts = {size: options[size] for size in (*SPLITS, "tokens") if size in options}
+    if min(counts.values()) < 1:
         raise Problem(f"expected at least 1 sequence in each split of {name}, got {counts}; correct params.yaml")
     # Two streams: the source stays the same when the number of sequences changes.
     shape, draws = (np.random.default_rng([options["seed"], stream]) for stream in range(2))

@@ -80,9 +80,9 @@ class WordSource:
         drawn = rng.multinomial(tokens, self.probabilities / self.probabilities.sum())
         return words.ordered({word: int(n) for word, n in zip(self.words, drawn, strict=True) if n})
 
-    def write(self, folder: Path, rng: np.random.Generator, tokens: int) -> None:
+    def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
         """Write ``counts.tsv.gz``, a function of the random stream alone."""
-        found = self.counts(rng, tokens)
+        found = self.counts(rng, counts["tokens"])
         lines = "".join(f"{word}\t{count}\n" for word, count in zip(found.words, found.counts.tolist(), strict=True))
         (folder / FILE).write_bytes(gzip.compress(lines.encode(), mtime=0))
 

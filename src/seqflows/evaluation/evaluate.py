@@ -36,14 +36,13 @@ def run(key: paths.Key) -> None:
     settings = Settings.of(block["evaluation"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
-    shown = {name: block[name] for name in ("dataset", "model", "training", "evaluation")}
     records: list[dict[str, Any]] = []
     # No old numbers or scores beside a model that was trained since.
     paths.metrics(key.scale, key.name).unlink(missing_ok=True)
     shutil.rmtree(paths.evaluation(key.scale, key.name), ignore_errors=True)
     with files.replacing_folder(paths.evaluation(key.scale, key.name)) as output:
         for seed in block["seeds"]:
-            records += _seed(key, block, seed, dataset, settings, machine, output, files.digest(shown))
+            records += _seed(key, block, seed, dataset, settings, machine, output, files.digest(params.scored(block)))
     content = {
         "run": key.name,
         "scale": key.scale,

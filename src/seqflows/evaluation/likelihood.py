@@ -95,10 +95,15 @@ def pieces(split: Split, chunk: int, samples: int = 1) -> Iterator[tuple[np.ndar
             yield piece, max(1, chunk // (int(split.lengths[piece].max()) * len(piece)))
 
 
+def blocks(total: int, size: int) -> Iterator[int]:
+    """Sizes that add up to ``total``, none larger than ``size``."""
+    for start in range(0, total, size):
+        yield min(size, total - start)
+
+
 def draw(model: Model, batch: Batch, samples: int, at_once: int) -> tuple[Tensor, Tensor]:
     """Log-weights log p(x, z_k, T) / q(z_k | x) and log p(x | z_k, T), (B, K) float64, ``at_once`` draws at a time."""
-    counts = [min(at_once, samples - start) for start in range(0, samples, at_once)]
-    parts = zip(*(model.importance(batch, count) for count in counts), strict=True)
+    parts = zip(*(model.importance(batch, count) for count in blocks(samples, at_once)), strict=True)
     log_weights, log_likelihood = (torch.cat([piece.double() for piece in part], 1) for part in parts)
     return log_weights, log_likelihood
 

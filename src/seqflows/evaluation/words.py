@@ -9,13 +9,14 @@ Legend: N words, K trajectories, M of them at once, T steps with the end symbol,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
@@ -168,8 +169,6 @@ def settled(found: Sequence[Estimate], which: int = 0) -> tuple[Estimate, bool]:
 
 def exact(model: WordModel, split: Split, chunk: int = 4096) -> np.ndarray:
     """log P(w) of an exact model, (N,)."""
-    from seqflows.data.batching import collate
-
     parts = []
     with torch.no_grad():
         for start in range(0, len(split), chunk):
@@ -206,9 +205,3 @@ def alive(symbols: Tensor, end: int) -> Tensor:
     """(N, T) bool: the steps of generated symbols up to and with the first end symbol."""
     ended = (symbols == end).long().cumsum(1) - (symbols == end).long()
     return ended == 0
-
-
-def blocks(total: int, size: int) -> Iterator[int]:
-    """Sizes that add up to ``total``, none larger than ``size``."""
-    for start in range(0, total, size):
-        yield min(size, total - start)

@@ -67,6 +67,12 @@ class LengthModel(nn.Module):
         return torch.multinomial(probabilities, count, replacement=True, generator=generator).to(self.log_p.device)
 
 
+def reversal(lengths: Tensor, steps: int) -> Tensor:
+    """(B, T): where each step of a sequence reversed within its length comes from; padding stays in its place."""
+    t = torch.arange(steps, device=lengths.device)
+    return torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
+
+
 class BiLSTM(nn.Module):
     """A stack of bidirectional LSTM layers (or of another ``cell``), exact under padding.
 
@@ -86,8 +92,7 @@ class BiLSTM(nn.Module):
         equal = bool((lengths == steps).all())
         mask = None if equal else step_mask(lengths, steps)[:, :, None]
         if not equal:
-            t = torch.arange(steps, device=lengths.device)[None, :]
-            places = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)[:, :, None]
+            places = reversal(lengths, steps)[:, :, None]
 
         def reverse(value: Tensor) -> Tensor:
             return value.flip(1) if equal else value.gather(1, places.expand(-1, -1, value.shape[-1]))
@@ -129,15 +134,20 @@ class Emission(nn.Module):
     def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
         """Symbols drawn at a temperature, or the likeliest."""
         if self.categorical:
-            if mode:
-                return logits.argmax(-1)
-            probabilities = _drawable((logits.double() / temperature).softmax(-1), generator)
-            drawn = torch.multinomial(probabilities.reshape(-1, self.symbols), 1, generator=generator)
-            return drawn.view(logits.shape[:-1]).to(logits.device)
+            return draw_symbols(logits, temperature, mode, generator)
         if mode:
             return (logits > 0).float()
         probabilities = _drawable((logits / temperature).sigmoid(), generator)
         return torch.bernoulli(probabilities, generator=generator).float().to(logits.device)
+
+
+def draw_symbols(logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+    """A symbol of each row of (..., V) logits, drawn at a temperature, or the likeliest."""
+    if mode:
+        return logits.argmax(-1)
+    probabilities = _drawable((logits.double() / temperature).softmax(-1), generator)
+    drawn = torch.multinomial(probabilities.reshape(-1, logits.shape[-1]), 1, generator=generator)
+    return drawn.view(logits.shape[:-1]).to(logits.device)
 
 
 def _drawable(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:

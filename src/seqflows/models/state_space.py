@@ -16,8 +16,8 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.flows import Bijection, real_nvp, standard_normal_log_density, triangular
 from seqflows.models.base import Terms, at_least, one_of
-from seqflows.models.networks import BiLSTM, step_mask
-from seqflows.models.words import WordModel, draw, no_lengths
+from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
+from seqflows.models.words import WordModel
 
 TRANSITIONS = ("tril", "diag", "real_nvp")
 INFERENCES = ("diag", "tril", "shared")
@@ -110,8 +110,7 @@ class StateSpace(WordModel):
         if isinstance(self.reader, BiLSTM):
             return torch.cat(self.reader(embedded, batch.lengths), -1)
         # A word reversed within its length begins with its end symbol: padding comes last and reaches nothing.
-        steps = torch.arange(batch.x.shape[1], device=batch.x.device)
-        places = torch.where(steps < batch.lengths[:, None], batch.lengths[:, None] - 1 - steps, steps)[..., None]
+        places = reversal(batch.lengths, batch.x.shape[1])[..., None]
         states, _ = self.reader(embedded.gather(1, places.expand_as(embedded)))
         return states.gather(1, places.expand_as(states))
 
@@ -208,17 +207,7 @@ class StateSpace(WordModel):
         where = device if generator is None else generator.device
         return temperature * torch.randn(shape, dtype=self.start.dtype, generator=generator, device=where).to(device)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        count: int,
-        *,
-        lengths: Tensor | None = None,
-        temperature: float = 1.0,
-        mode: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """Words of at most the longest length of the data; ``temperature`` scales the noise, not the symbols."""
-        no_lengths(lengths)
+    def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """``temperature`` scales the noise, not the symbols."""
         states = self.states(self._noise(count, self.longest, temperature, generator))
-        return self._words(draw(self.to_symbols(states).log_softmax(-1), 1.0, mode, generator))
+        return draw_symbols(self.to_symbols(states), 1.0, mode, generator)

@@ -15,7 +15,7 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models.base import Model, Terms, at_least, check_emission
-from seqflows.models.networks import step_mask
+from seqflows.models.networks import draw_symbols, step_mask
 
 
 class WordModel(Model):
@@ -39,6 +39,25 @@ class WordModel(Model):
     def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
         """log P(v | h_t) along generated sequences of states, (M, T, V), nats."""
         raise TypeError(f"Expected {type(self).__name__} to define trajectories(count, steps)")
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Words of at most the longest length of the data; ``lengths`` cannot be asked for."""
+        if lengths is not None:
+            raise Problem("expected no lengths for words, which end with their end symbol, got some; leave them out")
+        return self._words(self._symbols(count, temperature, mode, generator))
+
+    def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """Symbols (B, longest) of a run of the model by itself."""
+        raise TypeError(f"Expected {type(self).__name__} to define _symbols(count)")
 
     def _words(self, symbols: Tensor) -> Batch:
         """Generated symbols (B, T) as words: to the first end symbol, which a word that has none is cut with."""
@@ -99,7 +118,7 @@ class GruBaseline(WordModel):
         for _ in range(steps):
             out, state = self.gru(read, state)
             log_p = self.to_symbols(out[:, 0]).log_softmax(-1)
-            drawn.append(draw(log_p, temperature, mode, generator))
+            drawn.append(draw_symbols(log_p, temperature, mode, generator))
             given.append(log_p)
             read = self.embedding(drawn[-1])[:, None]
         return torch.stack(drawn, 1), torch.stack(given, 1)
@@ -109,32 +128,5 @@ class GruBaseline(WordModel):
         """log P(v | h_t) along states that its own symbols drive: the paper's sampled reading of the baseline."""
         return self._free(count, steps, 1.0, False, generator)[1]
 
-    @torch.no_grad()
-    def sample(
-        self,
-        count: int,
-        *,
-        lengths: Tensor | None = None,
-        temperature: float = 1.0,
-        mode: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """Words of at most the longest length of the data, symbol after symbol; ``lengths`` cannot be asked for."""
-        no_lengths(lengths)
-        return self._words(self._free(count, self.longest, temperature, mode, generator)[0])
-
-
-def draw(log_p: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-    """A symbol of each row of (..., V) log-probabilities, or the likeliest."""
-    if mode:
-        return log_p.argmax(-1)
-    p = (log_p / temperature).softmax(-1)
-    p = p if generator is None else p.to(generator.device)
-    flat = torch.multinomial(p.reshape(-1, p.shape[-1]), 1, generator=generator)
-    return flat.view(p.shape[:-1]).to(log_p.device)
-
-
-def no_lengths(lengths: Tensor | None) -> None:
-    """A word's length is what it turns out to be."""
-    if lengths is not None:
-        raise Problem("expected no lengths for words, which end with their end symbol, got some; leave them out")
+    def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        return self._free(count, self.longest, temperature, mode, generator)[0]

@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.errors import Problem
 from seqflows.names import near
 
 
 def matrix() -> Any:
     """The validated params.yaml (`seqflows.params.Params`)."""
-    from seqflows import params
-
     return params.load()
 
 
@@ -228,18 +226,17 @@ class Results:
     def remarks(self, run: str, summary: Summary) -> list[str]:
         """What a reader of a number has to know: other settings than params.yaml has now, or fewer seeds."""
         block, found = self.params.run(self.scale, run), []
-        shown = {name: block.get(name) for name in ("dataset", "model", "training", "evaluation")}
-        if summary.config_hash != files.digest(shown):
+        if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
         if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
         return found
 
 
-def settings(params: Any, scale: str, run: str) -> dict[str, Any]:
+def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     """What a run's outcome depends on, beside its seeds and its device, defaults filled in."""
-    block = params.runs[run].get(scale) or {}
-    data = params.datasets[params.runs[run]["dataset"]].get(scale) or {}
+    block = matrix.runs[run].get(scale) or {}
+    data = matrix.datasets[matrix.runs[run]["dataset"]].get(scale) or {}
     if not block:
         return {}
     limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
@@ -249,7 +246,7 @@ def settings(params: Any, scale: str, run: str) -> dict[str, Any]:
         found |= {name: value for name, value in filled.items() if name != "class"}
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
-    precision = ((params.scales.get(scale) or {}).get("compute") or {}).get("precision")
+    precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")
     return found | ({"precision": precision} if precision else {})
 
 
