@@ -350,6 +350,24 @@ def test_the_diagonal_is_clipped_and_keeps_its_sign():
     assert log_det.item() == pytest.approx(2 * math.log(0.25) + math.log(2))
 
 
+@pytest.mark.parametrize(
+    "case",
+    [case for case in FLOWS if not case.build().sequence and case.build().context],
+    ids=lambda case: case.name,
+)
+@both
+def test_at_given_contexts_several_vectors_are_mapped_as_one_by_one(case, direction):
+    flow = randomised(case, 1.0)
+    values, context, _ = inputs(flow, rows=5)
+    values = torch.stack([values, -values, 2 * values], 1)
+    found, log_det = getattr(flow.at(context), direction)(values)
+    assert found.shape == values.shape and log_det.shape == (5, 3)
+    for m in range(3):
+        wanted, wanted_log_det = getattr(flow, direction)(values[:, m], context)
+        assert torch.allclose(found[:, m], wanted, rtol=1e-9, atol=1e-9)
+        assert torch.allclose(log_det[:, m], wanted_log_det, rtol=1e-9, atol=1e-9)
+
+
 def test_triangular_is_its_equation():
     flow = Triangular(3, 2, 4).double()
     context, eps = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)

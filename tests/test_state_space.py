@@ -173,11 +173,10 @@ def test_the_gradient_is_that_of_equation_11():
     terms = model.objective(batch, 5)
     found = torch.autograd.grad((terms["reconstruction"] + terms["kl"]).sum(), model.parameters(), allow_unused=True)
     torch.manual_seed(7)
-    read = model.read(batch).repeat(15, 1, 1)
-    h, ratio = model._propose(model.start.expand(15, -1), read[:, 0])
-    log_weight = (model.to_symbols(h).log_softmax(-1)[:, 2] + ratio).view(3, 5)
-    share = log_weight.detach().softmax(0)
-    wanted = torch.autograd.grad(-(share * log_weight).sum(0).mean(), model.parameters(), allow_unused=True)
+    reading = model._reading(model.read(batch))[:, 0].expand(5, -1)
+    _, _, log_weight = model._step(model.start.expand(5, -1), reading, torch.full((5,), 2), 3)
+    share = log_weight.detach().softmax(1)
+    wanted = torch.autograd.grad(-(share * log_weight).sum(1).mean(), model.parameters(), allow_unused=True)
     assert sum(gradient is not None for gradient in found) > 8
     for a, b in zip(found, wanted, strict=True):
         assert (a is None) == (b is None)
@@ -187,8 +186,8 @@ def test_the_gradient_is_that_of_equation_11():
 @every
 def test_padding_changes_nothing(name, monkeypatch):
     model = make(name)
-    monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
-    monkeypatch.setattr(torch, "multinomial", lambda p, count: p.argmax(1, keepdim=True))
+    monkeypatch.setattr(torch, "randn", torch.zeros)
+    monkeypatch.setattr(torch, "multinomial", lambda p, count: p.argmax(-1, keepdim=True))
     together, alone = words("ab", "bbb", ""), [words("ab"), words("bbb"), words("")]
     for score in (lambda m, b: m.objective(b, 1)["reconstruction"] + m.objective(b, 1)["kl"],
                   lambda m, b: m.importance(b, 1)[0][:, 0]):  # fmt: skip
@@ -200,7 +199,7 @@ def test_training_on_a_few_words_overfits_them(name):
     torch.manual_seed(0)
     model = build(SMALL | {"state": 4, "width": 16, "units": 8} | VARIANTS[name], FACTS)
     batch, optimiser, losses = words("ab", "ab", "aab"), torch.optim.Adam(model.parameters(), 0.01), []
-    for _ in range(400):
+    for _ in range(700):
         optimiser.zero_grad()
         loss = sum(model.objective(batch, 4).values()).mean()
         loss.backward()
@@ -208,7 +207,7 @@ def test_training_on_a_few_words_overfits_them(name):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
     # the entropy of these words is 0.64 nats, the frequencies of their symbols alone give 3.7
-    assert 0.6 < np.mean(losses[-20:]) < 3.2
+    assert 0.6 < np.mean(losses[-50:]) < 3.2
 
 
 @every

@@ -1,7 +1,7 @@
 """Normalizing flows: data to base noise, value and log-determinant together."""
 
 from seqflows.flows.autoregressive import MaskedAutoregressive
-from seqflows.flows.bijection import Bijection, Chain, Inverse, Reverse, standard_normal_log_density
+from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, standard_normal_log_density
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
@@ -18,6 +18,7 @@ __all__ = [
     "Chain",
     "Independent",
     "Inverse",
+    "Map",
     "MaskedAutoregressive",
     "NLSq",
     "Reverse",

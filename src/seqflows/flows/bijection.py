@@ -5,6 +5,8 @@ Legend: B batch, T time, D dimensions of a vector, C context.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,10 @@ class Bijection(nn.Module):
         """Base noise to data."""
         raise TypeError(f"Expected {type(self).__name__} to define inverse(eps, context, mask)")
 
+    def at(self, context: Tensor) -> Map:
+        """The vector flow at given contexts (B, C), to be applied to several vectors of each."""
+        return Map(self, context)
+
     def check(self, value: Tensor, context: Tensor | None) -> None:
         """Raise ValueError where the shapes are not those that the flow was built for."""
         rank = 3 if self.sequence else 2
@@ -48,6 +54,25 @@ class Bijection(nn.Module):
         found = 0 if context is None else context.shape[-1]
         if found != self.context:
             raise ValueError(f"Expected {type(self).__name__} context of width {self.context}, got {found}")
+
+
+class Map:
+    """A vector flow at given contexts: ``forward`` and ``inverse`` take M vectors of each, (B, M, D), log_det (B, M)."""
+
+    def __init__(self, flow: Bijection, context: Tensor) -> None:
+        self.flow, self.context = flow, context
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Data to base noise."""
+        return self._each(self.flow.forward, z)
+
+    def inverse(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Base noise to data."""
+        return self._each(self.flow.inverse, eps)
+
+    def _each(self, apply: Callable[..., tuple[Tensor, Tensor]], value: Tensor) -> tuple[Tensor, Tensor]:
+        out, log_det = apply(value.flatten(0, 1), self.context.repeat_interleave(value.shape[1], 0))
+        return out.view_as(value), log_det.view(value.shape[:2])
 
 
 class Inverse(Bijection):

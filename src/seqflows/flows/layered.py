@@ -7,7 +7,7 @@ from seqflows.flows.bijection import Bijection, Chain, Reverse
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.independent import Independent
 from seqflows.flows.scalar import Affine, NLSq, Scalar
-from seqflows.flows.triangular import Triangular
+from seqflows.flows.triangular import Triangular, TriangularChain
 
 SCALARS: dict[str, type[Affine] | type[NLSq]] = {"affine": Affine, "nlsq": NLSq}
 KINDS = ("made", "coupling", "independent")
@@ -42,7 +42,9 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
     return Chain(*flows)
 
 
-def triangular(dim: int, context: int, width: int, delta: float, layers: int, diagonal: bool = False) -> Chain:
+def triangular(
+    dim: int, context: int, width: int, delta: float, layers: int, diagonal: bool = False
+) -> TriangularChain:
     """n x TRIL, or n x DIAG: `Triangular` flows one after another, each conditioned on the same context.
 
     A product of triangular matrices is triangular: for a given context the map stays affine whatever n is; more layers
@@ -50,7 +52,7 @@ def triangular(dim: int, context: int, width: int, delta: float, layers: int, di
     """
     if layers < 1:
         raise ValueError(f"Expected layers >= 1, got {layers}")
-    return Chain(*(Triangular(dim, context, width, delta, diagonal) for _ in range(layers)))
+    return TriangularChain(*(Triangular(dim, context, width, delta, diagonal) for _ in range(layers)))
 
 
 def real_nvp(dim: int, context: int, width: int, kept: tuple[int, ...]) -> Chain:

@@ -1,14 +1,16 @@
 """Conditional affine flows with a triangular or diagonal matrix: the transitions TRIL and DIAG.
 
-Legend: B batch, D dimensions, C context, W hidden units.
+Legend: B batch, M vectors of a context, D dimensions, C context, W hidden units.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from seqflows.flows.bijection import Bijection
+from seqflows.flows.bijection import Bijection, Chain, Map
 
 
 class Triangular(Bijection):
@@ -38,7 +40,8 @@ class Triangular(Bijection):
             raise ValueError(f"Expected a context of width >= 1, got {context}")
         self.delta, self.diagonal = delta, diagonal
         below = torch.tril_indices(dim, dim, -1)
-        self.register_buffer("places", below[0] * dim + below[1], persistent=False)  # of the entries below the diagonal
+        places = torch.cat([torch.arange(dim) * (dim + 1), below[0] * dim + below[1]])
+        self.register_buffer("places", places, persistent=False)  # of the diagonal and of the entries below it
         self.below = 0 if diagonal else below.shape[1]
         last = nn.Linear(width, 2 * dim + self.below)
         with torch.no_grad():
@@ -46,33 +49,76 @@ class Triangular(Bijection):
             last.bias[dim : 2 * dim] = 1.0
         self.network = nn.Sequential(nn.Linear(context, width), nn.ReLU(), last)
 
-    def _parts(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """g (B, D), the clipped diagonal (B, D) and the entries below it (B, D (D - 1) / 2)."""
+    def at(self, context: Tensor) -> AffineMap:
+        """g(c) and G(c) of every context."""
         shift, raw, below = self.network(context).split([self.dim, self.dim, self.below], -1)
         edge = torch.where(raw < 0, -self.delta, self.delta)
-        return shift, torch.where(raw.abs() > self.delta, raw, edge), below
-
-    def _matrix(self, diagonal: Tensor, below: Tensor) -> Tensor:
-        """(B, D, D) lower triangular."""
-        flat = below.new_zeros(len(below), self.dim * self.dim).index_copy(1, self.places, below)
-        return flat.view(-1, self.dim, self.dim) + torch.diag_embed(diagonal)
+        diagonal = torch.where(raw.abs() > self.delta, raw, edge)
+        stretch = diagonal.abs().log().sum(-1)
+        if self.diagonal:
+            return AffineMap(shift, diagonal, stretch)
+        flat = below.new_zeros(len(below), self.dim * self.dim)
+        matrix = flat.index_copy(1, self.places, torch.cat([diagonal, below], -1)).view(-1, self.dim, self.dim)
+        return AffineMap(shift, matrix, stretch)
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise: eps = G^-1 (z - g), by substitution."""
         self.check(z, context)
-        shift, diagonal, below = self._parts(context)
-        log_det = -diagonal.abs().log().sum(-1)
-        if self.diagonal:
-            return (z - shift) / diagonal, log_det
-        matrix = self._matrix(diagonal, below)
-        eps = torch.linalg.solve_triangular(matrix, (z - shift)[..., None], upper=False)
-        return eps[..., 0], log_det
+        return _alone(self.at(context).forward, z)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data: z = g + G eps."""
         self.check(eps, context)
-        shift, diagonal, below = self._parts(context)
-        log_det = diagonal.abs().log().sum(-1)
+        return _alone(self.at(context).inverse, eps)
+
+
+class TriangularChain(Chain):
+    """n x TRIL, or n x DIAG: a product of triangular matrices is triangular, so that at a context one map remains."""
+
+    def at(self, context: Tensor) -> AffineMap:
+        """The product of all maps, the last flow's applied to the noise first."""
+        first, *rest = (flow.at(context) for flow in self.flows)
+        for later in rest:
+            first = first.after(later)
+        return first
+
+    forward = Triangular.forward
+    inverse = Triangular.inverse
+
+
+class AffineMap(Map):
+    """z = g + G eps at given contexts: g (B, D), G (B, D) diagonal or (B, D, D) lower triangular, log |det G| (B,)."""
+
+    def __init__(self, shift: Tensor, factor: Tensor, stretch: Tensor) -> None:
+        self.shift, self.factor, self.stretch = shift, factor, stretch
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether G is diagonal."""
+        return self.factor.dim() == 2
+
+    def inverse(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Noise to data, a product."""
+        shift, log_det = self.shift[:, None], self.stretch[:, None].expand(eps.shape[:2])
         if self.diagonal:
-            return torch.addcmul(shift, diagonal, eps), log_det
-        return shift + (self._matrix(diagonal, below) @ eps[..., None])[..., 0], log_det
+            return torch.addcmul(shift, self.factor[:, None], eps), log_det
+        return torch.baddbmm(shift.expand_as(eps), eps, self.factor.transpose(1, 2)), log_det
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Data to noise, a substitution."""
+        centred, log_det = z - self.shift[:, None], -self.stretch[:, None].expand(z.shape[:2])
+        if self.diagonal:
+            return centred / self.factor[:, None], log_det
+        return torch.linalg.solve_triangular(self.factor, centred.transpose(1, 2), upper=False).transpose(1, 2), log_det
+
+    def after(self, other: AffineMap) -> AffineMap:
+        """This map of what the other makes of the noise."""
+        shift, _ = self.inverse(other.shift[:, None])
+        factor = self.factor * other.factor if self.diagonal else self.factor @ other.factor
+        return AffineMap(shift[:, 0], factor, self.stretch + other.stretch)
+
+
+def _alone(apply: Callable[[Tensor], tuple[Tensor, Tensor]], value: Tensor) -> tuple[Tensor, Tensor]:
+    """A map applied to one vector of each context."""
+    out, log_det = apply(value[:, None])
+    return out[:, 0], log_det[:, 0]

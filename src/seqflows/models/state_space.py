@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
-from seqflows.flows import Bijection, real_nvp, standard_normal_log_density, triangular
+from seqflows.flows import Bijection, real_nvp, triangular
 from seqflows.models.base import Terms, at_least, one_of
 from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
 from seqflows.models.words import WordModel
@@ -114,22 +114,39 @@ class StateSpace(WordModel):
         states, _ = self.reader(embedded.gather(1, places.expand_as(embedded)))
         return states.gather(1, places.expand_as(states))
 
-    def _propose(self, before: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-        """A draw h_t of q and log p(h_t | h_{t-1}) - log q(h_t), from (N, D) and (N, A): (N, D) and (N,)."""
-        seen = [before, read]
+    def _reading(self, read: Tensor) -> Tensor:
+        """What a_t adds to the posterior's hidden layer, (B, T, W): the same for every draw, so taken once."""
+        first, size = self.posterior[0], self.config.state
+        return nn.functional.linear(read, first.weight[:, size : size + read.shape[-1]], first.bias)
+
+    def _step(self, before: Tensor, reading: Tensor, symbols: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
+        """``draws`` draws of q(h_t) for each h_{t-1} (N, D), what is read (N, W) and w_t (N,).
+
+        Returns h_t (N, draws, D), log P(w_t | h_t) and log omega_t, (N, draws) each. F_g and F_q depend on h_{t-1}
+        alone: their networks run once for all draws.
+        """
+        size, first, last = self.config.state, self.posterior[0], self.posterior[-1]
+        shape, like = (len(before), draws, size), {"dtype": before.dtype, "device": before.device}
+        generative = self.generative.at(before)
+        hidden = torch.addmm(reading, before, first.weight[:, :size].t())[:, None]
         if self.config.proposals > 1:
-            seen.append(self.generative.inverse(torch.randn_like(before), before)[0])
-        mean, log_scale = self.posterior(torch.cat(seen, -1)).chunk(2, -1)
+            simulated, _ = generative.inverse(torch.randn(shape, **like))
+            hidden = hidden + simulated @ first.weight[:, -size:].t()
+        mean, log_scale = last(hidden.relu()).chunk(2, -1)
         log_scale = log_scale.clamp(-8, 8)
-        noise = torch.randn_like(mean)
+        noise = torch.randn(shape, **like)
         xi = mean + log_scale.exp() * noise
-        log_q = (standard_normal_log_density(noise) - log_scale).sum(-1)
         if self.inferred is None:
-            h, _ = self.generative.inverse(xi, before)
-            return h, standard_normal_log_density(xi).sum(-1) - log_q
-        h, stretch = self.inferred.inverse(xi, before)
-        zeta, back = self.generative.forward(h, before)
-        return h, standard_normal_log_density(zeta).sum(-1) + back + stretch - log_q
+            h, zeta, stretch = generative.inverse(xi)[0], xi, 0.0
+        else:
+            h, ahead = self.inferred.at(before).inverse(xi)
+            zeta, back = generative.forward(h)
+            stretch = ahead + back
+        # log r(zeta) - log q(xi): the constants of the two normal densities are the same
+        ratio = (0.5 * (noise.square() - zeta.square()) + log_scale).sum(-1) + stretch
+        log_p = self.to_symbols(h).log_softmax(-1)
+        log_p = log_p.gather(-1, symbols[:, None, None].expand(-1, draws, 1))[..., 0]
+        return h, log_p, log_p + ratio
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """The two terms of the negative bound, averaged over ``samples``, (B,) each, nats a word.
@@ -137,48 +154,49 @@ class StateSpace(WordModel):
         reconstruction = -sum_t log P(w_t | h_t), with K proposals in the mean that their weights give; kl is the rest
         of the bound -sum_t log mean_k omega_t^k.
         """
-        count, rows, steps = self.config.proposals, samples * len(batch.x), batch.x.shape[1]
-        read = self.read(batch).repeat(samples * count, 1, 1)  # (K S B, T, A)
-        x, mask = batch.x.repeat(samples, 1), step_mask(batch.lengths, steps).repeat(samples, 1)
-        before = self.start.expand(rows, -1)
-        likelihood, bound = [], []
-        for t in range(steps):
-            h, ratio = self._propose(before.repeat(count, 1), read[:, t])
-            log_p = self._log_p(h, x[:, t].repeat(count)).view(count, rows)
-            log_weight = log_p + ratio.view(count, rows)
+        count = self.config.proposals
+        reading = self._reading(self.read(batch))
+        # Longest first: at step t the words that are not over stand together, and no step is spent on the others.
+        order = batch.lengths.repeat(samples).argsort(descending=True, stable=True)
+        words = order % len(batch.x)
+        left = (batch.lengths[words, None] > torch.arange(batch.x.shape[1], device=order.device)).sum(0).tolist()
+        before, likelihood, bound = self.start.expand(len(order), -1), [], []
+        for t, rows in enumerate(left):
+            now = words[:rows]
+            h, log_p, log_weight = self._step(before[:rows], reading[now, t], batch.x[now, t], count)
             if count == 1:
-                before, share = h, None
-            else:
-                share = log_weight.detach().softmax(0)
-                chosen = torch.multinomial(share.t(), 1)[:, 0]
-                before = h.view(count, rows, -1)[chosen, torch.arange(rows, device=h.device)]
-            bound.append(log_weight.logsumexp(0) - math.log(count))
-            likelihood.append(log_p[0] if share is None else (share * log_p).sum(0))
+                before = h[:, 0]
+                likelihood.append(log_p[:, 0])
+                bound.append(log_weight[:, 0])
+                continue
+            share = log_weight.detach().softmax(-1)
+            chosen = torch.multinomial(share, 1)[..., None].expand(-1, 1, h.shape[-1])
+            before = h.gather(1, chosen)[:, 0]
+            likelihood.append((share * log_p).sum(-1))
+            bound.append(log_weight.logsumexp(-1) - math.log(count))
+        places = torch.cat([words[:rows] for rows in left])
 
         def joined(values: list[Tensor]) -> Tensor:
-            return (torch.stack(values, 1) * mask).sum(1).view(samples, -1).mean(0)
+            steps = torch.cat(values)
+            return steps.new_zeros(len(batch.x)).index_add(0, places, steps) / samples
 
         reconstruction, negative = -joined(likelihood), -joined(bound)
         return {"reconstruction": reconstruction, "kl": negative - reconstruction}
-
-    def _log_p(self, h: Tensor, symbols: Tensor) -> Tensor:
-        """log P(w_t | h_t), (N,)."""
-        return self.to_symbols(h).log_softmax(-1).gather(-1, symbols[:, None])[:, 0]
 
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
         """sum_t log omega_t and sum_t log P(w_t | h_t) of whole trajectories of q, (B, K) each, nats.
 
         One proposal a step: with the simulated h_g as further noise of the proposal, the weights stay unbiased.
         """
-        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch))
-        read, mask = self.read(rows), step_mask(rows.lengths, rows.x.shape[1])
-        h = self.start.expand(len(rows.x), -1)
-        log_weight = log_likelihood = torch.zeros(len(rows.x), dtype=h.dtype, device=h.device)
-        for t in range(rows.x.shape[1]):
-            h, ratio = self._propose(h, read[:, t])
-            log_p = self._log_p(h, rows.x[:, t]) * mask[:, t]
-            log_likelihood = log_likelihood + log_p
-            log_weight = log_weight + log_p + ratio * mask[:, t]
+        reading, mask = self._reading(self.read(batch)), step_mask(batch.lengths, batch.x.shape[1])
+        h = self.start.expand(len(batch.x) * samples, -1)
+        log_weight = log_likelihood = torch.zeros(len(h), dtype=h.dtype, device=h.device)
+        for t in range(batch.x.shape[1]):
+            now, alive = (value[:, t].repeat_interleave(samples, 0) for value in (reading, mask))
+            drawn = self._step(h, now, batch.x[:, t].repeat_interleave(samples), 1)
+            h, log_p, step = (value[:, 0] for value in drawn)
+            log_likelihood = log_likelihood + log_p * alive
+            log_weight = log_weight + step * alive
         return log_weight.view(-1, samples), log_likelihood.view(-1, samples)
 
     def states(self, noise: Tensor) -> Tensor:
