@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seqflows import cli, files
-from seqflows.benchmark import measure
+from seqflows.benchmark import measure, parts, words
 
 TINY = {"latent": 4, "embedding": 8, "width": 8, "depth": 1, "flow_width": 8, "position": 4, "layers": 2}
 
@@ -120,16 +120,44 @@ def test_importance_sampling_stays_in_its_chunk_whatever_k():
 def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     monkeypatch.chdir(root)
     assert cli.main(["benchmark", "trainings"]) == 1
-    assert "expected parts among training, sampling, memory, got trainings" in capsys.readouterr().err
+    assert (
+        "expected parts among training, sampling, memory, words, trajectories, got trainings" in capsys.readouterr().err
+    )
 
 
 def test_the_files_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure, "sampling", lambda: [dict.fromkeys(measure.SAMPLING, 1)])
-    measure.run(["sampling"], tmp_path)
-    with open(tmp_path / "sampling.csv") as file:
-        assert list(csv.DictReader(file)) == [dict.fromkeys(measure.SAMPLING, "1")]
-    monkeypatch.setattr(measure, "memory", lambda: [dict.fromkeys(measure.MEMORY, 2)])
-    measure.run(["memory"], tmp_path)
+    for part, columns in {"sampling": measure.SAMPLING, "words": words.TRAINING}.items():
+        monkeypatch.setitem(parts.MEASURES, part, lambda columns=columns: [dict.fromkeys(columns, 1)])
+        parts.run([part], tmp_path)
+        with open(tmp_path / f"{part}.csv") as file:
+            assert list(csv.DictReader(file)) == [dict.fromkeys(columns, "1")]
     machine = files.read_json(tmp_path / "machine.json")
-    assert set(machine) == {"sampling", "memory"}
+    assert set(machine) == {"sampling", "words"}
     assert all({"revision", "torch", "processor", "cores"} <= set(part) for part in machine.values())
+    assert set(parts.MEASURES) == set(parts.COLUMNS)
+
+
+def test_products_are_recorded_with_their_shapes():
+    a, b, c = torch.randn(3, 4), torch.randn(4, 5, requires_grad=True), torch.randn(2, 3, 4)
+    with words.Products() as products:
+        (a @ b).sum().backward()  # two products: forward, and the derivative of b alone
+        c @ torch.randn(2, 4, 6)
+        torch.addmm(torch.zeros(5), a, b)
+    assert products.gflop == pytest.approx(2e-9 * (3 * 60 + 2 * 3 * 4 * 6))
+    products.alone()()
+
+
+def test_training_on_words_has_a_row_a_model(capsys):
+    rows = words.training(batch=16, stems=4, tokens=500, units=4, width=4)
+    assert [row["model"] for row in rows] == list(words.MODELS)
+    for row in rows:
+        assert tuple(row) == words.TRAINING and row["batch"] == 16 and row["gflop"] >= 0
+        assert row["words_per_second"] == pytest.approx(16 / row["seconds"], rel=0.05)
+    assert capsys.readouterr().out.count("words/s") == len(words.MODELS)
+
+
+def test_a_vocabulary_is_scored_in_a_process_of_its_own():
+    rows = words.scoring(counts=(1000, 2000), stems=20, tokens=2000)
+    assert [tuple(row) for row in rows] == [words.SCORING] * 2
+    assert [row["trajectories"] for row in rows] == [1000, 2000] and rows[0]["peak_gib"] > 0
+    assert rows[0]["words"] == len(words.vocabulary(20, 2000).words) > 100

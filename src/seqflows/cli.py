@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
-    benchmark.add_argument("part", nargs="*", help="training, sampling, memory (all)")
+    benchmark.add_argument("part", nargs="*", help="training, sampling, memory, words, trajectories (all)")
     benchmark.set_defaults(act=_benchmark)
     check = commands.add_parser("check", help="validate params.yaml")
     check.set_defaults(act=_check)
@@ -108,8 +108,8 @@ def _keep(given: argparse.Namespace) -> None:
 
 
 def _benchmark(given: argparse.Namespace) -> None:
-    measure = importlib.import_module("seqflows.benchmark.measure")
-    measure.run(given.part or measure.PARTS)
+    parts = importlib.import_module("seqflows.benchmark.parts")
+    parts.run(given.part or parts.MEASURES)
 
 
 def _check(given: argparse.Namespace) -> None:

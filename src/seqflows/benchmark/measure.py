@@ -1,4 +1,4 @@
-r"""``make benchmark``: training steps, sampling and the memory of importance sampling, at the paper's sizes.
+r"""Latent flows: training steps, sampling and the memory of importance sampling, at the paper's sizes.
 
 A step's cost is given in GFLOP-equivalents: its seconds times the GFLOP/s of a 1024 x 1024 float32 matrix product
 timed right before it in the same process with the same number of threads. The unit carries over between machines as
@@ -26,18 +26,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seqflows import compute, files, models
+from seqflows import compute, models
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.errors import Problem
 from seqflows.evaluation import likelihood
 from seqflows.models.base import Model
 from seqflows.models.latent_sequence import LatentSequence
 from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
-FOLDER = Path("results/benchmark")
-PARTS = ("training", "sampling", "memory")
 TRAINING = ("shape", "model", "threads", "seconds", "gemm_gflops", "gflop_equivalents", "reference", "ratio")
 SAMPLING = ("model", "steps", "seconds", "reference", "ratio")
 MEMORY = ("model", "sequences", "symbols", "samples", "chunk", "seconds", "peak_gib", "nll")
@@ -107,33 +104,6 @@ def shapes() -> list[Shape]:
             Shape(**{name: types.get(name, float)(value) if value else None for name, value in row.items()})
             for row in csv.DictReader(file)
         ]
-
-
-def run(parts: Iterable[str] = PARTS, folder: Path = FOLDER) -> None:
-    """Measure the parts, write a csv for each, and print them beside the reference.
-
-    machine.json says for each part where and with which code it was measured.
-    """
-    parts = list(parts)
-    cores = os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
-    counts = sorted({1, cores})
-    measure = {"training": lambda: training(counts), "sampling": sampling, "memory": memory}
-    unknown = set(parts) - set(measure)
-    if unknown:
-        raise Problem(f"expected parts among {', '.join(measure)}, got {', '.join(sorted(unknown))}")
-    columns = {"training": TRAINING, "sampling": SAMPLING, "memory": MEMORY}
-    for part in parts:
-        print(f"{part}:", flush=True)
-        files.write_csv(folder / f"{part}.csv", measure[part](), columns[part])
-    if torch.cuda.is_available():
-        print("training on the GPU:", flush=True)
-        files.write_csv(folder / "cuda.csv", on_device("cuda"), DEVICE)
-    found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor(), "cores": cores}
-    if torch.cuda.is_available():
-        found["gpu"] = torch.cuda.get_device_name()
-    path = folder / "machine.json"
-    known = files.read_json(path) if path.exists() else {}
-    files.write_json(path, known | dict.fromkeys(parts, found))
 
 
 # -- training steps

@@ -1,0 +1,140 @@
+"""Models of words: words a second in training beside the time of the matrix products alone; scoring a vocabulary."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seqflows import compute, models
+from seqflows.benchmark.measure import best
+from seqflows.data import embedded_words, words
+from seqflows.data.prepared import Dataset, Facts, Split
+from seqflows.evaluation.words import Trie
+from seqflows.training.settings import Settings
+from seqflows.training.trainer import Trainer
+
+TRAINING = ("model", "batch", "words_per_second", "seconds", "products_seconds", "ratio", "gflop")
+SCORING = ("words", "trajectories", "threads", "seconds", "peak_gib")
+STATE_SPACE = {"class": "state_space"}
+MODELS: dict[str, dict[str, Any]] = {
+    "TRIL": STATE_SPACE,
+    "TRIL, K=5": {**STATE_SPACE, "proposals": 5},
+    "TRIL, K=10": {**STATE_SPACE, "proposals": 10},
+    "2xTRIL": {**STATE_SPACE, "layers": 2},
+    "2xTRIL, K=10": {**STATE_SPACE, "layers": 2, "proposals": 10},
+    "REAL-NVP": {**STATE_SPACE, "transition": "real_nvp"},
+    "GRU-8": {"class": "gru_baseline", "state": 8},
+}
+BATCH = 1024
+STEMS = 6900  # of a grammar with as many words as the largest word list
+TOKENS = 10_000_000
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+
+
+@functools.cache
+def vocabulary(stems: int, tokens: int) -> words.Counts:
+    """Words of a grammar, with counts."""
+    rng = np.random.default_rng(0)
+    return embedded_words.build({"stems": stems}, rng).counts(rng, tokens)
+
+
+def split(stems: int, tokens: int) -> Split:
+    """The same as a split."""
+    found = vocabulary(stems, tokens)
+    symbols, lengths = words.encode(found.words)
+    return Split("words", lengths, symbols, None, found.counts)
+
+
+class Products(TorchDispatchMode):
+    """Records the matrix products that run under it: the operator and the shapes of its matrices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[torch.Size, torch.Size]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in PRODUCTS:
+            a, b = args[-2:]
+            self.calls.append((a.shape, b.shape))
+        return func(*args, **(kwargs or {}))
+
+    @property
+    def gflop(self) -> float:
+        """2 m n k of every product."""
+        return sum(2 * a.numel() * b[-1] for a, b in self.calls) / 1e9
+
+    def alone(self) -> Callable[[], None]:
+        """All of them on matrices of their own."""
+        pairs = [(torch.randn(a), torch.randn(b)) for a, b in self.calls]
+
+        def call() -> None:
+            for a, b in pairs:
+                a @ b
+
+        return call
+
+
+def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes: int) -> list[dict[str, Any]]:
+    """One optimiser step of every model on one thread, words drawn by frequency."""
+    torch.set_num_threads(1)
+    given, rows = split(stems, tokens), []
+    lengths = np.bincount(given.lengths, minlength=14)
+    facts = Facts("categorical", len(words.VOCABULARY), 13, tuple(lengths.tolist()))
+    data = Dataset("words", "words", words.VOCABULARY, given, given, given, {"max_length": 13}, "")
+    p = given.counts / given.counts.sum()
+    drawn = [np.random.default_rng(0).choice(len(given), batch, p=p)]
+    for name, block in MODELS.items():
+        torch.manual_seed(0)
+        model = models.build({**block, **(sizes if block["class"] == "state_space" else {})}, facts).train()
+        settings = Settings.of({"epochs": 1, "batch_size": batch, "learning_rate": 1e-3, "drawn": batch})
+        machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+        trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
+        with Products() as products:
+            trainer.step(drawn, 1.0)
+        seconds = best(lambda trainer=trainer: trainer.step(drawn, 1.0))
+        alone = best(products.alone())
+        values = (name, batch, round(batch / seconds), round(seconds, 4), round(alone, 4), round(seconds / alone, 2))
+        rows.append(dict(zip(TRAINING, (*values, round(products.gflop, 3)), strict=True)))
+        print(f"  {name}: {batch / seconds:,.0f} words/s, {seconds / alone:.1f} x its matrix products", flush=True)
+    return rows
+
+
+def scoring(
+    counts: tuple[int, ...] = (1000, 100_000), stems: int = STEMS, tokens: int = TOKENS
+) -> list[dict[str, Any]]:
+    """P^ of every word of a vocabulary of the paper's size, in a process of its own for each number of trajectories."""
+    rows = []
+    for count in counts:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            rows.append(pool.apply(_score, (count, stems, tokens, len(os.sched_getaffinity(0)))))
+        row = rows[-1]
+        print(
+            f"  {row['words']} words, {count} trajectories: {row['seconds']:.1f} s, peak {row['peak_gib']:.2f} GiB",
+            flush=True,
+        )
+    return rows
+
+
+def _score(count: int, stems: int, tokens: int, threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    given = split(stems, tokens)
+    model = models.build(MODELS["2xTRIL"], Facts("categorical", 27, 13, (0, *[1] * 13)))
+    started = time.perf_counter()
+    trie = Trie.of(given)
+    total = torch.zeros(len(given), dtype=torch.float64)
+    for start in range(0, count, 1000):
+        total += trie.sums(model.trajectories(min(1000, count - start), trie.steps))
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return dict(zip(SCORING, (len(given), count, threads, round(seconds, 2), round(peak, 3)), strict=True))
