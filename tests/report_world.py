@@ -23,12 +23,37 @@ MUSIC = {
     "nottingham": (3.43, 2.39, 2.56, 2.54), "piano": (7.77, 8.19, 8.26, 8.25),
     "musedata": (7.23, 6.92, 6.95, 7.06), "jsb": (8.17, 6.53, 6.64, 6.59),
 }  # fmt: skip
+WORDS = {  # as printed: train, test, unique, known, gap; then, of Table 2, train, test and two perplexities
+    "tril": (11.88, 11.93, 0.11, 0.62, 1.07), "tril-k2": (11.96, 12.20, 0.11, 0.62, 0.94),
+    "tril-k5": (11.49, 11.56, 0.14, 0.63, 1.30), "tril-k10": (11.54, 11.58, 0.13, 0.59, 1.24),
+    "tril2": (11.85, 11.89, 0.11, 0.55, 0.87), "tril2-k5": (11.39, 11.45, 0.14, 0.54, 1.23),
+    "tril2-k10": (11.37, 11.43, 0.15, 0.56, 1.42), "tril2-k10-both": (11.45, 11.41, 0.15, 0.56, 1.36),
+    "real_nvp": (11.77, 11.81, 0.12, 0.61, 0.94), "gru8": (12.92, 12.97, 0.13, 0.53, None),
+    "gru16": (12.55, 12.60, 0.14, 0.62, None), "diag": (12.9, 12.95, 0.1, 0.5, 0.5),
+    "tril-inference_tril": (11.9, 11.95, 0.11, 0.6, 1.0), "tril-annealing": (11.87, 11.92, 0.11, 0.6, 1.0),
+}  # fmt: skip
+TYPES = {
+    "tril2-k5": (11.33, 12.49, 0.14, 0.5, 1.2, 21.74, 66.15),
+    "gru8": (12.81, 13.55, 0.13, 0.5, None, 22.54, 64.92),
+}
+SAMPLE = {name: WORDS[name] for name in ("tril2-k5", "gru8")}
+CORPORA = {"words": WORDS, "types": TYPES, "sample": SAMPLE}
+WORD_ROWS = {
+    "TRIL": "tril", "TRIL, K=2": "tril-k2", "TRIL, K=5": "tril-k5", "TRIL, K=10": "tril-k10", "2×TRIL": "tril2",
+    "2×TRIL, K=5": "tril2-k5", "2×TRIL, K=10": "tril2-k10", "2×TRIL, K=10, BIDI": "tril2-k10-both",
+    "REAL-NVP-[2,3,4,5,6,7]": "real_nvp", "BASELINE-8D": "gru8", "BASELINE-16D": "gru16",
+}  # fmt: skip
+COUNTS = (1, 20, 1000, 100000)
 VOCABULARY = list(" abcdefghijklmnopqrstuvwxyz<>.'N")
 
 
 def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
-    """The paper's whole matrix; demo embedded, laptop real and reduced, paper real."""
+    """Both papers' whole matrix; demo embedded, laptop real and reduced, paper real."""
     datasets: dict[str, Any] = {}
+    for name, options in {"words": {}, "words_types": {"split": "types"}, "words_sample": {"sample_tokens": 9}}.items():
+        real = {"source": "gutenberg-words", **options}
+        demo = {"source": "embedded-words", "tokens": 9000, "seed": 7, **options}
+        datasets[name] = {"kind": "words", "demo": demo, "laptop": real, "paper": real | {"source": "web-words"}}
     for name in ("ptb", *SETS.values(), "gaussians"):
         kind = {"ptb": "text", "gaussians": "vectors"}.get(name, "music")
         embedded = {"text": "embedded-text", "vectors": "embedded-gaussians", "music": "embedded-chords"}[kind]
@@ -55,6 +80,9 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
             "laptop": small,
             "paper": large,
         }
+    for corpus, models in CORPORA.items():
+        for name in models:
+            runs[f"{corpus}-{name}"] = words_run(corpus, name, seeds)
     terms = {"Test NLL": "nll", "Reconst.": "reconstruction", "KL": "kl"}
     rows1 = {"LSTM (sentence-wise)": {"Test NLL": "ptb-lstm.nll"}}
     for row, run in {"AF-only": "af_only", "AF / AF": "af_af", "AF / SCF": "af_scf", "IAF / SCF": "iaf_scf"}.items():
@@ -69,6 +97,7 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
         f"ziegler2019-table{number}": {"reproduces": "ziegler2019", "title": f"Table {number}: {what}", "rows": rows}
         for number, what, rows in ((1, "characters", rows1), (2, "ablations", rows2), (3, "polyphonic music", rows3))
     }
+    tables |= word_tables()
     figures = {
         "ziegler2019-figure3b": {"kind": "conditionals", "runs": ["ptb-lstm"]},
         "ziegler2019-figure5": {"kind": "nlsq", "runs": ["gaussians-nlsq", "gaussians-affine"]},
@@ -76,9 +105,159 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
         "ziegler2019-figure7": {"kind": "speed", "speeds": ["ptb", "nottingham"]},
         "ziegler2019-curves": {"kind": "curves", "runs": ["ptb-lstm", "ptb-af_af", "jsb-af_af"]},
     }
-    figures = {name: {"reproduces": "ziegler2019", "title": name, **block} for name, block in figures.items()}
+    shown = ["words-tril", "words-tril2-k10", "words-real_nvp", "words-gru8", "words-gru16"]
+    figures |= {
+        "schmidt2018-figure1": {"kind": "gap_lengths", "runs": ["words-tril2-k10"]},
+        "schmidt2018-figure2": {"kind": "entropies", "runs": ["words-tril2-k10", "words-gru8"]},
+        "schmidt2018-trajectories": {"kind": "trajectories", "runs": shown},
+        "schmidt2018-curves": {"kind": "curves", "runs": shown},
+    }
+    figures = {name: {"reproduces": name.split("-")[0], "title": name, **block} for name, block in figures.items()}
     speeds = {name: {"runs": [f"{name}-lstm", f"{name}-iaf_scf"]} for name in ("ptb", "nottingham")}
     return Params("demo", {}, datasets, runs, speeds, tables, figures)
+
+
+def words_run(corpus: str, name: str, seeds: tuple[int, ...]) -> dict[str, Any]:
+    """A run on words, the same at every scale."""
+    model: dict[str, Any] = {"class": "gru_baseline", "state": int(name.removeprefix("gru"))} if "gru" in name else {}
+    training = {"epochs": 20, "drawn": 250368, "batch_size": 512, "learning_rate": 2.0e-3}
+    if not model:
+        kind = name.split("-")[0]
+        model = {"class": "state_space", "transition": "tril" if kind.startswith("tril") else kind}
+        model |= {"layers": 2} if kind == "tril2" else {}
+        model |= next(({"proposals": int(k)} for k in ("10", "5", "2") if f"-k{k}" in name), {})
+        model |= {"reader": "both"} if "both" in name else {}
+        model |= {"inference": "tril"} if "inference" in name else {}
+        training |= {"kl_free_epochs": 2, "kl_ramp_epochs": 6} if "annealing" in name else {}
+    block = {"seeds": list(seeds), "model": model, "training": training, "evaluation": {"trajectories": list(COUNTS)}}
+    dataset = {"words": "words", "types": "words_types", "sample": "words_sample"}[corpus]
+    entry = {"reproduces": "schmidt2018", "dataset": dataset}
+    return entry | {scale: block for scale in ("demo", "laptop", "paper")}
+
+
+def word_tables() -> dict[str, Any]:
+    """Tables 1 and 2 of the second paper, and its variants."""
+    columns = {
+        "H[P_train, P^]": "cross_entropy_train", "H[P_test, P^]": "cross_entropy_test", "w unique": "unique_known",
+        "w in V": "known", "H_gap": "entropy_gap",
+    }  # fmt: skip
+
+    def row(run: str) -> dict[str, str]:
+        shown = list(columns.items())[: 4 if "gru" in run else 5]
+        return {column: f"{run}.{metric}" for column, metric in shown}
+
+    rows1 = {name: row(f"words-{run}") for name, run in WORD_ROWS.items()}
+    oracle = ("oracle_train", "oracle_test", "oracle_unique_known", "oracle_known")
+    rows1["ORACLE"] = {column: f"words-gru8.{metric}" for column, metric in zip(columns, oracle, strict=False)}
+    grams = {"P_3-gram(w)": "perplexity_3", "P_5-gram(w)": "perplexity_5"}
+    shown = list(columns.items())[:2] + list(grams.items())
+    rows2 = {
+        name: {column: f"types-{run}.{metric}" for column, metric in shown}
+        for name, run in (("2×TRIL, K=5", "tril2-k5"), ("BASELINE-8D", "gru8"))
+    }
+    variants = {name: row(f"words-{name}") for name in ("tril", "diag", "tril-inference_tril", "tril-annealing")}
+    variants |= {f"sample {name}": row(f"sample-{name}") for name in SAMPLE}
+    parts = {"table1": rows1, "table2": rows2, "variants": variants}
+    return {
+        f"schmidt2018-{name}": {"reproduces": "schmidt2018", "title": f"Words: {name}", "rows": rows}
+        for name, rows in parts.items()
+    }
+
+
+def word_values(name: str, embedded: bool) -> dict[str, tuple[float, str, int]]:
+    """Metric -> (value, unit, samples) of a run on words, as printed; it settles on the largest number."""
+    corpus, model = name.split("-", 1)
+    train, test, unique, known, gap, *grams = CORPORA[corpus][model]
+    unit, exact = "nats/word", "gru" in model
+    found: dict[str, tuple[float, str, int]] = {}
+    for half, value in (("train", train), ("test", test)):
+        found[f"cross_entropy_{half}"] = (value, unit, 0 if exact else COUNTS[-1])
+        found[f"cross_entropy_{half}_bits"] = (value / math.log(2), "bits/word", 0 if exact else COUNTS[-1])
+        for k in COUNTS:
+            found[f"cross_entropy_{half}@{k}"] = (value + (2.5 if exact else 1.2) / (1 + math.log10(k)) - 0.2, unit, k)
+    found |= {
+        "nll": (test - 0.05, unit, 0 if exact else 100),
+        "unique": (0.5, "1", 14300),
+        "unique_known": (unique, "1", 14300),
+    }
+    found |= {
+        "known": (known, "1", 14300),
+        "unique_all": (0.4, "1", 96726),
+        "unique_known_all": (unique / 2, "1", 96726),
+        "known_all": (known, "1", 96726),
+    }
+    found["entropy_expected"] = (1.5 if exact else 1.2, "nats", 0 if exact else 20)
+    if not exact:
+        found |= {"settled": (float(model != "tril2"), "1", COUNTS[-1]), "elbo": (test + 0.3, unit, 100)}
+        found |= {"reconstruction": (6.0, unit, 100), "kl": (test - 5.7, unit, 100), "kl_share": (0.4, "1", 100)}
+        found |= {"ess": (3.5, "samples", 100), "entropy_gap": (gap, "nats", 20)}
+        found["entropy_marginal"] = (1.2 + gap, "nats", 20)
+    for order, value in zip((3, 5), grams, strict=False):
+        found |= {f"perplexity_{order}": (value, "1", 14300), f"perplexity_{order}_tokens": (value - 5, "1", 14300)}
+    test_entropy = {"words": 6.80, "types": 5.0, "sample": 6.8}[corpus]
+    found |= {"oracle_train": (7.0, unit, 0), "oracle_test": (7.02, unit, 0), "oracle_unique_known": (0.27, "1", 14300)}
+    found |= {"oracle_known": (1.0, "1", 14300), "oracle_unseen": (0.0002, "1", 0), "train_entropy": (7.0, unit, 0)}
+    found |= {"test_entropy": (test_entropy, unit, 0), "parameters": (4321, "1", 0)}
+    if embedded:
+        found |= {"source": (6.9, unit, 0), "source_entropy": (6.95, unit, 0), "excess": (4.5, "nats/sequence", 0)}
+    return found
+
+
+def write_words_run(scale: str, name: str, seeds: tuple[int, ...] = (0,), spread: float = 0.004) -> None:
+    """train/, metrics.json and evaluation/ of a run on words; set-based measures vary ten times as much over seeds."""
+    records, params = [], matrix()
+    block, exact = params.run(scale, name), "gru" in name
+    shown = {part: block.get(part) for part in ("dataset", "model", "training", "evaluation")}
+    embedded = params.datasets[block["dataset"]][scale]["source"].startswith("embedded")
+    for seed in seeds:
+        shift = spread * (seed - np.mean(seeds))
+        for metric, (value, unit, samples) in word_values(name, embedded).items():
+            fixed = metric.startswith(("oracle", "train_", "test_", "source", "parameters", "settled"))
+            factor = 0.0 if fixed else 10 * value / 12 if metric in ("unique_known", "known") else 1.0
+            sampled = "cross_entropy" in metric and samples
+            records.append({
+                "seed": seed, "metric": metric, "value": value + factor * shift, "unit": unit, "samples": samples,
+                "standard_error": 0.002 if sampled else None, "sequences": 5000, "dataset": block["dataset"],
+                "dataset_sha256": "ab" * 32, "revision": "r1", "train_revision": "r1",
+                "config_hash": files.digest(shown), "device": "cpu", "wall_seconds": 1.25,
+            })  # fmt: skip
+        write_words_training(scale, name, seed, exact)
+        if name == "words-tril2-k10":  # the one that is drawn
+            write_gaps(scale, name, seed)
+    content = {"run": name, "scale": scale, "reproduces": "schmidt2018", "dataset": block["dataset"]}
+    files.write_json(paths.metrics(scale, name), content | {"metrics": records})
+
+
+def write_words(scale: str, params: Params, seeds: tuple[int, ...] = (0,)) -> None:
+    """Every file of the second paper at a scale."""
+    for name, run in params.runs.items():
+        if run["reproduces"] == "schmidt2018":
+            write_words_run(scale, name, seeds)
+
+
+def write_words_training(scale: str, name: str, seed: int, exact: bool) -> None:
+    """train.json and history.csv of a seed, with the entropies of the model's symbols."""
+    folder, test = paths.seed(scale, name, seed), CORPORA[name.split("-")[0]][name.split("-", 1)[1]][1]
+    rows = []
+    for epoch in range(1, 21):
+        row = {"epoch": epoch, "steps": 489 * epoch, "kl_weight": 1.0, "train_loss": test - 3 + 4 / epoch}
+        row |= {"valid_loss": test - 3 + 4.1 / epoch, "entropy_expected": 1.2 + 1.4 / epoch}
+        row |= {} if exact else {"valid_kl": 3.5 - 3 / epoch, "entropy_marginal": 2.6 - 0.2 / epoch}
+        rows.append(row)
+    files.write_csv(folder / "history.csv", rows, tuple(rows[0]))
+    files.write_json(folder / "train.json", train_info(scale, name, seed) | {"epochs": 20, "wall_seconds": 10.0})
+
+
+def write_gaps(scale: str, name: str, seed: int, words: int = 600, fall: float = 0.15) -> None:
+    """gaps.csv of generated words of 1 to 13 letters, the gap falling by ``fall`` a step, with more and more spread."""
+    rng, rows = np.random.default_rng(seed), []
+    for word in range(words):
+        length = int(np.clip(rng.normal(7, 2.5), 1, 12)) + 1
+        for step in range(1, length + 1):
+            gap = max(0.0, 1.8 - fall * (step - 1) + 0.06 * step * rng.normal())
+            rows.append({"word": word, "length": length, "step": step, "marginal": 1.2 + gap, "expected": 1.2})
+    folder = paths.evaluation(scale, name) / f"seed-{seed}"
+    files.write_csv(folder / "gaps.csv", rows, ("word", "length", "step", "marginal", "expected"))
 
 
 def values(name: str) -> dict[str, tuple[float, str]]:
@@ -237,6 +416,8 @@ def write_speed(scale: str, name: str, flow: float = 0.4) -> None:
 
 def write_all(scale: str, params: Params, seeds: tuple[int, ...] = (0,)) -> None:
     """Every file of a scale."""
-    for name in params.runs:
-        write_run(scale, name, seeds)
+    for name, run in params.runs.items():
+        if run["reproduces"] == "ziegler2019":
+            write_run(scale, name, seeds)
+    write_words(scale, params, seeds)
     write_exports(scale)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqflows import compute, models
+from seqflows import compute, files, models
 from seqflows.data import download, embedded_words, prepare, prepared, words
 from seqflows.data.batching import collate, order
 from seqflows.errors import Problem
@@ -273,3 +273,29 @@ def test_words_are_trained_and_resumed(tmp_path, block):
 def test_the_number_drawn_has_to_fill_a_batch():
     with pytest.raises(Problem, match=r"training.drawn to be a whole number of at least batch_size \(32\), got 5"):
         Settings.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "drawn": 5})
+
+
+def test_a_sample_of_the_tokens_is_split_as_the_whole_is(tmp_path):
+    block = {"kind": "words", "source": "embedded-words", "seed": 1, "tokens": 20_000, "stems": 20, "min_count": 1}
+    block |= {"valid_tokens": 100, "sample_tokens": 2000}
+    download.fetch(block, tmp_path / "raw")
+    prepare.prepare(block, tmp_path / "raw", tmp_path / "out", "words")
+    statistics = files.read_json(tmp_path / "out" / "statistics.json")
+    tokens = {name: split["tokens"] for name, split in statistics["splits"].items()}
+    assert tokens == {"train": 1700, "valid": 100, "test": 200} and statistics["tokens"] == 2000
+    with pytest.raises(Problem, match="expected 0 to 20000 tokens to draw, got 30000"):
+        prepare.prepare(block | {"sample_tokens": 30_000}, tmp_path / "raw", tmp_path / "out", "words")
+
+
+def test_counts_of_ones_own(tmp_path, monkeypatch):
+    lines = "".join(f"{word}\t{count}\n" for word, count in (("the", 60), ("of", 40), ("and", 30), ("a", 99)))
+    (tmp_path / "wordfreq").mkdir()
+    path = tmp_path / "wordfreq" / "counts.tsv.gz"
+    path.write_bytes(gzip.compress(lines.encode(), mtime=0))
+    monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path))
+    block = {"kind": "words", "source": "own-words", "valid_tokens": 5}
+    with pytest.raises(Problem, match="expected sha256: <64 hex digits> beside source: own-words"):
+        download.fetch(block, tmp_path / "raw")
+    download.fetch(block | {"sha256": files.sha256(path)}, tmp_path / "raw")
+    prepare.prepare(block | {"sha256": files.sha256(path)}, tmp_path / "raw", tmp_path / "out", "words")
+    assert files.read_json(tmp_path / "out" / "statistics.json")["types"] == 3  # of two letters and more

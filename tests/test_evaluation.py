@@ -44,7 +44,7 @@ class Lognormal(models.Model):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A project whose four runs are trained and evaluated."""
+    """A project whose runs are trained and evaluated."""
     folder = tmp_path_factory.mktemp("project")
     patch = pytest.MonkeyPatch()
     patch.chdir(folder)

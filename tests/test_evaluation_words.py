@@ -11,6 +11,7 @@ from seqflows.data import words as data_words
 from seqflows.data.prepared import Facts, Split
 from seqflows.evaluation import likelihood, words
 from seqflows.models import build
+from seqflows.models.words import gaps
 
 FACTS = Facts("categorical", 27, 13, (0, *[1] * 13))
 
@@ -120,22 +121,42 @@ def test_the_same_trajectories_for_the_same_generator():
 
 def test_generated_words():
     found = words.generated(["the", "the", "xq", "of"], {"the", "of", "and"})
-    assert (found.count, found.unique, found.known) == (4, 0.75, 0.75)
+    assert (found.count, found.unique, found.known, found.unique_known) == (4, 0.75, 0.75, 0.5)
 
 
 def test_the_gap_is_what_the_noise_decides():
     made = model(state=3)
     states = torch.randn(50, 3, dtype=torch.float64)
-    marginal, expected = words.gaps(lambda h: made.branch(h, 200), states)
+    marginal, expected = gaps(made.branch(states, 200))
     assert (marginal >= expected - 1e-12).all() and (marginal > expected + 1e-6).any()
     assert (marginal <= math.log(27)).all()
     with torch.no_grad():
         made.to_symbols.weight.zero_()  # symbols that do not listen to the state: nothing is up to the noise
-    marginal, expected = words.gaps(lambda h: made.branch(h, 20), states)
+    marginal, expected = gaps(made.branch(states, 20))
     assert torch.allclose(marginal, expected)
 
 
-def test_alive():
-    symbols = torch.tensor([[0, 1, 26, 3], [26, 26, 0, 0], [1, 2, 3, 4]])
-    assert words.alive(symbols, 26).tolist() == [[True, True, True, False], [True, False, False, False], [True] * 4]
+def test_entropies_are_those_after_the_states_of_generated_words():
+    made = model(state=2)
+    batch, found = made.entropies(40, 30, torch.Generator().manual_seed(0))
+    assert set(found) == {"marginal", "expected"} and batch.lengths.max() <= 13
+    assert (batch.x.gather(1, batch.lengths[:, None] - 1) == 26).all()
+    gap = (found["marginal"] - found["expected"])[batch.mask]
+    assert (gap > -1e-12).all() and (found["expected"][~batch.mask] == 0).all()
+    first, _ = gaps(made.branch(made.start.detach()[None], 4000, torch.Generator().manual_seed(1)))
+    assert found["marginal"][:, 0].mean() == pytest.approx(first.item(), rel=0.02)  # every word begins in one state
+    assert made.monitor() == made.monitor() and set(made.monitor()) == {"entropy_marginal", "entropy_expected"}
+
+
+def test_the_baselines_entropies_are_those_of_its_conditionals():
+    made = model("gru_baseline", state=4)
+    batch, found = made.entropies(30, 5, torch.Generator().manual_seed(0))
+    assert set(found) == {"expected"}
+    with torch.no_grad():
+        log_p = made._log_probs(batch.x)
+    wanted = -(log_p.exp() * log_p).sum(-1)
+    assert torch.allclose(found["expected"][batch.mask], wanted[batch.mask])
+
+
+def test_blocks():
     assert list(likelihood.blocks(25, 10)) == [10, 10, 5]

@@ -14,6 +14,7 @@ import torch
 from seqflows import compute, params
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Facts, Split
+from seqflows.evaluation import likelihood, vocabulary
 from seqflows.models import build
 from seqflows.paths import SCALES
 from seqflows.training.settings import Settings
@@ -29,6 +30,8 @@ def _facts(scale: str, dataset: str) -> Facts:
     block = MATRIX.dataset(scale, dataset)
     if block["kind"] == "vectors":
         return Facts("real", 2, 1, (0, 10))
+    if block["kind"] == "words":
+        return Facts("categorical", 27, 13, (0, 0, 0, *[1] * 11))
     longest = block.get("max_length", 120) if block["kind"] == "text" else 180
     emission, symbols = ("categorical", 49) if block["kind"] == "text" else ("bernoulli", 88)
     return Facts(emission, symbols, longest, (0, *[1] * longest))
@@ -43,25 +46,26 @@ def _batch(facts: Facts) -> Batch:
     return Batch(x if facts.emission == "categorical" else x.float(), lengths, torch.arange(2))
 
 
-def _dataset(facts: Facts) -> Dataset:
+def _dataset(facts: Facts, kind: str) -> Dataset:
     """Two short sequences under those facts."""
     batch = _batch(facts)
-    kind = {"categorical": "text", "bernoulli": "music", "real": "vectors"}[facts.emission]
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
-    split = Split(kind, batch.lengths.numpy(), np.concatenate(rows))
+    counts = np.array([3, 1]) if kind == "words" else None
+    split = Split(kind, batch.lengths.numpy(), np.concatenate(rows), None, counts)
     return Dataset("tiny", kind, [], split, split, split, {"max_length": facts.max_length}, "")
 
 
 @functools.cache  # many runs differ in their data alone
-def _step(model_block: str, training_block: str, facts: Facts) -> int:
+def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int:
     """Build the model, take one of the trainer's own steps, score and sample; the number of parameters."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     model, settings = build(json.loads(model_block), facts), Settings.of(json.loads(training_block))
     terms = model.objective(_batch(facts), 1)
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
+    expected -= {"length"} if kind == "words" else set()
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
-    trainer = Trainer(model.train(), _dataset(facts), settings, 0, CPU, Path("never-written"))
+    trainer = Trainer(model.train(), _dataset(facts, kind), settings, 0, CPU, Path("never-written"))
     before = [parameter.detach().norm().item() for parameter in model.parameters()]
     trainer.step([np.array([0]), np.array([1])], 0.5)
     after = [parameter.detach().norm().item() for parameter in model.parameters()]
@@ -70,7 +74,7 @@ def _step(model_block: str, training_block: str, facts: Facts) -> int:
     with torch.no_grad():
         score = model.eval().log_prob(_batch(facts)) if model.exact else model.log_weights(_batch(facts), 2)
         assert score.isfinite().all()
-        lengths = None if facts.emission == "real" else torch.tensor([2])
+        lengths = None if kind in ("vectors", "words") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -79,8 +83,13 @@ def _step(model_block: str, training_block: str, facts: Facts) -> int:
 def test_every_run_is_built_and_takes_a_step(scale, run):
     block = MATRIX.run(scale, run)
     model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))
-    assert _step(model, training, _facts(scale, block["dataset"])) > 0
-    assert block["seeds"] and block["evaluation"]["samples"] >= max(block["evaluation"]["at"])
+    kind, evaluation = MATRIX.datasets[block["dataset"]]["kind"], block["evaluation"]
+    assert _step(model, training, _facts(scale, block["dataset"]), kind) > 0
+    assert block["seeds"]
+    if kind == "words":
+        assert vocabulary.Settings.of(evaluation).trajectories[-1] >= 1000
+    else:
+        assert likelihood.Settings.of(evaluation).samples >= max(evaluation["at"])
 
 
 def test_the_larger_scale_has_the_larger_models():

@@ -14,7 +14,8 @@ from seqflows.report import figures
 
 NAMES = (
     *("ziegler2019-figure3b", "ziegler2019-figure5", "ziegler2019-figure6", "ziegler2019-figure7"),
-    "ziegler2019-curves",
+    *("ziegler2019-curves", "schmidt2018-curves", "schmidt2018-figure1", "schmidt2018-figure2"),
+    "schmidt2018-trajectories",
 )
 
 
@@ -23,7 +24,7 @@ def test_every_kind_is_drawn_the_same_twice(world):
     for name in NAMES:
         figures.run(paths.Key("demo", name))
         png, svg = (path.read_bytes() for path in paths.figure("demo", name))
-        if world.figures[name]["kind"] in ("nlsq", "speed"):
+        if world.figures[name]["kind"] in ("nlsq", "speed", "entropies", "trajectories"):
             figures.run(paths.Key("demo", name))
             assert [png, svg] == [path.read_bytes() for path in paths.figure("demo", name)], name
         assert png.startswith(b"\x89PNG") and len(png) > 10_000

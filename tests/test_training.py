@@ -46,7 +46,10 @@ def test_outputs_are_complete_and_repeat_bit_for_bit(project, name):
     loop.run(key)
     rows, first = history(name), model_bytes(name)
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
-    terms = {"nll", "length"} if name in ("text-lstm", "points-flow") else {"reconstruction", "kl", "length"}
+    terms = {"nll"} if name in ("text-lstm", "points-flow", "words-gru") else {"reconstruction", "kl"}
+    terms |= set() if name.startswith("words") else {"length"}
+    assert ("entropy_marginal" in rows[0]) == (name == "words-state")
+    assert ("entropy_expected" in rows[0]) == name.startswith("words")
     assert {f"train_{term}" for term in terms} | {f"valid_{term}" for term in terms} <= set(rows[0])
     valid = sum(float(rows[0][f"valid_{term}"]) for term in terms)
     assert float(rows[0]["valid_loss"]) == pytest.approx(valid)
@@ -85,7 +88,7 @@ class Cut:
         return "a test" if self.left < 0 else None
 
 
-@pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent"])
+@pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent", "words-state"])
 def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
     key = paths.Key("demo", name)
     loop.run(key)

@@ -7,6 +7,7 @@ import yaml
 
 from seqflows import paths
 from seqflows.data import prepared
+from seqflows.data import words as data_words
 from seqflows.data.prepared import Split
 
 LATENT = {
@@ -15,11 +16,17 @@ LATENT = {
 }
 LSTM = {"class": "recurrent_baseline", "embedding": 6, "width": 6, "depth": 1, "position": 3, "dropout": 0.2}
 TOY = {"class": "flow_density", "layers": 1, "flow_width": 4}
+STATE_SPACE = {"class": "state_space", "state": 2, "proposals": 3, "embedding": 3, "units": 4, "width": 4}
+GRU = {"class": "gru_baseline", "state": 4}
 TRAINING = {
     **{"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "clip": 1.0, "samples": 2},
     **{"kl_free_epochs": 0.5, "kl_ramp_epochs": 1, "patience": 1},
 }
 EVALUATION = {"samples": 6, "at": [1, 3], "headline": 3, "chunk": 64, "generate": 3}
+WORDS = {
+    **{"trajectories": [1, 4], "sets": 3, "samples": 5, "sequences": 20, "generated": 30},
+    **{"gap_words": 10, "gap_samples": 4, "ngrams": [2]},
+}
 
 
 def run(dataset, model, training=None, evaluation=None, seeds=(0,)):
@@ -28,7 +35,7 @@ def run(dataset, model, training=None, evaluation=None, seeds=(0,)):
         "seeds": list(seeds),
         "model": model,
         "training": {**TRAINING, **(training or {})},
-        "evaluation": {**EVALUATION, **(evaluation or {})},
+        "evaluation": {**(WORDS if dataset == "words" else EVALUATION), **(evaluation or {})},
     }
     return {"reproduces": "ziegler2019", "dataset": dataset, **dict.fromkeys(paths.SCALES, block)}
 
@@ -43,6 +50,8 @@ RUNS = {
     ),
     "music-latent": run("music", LATENT, {"batch_size": 1, "accumulate": 3, "samples": 1}),
     "points-flow": run("points", TOY, evaluation={"exports": ["density_grid"]}),
+    "words-state": run("words", STATE_SPACE, {"drawn": 12, "samples": 1, "kl_free_epochs": 0, "kl_ramp_epochs": 0}),
+    "words-gru": run("words", GRU, {"drawn": 12, "kl_free_epochs": 0, "kl_ramp_epochs": 0}),
 }
 
 
@@ -56,14 +65,16 @@ def matrix(runs=None, compute=None):
         "points": {"source": "embedded-gaussians"},
     }
     sizes = {"seed": 1, "train": 12, "valid": 5, "test": 6}
+    kinds = (("text", "text"), ("music", "music"), ("points", "vectors"))
+    words = {"source": "embedded-words", "seed": 1, "tokens": 60, "stems": 4, "min_count": 1, "valid_tokens": 5}
     speed = {"runs": list(runs)[:1], **{key: {"lengths": [2, 5], "repeats": 2} for key in paths.SCALES}}
     return {
         "scale": "demo",
         "scales": {key: {"compute": settings, "tracking": "files"} for key in paths.SCALES},
         "datasets": {
-            name: {"kind": kind, **{key: {**embedded[name], **sizes} for key in paths.SCALES}}
-            for name, kind in (("text", "text"), ("music", "music"), ("points", "vectors"))
-        },
+            name: {"kind": kind, **{key: {**embedded[name], **sizes} for key in paths.SCALES}} for name, kind in kinds
+        }
+        | {"words": {"kind": "words", **dict.fromkeys(paths.SCALES, words)}},
         "runs": runs,
         "speeds": {"tiny": speed},
         "tables": {},
@@ -88,9 +99,28 @@ def split(kind: str, count: int, rng, known: bool) -> Split:
     return Split(kind, lengths, symbols.astype(np.uint8), log_prob)
 
 
+WORDS_COUNTED = {"the": (9, 2), "of": (6, 1), "and": (4, 1), "to": (3, 0), "then": (2, 1), "tho": (0, 1)}
+
+
+def words(known: bool) -> dict[str, Split]:
+    """Some words with their counts in both halves; the validation half is tokens."""
+    splits = {}
+    for part, which in (("train", 0), ("test", 1), ("valid", 1)):
+        counts = {word: both[which] for word, both in WORDS_COUNTED.items() if both[which]}
+        symbols, lengths = data_words.encode(list(counts))
+        log_prob = np.full(len(counts), -np.log(len(WORDS_COUNTED))) if known else None
+        weights = None if part == "valid" else np.array(list(counts.values()))
+        splits[part] = Split("words", lengths, symbols, log_prob, weights)
+    return splits
+
+
 def project(folder: Path, runs=None, compute=None, scale: str = "demo", known: bool = True) -> None:
-    """params.yaml and the prepared data of three datasets."""
+    """params.yaml and the prepared data of four datasets."""
     write_matrix(folder, runs, compute)
+    entropy = float(np.log(len(WORDS_COUNTED)))
+    known_words = {"nats_per_sequence": entropy, "mean_length_plus_one": 4.0, "nats_per_symbol": entropy / 4}
+    about = {"kind": "words", "dataset": "words", "max_length": 13, "source_entropy": known_words if known else None}
+    prepared.save(folder / paths.prepared(scale, "words"), data_words.VOCABULARY, words(known), about)
     for name, kind in (("text", "text"), ("music", "music"), ("points", "vectors")):
         rng = np.random.default_rng(7)
         with_source = known and kind != "music"

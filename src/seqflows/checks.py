@@ -21,8 +21,14 @@ RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 METRICS = (
     *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
     *("nll_literature", "source", "source_entropy", "excess"),
+    # of words
+    *(f"cross_entropy_{half}{unit}" for half in ("train", "test") for unit in ("", "_bits")),
+    *("settled", "entropy_gap", "entropy_marginal", "entropy_expected"),
+    *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
+    *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
+    *("train_entropy", "test_entropy"),
 )
-METRIC_AT = re.compile(r"nll@([1-9][0-9]*)\Z")
+METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 
 
 def errors(content: Any) -> Iterator[str]:
@@ -62,7 +68,7 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    kinds = ("text", "music", "vectors")
+    kinds = ("text", "music", "vectors", "words")
     yield from _keys(path, entry, ("kind", *SCALES))
     if entry.get("kind") not in kinds:
         yield from _one_of(f"{path}.kind", entry.get("kind"), kinds)
@@ -83,9 +89,15 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from _typed("block", at, {"seeds": block["seeds"]}, "Seeds")
             yield from _typed("choice", f"{at}.model", block["model"], "MODELS", "class")
             yield from _typed("block", f"{at}.training", block["training"], "Training")
-            yield from _typed("block", f"{at}.evaluation", block["evaluation"], "Evaluation")
+            scored = "WordEvaluation" if _of_words(entry.get("dataset"), parts["datasets"]) else "Evaluation"
+            yield from _typed("block", f"{at}.evaluation", block["evaluation"], scored)
             yield from _seeds(f"{at}.seeds", block["seeds"])
             yield from _samples(f"{at}.evaluation", block["evaluation"])
+
+
+def _of_words(dataset: Any, datasets: Mapping[str, Any]) -> bool:
+    entry = datasets.get(dataset) if isinstance(dataset, str) else None
+    return isinstance(entry, Mapping) and entry.get("kind") == "words"
 
 
 def _seeds(path: str, seeds: Any) -> Iterator[str]:
@@ -128,7 +140,7 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
                 continue
             yield from _reference(at, run, "run", parts["runs"])
             if metric not in METRICS and not METRIC_AT.match(metric):
-                yield from _one_of(at, metric, (*METRICS, "nll@<samples>"))
+                yield from _one_of(at, metric, (*METRICS, "nll@<samples>", "cross_entropy_test@<trajectories>"))
 
 
 def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:

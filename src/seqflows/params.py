@@ -112,9 +112,10 @@ class Params:
     def figure_files(self, scale: str, name: str) -> list[Path]:
         """The files and folders that a figure draws from."""
         kind, drawn = self.figure(name)["kind"], []
+        folders = {"curves": (paths.train,), "entropies": (paths.train, paths.evaluation)}
         for run in self.figure_runs(name):
-            folder = paths.train if kind == "curves" else paths.evaluation
-            drawn += [paths.metrics(scale, run), folder(scale, run)]
+            drawn += [paths.metrics(scale, run)]
+            drawn += [folder(scale, run) for folder in folders.get(kind, (paths.evaluation,))]
         return drawn + [paths.speed(scale, speed) for speed in self.figure_speeds(name)]
 
 

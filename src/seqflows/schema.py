@@ -87,7 +87,7 @@ class EmbeddedGaussians(Embedded):
 
 
 class RealWords(Block):
-    """Words with counts: the paper's filter, the split (by tokens or by types), validation tokens, the split's seed."""
+    """Words with counts: the paper's filter, how many tokens to sample, the split (by tokens or by types), its seed."""
 
     source: str
     split: Literal["tokens", "types"] = "tokens"
@@ -96,7 +96,14 @@ class RealWords(Block):
     longest: Count = 12
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     valid_tokens: Count = 10_000
+    sample_tokens: Count | None = None
     seed: Whole = 0
+
+
+class OwnWords(RealWords):
+    """A file of counts that the project does not know: the block states its checksum."""
+
+    sha256: str
 
 
 class EmbeddedWords(RealWords):
@@ -117,6 +124,7 @@ DATASETS: dict[str, dict[str, type[Block]]] = {
     "vectors": {"embedded-gaussians": EmbeddedGaussians},
     "words": {
         **dict.fromkeys(("gutenberg-words", "web-words", "fiction-words"), RealWords),
+        "own-words": OwnWords,
         "embedded-words": EmbeddedWords,
     },
 }
@@ -219,6 +227,19 @@ class Evaluation(Block):
     exports: list[Literal["conditionals", "prior_grid", "density_grid"]] = []
 
 
+class WordEvaluation(Block):
+    """How a run on words is scored: trajectories, importance samples, words to generate, n-gram orders."""
+
+    trajectories: Annotated[list[Count], Field(min_length=1)]
+    sets: Count = 10
+    samples: Count = 100
+    sequences: Annotated[int, Field(ge=2)] = 5000
+    generated: Count = 14_300
+    gap_words: Count = 5000
+    gap_samples: Count = 20
+    ngrams: list[Count] = []
+
+
 class Seeds(Block):
     """The seeds of a run, trained one after another."""
 
@@ -245,7 +266,9 @@ class Figure(Block):
 
     reproduces: str
     title: str
-    kind: Literal["conditionals", "nlsq", "prior_grid", "speed", "curves"]
+    kind: Literal[
+        "conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories"
+    ]  # fmt: skip
     runs: list[str] | None = None
     speeds: list[str] | None = None
 

@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 
 WORDS = {
     **{"split": "tokens", "min_count": 10, "shortest": 2, "longest": 12},
-    **{"test_share": 0.1, "valid_tokens": 10_000, "seed": 0},
+    **{"test_share": 0.1, "valid_tokens": 10_000, "sample_tokens": None, "seed": 0},
 }
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
 
@@ -92,6 +92,8 @@ def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksu
     read = words.read(found[0], strict=found[0].suffix != ".csv")
     kept = words.filtered(read, (options["shortest"], options["longest"]), options["min_count"], str(found[0]))
     rng = np.random.default_rng([options["seed"], 2])
+    if options["sample_tokens"] is not None:
+        kept = kept._replace(counts=words.thinned(rng, kept.counts, options["sample_tokens"]))
     divide = words.split_types if options["split"] == "types" else words.split_tokens
     halves = divide(rng, kept.counts, options["test_share"], options["valid_tokens"])
     source = embedded.read(raw) if block["source"] in embedded.MODULES else None

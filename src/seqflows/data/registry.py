@@ -136,6 +136,13 @@ SOURCES = {
         citation="the 10,000 most frequent words of Google Books English Fiction, version 20200217; compiled by orgtre",
         homepage="https://github.com/orgtre/google-books-ngram-frequency",
     ),
+    "own-words": Source(
+        kind="words",
+        files=(File("counts.tsv.gz", "wordfreq/counts.tsv.gz", None, None),),
+        licence="its owner's",
+        citation="word<tab>count lines, counted by whoever states their sha256 in params.yaml",
+        homepage="",
+    ),
 }
 KINDS = {
     **{name: source.kind for name, source in SOURCES.items()},
@@ -144,14 +151,12 @@ KINDS = {
     "embedded-gaussians": "vectors",
     "embedded-words": "words",
 }
-WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "seed")
+WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "seed")
 
 
 def options(source: str) -> set[str]:
     """The keys that a dataset's block may have with this source."""
-    if KINDS[source] == "words":
-        return {"kind", "source", *WORDS} | set(embedded.MODULES[source].OPTIONS if source in embedded.MODULES else ())
-    keys = {"kind", "source", *LIMITS}
+    keys = {"kind", "source", *(WORDS if KINDS[source] == "words" else LIMITS)}
     if KINDS[source] == "text":
         keys.add("max_length")
     if source in embedded.MODULES:

@@ -14,8 +14,9 @@ import numpy as np
 from seqflows import compute, files, params, paths
 from seqflows.data import prepared
 from seqflows.data.prepared import Dataset
-from seqflows.evaluation import exports, generation, loading, metrics
+from seqflows.evaluation import exports, generation, loading, metrics, vocabulary
 from seqflows.evaluation.likelihood import Scores, Settings, score
+from seqflows.models import Model
 
 COLUMNS = ("index", "length", "nll", "length_nats", "reconstruction", "kl", "ess", "source_nll")
 
@@ -33,9 +34,9 @@ def run(key: paths.Key) -> None:
     """
     matrix = params.load()
     block = matrix.run(key.scale, key.name)
-    settings = Settings.of(block["evaluation"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    settings = (vocabulary.Settings if dataset.kind == "words" else Settings).of(block["evaluation"])
     records: list[dict[str, Any]] = []
     # No old numbers or scores beside a model that was trained since.
     paths.metrics(key.scale, key.name).unlink(missing_ok=True)
@@ -65,7 +66,7 @@ def _seed(
     block: Mapping[str, Any],
     seed: int,
     dataset: Dataset,
-    settings: Settings,
+    settings: Settings | vocabulary.Settings,
     machine: compute.Machine,
     output: Path,
     config_hash: str,
@@ -73,14 +74,15 @@ def _seed(
     """Score one seed, write its files, return its records."""
     started = time.monotonic()
     model, record = loading.load(key, block, seed, dataset, machine)
-    scores = score(model, dataset.test, settings, machine, stream(key, seed, "score"))
-    rows = metrics.collect(scores, dataset, settings, record["parameters"])
-    metrics.check_excess(rows, f"{key} seed {seed}")
     folder = output / f"seed-{seed}"
     folder.mkdir()
-    _write_scores(folder / "scores.csv", scores, dataset)
-    generation.write(folder, model, dataset, settings.generate, stream(key, seed, "samples"))
-    exports.write(settings.exports, folder, model, dataset, key)
+    if isinstance(settings, vocabulary.Settings):
+        purposes = ("trajectories", "importance", "samples", "entropies", "oracle")
+        streams = {purpose: stream(key, seed, purpose) for purpose in purposes}
+        rows = vocabulary.score(model, dataset, settings, machine, record["parameters"], streams, folder)
+    else:
+        rows = _sequences(key, seed, model, dataset, settings, machine, record["parameters"], folder)
+    metrics.check_excess(rows, f"{key} seed {seed}")
     signature = {
         "dataset": block["dataset"],
         "dataset_sha256": dataset.sha256,
@@ -93,10 +95,22 @@ def _seed(
         "threads": machine.threads,
         "wall_seconds": round(time.monotonic() - started, 3),
     }
-    headline = rows[0]
+    headline = next(row for row in rows if row["metric"] in ("nll", "cross_entropy_test"))
     error = "" if headline["standard_error"] is None else f" ± {headline['standard_error']:.4f}"
-    print(f"{key} seed {seed}: nll {headline['value']:.4f}{error} {headline['unit']}", flush=True)
+    print(f"{key} seed {seed}: {headline['metric']} {headline['value']:.4f}{error} {headline['unit']}", flush=True)
     return [{"seed": seed, **row, **signature} for row in rows]
+
+
+def _sequences(
+    key: paths.Key, seed: int, model: Model, dataset: Dataset, settings: Settings, machine: compute.Machine,
+    parameters: int, folder: Path,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Score the test sequences one by one, write them, samples and exports."""
+    scores = score(model, dataset.test, settings, machine, stream(key, seed, "score"))
+    _write_scores(folder / "scores.csv", scores, dataset)
+    generation.write(folder, model, dataset, settings.generate, stream(key, seed, "samples"))
+    exports.write(settings.exports, folder, model, dataset, key)
+    return metrics.collect(scores, dataset, settings, parameters)
 
 
 def _write_scores(path: Path, scores: Scores, dataset: Dataset) -> None:

@@ -1,15 +1,15 @@
-r"""How well a model of words knows the distribution of words: P^(w) for every word at once, and what the noise does.
+r"""How well a model of words knows their distribution: P^(w) of every word from one set of trajectories.
 
 Schmidt & Hofmann 2018, section 4: P^(w) = (1/K) sum_k P(w | h^k) over K trajectories that the model generates by
 itself; one set of trajectories serves every word. Words share their prefixes, so their products are taken once.
 
-Legend: N words, K trajectories, M of them at once, T steps with the end symbol, V symbols, Q noise samples a step.
+Legend: N words, K trajectories, M of them at once, T steps with the end symbol, V symbols.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,30 +178,16 @@ def exact(model: WordModel, split: Split, chunk: int = 4096) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Generated:
-    """What a set of generated words is: the share of distinct ones, and of those that are training words."""
+    """Shares of a number of generated words: distinct ones, words of the vocabulary, distinct words of it."""
 
     count: int
     unique: float
     known: float
+    unique_known: float
 
 
 def generated(words: Sequence[str], vocabulary: set[str]) -> Generated:
     """Set-based measures of some generated words (section 5.1)."""
-    return Generated(len(words), len(set(words)) / len(words), sum(word in vocabulary for word in words) / len(words))
-
-
-def gaps(branch: Callable[[Tensor], Tensor], states: Tensor) -> tuple[Tensor, Tensor]:
-    """Marginal and expected entropy of the next symbol, eq. (14), (N,) each, nats, from states h_{t-1}, (N, D).
-
-    ``branch`` gives log P(w_t | F_g(h_{t-1}, xi)) for Q draws of xi, (N, Q, V). H_gap is their difference, which is not
-    negative.
-    """
-    log_p = branch(states)
-    mean = log_p.logsumexp(1) - math.log(log_p.shape[1])
-    return -(mean.exp() * mean).sum(-1), -(log_p.exp() * log_p).sum(-1).mean(1)
-
-
-def alive(symbols: Tensor, end: int) -> Tensor:
-    """(N, T) bool: the steps of generated symbols up to and with the first end symbol."""
-    ended = (symbols == end).long().cumsum(1) - (symbols == end).long()
-    return ended == 0
+    count, distinct = len(words), set(words)
+    known = sum(word in vocabulary for word in words)
+    return Generated(count, len(distinct) / count, known / count, len(distinct & vocabulary) / count)

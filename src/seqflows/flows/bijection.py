@@ -57,7 +57,10 @@ class Bijection(nn.Module):
 
 
 class Map:
-    """A vector flow at given contexts: ``forward`` and ``inverse`` take M vectors of each, (B, M, D), log_det (B, M)."""
+    """A vector flow at given contexts: ``forward`` and ``inverse`` of M vectors each, (B, M, D), with log_det (B, M).
+
+    It is what `Bijection.at` gives; a flow that can do better than repeat its contexts M times overrides that.
+    """
 
     def __init__(self, flow: Bijection, context: Tensor) -> None:
         self.flow, self.context = flow, context

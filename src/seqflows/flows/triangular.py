@@ -16,7 +16,8 @@ from seqflows.flows.bijection import Bijection, Chain, Map
 class Triangular(Bijection):
     r"""z = g(c) + G(c) eps with G lower triangular (Schmidt & Hofmann 2018, eq. 10, TRIL), or diagonal (DIAG).
 
-    One ReLU network of the context c with one hidden layer of ``width`` units gives g and the entries of G. Its
+    One tanh network of the context c with one hidden layer of ``width`` units gives g and the entries of G: both are
+    bounded, so that a state whose next one they give cannot run away, as products of G(h) ~ |h| would. The
     diagonal is clipped away from [-delta, delta], keeping its sign: d where \|d\| > delta, else delta sign(d). The raw
     diagonal starts near 1. ``inverse``, noise to data, is a product; ``forward`` a substitution, O(D^2) both.
     log \|det dz/deps\| = sum_d log \|G_dd\|.
@@ -47,7 +48,7 @@ class Triangular(Bijection):
         with torch.no_grad():
             last.bias.zero_()
             last.bias[dim : 2 * dim] = 1.0
-        self.network = nn.Sequential(nn.Linear(context, width), nn.ReLU(), last)
+        self.network = nn.Sequential(nn.Linear(context, width), nn.Tanh(), last)
 
     def at(self, context: Tensor) -> AffineMap:
         """g(c) and G(c) of every context."""
@@ -112,7 +113,7 @@ class AffineMap(Map):
         return torch.linalg.solve_triangular(self.factor, centred.transpose(1, 2), upper=False).transpose(1, 2), log_det
 
     def after(self, other: AffineMap) -> AffineMap:
-        """This map of what the other makes of the noise."""
+        """Apply the other map to the noise, then this one."""
         shift, _ = self.inverse(other.shift[:, None])
         factor = self.factor * other.factor if self.diagonal else self.factor @ other.factor
         return AffineMap(shift[:, 0], factor, self.stretch + other.stretch)

@@ -51,6 +51,10 @@ class Model(nn.Module):
         """Exact log-probability (B,), nats."""
         raise TypeError(f"Expected an exact model, got {type(self).__name__}, which has log_weights")
 
+    def monitor(self) -> dict[str, float]:
+        """What the history records of the model itself after each epoch, beside its losses; none for most models."""
+        return {}
+
     def sample(
         self,
         count: int,

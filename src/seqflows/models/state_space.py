@@ -17,11 +17,12 @@ from seqflows.data.prepared import Facts
 from seqflows.flows import Bijection, real_nvp, triangular
 from seqflows.models.base import Terms, at_least, one_of
 from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
-from seqflows.models.words import WordModel
+from seqflows.models.words import WordModel, gaps
 
 TRANSITIONS = ("tril", "diag", "real_nvp")
 INFERENCES = ("diag", "tril", "shared")
 READERS = ("backward", "both")
+AT_ONCE = 2048  # states whose next symbols are looked at together
 
 
 @dataclass(frozen=True)
@@ -215,10 +216,22 @@ class StateSpace(WordModel):
     @torch.no_grad()
     def branch(self, states: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
         """log P(v | F_g(h, xi)) for ``samples`` draws of xi after each state h, (N, D): (N, samples, V), nats."""
-        before = states.repeat_interleave(samples, 0)
-        noise = self._noise(len(before), 1, 1.0, generator)[:, 0]
-        log_p = self.to_symbols(self.generative.inverse(noise, before)[0]).log_softmax(-1)
-        return log_p.view(len(states), samples, -1)
+        noise = self._noise(len(states), samples, 1.0, generator)
+        return self.to_symbols(self.generative.at(states).inverse(noise)[0]).log_softmax(-1)
+
+    @torch.no_grad()
+    def entropies(
+        self, count: int, draws: int, generator: torch.Generator | None = None
+    ) -> tuple[Batch, dict[str, Tensor]]:
+        """Marginal and expected entropy of every step, from the state before it."""
+        states = self.states(self._noise(count, self.longest, 1.0, generator))
+        batch = self._words(draw_symbols(self.to_symbols(states), 1.0, False, generator))
+        before = torch.cat([self.start.expand(count, 1, -1), states[:, :-1]], 1)[:, : batch.x.shape[1]]
+        parts = [gaps(self.branch(some, draws, generator)) for some in before[batch.mask].split(AT_ONCE)]
+        found = {}
+        for name, values in zip(("marginal", "expected"), zip(*parts, strict=True), strict=True):
+            found[name] = states.new_zeros(batch.mask.shape).masked_scatter(batch.mask, torch.cat(values))
+        return batch, found
 
     def _noise(self, count: int, steps: int, temperature: float, generator: torch.Generator | None) -> Tensor:
         shape, device = (count, steps, self.config.state), self.start.device

@@ -1,11 +1,12 @@
 """Models of words, the end symbol their last: the GRU baseline here, the state-space model in `state_space`.
 
 Legend: B batch, T time with the end symbol, D units or dimensions of the state, E embedding, V symbols with the end
-symbol, which is the last one, M trajectories.
+symbol, which is the last one, M trajectories, Q draws of the noise.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,8 @@ from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models.base import Model, Terms, at_least, check_emission
 from seqflows.models.networks import draw_symbols, step_mask
+
+WATCHED, WATCHED_DRAWS = 512, 20  # words and draws of the noise after each epoch
 
 
 class WordModel(Model):
@@ -39,6 +42,21 @@ class WordModel(Model):
     def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
         """log P(v | h_t) along generated sequences of states, (M, T, V), nats."""
         raise TypeError(f"Expected {type(self).__name__} to define trajectories(count, steps)")
+
+    def entropies(
+        self, count: int, draws: int, generator: torch.Generator | None = None
+    ) -> tuple[Batch, dict[str, Tensor]]:
+        """Words generated in free mode and entropies of the next symbol at each of their steps, (M, T) each, nats.
+
+        ``expected`` is that of P(w_t | h_t); models whose states are random also have ``marginal``, that of its mean
+        over ``draws`` of the noise (Schmidt & Hofmann 2018, eq. 14). Past a word's end they mean nothing.
+        """
+        raise TypeError(f"Expected {type(self).__name__} to define entropies(count, draws)")
+
+    def monitor(self) -> dict[str, float]:
+        """Mean entropies over the steps of WATCHED words, under the same noise in every epoch (figure 2)."""
+        batch, found = self.entropies(WATCHED, WATCHED_DRAWS, torch.Generator().manual_seed(0))
+        return {f"entropy_{name}": value[batch.mask].mean().item() for name, value in found.items()}
 
     @torch.no_grad()
     def sample(
@@ -128,5 +146,26 @@ class GruBaseline(WordModel):
         """log P(v | h_t) along states that its own symbols drive: the paper's sampled reading of the baseline."""
         return self._free(count, steps, 1.0, False, generator)[1]
 
+    @torch.no_grad()
+    def entropies(
+        self, count: int, draws: int, generator: torch.Generator | None = None
+    ) -> tuple[Batch, dict[str, Tensor]]:
+        """The entropy after each prefix: the states are not random, so that there is no marginal."""
+        symbols, log_p = self._free(count, self.longest, 1.0, False, generator)
+        return self._words(symbols), {"expected": entropy(log_p)}
+
     def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
         return self._free(count, self.longest, temperature, mode, generator)[0]
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """-sum_v p_v log p_v over the last axis, nats."""
+    return -(log_p.exp() * log_p).sum(-1)
+
+
+def gaps(branches: Tensor) -> tuple[Tensor, Tensor]:
+    """Marginal and expected entropy of the next symbol, eq. (14), (N,) each, nats.
+
+    From log P(w_t | F_g(h_{t-1}, xi)) for Q draws of xi, (N, Q, V). H_gap is their difference, which is not negative.
+    """
+    return entropy(branches.logsumexp(1) - math.log(branches.shape[1])), entropy(branches).mean(1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, device)`.
-KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves")
+KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
 
 STYLE = {
     "font.size": 9,

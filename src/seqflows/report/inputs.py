@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 from seqflows import files, params, paths
 from seqflows.errors import Problem
 from seqflows.names import near
+from seqflows.report.settings import settings
+
+SILENT = "not said"  # a setting that the paper does not give: nothing to differ from
 
 
 def matrix() -> Any:
@@ -85,7 +88,7 @@ def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summar
         std=statistics.stdev(values) if len(values) > 1 else None,
         standard_error=math.sqrt(statistics.fmean(error * error for error in known)) if known else None,
         seeds=tuple(int(record["seed"]) for record in records),
-        samples=records[0].get("samples"),
+        samples=max((record["samples"] for record in records if record.get("samples") is not None), default=None),
         sequences=records[0].get("sequences"),
         dataset=joined("dataset"),
         dataset_sha256=joined("dataset_sha256"),
@@ -220,34 +223,24 @@ class Results:
         return [
             f"{name} {ours.get(name) or 'none'} (paper {theirs.get(name) or 'none'})"
             for name in dict.fromkeys([*ours, *theirs])
-            if ours.get(name) != theirs.get(name)
+            if theirs.get(name) not in (SILENT, ours.get(name))
         ]
 
+    def unsettled(self, summary: Summary) -> bool:
+        """Whether it is a cross entropy of words that still moves with K, in one seed at least."""
+        settled = self.summary(summary.run, "settled", optional=True)
+        return summary.metric.startswith("cross_entropy_") and settled is not None and settled.value < 1
+
     def remarks(self, run: str, summary: Summary) -> list[str]:
-        """What a reader of a number has to know: other settings than params.yaml has now, or fewer seeds."""
+        """What a reader of a number has to know: other settings than params.yaml has now, missing seeds, a small K."""
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
         if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
+        if self.unsettled(summary):
+            found.append(f"cross entropy not settled at {summary.samples} trajectories")
         return found
-
-
-def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
-    """What a run's outcome depends on, beside its seeds and its device, defaults filled in."""
-    block = matrix.runs[run].get(scale) or {}
-    data = matrix.datasets[matrix.runs[run]["dataset"]].get(scale) or {}
-    if not block:
-        return {}
-    limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
-    found = {name: data[name] for name in ("source", *limits) if name in data}
-    for part in ("model", "training"):
-        filled = defaults(block, part) | (block.get(part) or {})
-        found |= {name: value for name, value in filled.items() if name != "class"}
-    if "headline" in (block.get("evaluation") or {}):
-        found["importance_samples"] = block["evaluation"]["headline"]
-    precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")
-    return found | ({"precision": precision} if precision else {})
 
 
 @functools.cache
@@ -257,17 +250,6 @@ def paper_settings() -> dict[str, dict[str, Any]]:
     Kept apart from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
     """
     return files.read_json(Path(__file__).parent / "reported" / "settings.json")
-
-
-def defaults(block: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """What a run's model or training block has where it says nothing; nothing is known without pydantic."""
-    try:
-        from seqflows import schema
-    except ImportError:
-        return {}
-    described = schema.MODELS.get((block.get("model") or {}).get("class", "")) if part == "model" else schema.Training
-    fields = described.model_fields if described else {}
-    return {name: field.default for name, field in fields.items() if not field.is_required()}
 
 
 def seed_folders(folder: Path) -> list[Path]:

@@ -20,6 +20,8 @@ ROUNDING = 1e-9  # printed decimals compare as decimals
 
 
 SHOWN = 4  # findings that a joined one tells in full
+# Metrics whose errors are those of a run's own draws: between two runs there is nothing to pair.
+OWN_DRAWS = ("cross_entropy", "entropy_", "unique", "known", "perplexity")
 
 
 class Finding(NamedTuple):
@@ -51,17 +53,17 @@ class Numbers(Protocol):
         """The difference first - second with its standard error."""
 
 
-def join(findings: Iterable[Finding]) -> Finding:
+def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     """All of them: one failure fails; then what was not run, is undecided, or cannot be judged on this corpus."""
     found = list(findings)
     verdicts = {finding.verdict for finding in found}
     order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, HOLDS)
     verdict = next(verdict for verdict in order if verdict in verdicts)
     deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
-    texts = list(dict.fromkeys(finding.text for finding in deciding[:SHOWN]))
+    texts = list(dict.fromkeys(finding.text for finding in deciding[:shown]))
     counts = Counter(finding.verdict for finding in found if finding.verdict != verdict)
-    if len(deciding) > SHOWN:
-        counts = Counter({verdict: len(deciding) - SHOWN}) + counts
+    if len(deciding) > shown:
+        counts = Counter({verdict: len(deciding) - shown}) + counts
     rest = ", ".join(f"{count} × {name}" for name, count in counts.items())
     return Finding(verdict, "; ".join(texts) + (f" (others: {rest})" if rest else ""))
 
@@ -75,7 +77,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     if margin:
         text += f", bound {margin:+g}"
     excess = difference.value - margin
-    return Finding(_verdict(excess, difference.error, equal=HOLDS if margin else UNDECIDED), text, excess)
+    return Finding(decide(excess, difference.error, equal=HOLDS if margin else UNDECIDED), text, excess)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -85,10 +87,26 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     excess = abs(difference.value) - margin
-    return Finding(_verdict(excess, difference.error, equal=HOLDS), text, excess)
+    return Finding(decide(excess, difference.error, equal=HOLDS), text, excess)
 
 
-def _verdict(excess: float, error: float, equal: str) -> str:
+def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
+    """sum_i c_i x_i of numbers that are independent of each other, with its standard error."""
+    values = [numbers.value(reference) for _, reference in terms]
+    if absent := [value for value in values if isinstance(value, Finding)]:
+        return absent[0]
+    total = math.fsum(factor * found.value for (factor, _), found in zip(terms, values, strict=True))
+    error = math.hypot(*(factor * found.error for (factor, _), found in zip(terms, values, strict=True)))
+    return Value(total, error, note=seeds_note(values))
+
+
+def seeds_note(values: Iterable[Value]) -> str:
+    """``one seed`` where a value has but one, so that its error knows nothing of seeds."""
+    return "one seed" if any(found.summary and len(found.summary.seeds) == 1 for found in values) else ""
+
+
+def decide(excess: float, error: float, equal: str = UNDECIDED) -> str:
+    """Holds below the line, fails above it; undecided within two standard errors."""
     if abs(excess) <= ROUNDING:
         return equal if error == 0 else UNDECIDED
     if abs(excess) < 2 * error:
@@ -168,7 +186,23 @@ class Ours:
         summary = self.results.summary(run, metric) if run else None
         if summary is None:
             return Finding(NOT_RUN, f"{run or name(reference)} was not run")
-        return Value(summary.value, summary.error, summary)
+        return Value(summary.value, math.hypot(summary.error, self._one_set(summary)), summary)
+
+    def _one_set(self, summary: Summary) -> float:
+        """Of a cross entropy from one set of trajectories the error at the largest K that has several; else 0.
+
+        It stands in for an error that one set does not show, and lies above it: the spread falls with K.
+        """
+        metric = summary.metric.partition("@")[0].removesuffix("_bits")
+        if not metric.startswith("cross_entropy_") or not summary.samples or summary.standard_error is not None:
+            return 0.0
+        found = {
+            int(name.partition("@")[2]): other.standard_error
+            for name, other in (self.results.metrics(summary.run) or {}).items()
+            if name.startswith(f"{metric}@") and other.standard_error is not None
+        }
+        nats = found[max(found)] if found else 0.0
+        return nats / math.log(2) if summary.unit.startswith("bits") else nats
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """Paired over test sequences where both NLLs have scores of the same sequences; else in quadrature."""
@@ -180,7 +214,7 @@ class Ours:
         (a, error_a, summary_a, _), (b, error_b, summary_b, _) = values
         paired = self._paired(summary_a, summary_b)
         notes = ["one seed"] * (min(len(summary_a.seeds), len(summary_b.seeds)) == 1)
-        notes += ["errors not paired"] * (paired is None)
+        notes += ["errors not paired"] * (paired is None and not summary_a.metric.startswith(OWN_DRAWS))
         return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
 
     def _paired(self, first: Summary, second: Summary) -> float | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from seqflows import files, paths
 from seqflows.report.cells import Cell, cells
-from seqflows.report.inputs import Results, Summary, devices, matrix
+from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.layout import NOT_RUN, NOTHING, number, table
+from seqflows.report.table_parts import SOURCE, corpus, first_runs, grid, listed, reported_block, runs_of, sources
+from seqflows.report.table_words import of_words, page
 
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "standard_error", "samples",
     "sequences", "run", "metric", "dataset", "dataset_sha256", "revision", "config_hash", "device", "note",
 )  # fmt: skip
-SOURCE = "source entropy"
 # What a paper does not print, as (metric, heading, digits): the second block.
 BEYOND = (
     ("elbo", "-ELBO", 3), ("reconstruction_pure", "pure reconst.", 3), ("length", "-log p(T)", 3),
@@ -53,36 +54,20 @@ def extra(results: Results, made: Sequence[Cell]) -> list[Cell]:
                 found.append(
                     Cell(made[0].table, label, metric, summary.unit, "ours", "", "", "", name, metric, summary)
                 )
-    for column, name in first_runs(made).items():
-        for metric in ("source", "source_entropy"):
-            if summary := results.summary(name, metric, optional=True):
+    levels = {metric: sources(results, made, metric) for metric in ("source", "source_entropy")}
+    for column in first_runs(made):
+        for metric, columns in levels.items():
+            if summary := columns.get(column):
                 row = SOURCE if metric == "source_entropy" else f"{SOURCE}, this test set"
-                found.append(Cell(made[0].table, row, column, summary.unit, "ours", "", "", "", name, metric, summary))
-    return found
-
-
-def runs_of(made: Sequence[Cell]) -> dict[str, str]:
-    """Label -> run, each run once; the label is the row, with the column where a row has several runs."""
-    labels: dict[str, str] = {}
-    for cell in made:
-        several = len({other.run for other in made if other.row == cell.row and other.run}) > 1
-        label = f"{cell.row}, {cell.column}" if several else cell.row
-        if cell.run and cell.run not in labels.values():
-            labels[label] = cell.run
-    return labels
-
-
-def first_runs(made: Sequence[Cell]) -> dict[str, str]:
-    """Column of NLLs -> one of its runs: those that a source entropy stands beside."""
-    found: dict[str, str] = {}
-    for cell in made:
-        if cell.summary and cell.metric == "nll":
-            found.setdefault(cell.column, cell.run)
+                address = (summary.run, metric, summary)
+                found.append(Cell(made[0].table, row, column, summary.unit, "ours", "", "", "", *address))
     return found
 
 
 def markdown(results: Results, title: str, made: Sequence[Cell]) -> str:
     """The whole page of a table."""
+    if of_words(results, made):
+        return page(results, title, made)
     lines = [f"# {title}", "", *header(results, made), "", *reported_block(results, made), ""]
     notes = dict.fromkeys(f"*{cell.row}*: {cell.note}." for cell in made if cell.note)
     lines += [f"- {note}" for note in notes] + ([""] if notes else [])
@@ -115,49 +100,6 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
         "",
         "Each cell: reported / ours ± standard deviation over seeds (standard error over test sequences).",
     ]
-
-
-def listed(texts: Any) -> str:
-    """Distinct texts, in order."""
-    return "; ".join(dict.fromkeys(texts)) or NOTHING
-
-
-def corpus(results: Results, dataset: str, summaries: Sequence[Summary]) -> str:
-    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``."""
-    facts = ["embedded" if results.embedded(dataset) else "real"]
-    for summary in summaries:
-        if summary.dataset == dataset:
-            facts += [f"{summary.sequences} test sequences", f"sha256 {summary.dataset_sha256[:12]}"]
-            break
-    return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
-
-
-def grid(made: Sequence[Cell], text: Callable[[Cell], str]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of a table in the order of its cells."""
-    columns = list(dict.fromkeys(cell.column for cell in made))
-    found = {(cell.row, cell.column): text(cell) for cell in made}
-    rows = [
-        [row, *(found.get((row, column), NOTHING) for column in columns)] for row in dict.fromkeys(c.row for c in made)
-    ]
-    return columns, rows
-
-
-def reported_block(results: Results, made: Sequence[Cell]) -> list[str]:
-    """The paper's own table, with ours beside it and the source entropy below it."""
-
-    def text(cell: Cell) -> str:
-        if cell.status == "quoted":
-            return f"{cell.reported} (quoted)"
-        return f"{cell.reported or NOTHING} / {number(cell.summary)}"
-
-    columns, rows = grid(made, text)
-    for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
-        found = {c: results.summary(name, metric, optional=True) for c, name in first_runs(made).items()}
-        if any(found.values()):
-            # The source is no model: what varies over seeds is nothing, so that only its value is shown.
-            values = [f"{NOTHING} / {s.value:.3f}" if (s := found.get(column)) else NOTHING for column in columns]
-            rows.append([label, *values])
-    return table(["Model", *columns], rows)
 
 
 def literature_block(results: Results, made: Sequence[Cell]) -> list[str]:

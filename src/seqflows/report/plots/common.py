@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,24 @@ from seqflows.errors import Problem
 from seqflows.report.inputs import Results, devices, seed_folders
 
 BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
+NAMES = {
+    "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
+    "diag": "DIAG", "real_nvp": "REAL-NVP", "gru8": "GRU-8", "gru16": "GRU-16",
+}  # fmt: skip
+VARIANTS = {"both": "BIDI", "inference_tril": "F_q TRIL"}
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 
 
-def export(results: Results, run: str, name: str) -> Path:
-    """The file that evaluate exported for figures, of the run's first seed."""
+def export(results: Results, run: str, name: str, *, named: bool = True) -> Path:
+    """A file of evaluate, of the run's first seed; exports are written where the evaluation block names them."""
     folder = paths.evaluation(results.scale, run)
     for seed in seed_folders(folder):
         if (seed / name).exists():
             return results.verified(run, seed / name)
     raise Problem(
         f"expected {folder}/seed-*/{name}, found none; "
-        f"name its export in the run's evaluation block and run: python -m seqflows evaluate {results.scale}/{run}"
+        + ("name its export in the run's evaluation block and " if named else "")
+        + f"run: python -m seqflows evaluate {results.scale}/{run}"
     )
 
 
@@ -45,8 +52,14 @@ def label(run: str) -> str:
 
     >>> label("ptb-af_af"), label("nottingham-lstm"), label("ptb-af_af-no_annealing")
     ('AF / AF', 'LSTM', 'AF / AF, no annealing')
+    >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
+    ('TRIL', '2×TRIL, K=10, BIDI', 'GRU-8')
     """
-    name, *variant = run.partition("-")[2].split("-")
-    known = {"lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine"}
-    shown = known.get(name) or " / ".join(part.upper() for part in name.split("_"))
-    return ", ".join([shown, *(text.replace("_", " ") for text in variant)])
+    name, *variants = run.partition("-")[2].split("-")
+    shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
+    return ", ".join([shown, *(variant(text) for text in variants)])
+
+
+def variant(text: str) -> str:
+    """A part of a run's name after its model: a number of proposals, or what else is unlike the model's default."""
+    return VARIANTS.get(text) or re.sub(r"^k(\d+)$", r"K=\1", text).replace("_", " ")

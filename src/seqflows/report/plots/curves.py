@@ -43,14 +43,15 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     for axis, (dataset, runs) in zip(axes.flat, groups.items(), strict=False):
         for number, run in enumerate(runs):
             colour = CYCLE[number % len(CYCLE)]
-            _line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
-            _line(axis, curve(results, run, "valid_kl"), colour, None, "--")
+            line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
+            line(axis, curve(results, run, "valid_kl"), colour, None, "--")
         # While the KL has no weight the full loss is huge: the axis shows what comes after.
         high = axis.get_ylim()[1]
         drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
         low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
         ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
-        top = min(high, 4 * max(ends)) if ends and max(ends) > 0 else high
+        words = results.params.datasets[dataset]["kind"] == "words"
+        top = min(high, (1.6 if words else 4) * max(ends)) if ends and max(ends) > 0 else high
         axis.set_ylim(min(0.0, low) - 0.03 * top, top)
         axis.set_title(dataset, loc="left")
         axis.set_xlabel("epoch")
@@ -59,14 +60,16 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         axis.legend(**({"loc": "upper right"} if columns > 1 else beside))
     for axis in list(axes.flat)[len(groups) :]:
         axis.set_visible(False)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("validation, nats per (T + 1)")
+    for axis, dataset in zip(axes[:, 0], list(groups)[::columns], strict=True):
+        words = results.params.datasets[dataset]["kind"] == "words"
+        axis.set_ylabel(f"validation, nats per {'word' if words else '(T + 1)'}")
     figure.suptitle(f"{block['title']}\nsolid: full loss; dashed: its KL term", fontsize=10)
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure, device(results, block["runs"])
 
 
-def _line(axis: Any, values: Curve, colour: str, name: str | None, style: str) -> None:
+def line(axis: Any, values: Curve, colour: str, name: str | None, style: str) -> None:
+    """The mean over seeds, epoch by epoch, and their range as a band."""
     epochs = sorted(values)
     if not epochs:
         return

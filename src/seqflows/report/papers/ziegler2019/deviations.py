@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Deviation(NamedTuple):
-    """One point on which the three differ."""
-
-    what: str
-    paper: str
-    code: str
-    here: str
-    why: str
-
-
-class Contradiction(NamedTuple):
-    """A statement of the paper that its own numbers, its formulas or the public data contradict."""
-
-    where: str
-    says: str
-    derivation: str
-
+from seqflows.report.papers.base import Contradiction, Deviation
 
 DEVIATIONS = (
     Deviation(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from seqflows import files, paths
 from seqflows.report.inputs import Results, times
 from seqflows.report.intervals import mean_interval
@@ -24,6 +21,7 @@ from seqflows.report.judging import (
     close,
     join,
 )  # fmt: skip
+from seqflows.report.papers.base import Claim
 
 TABLE1, TABLE2, TABLE3 = (f"ziegler2019-table{number}" for number in (1, 2, 3))
 TABLES = (TABLE1, TABLE2, TABLE3)
@@ -31,17 +29,6 @@ NLL, RECONSTRUCTION, KL = "Test NLL", "Reconst.", "KL"
 SETS = ("Nottingham", "Piano", "Musedata", "JSB")
 QUOTED = ("RNN-NADE", "TSBN", "STORN", "NASMC", "SRNN", "DMM")
 SAME = 0.02  # bpc: what "nearly the same" and "a small difference" are taken to mean
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper, where it stands, how it is read here, and the predicate."""
-
-    name: str
-    section: str
-    says: str
-    read: str
-    judge: Callable[[Numbers], Finding]
 
 
 def one(row: str, column: str = NLL) -> Reference:

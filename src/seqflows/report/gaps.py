@@ -1,0 +1,61 @@
+"""The entropy gap of generated words, step by step: gaps.csv of an evaluation."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqflows.errors import Problem
+from seqflows.report.inputs import read_csv
+
+LEAST = 30  # words that a mean over words needs
+Word = list[float]  # H_gap of each step, nats; the end symbol's is the last
+
+
+def read(path: Path) -> list[Word]:
+    """The gaps of every generated word; raise `Problem` for other columns, or steps that do not count from 1."""
+    words: list[Word] = []
+    for number, row in enumerate(read_csv(path) or [], 2):
+        try:
+            step, gap = int(row["step"]), float(row["marginal"]) - float(row["expected"])
+        except (KeyError, TypeError, ValueError):
+            raise Problem(
+                f"expected word, length, step, marginal and expected in line {number} of {path}, got {row}; "
+                "evaluate it again"
+            ) from None
+        if step == 1:
+            words.append([])
+        if not words or step != len(words[-1]) + 1:
+            raise Problem(f"expected the next step of a word in line {number} of {path}, got {step}; evaluate it again")
+        words[-1].append(gap)
+    return words
+
+
+def at_steps(words: Sequence[Word]) -> dict[int, list[float]]:
+    """Step -> the gaps there, of the steps that at least LEAST words have."""
+    found: dict[int, list[float]] = {}
+    for word in words:
+        for step, gap in enumerate(word, 1):
+            found.setdefault(step, []).append(gap)
+    return {step: gaps for step, gaps in found.items() if len(gaps) >= LEAST}
+
+
+def mean_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error (nan with one value)."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return statistics.fmean(values), error
+
+
+def slope(words: Sequence[Word]) -> tuple[float, float]:
+    """Of the gap over the steps, by least squares, nats a step; the standard error takes words as independent."""
+    points = [(step, gap) for word in words for step, gap in enumerate(word, 1)]
+    middle, level = (statistics.fmean(side) for side in zip(*points, strict=True))
+    square = math.fsum((step - middle) ** 2 for step, _ in points)
+    rise = math.fsum((step - middle) * (gap - level) for step, gap in points) / square
+    scores = [
+        math.fsum((step - middle) * (gap - level - rise * (step - middle)) for step, gap in enumerate(word, 1))
+        for word in words
+    ]
+    return rise, math.sqrt(math.fsum(score**2 for score in scores)) / square

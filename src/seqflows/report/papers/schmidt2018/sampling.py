@@ -1,0 +1,146 @@
+"""The predicates of Schmidt & Hofmann 2018 about how its cross entropies were estimated (sections 4.1 and 5.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from seqflows.report.inputs import Summary
+from seqflows.report.judging import (
+    HOLDS,
+    NOT_PRINTED,
+    NOT_RUN,
+    OTHER_CORPUS,
+    Finding,
+    Numbers,
+    Ours,
+    Printed,
+    Value,
+    decide,
+    join,
+    seeds_note,
+    signed,
+)  # fmt: skip
+from seqflows.report.papers.schmidt2018.judges import BASELINES, STATE_SPACE, TABLE1, one
+
+TYPES = 143_000  # words of the paper's V, section 5
+FEW = 20  # trajectories, section 5.2
+
+
+def uniform(numbers: Numbers) -> Finding:
+    """H[P_test, P^] below the log of the number of words: what a uniform guess over V scores."""
+    return join(_against_uniform(numbers, row) for row in (*STATE_SPACE, *BASELINES))
+
+
+def _against_uniform(numbers: Numbers, row: str) -> Finding:
+    found, count = numbers.value(one(row)), TYPES
+    if isinstance(found, Finding):
+        return found
+    if isinstance(numbers, Ours):
+        types = numbers.results.summary(found.summary.run, "unique_all", optional=True)
+        if types is None or not types.samples:
+            return Finding(NOT_RUN, f"{found.summary.run} does not say how many types it was trained on")
+        count = types.samples
+    excess = found.value - math.log(count)
+    text = f"“{row}” {found.value:.2f} against log {count:,} = {math.log(count):.2f} nats"
+    if isinstance(numbers, Printed):
+        text += f" (as bits {found.value * math.log(2):.2f} nats)"
+    return Finding(decide(excess, found.error), text, excess)
+
+
+def at(numbers: Ours, row: str, count: int) -> Summary | None:
+    """A row's test cross entropy with ``count`` trajectories."""
+    run, metric = numbers.address(one(row))
+    return numbers.results.summary(run, f"{metric}@{count}", optional=True) if run else None
+
+
+def few_suffice(numbers: Numbers, margin: float) -> Finding:
+    """The estimate at K = 20 at most ``margin`` above the headline."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "one estimate a cell, without its K")
+    found = []
+    for row in STATE_SPACE:
+        few, many = at(numbers, row, FEW), numbers.value(one(row))
+        if few is None or isinstance(many, Finding):
+            found.append(many if isinstance(many, Finding) else Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
+            continue
+        gap = Value(few.value - many.value, math.hypot(few.error, many.error), note=seeds_note([many]))
+        text = f"“{row}” K={FEW} - K={many.summary.samples} {signed(gap)}, bound {margin:+g}"
+        found.append(Finding(decide(gap.value - margin, gap.error, equal=HOLDS), text, gap.value - margin))
+    return join(found)
+
+
+def sampled_baseline(numbers: Numbers) -> Finding:
+    """The baselines above TRIL where both are estimated from K = 20 sequences of states."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "the number of sequences is not printed")
+    found = []
+    for row in BASELINES:
+        ours, theirs = at(numbers, "TRIL", FEW), at(numbers, row, FEW)
+        if ours is None or theirs is None:
+            found.append(Finding(NOT_RUN, f"“TRIL” or “{row}” has no K = {FEW}"))
+            continue
+        pair = [Value(summary.value, summary.error, summary) for summary in (ours, theirs)]
+        gap = Value(ours.value - theirs.value, math.hypot(ours.error, theirs.error), note=seeds_note(pair))
+        found.append(Finding(decide(gap.value, gap.error), f"“TRIL” vs “{row}”, K={FEW}: {signed(gap)}", gap.value))
+    return join(found)
+
+
+def located(numbers: Numbers, rows: Iterable[str]) -> Finding:
+    """The printed test cross entropy at or above ours at K = 20: as of fewer trajectories."""
+    return _beside_printed(numbers, rows, _few)
+
+
+def _few(printed: float, values: dict[int, Summary], headline: Value) -> float:
+    return values[FEW].value - printed
+
+
+def read_by_sampling(numbers: Numbers) -> Finding:
+    """The printed number of a baseline nearer to our sampled reading at some K <= 20 than to the exact one."""
+    return _beside_printed(numbers, BASELINES, _sampled)
+
+
+def _sampled(printed: float, values: dict[int, Summary], headline: Value) -> float:
+    nearest = min(abs(found.value - printed) for count, found in values.items() if count <= FEW)
+    return nearest - abs(headline.value - printed)
+
+
+def _beside_printed(
+    numbers: Numbers, rows: Iterable[str], judge: Callable[[float, dict[int, Summary], Value], float]
+) -> Finding:
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "the number of trajectories is not printed")
+    printed, found = Printed([TABLE1]), []
+    for row in rows:
+        headline, target = numbers.value(one(row)), printed.value(one(row)).value
+        if isinstance(headline, Finding):
+            found.append(headline)
+            continue
+        run, metric = numbers.address(one(row))
+        if numbers.results.embedded(numbers.results.dataset(run)):
+            found.append(Finding(OTHER_CORPUS, "printed for the real corpus"))
+            continue
+        values = _by_count(numbers, run, metric)
+        if FEW not in values:
+            found.append(Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
+            continue
+        excess = judge(target, values, headline)
+        text = f"“{row}”: printed {target:.2f} lies {_place(target, values)}; headline {headline.value:.2f}"
+        error = math.hypot(values[FEW].error, headline.error if judge is _sampled else 0.0)
+        found.append(Finding(decide(excess, error, equal=HOLDS), text, excess))
+    return join(found, shown=len(found))
+
+
+def _by_count(numbers: Ours, run: str, metric: str) -> dict[int, Summary]:
+    metrics = numbers.results.metrics(run) or {}
+    found = {int(name.partition("@")[2]): s for name, s in metrics.items() if name.startswith(f"{metric}@")}
+    return dict(sorted(found.items()))
+
+
+def _place(value: float, by_count: dict[int, Summary]) -> str:
+    """``between K=1 (13.20) and K=20 (11.21)``."""
+    shown = [f"K={count} ({found.value:.2f})" for count, found in by_count.items()]
+    above = sum(found.value >= value for found in by_count.values())
+    if above == 0:
+        return f"above {shown[0]}"
+    return f"below {shown[-1]}" if above == len(shown) else f"between {shown[above - 1]} and {shown[above]}"

@@ -1,0 +1,72 @@
+"""The predicates of Schmidt & Hofmann 2018 about the entropy gap along generated words (section 5.2)."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+
+from seqflows import paths
+from seqflows.report import gaps
+from seqflows.report.inputs import seed_folders
+from seqflows.report.judging import NOT_PRINTED, NOT_RUN, Finding, Numbers, Ours, Value, decide, join, signed
+
+GAPS = "words-tril2-k10"  # the run of Figures 1 and 2
+
+
+def along(judge: Callable[[list[gaps.Word]], list[tuple[str, float, float]]]) -> Callable[[Numbers], Finding]:
+    """Judge gaps.csv of the run of Figures 1 and 2: ``judge`` gives (what, value, error), each to lie below 0."""
+
+    def finding(numbers: Numbers) -> Finding:
+        if not isinstance(numbers, Ours):
+            return Finding(NOT_PRINTED, "shown in figure 2, no number printed")
+        results = numbers.results
+        if GAPS not in results.params.runs or results.metrics(GAPS) is None:
+            return Finding(NOT_RUN, f"{GAPS} was not run")
+        found: dict[str, list[tuple[float, float]]] = {}
+        for folder in seed_folders(paths.evaluation(results.scale, GAPS)):
+            if (path := folder / "gaps.csv").exists():
+                for what, value, error in judge(gaps.read(results.verified(GAPS, path))):
+                    found.setdefault(what, []).append((value, error))
+        if not found:
+            return Finding(NOT_RUN, f"{GAPS} has no gaps.csv with {gaps.LEAST} words")
+        return join(_over_seeds(what, values) for what, values in found.items())
+
+    return finding
+
+
+def _over_seeds(what: str, values: list[tuple[float, float]]) -> Finding:
+    mean = statistics.fmean(value for value, _ in values)
+    error = math.sqrt(statistics.fmean(error**2 for _, error in values))
+    if len(values) > 1:
+        error = math.hypot(error, statistics.stdev(value for value, _ in values) / math.sqrt(len(values)))
+    note = "one seed" if len(values) == 1 else ""
+    return Finding(decide(mean, error), f"{what} {signed(Value(mean, error, note=note))}", mean)
+
+
+def first_largest(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
+    """The gap of each later step less that of the first, word by word."""
+    found = []
+    for step in gaps.at_steps(words):
+        if step > 1:
+            differences = [word[step - 1] - word[0] for word in words if len(word) >= step]
+            found.append((f"step {step} - step 1", *gaps.mean_error(differences)))
+    return found
+
+
+def decreasing(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
+    """The slope of the gap over the steps."""
+    return [("slope over the steps, nats a step:", *gaps.slope(words))] if gaps.at_steps(words) else []
+
+
+def spreading(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
+    """The standard deviation over words at the first step less that at each later one."""
+    steps = gaps.at_steps(words)
+    deviations = {step: (statistics.stdev(found), 2 * (len(found) - 1)) for step, found in steps.items()}
+    found = []
+    for step, (deviation, freedom) in deviations.items():
+        if step > 1:
+            first, many = deviations[1]
+            error = math.sqrt(first**2 / many + deviation**2 / freedom)
+            found.append((f"deviation at step 1 - at step {step}", first - deviation, error))
+    return found

@@ -1,0 +1,87 @@
+"""What the pages of sequence models and of models of words share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from seqflows.report.cells import Cell
+from seqflows.report.inputs import Results, Summary
+from seqflows.report.layout import NOTHING, number, table
+
+SOURCE = "source entropy"
+
+
+def runs_of(made: Sequence[Cell]) -> dict[str, str]:
+    """Label -> run, each run once; the label is the row, with the column where a row has several runs."""
+    labels: dict[str, str] = {}
+    for cell in made:
+        several = len({other.run for other in made if other.row == cell.row and other.run}) > 1
+        label = f"{cell.row}, {cell.column}" if several else cell.row
+        if cell.run and cell.run not in labels.values():
+            labels[label] = cell.run
+    return labels
+
+
+def first_runs(made: Sequence[Cell]) -> dict[str, str]:
+    """Column of NLLs, or of words' test cross entropies -> one of its runs: a source entropy stands beside those."""
+    found: dict[str, str] = {}
+    for cell in made:
+        if cell.summary and cell.metric in ("nll", "cross_entropy_test"):
+            found.setdefault(cell.column, cell.run)
+    return found
+
+
+def sources(results: Results, made: Sequence[Cell], metric: str) -> dict[str, Summary]:
+    """Column -> ``source_entropy`` or ``source``; the latter is of one test set: none where a column has more."""
+    found = {}
+    for column, run in first_runs(made).items():
+        several = len({results.dataset(cell.run) for cell in made if cell.run and cell.column == column}) > 1
+        summary = results.summary(run, metric, optional=True)
+        if summary and not (several and metric == "source"):
+            found[column] = summary
+    return found
+
+
+def listed(texts: Any) -> str:
+    """Distinct texts, in order."""
+    return "; ".join(dict.fromkeys(texts)) or NOTHING
+
+
+def corpus(results: Results, dataset: str, summaries: Sequence[Summary]) -> str:
+    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``; of words, without their number."""
+    facts = ["embedded" if results.embedded(dataset) else "real"]
+    words = results.params.datasets[dataset]["kind"] == "words"
+    for summary in summaries:
+        if summary.dataset == dataset:
+            facts += [] if words else [f"{summary.sequences} test sequences"]
+            facts += [f"sha256 {summary.dataset_sha256[:12]}"]
+            break
+    return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
+
+
+def grid(made: Sequence[Cell], text: Callable[[Cell], str]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of a table in the order of its cells."""
+    columns = list(dict.fromkeys(cell.column for cell in made))
+    found = {(cell.row, cell.column): text(cell) for cell in made}
+    rows = [
+        [row, *(found.get((row, column), NOTHING) for column in columns)] for row in dict.fromkeys(c.row for c in made)
+    ]
+    return columns, rows
+
+
+def reported_block(results: Results, made: Sequence[Cell]) -> list[str]:
+    """The paper's own table, with ours beside it and the source entropy below it."""
+
+    def text(cell: Cell) -> str:
+        if cell.status == "quoted":
+            return f"{cell.reported} (quoted)"
+        return f"{cell.reported or NOTHING} / {number(cell.summary)}"
+
+    columns, rows = grid(made, text)
+    for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
+        if found := sources(results, made, metric):
+            # The source is no model: what varies over seeds is nothing, so that only its value is shown.
+            values = [f"{NOTHING} / {s.value:.3f}" if (s := found.get(column)) else NOTHING for column in columns]
+            rows.append([label, *values])
+    return table(["Model", *columns], rows)

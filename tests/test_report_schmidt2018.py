@@ -1,0 +1,460 @@
+"""The second paper in the report: its printed cells, its pages, its claims."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import pytest
+
+import report_world
+from conftest import ROOT
+from seqflows import files, params, paths
+from seqflows.errors import Problem
+from seqflows.report import audit, cells, figures, gaps, inputs, tables
+from seqflows.report.inputs import Results
+from seqflows.report.judging import Ours, Printed, Value, weighted
+from seqflows.report.papers import PAPERS
+from seqflows.report.papers.schmidt2018 import judges, steps
+from seqflows.report.plots.common import label
+
+PAPER = PAPERS["schmidt2018"]
+ONE, TWO, VARIANTS = "schmidt2018-table1", "schmidt2018-table2", "schmidt2018-variants"
+TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
+
+
+def claim(name):
+    return next(one for one in PAPER.claims if one.name == name)
+
+
+def judged(side):
+    return {one.name: one.judge(side).verdict for one in PAPER.claims}
+
+
+def ours(world, scale="laptop"):
+    return Ours(Results(world, scale), PAPER.tables)
+
+
+def page(scale, table):
+    tables.run(paths.Key(scale, table))
+    csv_path, md_path = paths.table(scale, table)
+    with open(csv_path, newline="") as file:
+        return list(csv.DictReader(file)), md_path.read_text()
+
+
+def block(text, heading):
+    """The lines of a page from one heading to the next."""
+    lines = text.splitlines()
+    start = lines.index(heading)
+    end = next((n for n in range(start + 1, len(lines)) if lines[n].startswith("#")), len(lines))
+    return "\n".join(lines[start:end])
+
+
+def rewrite(scale, run, change):
+    """Change the records of a run's metrics.json: ``change`` gets each and gives it back, or None to drop it."""
+    path = paths.metrics(scale, run)
+    content = files.read_json(path)
+    content["metrics"] = [found for record in content["metrics"] if (found := change(record)) is not None]
+    files.write_json(path, content)
+
+
+# The printed numbers
+
+
+def test_the_paper_has_65_cells_all_to_reproduce():
+    found = {table: cells.reported(table) for table in PAPER.tables}
+    assert {table: len(part) for table, part in found.items()} == {ONE: 57, TWO: 8}
+    every = [cell for part in found.values() for cell in part]
+    assert {cell.status for cell in every} == {"reproduce"}
+    assert len({(cell.table, cell.row, cell.column) for cell in every}) == 65
+    units = {cell.column: cell.unit for cell in every}
+    assert units == {
+        TRAIN: "nats/word", TEST: "nats/word", "w unique": "1", "w in V": "1", "H_gap": "nats", "P_3-gram(w)": "1",
+        "P_5-gram(w)": "1",
+    }  # fmt: skip
+    assert all("prints no unit" in cell.note for cell in every if cell.unit == "nats/word")
+    assert {cell.row for cell in every if "BASLINE" in cell.note} == {"BASELINE-8D", "BASELINE-16D"}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value"),
+    [
+        (ONE, "TRIL, K=2", TEST, "12.20"), (ONE, "2×TRIL, K=10", "H_gap", "1.42"), (ONE, "ORACLE", TRAIN, "7.0"),
+        (ONE, "2×TRIL, K=10, BIDI", TEST, "11.41"), (ONE, "REAL-NVP-[2,3,4,5,6,7]", TRAIN, "11.77"),
+        (ONE, "BASELINE-16D", "w in V", "0.62"), (TWO, "2×TRIL, K=5", "P_5-gram(w)", "66.15"),
+        (TWO, "BASELINE-8D", TEST, "13.55"),
+    ],
+)  # fmt: skip
+def test_printed_numbers(table, row, column, value):
+    assert {(c.row, c.column): c.reported for c in cells.reported(table)}[row, column] == value
+
+
+def test_params_yaml_fills_every_cell():
+    matrix = params.load(ROOT / "params.yaml")
+    for table in PAPER.tables:
+        assert set(cells.addresses(matrix, table)) == {(cell.row, cell.column) for cell in cells.reported(table)}
+
+
+# The pages
+
+
+def test_table_1_with_every_run(world):
+    report_world.write_words("demo", world)
+    rows, text = page("demo", ONE)
+    assert tuple(rows[0]) == tables.COLUMNS
+    wanted = [row for row in rows if row["status"] == "reproduce"]
+    assert len(wanted) == 57 and all(row["reproduced"] for row in wanted)
+    assert "| 11.93 / 11.930 (0.002) |" in text and "| 1.42 / 1.420 |" in text
+    assert "unit nats/word, 1, nats" in text and "corpus words = embedded-words (embedded; sha256 abababababab)" in text
+    assert "- trajectories of the cross entropy: 100000; generated words: 14300; seeds: 0" in text
+    assert "- cross entropy exact, by the chain rule: BASELINE-8D; BASELINE-16D" in text
+    assert "- **Not settled**" in text and text.split("**Not settled**")[1].splitlines()[0].endswith(": 2×TRIL")
+    assert "- *H[P_train, P^]; H[P_test, P^]*: the paper prints no unit" in text
+    assert "- *BASELINE-8D*: the row is printed as BASLINE-8D." in text
+    source = next(line for line in text.splitlines() if line.startswith("| source entropy  "))
+    assert [cell.strip() for cell in source.split("|")[2:5]] == ["–", "– / 6.950", "–"]
+    assert {"source", "source_entropy", "oracle_unseen"} <= {row["metric"] for row in rows if row["status"] == "ours"}
+
+
+def test_the_blocks_beyond_the_paper(world):
+    report_world.write_words("demo", world)
+    _, text = page("demo", ONE)
+    halves = block(text, "## The halves")
+    assert "| words   |" in halves and " 6.800 |" in halves and " 0.0002 |" in halves
+    counts = block(text, "## Cross entropy against the number of trajectories")
+    assert "K=100000" in counts and "H[P_test, P^]:" in counts and "H[P_train, P^]:" in counts
+    gru = next(line for line in counts.splitlines() if line.startswith("| BASELINE-8D"))
+    exact, first = (cell.strip() for cell in gru.split("|")[2:4])
+    assert exact == "12.970" and first == "15.270 (0.002)"  # the headline is exact, K = 1 is not
+    assert "sampled reading" in counts
+    beyond = block(text, "## Beyond the paper")
+    for part in ("test, bits", "w unique, N = types", "NLL", "-ELBO", "excess (nats/sequence)", "parameters"):
+        assert part in beyond
+    assert f"{11.93 / math.log(2):.3f}" in beyond and "P_3-gram of tokens" not in beyond
+    _, text = page("demo", TWO)
+    assert "P_3-gram of tokens" in block(text, "## Beyond the paper") and "66.15 / 66.150" in text
+    assert "| words_types |" in block(text, "## The halves")
+
+
+def test_variants_have_several_test_sets(world):
+    report_world.write_words("demo", world)
+    rows, text = page("demo", VARIANTS)
+    assert {row["status"] for row in rows} == {"ours"} and "| – / 12.950 (0.002) |" in text
+    assert "source entropy  " in text and "this test set" not in text  # which has more than one
+    assert "| words_sample |" in block(text, "## The halves")
+
+
+def test_a_page_without_runs(world):
+    rows, text = page("laptop", ONE)
+    assert all(row["reproduced"] == "" for row in rows) and "12.97 / not run" in text and "## Beyond" not in text
+
+
+def test_a_real_corpus_says_what_differs(world):
+    report_world.write_words("laptop", world)
+    _, text = page("laptop", ONE)
+    assert "gutenberg-words (real;" in text and "the audit lists what" in text and "source entropy" not in text
+
+
+# Settings
+
+
+def test_what_the_paper_does_not_say_is_no_difference(world, monkeypatch):
+    theirs = inputs.settings(world, "paper", "words-tril2-k5") | {"source": "bookscorpus", "epochs": "not said"}
+    theirs |= {"delta": "not said", "sample_tokens": "not said", "layers": 1}
+    monkeypatch.setattr(inputs, "paper_settings", lambda: {"words-tril2-k5": theirs})
+    world.runs["words-tril2-k5"]["paper"]["training"]["epochs"] = 7
+    found = Results(world, "paper").differences("words-tril2-k5")
+    assert found == ["source web-words (paper bookscorpus)", "layers 2 (paper 1)"]
+
+
+def test_settings_of_words_have_the_corpus_and_no_idle_ones(world):
+    found = inputs.settings(world, "laptop", "types-tril2-k5")
+    assert (found["split"], found["min_count"], found["longest"], found["test_share"]) == ("types", 10, 12, 0.1)
+    assert "seed" not in found and "keep_from" not in found and found["layers"] == 2
+    found = inputs.settings(world, "laptop", "words-real_nvp")
+    assert (found["keep_from"], found["keep_to"]) == (2, 7) and "layers" not in found
+    assert not {"split", "min_count"} & set(inputs.settings(world, "laptop", "ptb-lstm"))
+
+
+# The audit
+
+
+def test_tolerances_by_unit(world):
+    report_world.write_words("paper", world)
+    results = Results(world, "paper")
+    found = {(c.row, c.column): audit.tolerance(c) for table in (ONE, TWO) for c in cells.cells(results, table)}
+    assert found["TRIL", TEST] == 0.10 and found["TRIL", "H_gap"] == 0.10 and found["TRIL", "w in V"] == 0.02
+    assert found["2×TRIL, K=5", "P_5-gram(w)"] == pytest.approx(0.05 * 66.15)
+
+
+def test_another_corpus_and_an_unsettled_number_are_reasons(world):
+    report_world.write_words("laptop", world)
+    results = Results(world, "laptop")
+    rows = {(c.row, c.column): audit.judged(results, c)[1] for c in cells.cells(results, ONE)}
+    assert rows["TRIL", TEST]["verdict"] == "within"
+    assert rows["TRIL", TEST]["reason"] == "not the paper's corpus: source gutenberg-words (paper web-words)"
+    assert "not settled at 100000 trajectories; not the paper's" in rows["2×TRIL", TEST]["reason"]
+    assert "settled" not in rows["2×TRIL", "H_gap"]["reason"]
+    audit.run(paths.Key("laptop", "all"))
+    assert "words-tril2: cross entropy not settled at 100000" in paths.audit("laptop")[1].read_text()
+
+
+def test_a_paper_without_tables_in_the_matrix_stands_in_the_audit(world):
+    for name in (ONE, TWO, VARIANTS):
+        del world.tables[name]
+    audit.run(paths.Key("demo", "all"))
+    csv_path, md_path = paths.audit("demo")
+    with open(csv_path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["table"].startswith("schmidt2018")]
+    assert len(rows) == 65 and {row["reason"] for row in rows} == {"params.yaml has no run for this cell"}
+    assert "## Schmidt & Hofmann 2018" in md_path.read_text()
+
+
+# The claims
+
+PRINTED = {
+    "importance weighting, K = 5": "fails", "importance weighting, K = 2": "fails", "diminishing returns": "holds",
+    "two layers": "holds", "Real-NVP is poor": "fails", "BIDI improves only slightly": "holds",
+    "the baseline's cross entropy is poor": "holds", "on par in the set-based measures": "holds",
+    "the noise is used": "holds", "the alternative split is harder": "holds", "Table 1 carries over": "holds",
+    "on par under n-grams": "holds", "slight advantage under 5-grams": "holds",
+    "better than a uniform guess": "fails",
+}  # fmt: skip
+
+
+def test_claims_on_the_printed_numbers():
+    found = judged(Printed(PAPER.tables))
+    assert found == dict.fromkeys(found, "not printed") | PRINTED
+
+
+def test_the_printed_failures_are_named():
+    side = Printed(PAPER.tables)
+    text = claim("importance weighting, K = 5").judge(side).text
+    assert text == "“2×TRIL” vs “2×TRIL, K=5”, w in V: +0.010 (others: 9 × holds)"
+    text = claim("better than a uniform guess").judge(side).text
+    assert "“2×TRIL” 11.89 against log 143,000 = 11.87 nats" in text and "1 × fails, 6 × holds" in text
+    assert "“TRIL”: -0.020 from 5 to 10, 0.370 from 1 to 5" in claim("diminishing returns").judge(side).text
+
+
+def test_claims_on_nothing(world):
+    assert set(judged(ours(world)).values()) == {"not run"}
+
+
+def test_claims_on_numbers_like_the_papers(world):
+    report_world.write_words("laptop", world, (0, 1))
+    found = judged(ours(world))
+    for name, verdict in PRINTED.items():
+        assert found[name] == verdict, name
+    for name in (
+        "the same, sampled", "set-based measures vary more", "the gap is largest first", "the gap decreases",
+        "the gap's variance grows", "the same, net of the entropies", "no annealing needed", "DIAG stagnates",
+        "a richer F_q does not help", "the oracle is in nats", "few words are unique to the test set",
+    ):  # fmt: skip
+        assert found[name] == "holds", name
+    assert found["20 trajectories suffice"] == "fails"
+
+
+def test_one_seed_is_said_and_knows_no_variance(world):
+    report_world.write_words("laptop", world)
+    side = ours(world)
+    assert claim("set-based measures vary more").judge(side) == ("not run", "no run of Table 1 has two seeds", 0.0)
+    for name in ("two layers", "diminishing returns", "the alternative split is harder", "the noise is used"):
+        finding = claim(name).judge(side)
+        assert "(one seed)" in finding.text and "not paired" not in finding.text
+
+
+def test_seeds_that_agree_in_set_based_measures_fail(world):
+    report_world.write_words("laptop", world, (0, 1, 2))
+    for run in world.runs:
+        if run.startswith("words-"):
+            rewrite("laptop", run, lambda r: r | ({"value": 0.5} if r["metric"] in ("unique_known", "known") else {}))
+    assert claim("set-based measures vary more").judge(ours(world)).verdict == "fails"
+
+
+def test_what_is_printed_for_the_real_corpus_is_not_set_beside_an_embedded_one(world):
+    report_world.write_words("demo", world)
+    found = judged(ours(world, "demo"))
+    for name in ("Table 1 is of few trajectories", "the baseline was sampled", "the oracle is in nats"):
+        assert found[name] == "other corpus"
+    assert found["two layers"] == "holds"
+
+
+def test_the_printed_number_is_located_among_the_trajectories(world):
+    """TRIL's estimates are 12.93, 12.25, 12.03 and 11.93, where 11.93 is printed: lowered, it lies further up."""
+    report_world.write_words("laptop", world)
+
+    def lowered(by):
+        def lower(record):
+            return record | {"value": record["value"] - by * record["metric"].startswith("cross_entropy_test")}
+
+        for run in world.runs:
+            if run.startswith("words-"):
+                report_world.write_words_run("laptop", run)
+                rewrite("laptop", run, lower)
+        return claim("Table 1 is of few trajectories").judge(ours(world))
+
+    finding = lowered(0.5)  # K = 1: 12.43, K = 20: 11.752
+    assert finding.verdict == "holds"
+    assert "“TRIL”: printed 11.93 lies between K=1 (12.43) and K=20 (11.75); headline 11.43" in finding.text
+    assert finding.text.count("printed") == 9  # every row is told
+    assert "above K=1 (10.93)" in lowered(2.0).text
+    finding = lowered(0.2)
+    assert finding.verdict == "fails" and "between K=20 (12.05) and K=1000 (11.83)" in finding.text
+
+
+def test_the_reading_of_the_baseline(world):
+    """Printed 12.97: with an exact 8.9 the sampled 13.86 at K = 20 is nearer; with an exact 12.97 it is not."""
+    report_world.write_words("laptop", world)
+    assert claim("the baseline was sampled").judge(ours(world)).verdict == "fails"
+    for run in ("words-gru8", "words-gru16"):
+        rewrite("laptop", run, lambda r: r | ({"value": 8.9} if r["metric"] == "cross_entropy_test" else {}))
+    finding = claim("the baseline was sampled").judge(ours(world))
+    assert finding.verdict == "holds" and "headline 8.90" in finding.text
+    # and then the exact reading is the better model's
+    assert claim("the baseline's cross entropy is poor").judge(ours(world)).verdict == "fails"
+    assert claim("the same, sampled").judge(ours(world)).verdict == "holds"
+
+
+def test_missing_numbers_of_trajectories_are_not_run(world):
+    report_world.write_words("laptop", world)
+    for run in world.runs:
+        if run.startswith("words-"):
+            rewrite("laptop", run, lambda r: None if r["metric"].endswith("@20") else r)
+    for name in (
+        "20 trajectories suffice", "the same, sampled", "the baseline was sampled", "Table 1 is of few trajectories",
+    ):  # fmt: skip
+        finding = claim(name).judge(ours(world))
+        assert finding.verdict == "not run" and "no K = 20" in finding.text
+
+
+def test_gaps_that_rise_fail(world):
+    report_world.write_words("laptop", world)
+    report_world.write_gaps("laptop", steps.GAPS, 0, fall=-0.1)
+    found = judged(ours(world))
+    assert found["the gap is largest first"] == "fails" and found["the gap decreases"] == "fails"
+    report_world.write_gaps("laptop", steps.GAPS, 0, fall=0.0)
+    assert judged(ours(world))["the gap decreases"] != "holds"
+    report_world.write_gaps("laptop", steps.GAPS, 0, words=20)
+    assert judged(ours(world))["the gap is largest first"] == "not run"
+
+
+def test_net_of_the_entropies_a_lower_test_entropy_counts(world):
+    """Test - train of the cross entropies is 1.16; an equal rise of the half's entropy would explain it all."""
+    report_world.write_words("laptop", world)
+    for run in ("types-tril2-k5", "types-gru8"):
+        rewrite("laptop", run, lambda r: r | ({"value": 8.5} if r["metric"] == "test_entropy" else {}))
+    found = judged(ours(world))
+    assert found["the alternative split is harder"] == "holds"
+    assert found["the same, net of the entropies"] == "fails"
+
+
+def test_weighted_sums_carry_their_errors(world):
+    report_world.write_words("laptop", world, (0, 1, 2))
+    side = ours(world)
+    first, second = judges.one("TRIL"), judges.one("TRIL, K=5")
+    found = weighted(side, [(2, first), (-1, second)])
+    assert isinstance(found, Value) and found.value == pytest.approx(2 * 11.93 - 11.56)
+    assert found.error == pytest.approx(math.hypot(2 * side.value(first).error, side.value(second).error))
+
+
+def test_arithmetic_of_the_contradictions():
+    """The derivations as numbers of the printed tables."""
+    printed = {(c.table, c.row, c.column): float(c.reported) for table in PAPER.tables for c in cells.reported(table)}
+    models = {row: printed[ONE, row, TEST] for row in (*judges.STATE_SPACE, *judges.BASELINES)}
+    worse = {row for row, value in models.items() if value > math.log(143_000)}
+    assert worse == {"BASELINE-8D", "BASELINE-16D", "TRIL, K=2", "TRIL", "2×TRIL"}
+    assert (min(models.values()), max(models.values())) == (11.41, 12.97)
+    assert round(12.97 * math.log(2), 2) == 8.99 and round(7.0 * math.log(2), 2) == 4.85
+    nvp = "REAL-NVP-[2,3,4,5,6,7]"
+    for column in (TRAIN, TEST):
+        assert all(printed[ONE, nvp, column] < printed[ONE, row, column] for row in ("TRIL", "TRIL, K=2", "2×TRIL"))
+    better = [row for row in models if models[row] < printed[ONE, row, TRAIN]]
+    assert better == ["2×TRIL, K=10, BIDI"]
+    assert (round(0.87 * math.log(2), 2), round(1.42 * math.log(2), 2)) == (0.60, 0.98)
+    assert printed[TWO, "BASELINE-8D", "P_5-gram(w)"] > 27
+
+
+def test_one_set_of_trajectories_has_the_error_of_several(world):
+    report_world.write_words("laptop", world)
+    for run in ("words-tril", "words-tril2"):
+        rewrite("laptop", run, lambda r: r | ({"standard_error": None} if r["samples"] == 100000 else {}))
+        rewrite("laptop", run, lambda r: r | ({"standard_error": 0.05} if r["metric"].endswith("@1000") else {}))
+    side = ours(world)
+    assert side.value(judges.one("TRIL")).error == 0.05
+    assert side.value("words-tril.cross_entropy_test_bits").error == pytest.approx(0.05 / math.log(2))
+    assert side.value(judges.one("BASELINE-8D")).error == 0.0  # exact
+    assert claim("two layers").judge(side).verdict == "undecided"  # by 0.04 at K = 1
+
+
+# Gaps and figures
+
+
+def test_slope_and_its_error():
+    words = [[2.0, 1.0, 0.0], [2.2, 1.2, 0.2], [1.8, 0.8, -0.2]]
+    rise, error = gaps.slope(words)
+    assert rise == pytest.approx(-1.0) and error == pytest.approx(0.0, abs=1e-12)
+    rise, error = gaps.slope([[0.0, 1.0], [0.0, 3.0]] * 50)
+    assert rise == pytest.approx(2.0) and error == pytest.approx(0.1, rel=0.01)  # deviation 1 of 100 words
+
+
+def test_malformed_gaps_are_refused(world, tmp_path):
+    path = tmp_path / "gaps.csv"
+    path.write_text("word,length,step\n0,2,1\n")
+    with pytest.raises(Problem, match=r"marginal and expected in line 2 .* evaluate it again"):
+        gaps.read(path)
+    path.write_text("word,length,step,marginal,expected\n0,3,1,1,1\n0,3,3,1,1\n")
+    with pytest.raises(Problem, match="expected the next step of a word in line 3"):
+        gaps.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "message"),
+    [
+        ("schmidt2018-figure1", "gaps.csv", r"gaps.csv, found none; .* evaluate laptop/words-tril2-k10"),
+        ("schmidt2018-figure2", "gaps.csv", r"gaps.csv, found none; .* evaluate laptop/words-tril2-k10"),
+        ("schmidt2018-figure2", "history.csv", r"entropy_marginal .* train laptop/words-tril2-k10"),
+        ("schmidt2018-trajectories", "metrics", r"cross_entropy_test@K .* evaluate laptop/words-tril"),
+    ],
+)
+def test_figures_name_what_they_lack(world, name, missing, message):
+    report_world.write_words("laptop", world)
+    run = "words-tril2-k10"
+    if missing == "gaps.csv":
+        (paths.evaluation("laptop", run) / "seed-0" / missing).unlink()
+    elif missing == "history.csv":
+        path = paths.seed("laptop", run, 0) / missing
+        path.write_text("epoch,valid_loss\n1,9.0\n")
+    else:
+        rewrite("laptop", "words-tril", lambda r: None if "@" in r["metric"] else r)
+    with pytest.raises(Problem, match=message):
+        figures.run(paths.Key("laptop", name))
+    assert not paths.figure("laptop", name)[0].exists()
+
+
+def test_gaps_are_verified(world):
+    report_world.write_words("laptop", world)
+    path = paths.metrics("laptop", steps.GAPS)
+    files.write_json(path, files.read_json(path) | {"files": {"seed-0/gaps.csv": "another"}})
+    with pytest.raises(Problem, match="gaps.csv with sha256 another"):
+        figures.run(paths.Key("laptop", "schmidt2018-figure1"))
+    with pytest.raises(Problem, match="gaps.csv with sha256 another"):
+        claim("the gap decreases").judge(ours(world))
+
+
+def test_the_printed_band_and_the_source_stand_where_they_belong(world):
+    from matplotlib import pyplot
+
+    for scale, expected in (("laptop", {"printed, Table 1"}), ("demo", {"source"})):
+        report_world.write_words(scale, world)
+        figure, _ = figures.draw(Results(world, scale), world.figures["schmidt2018-trajectories"])
+        shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        pyplot.close(figure)
+        assert shown[:5] == ["TRIL", "2×TRIL, K=10", "REAL-NVP", "GRU-8", "GRU-16"]
+        assert set(shown[5:]) == {"entropy of the\ntest half"} | expected
+
+
+def test_labels_read_as_the_papers_rows():
+    assert [label(run) for run in ("words-tril2-k5", "words-tril-inference_tril", "types-gru8", "words-real_nvp")] == [
+        "2×TRIL, K=5", "TRIL, F_q TRIL", "GRU-8", "REAL-NVP",
+    ]  # fmt: skip
+    assert label("words-tril-annealing") == "TRIL, annealing" and label("ptb-af_af-h2") == "AF / AF, h2"
