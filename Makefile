@@ -39,7 +39,7 @@ laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLO
 	@python -m seqflows show laptop
 
 paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
-	snakemake -j $(JOBS) --resources gpus=1 --keep-going --rerun-incomplete --config scale=paper
+	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
 	@python -m seqflows show paper
 
 benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine

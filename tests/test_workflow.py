@@ -263,3 +263,10 @@ def check_clone(made):
     scratch.folder = there
     made.make("demo", f"train@{CHANGED}")
     assert made.ran() - DIVIDED == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
+
+
+@pytest.mark.parametrize("cluster", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
+def test_the_workflow_can_be_sent_to_a_cluster(project, matrix, cluster):
+    """No rule needs to know this machine's cores, which a cluster has not."""
+    printed = project().run("snakemake", "-n", "-j", "32", *cluster)
+    assert sum(line.startswith("rule train:") for line in printed.splitlines()) == len(matrix.runs)

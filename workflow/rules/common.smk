@@ -32,6 +32,14 @@ def log_of(stage, name="{name}"):
     return f"logs/{stage}/{SCALE}/{name}.log"
 
 
+def alone():
+    """All cores of this machine; on a cluster one, where the node is asked for whole."""
+    try:
+        return workflow.cores or 1
+    except WorkflowError:
+        return 1
+
+
 def block(stage, name=None):
     """What a stage depends on in params.yaml, as text: when it changes, so do the rule's params, and the job runs again."""
     if name:

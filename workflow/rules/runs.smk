@@ -1,4 +1,5 @@
-# Training, scoring, and the times of generation. A job that stops with status 75 left a checkpoint: the next goes on.
+# Training, scoring, and the times of generation. A job that stops with status 75 left a checkpoint:
+# submitted again, by `--retries` or by the Slurm profile, it goes on.
 
 
 rule train:
@@ -9,7 +10,6 @@ rule train:
         directory(str(paths.train(SCALE, "{name}"))),
     log:
         log_of("train"),
-    retries: 2 if SCALE == "paper" else 0
     threads: COMPUTE["threads"]
     resources:
         mem_mb=2000 * LARGE,
@@ -42,7 +42,7 @@ rule evaluate:
         command("evaluate")
 
 
-# Measures time, so on one machine it takes all cores and runs alone.
+# Measures time: on one machine it takes all cores and runs alone, on a cluster it has its node to itself.
 rule speed:
     input:
         code=code("speed"),
@@ -52,11 +52,12 @@ rule speed:
         str(paths.speed(SCALE, "{name}")),
     log:
         log_of("speed"),
-    threads: workflow.cores or 1
+    threads: alone()
     resources:
         mem_mb=2000 * LARGE,
         runtime=60 * LARGE,
         gpus=GPUS,
+        exclusive=1,
     params:
         block=block("speed"),
     shell:
