@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test laptop paper benchmark lint format ui readme lock clean
+.PHONY: help venv demo test laptop paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,9 @@ laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLO
 paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
 	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
 	@python -m seqflows show paper
+
+adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
+	python -m seqflows adopt
 
 benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine
 	python -m seqflows benchmark

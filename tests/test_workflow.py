@@ -1,6 +1,7 @@
 """dvc.yaml and the Snakefile are two readings of one matrix, and rerun exactly what a change touches."""
 
 import json
+import os
 
 import pytest
 
@@ -234,6 +235,8 @@ def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine)
     made.make("demo")
     assert made.ran() - DIVIDED == set()
     if engine is Dvc:
+        tables = [str(paths.table("demo", name)[0]) for name in TABLES]
+        assert "Nothing to be done" in made.scratch.run("snakemake", "-n", "--", *tables)
         check_scales(made)
         check_clone(made)
 
@@ -265,8 +268,61 @@ def check_clone(made):
     assert made.ran() - DIVIDED == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
 
 
+SBATCH = """#!/bin/bash
+# A cluster of one place: the job runs at once, to its end.
+bash "${@: -1}" > job.log 2>&1 && echo COMPLETED > state || echo FAILED > state
+echo 1
+"""
+SCONTROL = """#!/bin/bash
+echo "JobId=1 JobState=$(cat state)"
+"""
+
+
 @pytest.mark.parametrize("cluster", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
-def test_the_workflow_can_be_sent_to_a_cluster(project, matrix, cluster):
-    """No rule needs to know this machine's cores, which a cluster has not."""
-    printed = project().run("snakemake", "-n", "-j", "32", *cluster)
-    assert sum(line.startswith("rule train:") for line in printed.splitlines()) == len(matrix.runs)
+def test_the_workflow_runs_on_a_cluster(project, cluster):
+    """For real, with a scheduler that is a shell script: a dry run does not evaluate what a cluster lacks."""
+    made = Snakemake(project())
+    folder = made.scratch.folder / "bin"
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCONTROL)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    made.scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
+    made.scratch.run("snakemake", "-j", "32", *cluster, str(paths.train("demo", CHANGED)))
+    assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
+
+
+def test_dvc_adopts_what_snakemake_made(project, matrix):
+    """`dvc repro` has nothing to do; a second clone pulls all but the tables, which it makes without training."""
+    made = Snakemake(project())
+    assert "expected outputs of scale demo" in made.scratch.run("python", "-c", ADOPT, status=1)
+    made.make("demo")
+    every = made.ran()
+    scratch, tables = made.scratch, [f"table-{name}" for name in TABLES]
+    assert f"taken over {len(every)} stages of scale demo" in scratch.run("python", "-c", ADOPT)
+    scratch.run("dvc", "repro", "-q", *tables)
+    assert made.ran() == set()
+    remote = scratch.folder.parent / "remote"
+    scratch.run("dvc", "remote", "add", "-q", "-d", "near", str(remote))
+    scratch.run("git", "add", "--all")
+    scratch.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "made")
+    scratch.run("dvc", "push", "-q", *tables, "--with-deps")
+    there = scratch.folder.parent / "clone"
+    scratch.run("git", "clone", "--quiet", str(scratch.folder), str(there))
+    scratch.env |= {"PYTHONPATH": str(there / "src"), "DVC_SITE_CACHE_DIR": str(there.parent / "clone-site")}
+    scratch.folder, made.log = there, there / "ran.log"
+    made.log.unlink(missing_ok=True)
+    scratch.run("dvc", "pull", "-q", *tables, "--with-deps")
+    scratch.run("dvc", "repro", "-q", *tables)
+    assert made.ran() - DIVIDED <= {f"table demo/{name}" for name in TABLES}
+    assert all(path.exists() for name in TABLES for path in (there / p for p in paths.table("demo", name)))
+
+
+ADOPT = """
+import sys
+from seqflows import adopt, errors
+try:
+    adopt.run()
+except errors.Problem as problem:
+    sys.exit(str(problem))
+"""

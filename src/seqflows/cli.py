@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
     benchmark.add_argument("part", nargs="*", help="training, sampling, memory, words, trajectories (all)")
     benchmark.set_defaults(act=_benchmark)
+    adopt = commands.add_parser("adopt", help="hand what Snakemake made to DVC")
+    adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml")
     check.set_defaults(act=_check)
     return parser
@@ -110,6 +112,10 @@ def _keep(given: argparse.Namespace) -> None:
 def _benchmark(given: argparse.Namespace) -> None:
     parts = importlib.import_module("seqflows.benchmark.parts")
     parts.run(given.part or parts.MEASURES)
+
+
+def _adopt(given: argparse.Namespace) -> None:
+    importlib.import_module("seqflows.adopt").run()
 
 
 def _check(given: argparse.Namespace) -> None:
