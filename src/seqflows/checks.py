@@ -189,7 +189,7 @@ def _references(path: str, names: Any, what: str, known: Mapping[str, Any]) -> I
 
 
 def _reference(path: str, name: Any, what: str, known: Mapping[str, Any]) -> Iterator[str]:
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         yield f"{path}: expected the name of a {what}, got {name!r}{near(name, known)}"
 
 

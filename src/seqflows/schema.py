@@ -288,7 +288,7 @@ def block(path: str, value: Any, model: type[Block]) -> Iterator[str]:
 def choice(path: str, value: Any, key: str, models: Mapping[str, type[Block]]) -> Iterator[str]:
     """As `block`, where the entry ``key`` (a source, a class) says which keys are valid."""
     name = value.get(key) if isinstance(value, Mapping) else None
-    if name not in models:
+    if not isinstance(name, str) or name not in models:
         yield f"{path}.{key}: expected one of {', '.join(models)}, got {name!r}{near(name, models)}"
     elif key in models[name].model_fields:
         yield from block(path, value, models[name])

@@ -1,0 +1,63 @@
+"""How often each fault is tried, and the page of counts.
+
+`make reliability` tries all of them and writes results/reliability.md; in `make test` each is tried a tenth as often.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+FULL = os.environ.get("SEQFLOWS_RELIABILITY") == "full"
+FOLDER = Path(__file__).parents[1] / "results"
+RECORD = Path(os.environ.get("SEQFLOWS_RELIABILITY_RECORD", ".reliability.jsonl"))
+PAGE = FOLDER / "reliability.md"
+COUNTS = {
+    "kill -9 of training at a random moment, then the same command": 30,
+    "kill -9 while a checkpoint, a table or metrics.json is being written": 30,
+    "one bit flipped in a raw file, a prepared array, a checkpoint or a model": 40,
+    "two engines started at once on one checkout": 5,
+    "MLflow down at the start": 3,
+    "MLflow down in the middle": 3,
+    "MLflow down at the end": 3,
+    "params.yaml fuzzed: keys, types, values, nesting": 1000,
+}
+
+
+def count(fault):
+    """How often a fault is tried here."""
+    return COUNTS[fault] if FULL else max(1, COUNTS[fault] // 10)
+
+
+def record(fault, tried, held, what):
+    """Note a fault's outcome: how often it was tried, how often all held, and what that means."""
+    if FULL:
+        with open(RECORD, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"fault": fault, "tried": tried, "held": held, "what": what}) + "\n")
+    assert held == tried, f"{fault}: held {held} times of {tried}"
+
+
+def page():
+    """results/reliability.md from the record of a full run; a fault that was not tried is told as such."""
+    found = {}
+    if RECORD.exists():
+        for line in RECORD.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            found[row["fault"]] = row
+    lines = [
+        "# Faults that were tried",
+        "",
+        "Made by `make reliability`; `make test` tries each a tenth as often.",
+        "",
+        "| fault | tried | held | what held |",
+        "| --- | ---: | ---: | --- |",
+    ]
+    for fault in COUNTS:
+        row = found.get(fault, {"tried": 0, "held": 0, "what": "not tried"})
+        lines.append(f"| {fault} | {row['tried']} | {row['held']} | {row['what']} |")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return all(found.get(fault, {}).get("tried") == wanted for fault, wanted in COUNTS.items())
+
+
+if __name__ == "__main__":
+    sys.exit(0 if page() else "expected every fault to be tried in full, got fewer; see results/reliability.md")
