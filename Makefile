@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test laptop paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-slurm reliability laptop paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,6 +33,14 @@ demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minu
 
 test: $(STAMP) ## the whole test suite
 	python -m pytest -q -n 2 --dist worksteal
+
+test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)
+	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/test_slurm.py
+
+reliability: $(STAMP) ## every fault as often as results/reliability.md says, a quarter of an hour
+	rm -f .reliability.jsonl
+	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/test_reliability.py tests/test_reliability_tracking.py tests/test_full_disk.py tests/test_slurm.py -k "not table"
+	python tests/reliability.py
 
 laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop

@@ -15,11 +15,17 @@ PAGE = FOLDER / "reliability.md"
 COUNTS = {
     "kill -9 of training at a random moment, then the same command": 30,
     "kill -9 while a checkpoint, a table or metrics.json is being written": 30,
+    "scancel of a job": 3,
+    "time limit of a job": 3,
+    "SIGKILL of a job's step": 3,
+    "disk full in each stage": 8,
     "one bit flipped in a raw file, a prepared array, a checkpoint or a model": 40,
     "two engines started at once on one checkout": 5,
     "MLflow down at the start": 3,
     "MLflow down in the middle": 3,
     "MLflow down at the end": 3,
+    "jobs that track at once to one sqlite file": 32,
+    "jobs that track at once to one MLflow server": 32,
     "params.yaml fuzzed: keys, types, values, nesting": 1000,
 }
 
@@ -43,7 +49,8 @@ def page():
     if RECORD.exists():
         for line in RECORD.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            found[row["fault"]] = row
+            before = found.get(row["fault"], {"tried": 0, "held": 0})
+            found[row["fault"]] = row | {name: row[name] + before[name] for name in ("tried", "held")}
     lines = [
         "# Faults that were tried",
         "",

@@ -201,6 +201,7 @@ class Store:
         for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "5"), ("BACKOFF_FACTOR", "0")):
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         if not address().startswith("http"):
             self._stack.enter_context(files.lock(LOCK))
         try:
@@ -227,9 +228,7 @@ class Store:
         experiment = self.client.get_experiment_by_name(self.experiment_name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
-        self.experiment = (
-            experiment.experiment_id if experiment else self.client.create_experiment(self.experiment_name)
-        )
+        self.experiment = experiment.experiment_id if experiment else self._create_experiment()
         self.known: dict[str, list[Any]] = {}
         token = None
         while True:
@@ -238,6 +237,16 @@ class Store:
                 self.known.setdefault(known.data.tags.get(ID, ""), []).append(known)
             if not (token := page.token):
                 break
+
+    def _create_experiment(self) -> str:
+        """The experiment's id; of several jobs that meet at a new server one makes it, and the others find it."""
+        try:
+            return self.client.create_experiment(self.experiment_name)
+        except Exception:
+            experiment = self.client.get_experiment_by_name(self.experiment_name)
+            if experiment is None:
+                raise
+            return experiment.experiment_id
 
     def put(self, entry: Entry) -> None:
         """Make the store hold exactly one run for the entry: skip, complete a live one, or replace."""

@@ -1,0 +1,134 @@
+"""On a real Slurm: the bare command, the profile, and jobs that Slurm or a signal ends.
+
+`make test-slurm` runs the whole demo and compares every table with DVC's; `make test` takes six short runs. Where there
+is no root or no Slurm to install, all of this is skipped, and says so.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import slurm
+from conftest import Project
+from reliability import count, record
+from seqflows import paths
+
+FULL = os.environ.get("SEQFLOWS_SLURM") == "full"
+TABLES = ("ziegler2019-table2", "schmidt2018-table2")
+RUN = "gaussians-affine"
+TRAINING = f"runs/demo/{RUN}/train"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if reason := slurm.missing():
+        pytest.skip(reason)
+    # a socket's path has to be short
+    folder = Path("/tmp") / f"seqflows-slurm-{os.getpid()}"
+    with slurm.Slurm(folder) as made:
+        yield made
+
+
+def shrink(content):
+    """Two tables of six runs, two epochs each."""
+    content["tables"] = {name: content["tables"][name] for name in TABLES}
+    cells = [cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()]
+    content["runs"] = {run: content["runs"][run] for run in dict.fromkeys(cell.split(".")[0] for cell in cells)}
+    for run in content["runs"].values():
+        run["demo"]["training"]["epochs"] = 2
+    used = {run["dataset"] for run in content["runs"].values()}
+    content["datasets"] = {name: content["datasets"][name] for name in content["datasets"] if name in used}
+    content.update(speeds={}, figures={}, shared={})
+
+
+def tables(folder):
+    """Name -> content of every table."""
+    return {path.name: path.read_text() for path in sorted((folder / "results/demo").glob("*-table*.csv"))}
+
+
+@pytest.mark.parametrize("how", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
+def test_every_table_is_dvcs(cluster, tmp_path, how):
+    here, there = Project(tmp_path / "here"), Project(tmp_path / "there")
+    targets, stages = [], []
+    if not FULL:
+        for scratch in (here, there):
+            scratch.params(shrink)
+        targets = ["--", *(str(paths.table("demo", name)[0]) for name in TABLES)]
+        stages = [f"table-{name}" for name in TABLES]
+    here.env |= cluster.env | {"CI": "true", "PATH": f"{here.env['PATH']}{os.pathsep}{slurm.WHERE}"}
+    here.run("snakemake", *how, "-j", "32", *targets)
+    there.run("dvc", "repro", "-q", *stages)
+    made = tables(here.folder)
+    assert made and made == tables(there.folder)
+
+
+# --- faults
+
+
+def long(content):
+    """A training of about a minute."""
+    content["runs"][RUN]["demo"]["training"] |= {"epochs": 400, "patience": 1000}
+
+
+def wait(holds, seconds=120):
+    """Wait until something holds."""
+    for _ in range(10 * seconds):
+        if found := holds():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("nothing happened")
+
+
+def scancel(cluster, folder):
+    cluster.run("scancel", wait(lambda: cluster.running("train")))
+
+
+def time_limit(cluster, folder):
+    """The limit of one minute, of which the last half is for the checkpoint."""
+
+
+def kill(cluster, folder):
+    """SIGKILL of the training's own process, as from the out-of-memory killer."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        words = path.read_bytes().split(b"\0") if path.exists() else []
+        if b"train" in words and f"demo/{RUN}".encode() in words and os.readlink(path.parent / "cwd") == str(folder):
+            os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+FAULTS = {"scancel of a job": scancel, "time limit of a job": time_limit, "SIGKILL of a job's step": kill}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The model of a training that nobody stopped."""
+    scratch = Project(tmp_path_factory.mktemp("undisturbed") / "project")
+    scratch.params(long)
+    scratch.run("snakemake", "-j", "1", "--", TRAINING)
+    return (scratch.folder / TRAINING / "seed-0/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_job_that_slurm_ends_goes_on(cluster, undisturbed, tmp_path, fault):
+    tried, held = count(fault), 0
+    for attempt in range(tried):
+        scratch = Project(tmp_path / f"project{attempt}")
+        scratch.params(long)
+        env = scratch.env | cluster.env | {"CI": "true", "PATH": f"{scratch.env['PATH']}{os.pathsep}{slurm.WHERE}"}
+        command = ["snakemake", "--profile", "workflow/profiles/slurm", "-j", "4"]
+        command += ["--set-resources", "train:runtime=1", "--", TRAINING] if "limit" in fault else ["--", TRAINING]
+        with subprocess.Popen(
+            command, cwd=scratch.folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as running:
+            wait(lambda scratch=scratch: list((scratch.folder / "checkpoints").glob("*/checkpoint.json")))
+            FAULTS[fault](cluster, scratch.folder)
+            said = running.communicate(timeout=900)[0]
+        logs = "".join(path.read_text() for path in (scratch.folder / "logs").rglob("*.log"))
+        model = scratch.folder / TRAINING / "seed-0/model.safetensors"
+        assert running.returncode == 0, said[-3000:]
+        assert "Trying to restart" in said and "going on in epoch" in logs
+        held += model.read_bytes() == undisturbed
+    record(fault, tried, held, "noticed, submitted again, gone on from the checkpoint to the same bytes")
