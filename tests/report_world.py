@@ -175,6 +175,7 @@ def word_values(name: str, embedded: bool) -> dict[str, tuple[float, str, int]]:
         found[f"cross_entropy_{half}_bits"] = (value / math.log(2), "bits/word", 0 if exact else COUNTS[-1])
         for k in COUNTS:
             found[f"cross_entropy_{half}@{k}"] = (value + (2.5 if exact else 1.2) / (1 + math.log10(k)) - 0.2, unit, k)
+    found["cross_entropy_difference"] = (test - train, unit, 0 if exact else COUNTS[-1])
     found |= {
         "nll": (test - 0.05, unit, 0 if exact else 100),
         "unique": (0.5, "1", 14300),
@@ -213,6 +214,7 @@ def write_words_run(scale: str, name: str, seeds: tuple[int, ...] = (0,), spread
         shift = spread * (seed - np.mean(seeds))
         for metric, (value, unit, samples) in word_values(name, embedded).items():
             fixed = metric.startswith(("oracle", "train_", "test_", "source", "parameters", "settled"))
+            fixed = fixed or metric == "cross_entropy_difference"  # both halves move together
             factor = 0.0 if fixed else 10 * value / 12 if metric in ("unique_known", "known") else 1.0
             sampled = "cross_entropy" in metric and samples
             records.append({

@@ -34,10 +34,11 @@ def test_counts_are_read_and_ordered(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("the\t-3\n", "whole count of at least 1 in line 1 of .*x.tsv, got '-3'"),
+        ("the\t-3\n", "whole count of at least 1 and at most 14 digits in line 1 of .*x.tsv, got '-3'"),
         ("the\t0\n", "got '0'"),
         ("the\t2.5\n", "got '2.5'"),
         ("the\t\n", "got ''"),
+        (f"the\t{10**20}\n", "at most 14 digits"),
         ("the\n", "a word and its count in line 1 .* got 1 fields"),
         ("the\t3\nof\t2\nthe\t1\n", "each word once .* got 'the' again in line 3"),
         ("The\t3\n", "letters a to z in line 1 .* got 'The'"),
@@ -156,7 +157,7 @@ def test_ambiguous_words_add_their_derivations(monkeypatch):
 
 
 def test_a_grammar_without_stems_is_refused():
-    with pytest.raises(Problem, match="at least 2 stems"):
+    with pytest.raises(Problem, match="expected 2 to 20000 stems"):
         source(stems=1)
 
 
@@ -299,3 +300,30 @@ def test_counts_of_ones_own(tmp_path, monkeypatch):
     download.fetch(block | {"sha256": files.sha256(path)}, tmp_path / "raw")
     prepare.prepare(block | {"sha256": files.sha256(path)}, tmp_path / "raw", tmp_path / "out", "words")
     assert files.read_json(tmp_path / "out" / "statistics.json")["types"] == 3  # of two letters and more
+
+
+def test_a_csv_row_without_its_count(tmp_path):
+    with pytest.raises(Problem, match="whole count of at least 1 .* in line 3 of .*x.csv, got ''"):
+        words.read(written(tmp_path, "ngram,freq\nthe,5\nof\n", "x.csv"), strict=False)
+
+
+def test_letters_that_look_like_ours_are_no_words_of_ours(tmp_path):
+    found = words.read(written(tmp_path, "ngram,freq\n\u212aing,5\nKing,6\n", "x.csv"), strict=False)
+    assert dict(zip(found.words, found.counts.tolist(), strict=True)) == {"king": 6, "\u212aing": 5}
+
+
+def test_a_damaged_gzip_file(tmp_path):
+    path = written(tmp_path, "the\t3\n" * 1000, "x.tsv.gz")
+    content = bytearray(path.read_bytes())
+    content[12] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(Problem, match="expected a whole gzip file in .*x.tsv.gz"):
+        words.read(path)
+
+
+def test_a_thousand_million_tokens_are_thinned_with_the_right_spread():
+    """Drawn without replacement: the variance has the factor (N - n) / (N - 1)."""
+    counts = np.array([10**9, 10**9])
+    drawn = [words.thinned(np.random.default_rng(seed), counts, 10**9)[0] for seed in range(400)]
+    assert np.mean(drawn) == pytest.approx(5e8, abs=5 * 11180 / 20)
+    assert np.std(drawn) == pytest.approx((10**9 / 4 / 2) ** 0.5, rel=0.15)

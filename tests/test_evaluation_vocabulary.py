@@ -64,7 +64,8 @@ def test_the_oracle_gives_an_unseen_word_one_count():
 def test_the_oracles_row_is_counted(tmp_path):
     rows = scored(small(), tmp_path, generated=4000)
     p = np.array([9, 6, 4, 3, 2]) / 24
-    assert rows["oracle_train"]["value"] == rows["train_entropy"]["value"] == pytest.approx(-(p * np.log(p)).sum())
+    assert rows["train_entropy"]["value"] == pytest.approx(-(p * np.log(p)).sum())
+    assert rows["oracle_train"]["value"] == pytest.approx(-(p * np.log(24 * p / 25)).sum())  # with the unseen word
     test = np.array([2, 1, 1, 1, 1]) / 6
     q = np.array([9, 6, 4, 2, 1]) / 25
     assert rows["oracle_test"]["value"] == pytest.approx(-(test * np.log(q)).sum())
@@ -80,7 +81,7 @@ def test_prior_trajectories_and_posterior_importance_sampling_agree(tmp_path, pr
     with torch.no_grad():  # a posterior near the prior: importance weights without extremes
         model.posterior[-1].weight.mul_(0.3)
         model.posterior[-1].bias[2:] = 0.2
-    rows = scored(model, tmp_path, trajectories=[1, 1000, 10_000], sets=4, samples=500, sequences=500)
+    rows = scored(model, tmp_path, trajectories=[1, 1000, 5000, 10_000], sets=4, samples=500, sequences=500)
     test, nll = rows["cross_entropy_test"], rows["nll"]
     assert abs(test["value"] - nll["value"]) < 4 * nll["standard_error"] + 0.05
     assert rows["elbo"]["value"] > nll["value"] and rows["cross_entropy_test@1"]["value"] > test["value"]
@@ -88,13 +89,15 @@ def test_prior_trajectories_and_posterior_importance_sampling_agree(tmp_path, pr
     assert rows["cross_entropy_test_bits"]["value"] == pytest.approx(test["value"] / math.log(2))
     headline = f"cross_entropy_test@{test['samples']}"
     assert rows[headline]["value"] == test["value"] and rows["settled"]["value"] in (0.0, 1.0)
-    assert rows["cross_entropy_test@10000"]["standard_error"] is None
+    assert rows["cross_entropy_test@10000"]["standard_error"] > 0
+    difference = rows["cross_entropy_test"]["value"] - rows["cross_entropy_train"]["value"]
+    assert rows["cross_entropy_difference"]["value"] == pytest.approx(difference)
 
 
 def test_the_baseline_is_exact_and_its_sampled_reading_stands_beside(tmp_path):
     torch.manual_seed(0)
     model = build(tiny.GRU, dataset().facts()).eval()
-    rows = scored(model, tmp_path, trajectories=[1, 2000])
+    rows = scored(model, tmp_path, trajectories=[1, 1000, 2000])
     counts = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}
     symbols, lengths = encode(list(counts))
     split, weights = Split("words", lengths, symbols), np.array(list(counts.values()))
@@ -151,6 +154,12 @@ def test_above_the_source(tmp_path):
         ({"trajectorys": [1]}, "the nearest is trajectories"),
         ({"sets": 3}, "expected evaluation.trajectories to list"),
         ({"trajectories": [0]}, "expected evaluation.trajectories of whole numbers of at least 1, got 0"),
+        ({"trajectories": [1, 1000]}, r"expected evaluation.trajectories to hold half .* \(500 of 1000\)"),
+        (
+            {"trajectories": [1500, 3000]},
+            "expected evaluation.trajectories beyond 1000 to be multiples of it, got 1500",
+        ),
+        ({"trajectories": [2, 1, 2]}, "expected evaluation.trajectories without repetition"),
         ({"trajectories": [1], "generated": 1.5}, "expected evaluation.generated .* got 1.5"),
     ],
 )
@@ -185,6 +194,17 @@ def test_words_like_those_of_the_fit_are_likelier():
     assert floor == pytest.approx(math.exp(-(math.log(ngrams.FLOOR) + math.log(end)) / 2))
 
 
+def test_the_beginning_of_a_word_is_a_context():
+    """By hand: after the begin symbol b comes 3 times of 4 and a once, each after one symbol alone."""
+    model = ngrams.fit(["ba", "bb", "bc", "ab"], [1] * 4, 2)
+    discount, symbols = model.estimator.discount, [*"abc", ngrams.END]
+    # distinct symbols before each: a: <s> b; b: <s> b a; c: b; end: a b c
+    lower = dict(zip(symbols, (np.array([2, 3, 1, 3]) / 9).tolist(), strict=True))
+    for symbol, count in (("b", 3), ("a", 1), ("c", 0)):
+        wanted = max(count - discount, 0) / 4 + discount * 2 / 4 * lower[symbol]
+        assert model.score(symbol, ("<s>",)) == pytest.approx(wanted), symbol
+
+
 def test_weights_count():
     rare, often = (ngrams.fit(["ab", "ac"], [weight, 1], 2).score("b", ("a",)) for weight in (1, 50))
     assert often > rare
@@ -200,7 +220,7 @@ def test_without_nltk(monkeypatch):
 
 
 def test_a_model_that_cannot_make_a_word_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(words, "cross_entropy", lambda *_: math.inf)
+    monkeypatch.setattr(words, "weighted", lambda *_: math.inf)
     with pytest.raises(Problem, match="expected a finite cross entropy"):
         scored(small(), tmp_path)
 

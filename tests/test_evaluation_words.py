@@ -38,7 +38,7 @@ def test_the_trie_scores_what_each_word_scores_alone(texts):
         log_p[:, torch.arange(length), torch.from_numpy(given.sequence(n).astype(np.int64))].sum(1)
         for n, length in enumerate(given.lengths)
     ])  # fmt: skip
-    assert torch.allclose(trie.log_probabilities(log_p), wanted)
+    assert torch.allclose(trie.log_sums(log_p), wanted.logsumexp(1))
     assert torch.allclose(trie.sums(log_p), wanted.exp().sum(1), rtol=1e-5)
 
 
@@ -70,19 +70,30 @@ class Fixed(words.WordModel):
 
 def test_the_estimates_approach_the_exact_cross_entropy():
     given = split("a", "zzz", "mno", "yx", "bb")
-    train, test = np.array([5, 4, 3, 2, 1]), np.array([0, 1, 1, 0, 3])
+    ps = [np.array([5, 4, 3, 2, 1]) / 15, np.array([0, 1, 1, 0, 3]) / 5]
+    ps.append(ps[1] - ps[0])
     made = Fixed()
-    wanted = [words.cross_entropy(weights, made.log_p(given)) for weights in (train, test)]
+    wanted = [words.weighted(p, made.log_p(given)) for p in ps]
     found, last = words.estimates(
-        made, words.Trie.of(given), (train, test), (1, 20, 1000, 10_000), torch.Generator().manual_seed(0)
+        made, words.Trie.of(given), ps, (1, 20, 1000, 10_000), torch.Generator().manual_seed(0)
     )
     assert [(e.samples, e.sets) for e in found] == [(1, 10), (20, 10), (1000, 10), (10_000, 1)]
     assert found[0].mean[0] > found[1].mean[0] > wanted[0] - 0.02  # the logarithm of a mean of few is too low
     for estimate in found[2:]:
-        assert estimate.mean == pytest.approx(wanted, abs=0.02)
-    assert found[0].std[0] > found[2].std[0] > 0 and found[3].std is None
+        for mean, error, value in zip(estimate.mean, estimate.error, wanted, strict=True):
+            assert abs(mean - value) < 5 * error + 1e-3 and error < 0.05
+    assert found[0].error[0] > found[2].error[0] > 0
     assert np.allclose(last, made.log_p(given), atol=0.05)
     assert made.asked == 10 + 200 + 10_000
+
+
+def test_the_error_of_a_single_set_is_that_of_its_blocks():
+    """Again and again: the delta method's error is the spread of the estimate over sets."""
+    given, p = split("a", "zzz", "mno"), np.array([0.5, 0.3, 0.2])
+    trie, rng = words.Trie.of(given), torch.Generator().manual_seed(2)
+    made = [words.estimates(Fixed(), trie, [p], (5000,), rng, sets=1)[0][0] for _ in range(40)]
+    spread = np.std([one.mean[0] for one in made], ddof=1)
+    assert np.mean([one.error[0] for one in made]) == pytest.approx(spread, rel=0.35)
 
 
 def test_a_word_that_cannot_be_generated_has_an_infinite_cross_entropy():
@@ -90,13 +101,12 @@ def test_a_word_that_cannot_be_generated_has_an_infinite_cross_entropy():
     assert words.cross_entropy(np.array([1, 1]), np.array([-1.0, -np.inf])) == math.inf
 
 
-def test_settled_is_where_doubling_moves_little():
+def test_settled_is_when_the_last_doubling_moves_little():
     def at(samples, value):
         return words.Estimate(samples, 1, (value,), None)
 
-    moving = [at(1, 12.0), at(20, 10.0), at(1000, 9.0), at(10_000, 8.99), at(100_000, 8.985)]
-    assert words.settled(moving) == (moving[2], True)
-    assert words.settled([at(1, 12.0), at(20, 10.0)]) == (at(20, 10.0), False)
+    assert words.settled([at(1, 12.0), at(1000, 9.0), at(500, 9.005)], 0)
+    assert not words.settled([at(1, 12.0), at(1000, 9.0), at(500, 9.02)], 0)
 
 
 @pytest.mark.parametrize("name", ["state_space", "gru_baseline"])
@@ -104,7 +114,7 @@ def test_real_models_are_scored(name):
     made, given = model(name), split("the", "of", "and")
     counts = np.array([3, 2, 1])
     trie = words.Trie.of(given)
-    found, _ = words.estimates(made, trie, (counts,), (1, 50, 2000), torch.Generator().manual_seed(1), sets=3)
+    found, _ = words.estimates(made, trie, (counts / 6,), (1, 50, 2000), torch.Generator().manual_seed(1), sets=3)
     assert [estimate.samples for estimate in found] == [1, 50, 2000] and all(e.mean[0] > 0 for e in found)
     if name == "gru_baseline":
         log_p = words.exact(made, given, chunk=2)
@@ -114,14 +124,24 @@ def test_real_models_are_scored(name):
 def test_the_same_trajectories_for_the_same_generator():
     made, trie = model(), words.Trie.of(split("the", "of"))
     first, second = (
-        words.estimates(made, trie, (np.array([1, 1]),), (5,), torch.Generator().manual_seed(3))[0] for _ in range(2)
+        words.estimates(made, trie, (np.array([0.5, 0.5]),), (5,), torch.Generator().manual_seed(3))[0]
+        for _ in range(2)
     )
     assert first == second
 
 
 def test_generated_words():
     found = words.generated(["the", "the", "xq", "of"], {"the", "of", "and"})
-    assert (found.count, found.unique, found.known, found.unique_known) == (4, 0.75, 0.75, 0.5)
+    assert {name: share.value for name, share in found.items()} == {"unique": 0.75, "known": 0.75, "unique_known": 0.5}
+
+
+def test_errors_of_shares_are_their_spread():
+    rng, vocabulary = np.random.default_rng(0), {str(n) for n in range(60)}
+    made = [words.generated([str(n) for n in rng.geometric(0.02, 300)], vocabulary) for _ in range(200)]
+    for name in ("unique", "known", "unique_known"):
+        spread = np.std([one[name].value for one in made], ddof=1)
+        assert spread * 0.8 < np.mean([one[name].error for one in made]) < spread * 1.8, name
+    assert words.generated(["x"] * 50, vocabulary)["known"].error > 0.01  # none was found, which is no certainty
 
 
 def test_the_gap_is_what_the_noise_decides():

@@ -142,6 +142,18 @@ BROKEN = [
     (("runs", "words-tril", "demo", "model", "delta"), 0.5, "model.delta: expected less than 0.5, got 0.5"),
     (("runs", "words-tril", "demo", "evaluation", "trajectorys"), [1], "trajectorys: .*; nearest: trajectories"),
     (("runs", "words-tril", "demo", "evaluation", "trajectories"), [], "trajectories: expected .*at least 1 item"),
+    (
+        ("runs", "words-tril", "demo", "model"),
+        {"class": "latent_sequence"},
+        "model.class: expected one of state_space, ",
+    ),
+    (("runs", "ptb-lstm", "demo", "model"), {"class": "gru_baseline"}, "expected one of latent_sequence, recurrent_"),
+    (
+        ("runs", "words-tril", "demo", "training", "drawn"),
+        ...,
+        "training.drawn: expected the number of words of an epoch",
+    ),
+    (("runs", "ptb-lstm", "demo", "training", "drawn"), 100, "training.drawn: expected none for text"),
     (("datasets", "words", "demo", "split"), "type", "split: expected 'tokens' or 'types', got 'type'; nearest: types"),
     (("speeds", "ptb", "runs"), ["ptb-ltsm"], "speeds.ptb.runs: expected the name of a run.*; nearest: ptb-lstm"),
     (("speeds", "ptb", "demo", "repeats"), 1, "repeats: expected greater than or equal to 2, got 1"),

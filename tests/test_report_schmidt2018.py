@@ -374,16 +374,23 @@ def test_arithmetic_of_the_contradictions():
     assert printed[TWO, "BASELINE-8D", "P_5-gram(w)"] > 27
 
 
-def test_one_set_of_trajectories_has_the_error_of_several(world):
-    report_world.write_words("laptop", world)
-    for run in ("words-tril", "words-tril2"):
-        rewrite("laptop", run, lambda r: r | ({"standard_error": None} if r["samples"] == 100000 else {}))
-        rewrite("laptop", run, lambda r: r | ({"standard_error": 0.05} if r["metric"].endswith("@1000") else {}))
+def test_the_error_of_own_draws_is_that_over_seeds_where_there_are_several(world):
+    """Each seed has trajectories of its own: their spread is in the spread over seeds already."""
+    report_world.write_words("laptop", world, (0, 1, 2))
     side = ours(world)
-    assert side.value(judges.one("TRIL")).error == 0.05
-    assert side.value("words-tril.cross_entropy_test_bits").error == pytest.approx(0.05 / math.log(2))
-    assert side.value(judges.one("BASELINE-8D")).error == 0.0  # exact
-    assert claim("two layers").judge(side).verdict == "undecided"  # by 0.04 at K = 1
+    summary = side.value(judges.one("TRIL")).summary
+    assert summary.own_draws and summary.standard_error == 0.002
+    assert side.value(judges.one("TRIL")).error == pytest.approx(summary.std / math.sqrt(3))
+    assert side.value("words-tril.nll").summary.own_draws is False
+
+
+def test_the_models_unit_is_looked_for_beside_ours(world):
+    report_world.write_words("laptop", world)
+    found = claim("the models are in nats too").judge(ours(world))
+    assert found.verdict == "holds" and "in bits 17.2" in found.text and "“TRIL”: printed 11.93" in found.text
+    for run in ("words-gru8", "words-gru16"):  # exact values whose bits are what is printed
+        rewrite("laptop", run, lambda r: r | ({"value": 8.99} if r["metric"].startswith("cross_entropy_test") else {}))
+    assert claim("the models are in nats too").judge(ours(world)).verdict == "fails"
 
 
 # Gaps and figures

@@ -15,7 +15,7 @@ import torch
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.flows import standard_normal_log_density
+from seqflows.flows import Triangular, standard_normal_log_density
 from seqflows.models import build
 
 FACTS = Facts("categorical", 3, 4, (0, 0, 1, 1, 1))  # two letters and the end symbol
@@ -99,9 +99,8 @@ def test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likeliho
     assert (log_likelihood <= 0).all()
     bound = -(terms["reconstruction"] + terms["kl"])
     assert (bound < truth).all()
-    if model.config.proposals == 1:  # the bound is the mean log-weight
-        slack = 5 * log_weights.std(1) / math.sqrt(4000)
-        assert ((bound - log_weights.mean(1)).abs() <= 2 * slack).all()
+    slack = 5 * log_weights.std(1) / math.sqrt(4000)  # the bound is the mean log-weight
+    assert ((bound - log_weights.mean(1)).abs() <= 2 * slack).all()
 
 
 @every
@@ -115,20 +114,131 @@ def test_prior_trajectories_give_the_exact_likelihood(name):
         assert abs(p.mean() - wanted) <= 5 * p.std() / math.sqrt(count)
 
 
+PLANE = {
+    "tril": {},
+    "2xtril-k3": {"layers": 2, "proposals": 3},
+    "real_nvp": {"transition": "real_nvp", "keep_from": 1, "keep_to": 1},
+}
+
+
+def exact_in_the_plane(model, batch, reach=7.0, points=57):
+    """As `exact`, over a two-dimensional state: here G has an entry below its diagonal."""
+    axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    area = (axis[1] - axis[0]).item() ** 2
+    with torch.no_grad():
+        log_p = model.to_symbols(grid).log_softmax(-1)
+
+        def density(before):
+            rows = []
+            for state in before:
+                noise, log_det = model.generative.forward(grid, state.expand(len(grid), -1))
+                rows.append((standard_normal_log_density(noise).sum(-1) + log_det).exp())
+            return torch.stack(rows)
+
+        first, onwards, found = density(model.start[None])[0], density(grid) * area, []
+        for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+            alpha = first * log_p[:, x[0]].exp()
+            for t in range(1, length):
+                alpha = (alpha @ onwards) * log_p[:, x[t]].exp()
+            found.append((alpha.sum() * area).log())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("name", PLANE)
+def test_in_two_dimensions_all_estimates_agree_with_quadrature(name):
+    torch.manual_seed(3)
+    model = build(SMALL | {"state": 2} | PLANE[name], FACTS).double().eval()
+    with torch.no_grad():
+        model.to_symbols.weight.mul_(2.0 / model.to_symbols.weight.std())
+        model.posterior[-1].weight.mul_(0.3)
+        model.posterior[-1].bias[2:] = 0.3
+        for part in model.inferred.flows:
+            part.network[-1].weight.mul_(0.3)
+        # transitions that a grid can follow, with a good deal below the diagonal
+        for part in model.generative.modules():
+            if isinstance(part, Triangular):
+                part.network[-1].bias[-1] = 0.8
+    batch, count = words("ab", "b"), 20_000
+    truth = exact_in_the_plane(model, batch)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        w = (model.importance(batch, count)[0] - truth[:, None]).exp()
+        terms = model.objective(batch, 4000)
+    error = w.std(1) / math.sqrt(count)
+    assert (error < 0.2).all() and ((w.mean(1) - 1).abs() <= 5 * error + 5e-3).all()
+    assert (-(terms["reconstruction"] + terms["kl"]) < truth).all()
+    log_p = model.trajectories(40_000, 3, torch.Generator().manual_seed(0))
+    for x, length, wanted in zip(batch.x, batch.lengths.tolist(), truth.exp(), strict=True):
+        p = log_p[:, torch.arange(length), x[:length]].sum(1).exp()
+        assert abs(p.mean() - wanted) <= 5 * p.std() / math.sqrt(40_000) + 5e-3 * wanted
+
+
+def test_the_mean_log_weight_is_the_bound_that_is_trained():
+    model, batch = make("tril-k3"), words("ab", "aab")
+    torch.manual_seed(2)
+    with torch.no_grad():
+        log_weights, log_likelihood = model.importance(batch, 6000)
+        terms = model.objective(batch, 6000)
+    slack = 5 * log_weights.std(1) / math.sqrt(3000)
+    assert ((log_weights.mean(1) + terms["reconstruction"] + terms["kl"]).abs() <= slack).all()
+    slack = 5 * log_likelihood.std(1) / math.sqrt(3000)
+    assert ((log_likelihood.mean(1) + terms["reconstruction"]).abs() <= slack).all()
+
+
+def test_the_variance_of_the_weights_is_watched_in_validation_alone():
+    model, batch = make("tril-k3"), words("ab", "aab", "b")
+    with torch.no_grad():
+        model.train().objective(batch, 2)
+        assert "weight_variance" in model.eval().monitor() and model.monitor()["weight_variance"] == 0
+        model.objective(batch, 200)
+        found = model.monitor()["weight_variance"]
+    assert 0 < found < 2  # (K - 1) where one weight has everything
+    assert "weight_variance" not in make("tril").monitor()
+
+
+def test_weights_that_are_not_finite_show_in_the_loss():
+    model = make("tril-k3")
+    with torch.no_grad():
+        model.to_symbols.bias.fill_(math.nan)
+    assert not sum(model.objective(words("ab"), 2).values()).isfinite().any()
+
+
+def test_states_that_run_away_stay_finite():
+    model = build({"class": "state_space", "state": 8, "transition": "real_nvp"}, FACTS)
+    with torch.no_grad():
+        for parameter in model.generative.parameters():
+            parameter.mul_(40)
+    assert model.trajectories(200, 4).isfinite().all()
+
+
 def test_more_proposals_tighten_the_bound():
     batch, bounds = words("ab", "aab"), []
     for count in (1, 3, 10):
         model = make("tril-k3")
-        object.__setattr__(model.config, "proposals", count) if count > 1 else None
+        object.__setattr__(model.config, "proposals", max(count, 2))  # the same parameters see the simulated state
         torch.manual_seed(2)
         with torch.no_grad():
             if count == 1:
-                bounds.append(model.importance(batch, 4000)[0].mean(1))
+                reading = model._reading(model.read(batch))
+                bounds.append(_one_proposal(model, batch, reading, 4000))
             else:
                 terms = model.objective(batch, 2000)
                 bounds.append(-(terms["reconstruction"] + terms["kl"]))
     assert (bounds[0] < bounds[1]).all() and (bounds[1] < bounds[2]).all()
     assert (bounds[2] < exact(make("tril-k3"), batch)).all()
+
+
+def _one_proposal(model, batch, reading, samples):
+    """The mean log-weight of whole trajectories with one draw a step."""
+    found = []
+    for n, length in enumerate(batch.lengths.tolist()):
+        h, total = model.start.expand(samples, -1), 0
+        for t in range(length):
+            proposed, _, log_omega = model._step(h, reading[n, t].expand(samples, -1), batch.x[n, t].expand(samples), 1)
+            h, total = proposed[:, 0], total + log_omega[:, 0]
+        found.append(total.mean())
+    return torch.stack(found)
 
 
 def test_probabilities_of_words_and_of_what_is_longer_sum_to_one():
@@ -234,6 +344,8 @@ def test_real_nvp_transitions():
     ("block", "message"),
     [
         ({"transition": "real_nvp", "state": 7}, "fewer dimensions than the state of 7 has, got 2 to 7"),
+        ({"transition": "real_nvp", "state": 8, "layers": 2}, "expected layers of 1 with real_nvp"),
+        ({"keep_from": 5, "keep_to": 3}, "expected keep_from of at most keep_to, got 5 and 3"),
         ({"proposals": 0}, "expected proposals >= 1, got 0"),
         ({"delta": 0.5}, r"expected delta in \(0, 0.5\), got 0.5"),
         ({"delta": 0.0}, r"expected delta in \(0, 0.5\), got 0.0"),
@@ -290,8 +402,8 @@ def test_the_baselines_trajectories_are_conditionals_along_its_own_words():
     assert log_p.shape == (3000, 2, 3) and torch.allclose(log_p.exp().sum(-1), torch.ones(1, dtype=torch.float64))
     first = model._log_probs(words("a").x)[0, 0]
     assert torch.allclose(log_p[:, 0], first.expand(3000, -1))
-    # each trajectory's second step is one of the conditionals after a, b or the end
-    after = torch.stack([model._log_probs(torch.tensor([[s, 0]]))[0, 1] for s in range(3)])
+    # each trajectory's second step is one of the conditionals after a or b; after the end a new word begins
+    after = torch.stack([*(model._log_probs(torch.tensor([[s, 0]]))[0, 1] for s in range(2)), first])
     distance = (log_p[:, 1, None] - after).abs().sum(-1)
     assert (distance.min(1).values < 1e-9).all()
     shares = torch.bincount(distance.argmin(1), minlength=3) / 3000

@@ -24,7 +24,7 @@ TRAINING = {
 }
 EVALUATION = {"samples": 6, "at": [1, 3], "headline": 3, "chunk": 64, "generate": 3}
 WORDS = {
-    **{"trajectories": [1, 4], "sets": 3, "samples": 5, "sequences": 20, "generated": 30},
+    **{"trajectories": [1, 2, 4], "sets": 3, "samples": 5, "sequences": 20, "generated": 30},
     **{"gap_words": 10, "gap_samples": 4, "ngrams": [2]},
 }
 

@@ -18,12 +18,18 @@ PART = {"datasets": "dataset", "runs": "run", "speeds": "speed", "tables": "tabl
 TOP = ("scale", "scales", "shared", *PART)
 RUN = ("reproduces", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
+CLASSES = {
+    "text": ("latent_sequence", "recurrent_baseline"),
+    "music": ("latent_sequence", "recurrent_baseline"),
+    "vectors": ("flow_density",),
+    "words": ("state_space", "gru_baseline"),
+}
 METRICS = (
     *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
     *("nll_literature", "source", "source_entropy", "excess"),
     # of words
     *(f"cross_entropy_{half}{unit}" for half in ("train", "test") for unit in ("", "_bits")),
-    *("settled", "entropy_gap", "entropy_marginal", "entropy_expected"),
+    *("settled", "cross_entropy_difference", "entropy_gap", "entropy_marginal", "entropy_expected"),
     *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
     *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
     *("train_entropy", "test_entropy"),
@@ -89,15 +95,33 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from _typed("block", at, {"seeds": block["seeds"]}, "Seeds")
             yield from _typed("choice", f"{at}.model", block["model"], "MODELS", "class")
             yield from _typed("block", f"{at}.training", block["training"], "Training")
-            scored = "WordEvaluation" if _of_words(entry.get("dataset"), parts["datasets"]) else "Evaluation"
+            kind = _kind(entry.get("dataset"), parts["datasets"])
+            scored = "WordEvaluation" if kind == "words" else "Evaluation"
             yield from _typed("block", f"{at}.evaluation", block["evaluation"], scored)
+            yield from _suited(at, block, kind)
             yield from _seeds(f"{at}.seeds", block["seeds"])
             yield from _samples(f"{at}.evaluation", block["evaluation"])
 
 
-def _of_words(dataset: Any, datasets: Mapping[str, Any]) -> bool:
+def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
+    """The kind of a run's dataset, where that is known."""
     entry = datasets.get(dataset) if isinstance(dataset, str) else None
-    return isinstance(entry, Mapping) and entry.get("kind") == "words"
+    kind = entry.get("kind") if isinstance(entry, Mapping) else None
+    return kind if isinstance(kind, str) and kind in CLASSES else None
+
+
+def _suited(path: str, block: Mapping[str, Any], kind: str | None) -> Iterator[str]:
+    """A model for the kind of data, and words drawn by frequency for those that are counted."""
+    model, training = block["model"], block["training"]
+    if kind is None or not isinstance(model, Mapping) or not isinstance(training, Mapping):
+        return
+    name = model.get("class")
+    if isinstance(name, str) and name not in CLASSES[kind] and any(name in known for known in CLASSES.values()):
+        yield from _one_of(f"{path}.model.class", name, CLASSES[kind])
+    if kind == "words" and training.get("drawn") is None:
+        yield f"{path}.training.drawn: expected the number of words of an epoch, got none"
+    if kind != "words" and training.get("drawn") is not None:
+        yield f"{path}.training.drawn: expected none for {kind}, which is not counted, got {training['drawn']!r}"
 
 
 def _seeds(path: str, seeds: Any) -> Iterator[str]:

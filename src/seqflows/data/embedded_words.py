@@ -30,6 +30,7 @@ ONSETS = ("b", "c", "d", "f", "g", "l", "m", "n", "p", "r", "s", "t", "w", "st",
 NUCLEI = ("a", "e", "i", "o", "u", "ai", "ea", "oo")
 CODAS = ("", "n", "t", "r", "l", "nd", "sh", "m")
 FILE = "counts.tsv.gz"
+STEMS = 20_000  # of the 81,030 that the syllables can make
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,9 @@ class WordSource:
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> WordSource:
     """The source of a seed: stems of one or two syllables whose frequencies fall like 1 / rank."""
-    if options["stems"] < 2:
+    if not 2 <= options["stems"] <= STEMS:
         raise Problem(
-            f"expected at least 2 stems for {NAME}, got {options['stems']}; correct the dataset in params.yaml"
+            f"expected 2 to {STEMS} stems for {NAME}, got {options['stems']}; correct the dataset in params.yaml"
         )
     stems: dict[str, int] = {}
     while len(stems) < options["stems"]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +23,8 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 END = "<end>"  # the symbol after every word's last letter
 VOCABULARY = [*LETTERS, END]
 PLAIN = re.compile("[a-z]+")
+DIGITS = 14  # of a count, so that no sum of a hundred thousand of them overflows
+POPULATION = 10**9  # numpy's hypergeometric numbers end there
 
 
 class Counts(NamedTuple):
@@ -45,11 +49,12 @@ def read(path: Path, strict: bool = True) -> Counts:
         if len(row) != 2:
             raise Problem(f"expected a word and its count in {where}, got {len(row)} fields; correct the file")
         written, text = row
-        word = written if strict else written.lower()
+        word = written if strict or not written.isascii() else written.lower()
         if strict and not PLAIN.fullmatch(word):
             raise Problem(f"expected a word of the letters a to z in {where}, got {word!r}; correct the file")
-        if not re.fullmatch("[0-9]+", text) or int(text) < 1:
-            raise Problem(f"expected a whole count of at least 1 in {where}, got {text!r}; correct the file")
+        if not re.fullmatch(f"[0-9]{{1,{DIGITS}}}", text or "") or int(text) < 1:
+            what = f"a whole count of at least 1 and at most {DIGITS} digits"
+            raise Problem(f"expected {what} in {where}, got {(text or '')[:40]!r}; correct the file")
         if written in seen:
             raise Problem(f"expected each word once in {path}, got {word!r} again in line {number}; add its counts up")
         seen.add(written)
@@ -64,7 +69,7 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = content.decode("utf-8")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"expected a whole gzip file in {path}, got {error}; replace the file") from None
     except UnicodeDecodeError as error:
         raise Problem(f"expected UTF-8 in {path}, got byte 0x{error.object[error.start]:02x}; convert it") from None
@@ -107,7 +112,8 @@ def entropy(counts: np.ndarray) -> float:
 def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int) -> np.ndarray:
     """The counts of ``tokens`` tokens drawn without replacement: multivariate hypergeometric, one type after another.
 
-    The conditional of each type given those before it is a hypergeometric number; no token is ever written out.
+    The conditional of each type given those before it is a hypergeometric number; no token is ever written out. While
+    10^9 tokens or more are left, it is the normal number of the same mean and variance, rounded.
     """
     total = int(counts.sum())
     if not 0 <= tokens <= total:
@@ -118,9 +124,12 @@ def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int) -> np.nda
         if left == 0:
             break
         rest -= count
-        # numpy's generator takes populations below 10^9
-        if count + rest >= 10**9:
-            drawn[n] = min(count, left, max(left - rest, int(rng.binomial(left, count / (count + rest)))))
+        whole = count + rest
+        if whole >= POPULATION:
+            share = count / whole
+            spread = math.sqrt(left * share * (1 - share) * (whole - left) / (whole - 1))
+            found = round(left * share + spread * rng.standard_normal())
+            drawn[n] = min(count, left, max(left - rest, 0, found))
         else:
             drawn[n] = rng.hypergeometric(count, rest, left) if rest else left
         left -= int(drawn[n])

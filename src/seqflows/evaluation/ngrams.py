@@ -5,10 +5,9 @@ Schmidt & Hofmann 2018, section 5: "two Kneser-Ney-smoothed character n-gram mod
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,29 +33,46 @@ def grams(word: str, order: int) -> Iterator[tuple[str, ...]]:
 def fit(words: Sequence[str], weights: Sequence[int], order: int) -> Any:
     """The model of some words, each as often as its weight says.
 
-    The one discount of all orders is n_1 / (n_1 + 2 n_2), n_k being the n-grams of the highest order that occur in
-    exactly k words (Ney, Essen & Kneser 1994); nltk sees every n-gram with its full context, so that the
-    probabilities after any context sum to one over letters and end symbol.
+    The one discount of all orders is n_1 / (n_1 + 2 n_2), n_k being the n-grams of the highest order whose count is k
+    (Ney, Essen & Kneser 1994), or 0.5 where there are none. nltk is given every n-gram with its full context, so that
+    the probabilities after any context sum to one over letters and end symbol.
     """
     try:
         from nltk.lm import KneserNeyInterpolated, NgramCounter, Vocabulary
     except ImportError:
         raise Problem("expected the package nltk for evaluation.ngrams, found none; install it") from None
-    counter, occurring = NgramCounter(), Counter()
+    counter = NgramCounter()
     for word, weight in zip(words, weights, strict=True):
         for gram in grams(word, order):
             if len(gram) == 1:
                 counter.unigrams[gram[0]] += weight
             else:
                 counter[len(gram)][gram[:-1]][gram[-1]] += weight
-            if len(gram) == order:
-                occurring[gram] += 1
-    once, twice = (sum(count == k for count in occurring.values()) for k in (1, 2))
+    occurring = Counter(count for following in counter[order].values() for count in following.values())
+    once, twice = occurring[1], occurring[2]
     discount = once / (once + 2 * twice) if once and twice else 0.5
-    model = KneserNeyInterpolated(order, discount, vocabulary=Vocabulary(counter.unigrams), counter=counter)
-    # nltk looks through all contexts at each of these calls
-    model.estimator._continuation_counts = functools.cache(model.estimator._continuation_counts)
+    # nltk takes a symbol that its vocabulary lacks for an unknown one, in contexts too
+    vocabulary = Vocabulary([*counter.unigrams, BEGIN])
+    model = KneserNeyInterpolated(order, discount, vocabulary=vocabulary, counter=counter)
+    model.estimator._continuation_counts = _continuations(counter, order)
     return model
+
+
+def _continuations(counter: Any, order: int) -> Callable[..., tuple[int, int]]:
+    """The counts of distinct symbols before (context, word), which nltk finds by looking through all contexts."""
+    before: Counter[tuple[tuple[str, ...], str]] = Counter()
+    total: Counter[tuple[str, ...]] = Counter()
+    for size in range(2, order + 1):
+        for context, following in counter[size].items():
+            for word, count in following.items():
+                if count > 0:
+                    before[context[1:], word] += 1
+                    total[context[1:]] += 1
+
+    def counts(word: str, context: tuple[str, ...] = ()) -> tuple[int, int]:
+        return before[context, word], total[context]
+
+    return counts
 
 
 def perplexity(model: Any, words: Sequence[str]) -> tuple[float, float]:

@@ -22,10 +22,20 @@ from seqflows.data.prepared import Dataset, Split
 from seqflows.data.words import decode, entropy
 from seqflows.errors import Problem
 from seqflows.evaluation import likelihood, ngrams
-from seqflows.evaluation.words import Estimate, Trie, cross_entropy, estimates, exact, generated, settled
+from seqflows.evaluation.words import (
+    BLOCK,
+    Estimate,
+    Trie,
+    cross_entropy,
+    estimates,
+    exact,
+    generated,
+    settled,
+    weighted,
+)
 from seqflows.models.words import WordModel
 
-AT_ONCE = 16384  # symbols of an importance-sampled batch; words of the free mode
+AT_ONCE = 65536  # symbols of an importance-sampled batch, all draws counted; generated words
 UNIT = "nats/word"
 GAPS = ("word", "length", "step", "marginal", "expected")
 
@@ -61,7 +71,22 @@ class Settings:
             for one in value if isinstance(value, tuple) else (value,):
                 if isinstance(one, bool) or not isinstance(one, int) or one < 1:
                     raise Problem(f"expected evaluation.{name} of whole numbers of at least 1, got {one!r}")
+        _check_trajectories(settings.trajectories)
         return settings
+
+
+def _check_trajectories(counts: tuple[int, ...]) -> None:
+    """Each K once, whole blocks where it is large, and half of the largest, by which it is seen to have settled."""
+    largest = max(counts)
+    if len(set(counts)) < len(counts):
+        raise Problem(f"expected evaluation.trajectories without repetition, got {list(counts)}")
+    if uneven := [count for count in counts if count > BLOCK and count % BLOCK]:
+        raise Problem(f"expected evaluation.trajectories beyond {BLOCK} to be multiples of it, got {uneven[0]}")
+    if largest > 1 and largest // 2 not in counts:
+        raise Problem(
+            f"expected evaluation.trajectories to hold half of its largest number ({largest // 2} of {largest}), "
+            f"got {list(counts)}; whether the estimate has settled is seen by the last doubling"
+        )
 
 
 class Both:
@@ -84,9 +109,10 @@ class Both:
         self.split = Split("words", lengths, symbols)
 
     @property
-    def weights(self) -> tuple[np.ndarray, np.ndarray]:
-        """The counts of both halves."""
-        return self.train, self.test
+    def distributions(self) -> dict[str, np.ndarray]:
+        """The empirical distributions of both halves, and test less train."""
+        train, test = (counts / counts.sum() for counts in (self.train, self.test))
+        return {"train": train, "test": test, "difference": test - train}
 
 
 class Records(list[dict[str, Any]]):
@@ -109,7 +135,7 @@ def score(
     ``seeds`` gives a seed to each purpose: trajectories, importance, samples, entropies, oracle.
     """
     both, rows = Both(dataset), Records()
-    log_p = _cross_entropies(rows, model, both, settings, _generator(seeds["trajectories"]))
+    log_p = _cross_entropies(rows, model, both, settings, machine, _generator(seeds["trajectories"]))
     _importance(rows, model, dataset, settings, machine, seeds["importance"])
     words = _generated(rows, model, both, settings, _generator(seeds["samples"]))
     _entropies(rows, model, settings, _generator(seeds["entropies"]), folder)
@@ -129,59 +155,60 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def _cross_entropies(
-    rows: Records, model: WordModel, both: Both, settings: Settings, generator: torch.Generator
+    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, generator: torch.Generator
 ) -> np.ndarray:
-    """H[P, P^] of both halves: the headline in nats and bits, then at every K. Returns log P^ of all words.
+    """H[P, P^] of both halves and test less train: the headline in nats and bits, then at every K.
 
-    The headline of an exact model is exact; what it has at each K is the paper's reading, along sampled states.
+    The headline is that of the largest K, the same for all models; of an exact model it is exact, and what it has at
+    each K is the paper's reading, along sampled states. Returns log P^ of all words.
     """
-    trie = Trie.of(both.split)
-    found, log_p = estimates(model, trie, both.weights, settings.trajectories, generator, settings.sets)
+    trie, ps = Trie.of(both.split), both.distributions
+    found, log_p = estimates(model, trie, list(ps.values()), settings.trajectories, generator, settings.sets)
+    headline = found[-1]
     if model.exact:
-        log_p = exact(model, both.split)
-        values = tuple(cross_entropy(counts, log_p) for counts in both.weights)
-        headline, converged = Estimate(0, 1, values, None), None
-    else:
-        headline, converged = settled(found, 1)
+        log_p = exact(model, both.split, machine.device)
+        headline = Estimate(0, 1, tuple(weighted(p, log_p) for p in ps.values()), None)
     worst = max(value for one in (headline, *found) for value in one.mean)
     if not math.isfinite(worst):
         raise Problem(
             f"expected a finite cross entropy, got {worst}: all trajectories give some word of the data probability 0; "
             "raise evaluation.trajectories or train the model again"
         )
-    for which, half in enumerate(("train", "test")):
-        over = len(both.weights[which].nonzero()[0])
-        for scale, suffix, unit in ((1.0, "", UNIT), (math.log(2), "_bits", "bits/word")):
-            error = _error(headline, which)
-            value, spread = headline.mean[which] / scale, None if error is None else error / scale
-            rows.add(f"cross_entropy_{half}{suffix}", value, unit, headline.samples, spread, over)
-    if converged is not None:
-        rows.add("settled", converged, "1", headline.samples)
+    over = {name: int((p != 0).sum()) for name, p in ps.items()}
+
+    def add(name: str, which: int, one: Estimate, end: str, unit: str = UNIT, scale: float = 1.0) -> None:
+        error = None if one.error is None else one.error[which] / scale
+        rows.add(f"cross_entropy_{name}{end}", one.mean[which] / scale, unit, one.samples, error, over[name])
+
+    for which, name in enumerate(ps):
+        add(name, which, headline, "")
+        if name != "difference":
+            add(name, which, headline, "_bits", "bits/word", math.log(2))
+    if not model.exact:
+        rows.add("settled", settled(found, 1), "1", headline.samples)
     for one in found:
-        for which, half in enumerate(("train", "test")):
-            over = len(both.weights[which].nonzero()[0])
-            rows.add(
-                f"cross_entropy_{half}@{one.samples}", one.mean[which], UNIT, one.samples, _error(one, which), over
-            )
+        for which, name in enumerate(ps):
+            if name != "difference":
+                add(name, which, one, f"@{one.samples}")
     return log_p
-
-
-def _error(found: Estimate, which: int) -> float | None:
-    """The standard error of the mean over independent sets of trajectories."""
-    return None if found.std is None else found.std[which] / math.sqrt(found.sets)
 
 
 @torch.no_grad()
 def _importance(
     rows: Records, model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, seed: int
 ) -> None:
-    """-log P(w) by posterior importance sampling on test tokens drawn by frequency: it needs no prior trajectories."""
+    """-log P(w) by posterior importance sampling on test tokens drawn by frequency: it needs no prior trajectories.
+
+    A sample is a whole pass of Algorithm 1 with the run's own number of proposals: the mean of its log-weight is the
+    bound that was trained.
+    """
     rng = np.random.default_rng(seed)
     p = dataset.test.counts / dataset.test.counts.sum()
     places = np.sort(rng.choice(len(p), settings.sequences, p=p))
     torch.manual_seed(seed)
     found: dict[str, list[torch.Tensor]] = {"nll": [], "reconstruction": [], "kl": [], "ess": []}
-    width = max(1, AT_ONCE // (model.longest * (1 if model.exact else settings.samples)))
+    each = 1 if model.exact else settings.samples * model.proposals
+    width = max(1, AT_ONCE // (model.longest * each))
     for start in range(0, len(places), width):
         batch = collate(dataset.test, places[start : start + width]).to(machine.device)
         if model.exact:
@@ -228,11 +255,8 @@ def _generated(
 
 
 def _sets(rows: Records, prefix: str, suffix: str, words: Sequence[str], vocabulary: set[str]) -> None:
-    found = generated(words, vocabulary)
-    for name, share in (("unique", found.unique), ("unique_known", found.unique_known)):
-        rows.add(prefix + name + suffix, share, "1", found.count, None, found.count)
-    spread = math.sqrt(found.known * (1 - found.known) / found.count)
-    rows.add(f"{prefix}known{suffix}", found.known, "1", found.count, spread, found.count)
+    for name, share in generated(words, vocabulary).items():
+        rows.add(f"{prefix}{name}{suffix}", share.value, "1", len(words), share.error, len(words))
 
 
 @torch.no_grad()
@@ -281,7 +305,7 @@ def oracle(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 def _oracle(rows: Records, both: Both, settings: Settings, rng: np.random.Generator) -> None:
     """ORACLE, which samples the training words by their frequency, and the entropies of both halves."""
     log_p = oracle(both.train, both.test)
-    rows.add("oracle_train", entropy(both.train), over=int((both.train > 0).sum()))
+    rows.add("oracle_train", cross_entropy(both.train, log_p), over=int((both.train > 0).sum()))
     rows.add("oracle_test", cross_entropy(both.test, log_p), over=int((both.test > 0).sum()))
     drawn = rng.choice(len(both.words), settings.generated, p=both.train / both.train.sum())
     _sets(rows, "oracle_", "", [both.words[n] for n in drawn], both.vocabulary)

@@ -3,12 +3,13 @@ r"""How well a model of words knows their distribution: P^(w) of every word from
 Schmidt & Hofmann 2018, section 4: P^(w) = (1/K) sum_k P(w | h^k) over K trajectories that the model generates by
 itself; one set of trajectories serves every word. Words share their prefixes, so their products are taken once.
 
-Legend: N words, K trajectories, M of them at once, T steps with the end symbol, V symbols.
+Legend: N words, K trajectories, M of them, T steps with the end symbol, V symbols.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
 AT_ONCE = 64  # trajectories whose products over all prefixes are held together
-BLOCK = 1000  # trajectories of an independent set, the smallest that is summed in single precision
+BLOCK = 1000  # trajectories of a block, summed in single precision; a larger K is a number of them
 SETTLED = 0.01  # nats by which doubling K may still move the cross entropy
 
 
@@ -70,55 +71,66 @@ class Trie:
         """T of the longest word."""
         return len(self.parents)
 
-    def log_probabilities(self, log_p: Tensor) -> Tensor:
-        """log P(w | h^k) from log P(v | h_t^k), (M, T, V): (N, M) float64."""
-        log_p, before = log_p.double(), log_p.new_zeros((1, len(log_p)), dtype=torch.float64)
-        found = log_p.new_empty((self.count, len(log_p)), dtype=torch.float64)
-        for t in range(self.steps):
-            before = before[self.parents[t]] + log_p[:, t].t()[self.symbols[t]]
-            found[self.words[t]] = before[self.ends[t]]
+    def log_sums(self, log_p: Tensor) -> Tensor:
+        """log sum_k P(w | h^k) from log P(v | h_t^k), (M, T, V): (N,) float64."""
+        found = torch.full((self.count,), -math.inf, dtype=torch.float64)
+        for part in log_p.double().split(AT_ONCE):
+            before, whole = part.new_zeros((1, len(part))), part.new_empty((self.count, len(part)))
+            for t in range(self.steps):
+                before = before[self.parents[t]] + part[:, t].t()[self.symbols[t]]
+                whole[self.words[t]] = before[self.ends[t]]
+            found = torch.logaddexp(found, whole.logsumexp(1))
         return found
 
     def sums(self, log_p: Tensor) -> Tensor:
         """sum_k P(w | h^k), (N,) float64, by products in single precision: what is below 1e-38 counts as 0."""
         total = torch.zeros(self.count, dtype=torch.float64)
+        flushed = torch.set_flush_denormal(True)  # numbers below that take several times as long
         for part in log_p.float().exp().split(AT_ONCE):
             before = part.new_ones((1, len(part)))
             for t in range(self.steps):
                 before = before.index_select(0, self.parents[t])
                 before *= part[:, t].t().contiguous().index_select(0, self.symbols[t])
                 total[self.words[t]] += before.index_select(0, self.ends[t]).sum(1, dtype=torch.float64)
+        if flushed:
+            torch.set_flush_denormal(False)
         return total
 
 
 def cross_entropy(counts: np.ndarray, log_p: np.ndarray) -> float:
     """-sum_w p(w) log P^(w) for the empirical p, nats a word; inf where a word that occurs has P^ = 0."""
-    p = counts / counts.sum()
-    return float(-(p[counts > 0] * log_p[counts > 0]).sum())
+    return weighted(counts / counts.sum(), log_p)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cross entropies of some weightings of the words at one K: mean and standard deviation over independent sets."""
+    """-sum_w p(w) log P^(w) of some p at one K: means over independent sets of trajectories, and standard errors."""
 
     samples: int
     sets: int
     mean: tuple[float, ...]
-    std: tuple[float, ...] | None  # None with a single set
+    error: tuple[float, ...] | None  # None where nothing tells
+
+
+def weighted(p: np.ndarray, log_p: np.ndarray) -> float:
+    """-sum_w p(w) log P^(w), nats; p may be a difference of distributions."""
+    return float(-(p[p != 0] * log_p[p != 0]).sum())
 
 
 def estimates(
     model: WordModel,
     trie: Trie,
-    weights: Sequence[np.ndarray],
+    ps: Sequence[np.ndarray],
     at: Sequence[int],
     generator: torch.Generator,
     sets: int = 10,
 ) -> tuple[list[Estimate], np.ndarray]:
     """The cross entropies at every K of ``at`` and log P^ of all words at the largest, (N,).
 
-    A K below BLOCK is estimated from ``sets`` sets of its own, in double precision. From BLOCK on all K are sums of
-    the same blocks: as many independent sets as the largest K holds, at most ``sets``, at least one.
+    A K below BLOCK is estimated from ``sets`` sets of its own. From BLOCK on all K are sums of the same blocks: of as
+    many disjoint sets as the largest K holds, at most ``sets``. Their mean has the error of a mean over sets; that of a
+    single set has the error of the blocks in it, by the delta method: with S_b(w) a block's sum and S(w) their mean,
+    the cross entropy moves with the block by -sum_w p(w) S_b(w) / S(w).
     """
     found = []
     small, large = sorted(k for k in at if k < BLOCK), sorted(k for k in at if k >= BLOCK)
@@ -126,68 +138,78 @@ def estimates(
     for k in small:
         values = []
         for _ in range(sets):
-            log_p = trie.log_probabilities(model.trajectories(k, trie.steps, generator))
-            last = (log_p.logsumexp(1) - math.log(k)).numpy()
-            values.append([cross_entropy(weight, last) for weight in weights])
-        found.append(_estimate(k, values))
+            last = (trie.log_sums(model.trajectories(k, trie.steps, generator).cpu()) - math.log(k)).numpy()
+            values.append([weighted(p, last) for p in ps])
+        found.append(_over_sets(k, values))
     if not large:
         return found, last
-    running = {k: torch.zeros(trie.count, dtype=torch.float64) for k in large}
-    values_of: dict[int, list[list[float]]] = {k: [] for k in large}
-    for block in range(1, math.ceil(large[-1] / BLOCK) + 1):
-        sums = trie.sums(model.trajectories(BLOCK, trie.steps, generator))
-        for k in large:
-            if len(values_of[k]) < sets:
-                running[k] += sums
-                if block % math.ceil(k / BLOCK) == 0:
-                    used = math.ceil(k / BLOCK) * BLOCK
-                    last = (running[k].log() - math.log(used)).numpy()
-                    values_of[k].append([cross_entropy(weight, last) for weight in weights])
-                    running[k].zero_()
-    return found + [_estimate(k, values_of[k]) for k in large], last
+    count = large[-1] // BLOCK
+    blocks = np.empty((count, trie.count))
+    for block in blocks:
+        block[:] = trie.sums(model.trajectories(BLOCK, trie.steps, generator).cpu()).numpy()
+    for k in large:
+        size = k // BLOCK
+        values = []
+        for start in range(0, min(sets, count // size) * size, size):
+            with np.errstate(divide="ignore"):
+                last = np.log(blocks[start : start + size].sum(0)) - math.log(k)
+            values.append([weighted(p, last) for p in ps])
+        found.append(_over_sets(k, values) if len(values) > 1 else _of_blocks(k, values[0], blocks[:size], ps))
+    return found, last
 
 
-def _estimate(samples: int, values: list[list[float]]) -> Estimate:
+def _over_sets(samples: int, values: list[list[float]]) -> Estimate:
     table = np.array(values)
-    std = tuple(table.std(0, ddof=1).tolist()) if len(table) > 1 else None
-    return Estimate(samples, len(table), tuple(table.mean(0).tolist()), std)
+    error = tuple((table.std(0, ddof=1) / math.sqrt(len(table))).tolist()) if len(table) > 1 else None
+    return Estimate(samples, len(table), tuple(table.mean(0).tolist()), error)
 
 
-def settled(found: Sequence[Estimate], which: int = 0) -> tuple[Estimate, bool]:
-    """The smallest K beyond which the cross entropy moves by less than SETTLED a doubling, or the largest, unsettled.
-
-    Between two K the movement a doubling is that in log K, |difference| / log2(K' / K).
-    """
-    ordered = sorted(found, key=lambda estimate: estimate.samples)
-    for place, estimate in enumerate(ordered[:-1]):
-        later = ordered[place + 1 :]
-        pairs = zip([estimate, *later], later, strict=False)
-        if all(abs(b.mean[which] - a.mean[which]) / math.log2(b.samples / a.samples) < SETTLED for a, b in pairs):
-            return estimate, True
-    return ordered[-1], False
+def _of_blocks(samples: int, value: list[float], blocks: np.ndarray, ps: Sequence[np.ndarray]) -> Estimate:
+    if len(blocks) < 2:
+        return Estimate(samples, 1, tuple(value), None)
+    mean = blocks.mean(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = [np.nan_to_num(blocks / mean) @ p for p in ps]
+    return Estimate(samples, 1, tuple(value), tuple(float(m.std(ddof=1) / math.sqrt(len(m))) for m in moved))
 
 
-def exact(model: WordModel, split: Split, chunk: int = 4096) -> np.ndarray:
+def settled(found: Sequence[Estimate], which: int) -> bool:
+    """Whether the last doubling, from half of the largest K to it, moves the cross entropy by less than SETTLED."""
+    by_count = {estimate.samples: estimate.mean[which] for estimate in found}
+    largest = max(by_count)
+    return abs(by_count[largest] - by_count[largest // 2]) < SETTLED
+
+
+def exact(model: WordModel, split: Split, device: torch.device | str = "cpu", chunk: int = 4096) -> np.ndarray:
     """log P(w) of an exact model, (N,)."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(split), chunk):
-            parts.append(model.log_prob(collate(split, np.arange(start, min(start + chunk, len(split))))))
+            batch = collate(split, np.arange(start, min(start + chunk, len(split)))).to(device)
+            parts.append(model.log_prob(batch).cpu())
     return torch.cat(parts).numpy()
 
 
 @dataclass(frozen=True)
-class Generated:
-    """Shares of a number of generated words: distinct ones, words of the vocabulary, distinct words of it."""
+class Share:
+    """A share of some generated words and its standard error."""
 
-    count: int
-    unique: float
-    known: float
-    unique_known: float
+    value: float
+    error: float
 
 
-def generated(words: Sequence[str], vocabulary: set[str]) -> Generated:
-    """Set-based measures of some generated words (section 5.1)."""
-    count, distinct = len(words), set(words)
-    known = sum(word in vocabulary for word in words)
-    return Generated(count, len(distinct) / count, known / count, len(distinct & vocabulary) / count)
+def generated(words: Sequence[str], vocabulary: set[str]) -> dict[str, Share]:
+    """Set-based measures of N generated words (section 5.1): ``unique``, ``known`` and ``unique_known``.
+
+    unique: distinct ones; unique_known: distinct ones of the vocabulary; known: those of the vocabulary. The number of
+    distinct words has the jackknife's error, f_1 (1 - f_1 / N) with f_1 words that occur once; a share of words that
+    of Agresti & Coull, which is not 0 where none was found.
+    """
+    count, counted = len(words), Counter(words)
+    known = sum(number for word, number in counted.items() if word in vocabulary)
+    p = (known + 2) / (count + 4)
+    found = {"known": Share(known / count, math.sqrt(p * (1 - p) / (count + 4)))}
+    for name, kept in (("unique", counted), ("unique_known", counted.keys() & vocabulary)):
+        once = sum(counted[word] == 1 for word in kept)
+        found[name] = Share(len(kept) / count, math.sqrt(max(once, 1) * (1 - min(once, count - 1) / count)) / count)
+    return found

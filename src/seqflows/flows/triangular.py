@@ -110,7 +110,9 @@ class AffineMap(Map):
         centred, log_det = z - self.shift[:, None], -self.stretch[:, None].expand(z.shape[:2])
         if self.diagonal:
             return centred / self.factor[:, None], log_det
-        return torch.linalg.solve_triangular(self.factor, centred.transpose(1, 2), upper=False).transpose(1, 2), log_det
+        right = centred.transpose(1, 2).to(torch.promote_types(centred.dtype, torch.float32))  # no solver in bf16
+        solved = torch.linalg.solve_triangular(self.factor.to(right.dtype), right, upper=False)
+        return solved.transpose(1, 2).to(centred.dtype), log_det
 
     def after(self, other: AffineMap) -> AffineMap:
         """Apply the other map to the noise, then this one."""

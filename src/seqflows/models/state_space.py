@@ -22,6 +22,7 @@ from seqflows.models.words import WordModel, gaps
 TRANSITIONS = ("tril", "diag", "real_nvp")
 INFERENCES = ("diag", "tril", "shared")
 READERS = ("backward", "both")
+FARTHEST = 1e6  # a state that runs away in free mode stays finite
 AT_ONCE = 2048  # states whose next symbols are looked at together
 
 
@@ -31,7 +32,7 @@ class Config:
 
     state: int = 8
     transition: str = "tril"
-    layers: int = 1  # of tril and diag
+    layers: int = 1  # of F_g, tril or diag
     keep_from: int = 2  # the couplings of real_nvp keep this many dimensions, the next one more,
     keep_to: int = 7  # and so on to this many
     inference: str = "diag"
@@ -50,19 +51,22 @@ class Config:
         at_least(1, **{name: getattr(self, name) for name in sizes})
         if not 0 < self.delta < 0.5:
             raise ValueError(f"expected delta in (0, 0.5), got {self.delta}")
-        if self.transition == "real_nvp" and not self.keep_from <= self.keep_to < self.state:
+        if self.keep_from > self.keep_to:
+            raise ValueError(f"expected keep_from of at most keep_to, got {self.keep_from} and {self.keep_to}")
+        if self.transition == "real_nvp" and self.layers != 1:
+            raise ValueError(f"expected layers of 1 with real_nvp, whose couplings keep_from counts, got {self.layers}")
+        if self.transition == "real_nvp" and self.keep_to >= self.state:
             raise ValueError(
                 f"expected couplings that keep fewer dimensions than the state of {self.state} has, "
                 f"got {self.keep_from} to {self.keep_to}"
             )
 
 
-def transition(config: Config, kind: str) -> Bijection:
+def transition(config: Config, kind: str, layers: int = 1) -> Bijection:
     """h_t = F(h_{t-1}, xi) as a flow whose context is h_{t-1}: ``inverse`` is F, ``forward`` gives back xi."""
     size = config.state
     if kind == "real_nvp":
         return real_nvp(size, size, 8, tuple(range(config.keep_from, config.keep_to + 1)))
-    layers = config.layers if kind == config.transition else 1
     return triangular(size, size, config.width, config.delta, layers, diagonal=kind == "diag")
 
 
@@ -86,8 +90,9 @@ class StateSpace(WordModel):
         super().__init__(facts, "state_space")
         self.config = config
         size = config.state
-        self.generative = transition(config, config.transition)
+        self.generative = transition(config, config.transition, config.layers)
         self.inferred = None if config.inference == "shared" else transition(config, config.inference)
+        self._watched: list[tuple[Tensor, int]] = []
         self.start = nn.Parameter(torch.zeros(size))
         self.embedding = nn.Embedding(facts.symbols, config.embedding)
         if config.reader == "both":
@@ -100,7 +105,7 @@ class StateSpace(WordModel):
         self.posterior = nn.Sequential(nn.Linear(seen, config.width), nn.ReLU(), last)
         self.to_symbols = nn.Linear(size, facts.symbols)
         # A posterior that says something from the start and symbols that listen: where the states begin as noise that
-        # nothing hears, the model settles on the frequencies of the symbols and stays there (no annealing would help).
+        # nothing hears, the model settles on the frequencies of the symbols.
         with torch.no_grad():
             last.bias[:size], last.bias[size:] = 0.0, -1.0
             self.to_symbols.weight.mul_(2)
@@ -171,8 +176,9 @@ class StateSpace(WordModel):
                 bound.append(log_weight[:, 0])
                 continue
             share = log_weight.detach().softmax(-1)
-            chosen = torch.multinomial(share, 1)[..., None].expand(-1, 1, h.shape[-1])
-            before = h.gather(1, chosen)[:, 0]
+            if not self.training:
+                self._watched += [(rows * count**2 * share.var(1, correction=0).mean(), rows)]
+            before = h.gather(1, _drawn(log_weight.detach())[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
             likelihood.append((share * log_p).sum(-1))
             bound.append(log_weight.logsumexp(-1) - math.log(count))
         places = torch.cat([words[:rows] for rows in left])
@@ -184,27 +190,44 @@ class StateSpace(WordModel):
         reconstruction, negative = -joined(likelihood), -joined(bound)
         return {"reconstruction": reconstruction, "kl": negative - reconstruction}
 
-    def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
-        """sum_t log omega_t and sum_t log P(w_t | h_t) of whole trajectories of q, (B, K) each, nats.
+    @property
+    def proposals(self) -> int:
+        """The K of Algorithm 1."""
+        return self.config.proposals
 
-        One proposal a step: with the simulated h_g as further noise of the proposal, the weights stay unbiased.
+    def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
+        """Sums over t of log mean_k omega_t^k and of the log P(w_t | h_t) chosen, (B, S) each, nats.
+
+        A sample is a pass of Algorithm 1: K proposals a step, one of them drawn in proportion to its weight. The
+        product of the mean weights is unbiased for P(w) at any K, the simulated h_g being a proposal's further noise.
         """
+        count = self.config.proposals
         reading, mask = self._reading(self.read(batch)), step_mask(batch.lengths, batch.x.shape[1])
         h = self.start.expand(len(batch.x) * samples, -1)
         log_weight = log_likelihood = torch.zeros(len(h), dtype=h.dtype, device=h.device)
         for t in range(batch.x.shape[1]):
             now, alive = (value[:, t].repeat_interleave(samples, 0) for value in (reading, mask))
-            drawn = self._step(h, now, batch.x[:, t].repeat_interleave(samples), 1)
-            h, log_p, step = (value[:, 0] for value in drawn)
-            log_likelihood = log_likelihood + log_p * alive
-            log_weight = log_weight + step * alive
+            proposed, log_p, log_omega = self._step(h, now, batch.x[:, t].repeat_interleave(samples), count)
+            chosen = _drawn(log_omega)
+            h = proposed.gather(1, chosen[..., None].expand(-1, 1, proposed.shape[-1]))[:, 0]
+            log_likelihood = log_likelihood + log_p.gather(1, chosen)[:, 0] * alive
+            log_weight = log_weight + (log_omega.logsumexp(1) - math.log(count)) * alive
         return log_weight.view(-1, samples), log_likelihood.view(-1, samples)
+
+    def monitor(self) -> dict[str, float]:
+        """The entropies, and for K > 1 the variance of the K weights (their mean 1), over the steps just validated."""
+        watched, self._watched = self._watched, []
+        found = super().monitor()
+        if self.config.proposals > 1:
+            rows = sum(rows for _, rows in watched)
+            found["weight_variance"] = float(sum(value for value, _ in watched)) / max(rows, 1)
+        return found
 
     def states(self, noise: Tensor) -> Tensor:
         """h_1..h_T that noise (M, T, D) drives through F_g, (M, T, D)."""
         h, found = self.start.expand(len(noise), -1), []
         for step in noise.unbind(1):
-            h = self.generative.inverse(step, h)[0]
+            h = self.generative.inverse(step, h)[0].clamp(-FARTHEST, FARTHEST)
             found.append(h)
         return torch.stack(found, 1)
 
@@ -242,3 +265,10 @@ class StateSpace(WordModel):
         """``temperature`` scales the noise, not the symbols."""
         states = self.states(self._noise(count, self.longest, temperature, generator))
         return draw_symbols(self.to_symbols(states), 1.0, mode, generator)
+
+
+def _drawn(log_weights: Tensor) -> Tensor:
+    """One of the K weights of each row, drawn in proportion, (N, 1); where none is finite any: the loss will tell."""
+    if log_weights.shape[1] == 1:
+        return torch.zeros_like(log_weights, dtype=torch.long)
+    return torch.multinomial(log_weights.softmax(1).nan_to_num(1.0), 1)

@@ -35,6 +35,11 @@ class WordModel(Model):
             raise Problem(f"expected a vocabulary with an end symbol and another for {name}, got {facts.symbols}")
         self.symbols, self.end, self.longest = facts.symbols, facts.symbols - 1, facts.max_length
 
+    @property
+    def proposals(self) -> int:
+        """Draws of a state at each step of an importance sample."""
+        return 1
+
     def length_log_prob(self, lengths: Tensor) -> Tensor:
         """0: the end symbol says the length."""
         return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
@@ -130,15 +135,20 @@ class GruBaseline(WordModel):
         return -self.objective(batch, 1)["nll"].double()
 
     def _free(self, count: int, steps: int, temperature: float, mode: bool, generator: torch.Generator | None):
-        """Symbols (B, T) and log P(v | h_t) (B, T, V) of a run that reads what it drew."""
-        state = self.first.expand(1, count, -1).contiguous()
-        read, drawn, given = self.begin.expand(count, 1, -1), [], []
+        """Symbols (B, T) and log P(v | h_t) (B, T, V) of a run that reads what it drew.
+
+        After an end symbol, which training never reads, a new word begins.
+        """
+        first, begin = self.first.expand(1, count, -1).contiguous(), self.begin.expand(count, 1, -1)
+        state, read, drawn, given = first, begin, [], []
         for _ in range(steps):
             out, state = self.gru(read, state)
             log_p = self.to_symbols(out[:, 0]).log_softmax(-1)
             drawn.append(draw_symbols(log_p, temperature, mode, generator))
             given.append(log_p)
-            read = self.embedding(drawn[-1])[:, None]
+            ended = (drawn[-1] == self.end)[:, None]
+            read = torch.where(ended[..., None], begin, self.embedding(drawn[-1])[:, None])
+            state = torch.where(ended, first, state)
         return torch.stack(drawn, 1), torch.stack(given, 1)
 
     @torch.no_grad()

@@ -27,6 +27,9 @@ def matrix() -> Any:
     return params.load()
 
 
+OWN_DRAWS = ("cross_entropy", "entropy_", "unique", "known", "perplexity")  # how their metrics begin
+
+
 @dataclass(frozen=True)
 class Summary:
     """One metric of one run, over its seeds, with the signature of its records.
@@ -35,7 +38,8 @@ class Summary:
         value: mean over seeds, in ``unit``.
         std: sample standard deviation over seeds (divisor n - 1); None with one seed.
         standard_error: of the mean over test sequences, one seed's (root mean square over seeds), or None.
-            All seeds are scored on the same sequences, so that more seeds do not make it smaller.
+            All seeds are scored on the same sequences, so that more seeds do not make it smaller; of words
+            (``own_draws``) it is the error of a seed's own draws.
     """
 
     run: str
@@ -54,10 +58,20 @@ class Summary:
     device: str
 
     @property
+    def own_draws(self) -> bool:
+        """Whether each seed's estimate has draws of its own (trajectories, generated words), not the test sequences."""
+        return self.metric.startswith(OWN_DRAWS)
+
+    @property
     def error(self) -> float:
-        """Standard error of ``value`` from both sources: test sequences, and seeds where there are several."""
-        seeds = 0.0 if self.std is None else self.std / math.sqrt(len(self.seeds))
-        return math.hypot(self.standard_error or 0.0, seeds)
+        """Standard error of ``value``: over seeds and over what all of them were scored on.
+
+        Where a seed's estimate has draws of its own, the spread over seeds contains them.
+        """
+        if self.std is None:
+            return self.standard_error or 0.0
+        seeds = self.std / math.sqrt(len(self.seeds))
+        return seeds if self.own_draws else math.hypot(self.standard_error or 0.0, seeds)
 
 
 class Score(NamedTuple):

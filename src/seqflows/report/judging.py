@@ -20,8 +20,6 @@ ROUNDING = 1e-9  # printed decimals compare as decimals
 
 
 SHOWN = 4  # findings that a joined one tells in full
-# Metrics whose errors are those of a run's own draws: between two runs there is nothing to pair.
-OWN_DRAWS = ("cross_entropy", "entropy_", "unique", "known", "perplexity")
 
 
 class Finding(NamedTuple):
@@ -186,23 +184,7 @@ class Ours:
         summary = self.results.summary(run, metric) if run else None
         if summary is None:
             return Finding(NOT_RUN, f"{run or name(reference)} was not run")
-        return Value(summary.value, math.hypot(summary.error, self._one_set(summary)), summary)
-
-    def _one_set(self, summary: Summary) -> float:
-        """Of a cross entropy from one set of trajectories the error at the largest K that has several; else 0.
-
-        It stands in for an error that one set does not show, and lies above it: the spread falls with K.
-        """
-        metric = summary.metric.partition("@")[0].removesuffix("_bits")
-        if not metric.startswith("cross_entropy_") or not summary.samples or summary.standard_error is not None:
-            return 0.0
-        found = {
-            int(name.partition("@")[2]): other.standard_error
-            for name, other in (self.results.metrics(summary.run) or {}).items()
-            if name.startswith(f"{metric}@") and other.standard_error is not None
-        }
-        nats = found[max(found)] if found else 0.0
-        return nats / math.log(2) if summary.unit.startswith("bits") else nats
+        return Value(summary.value, summary.error, summary)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """Paired over test sequences where both NLLs have scores of the same sequences; else in quadrature."""
@@ -214,7 +196,7 @@ class Ours:
         (a, error_a, summary_a, _), (b, error_b, summary_b, _) = values
         paired = self._paired(summary_a, summary_b)
         notes = ["one seed"] * (min(len(summary_a.seeds), len(summary_b.seeds)) == 1)
-        notes += ["errors not paired"] * (paired is None and not summary_a.metric.startswith(OWN_DRAWS))
+        notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
 
     def _paired(self, first: Summary, second: Summary) -> float | None:

@@ -56,6 +56,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
     seeds = listed(" ".join(map(str, s.seeds)) for s in summaries)
     lines = [
         f"- scale **{results.scale}**; device {devices(summaries)}; unit {units}",
+        f"- trained on {budget(results, made)}, the epoch of the lowest validation loss kept",
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
         f"- trajectories of the cross entropy: {counts}; generated words: {drawn}; seeds: {seeds}",
     ]
@@ -63,7 +64,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
         lines.append(f"- cross entropy exact, by the chain rule: {listed(rows)}")
     if rows := [row for row, summary in headline.items() if results.unsettled(summary)]:
         lines.append(
-            "- **Not settled**: twice the trajectories would still move the cross entropy by 0.01 nats or more: "
+            "- **Not settled**: the last doubling of the trajectories moved the cross entropy by 0.01 nats or more: "
             + listed(rows)
         )
     if any(results.embedded(name) for name in names):
@@ -78,6 +79,12 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
         "Each cell: reported / ours ± standard deviation over seeds (standard error; of a cross entropy the one over",
         "independent sets of trajectories).",
     ]
+
+
+def budget(results: Results, made: Sequence[Cell]) -> str:
+    """How many words the runs of a table were trained on: ``5,007,360 words``."""
+    blocks = [results.params.runs[run][results.scale]["training"] for run in runs_of(made).values()]
+    return listed(f"{block.get('drawn', 0) * block.get('epochs', 0):,} words" for block in blocks)
 
 
 def exact(summary: Summary) -> bool:
@@ -124,10 +131,9 @@ def trajectories(results: Results, made: Sequence[Cell]) -> list[str]:
     if not lines:
         return []
     text = [
-        "Nats a word, with K trajectories that serve every word. The log of a mean is biased: a small K lies high. The",
-        "headline is that of the K beyond which a doubling moves the test cross entropy by less than 0.01 nats, or of",
-        "the largest K. Of the baselines the headline is exact, and the columns of K are the paper's sampled reading:",
-        "the states that their own symbols drive.",
+        "Nats a word, with K trajectories that serve every word (standard error over sets of trajectories). The log of",
+        "a mean is biased: a small K lies high. The headline is that of the largest K. Of the baselines it is exact,",
+        "and the columns of K are the paper's sampled reading: the states that their own symbols drive.",
     ]
     return ["## Cross entropy against the number of trajectories", "", *text, "", *lines[:-1]]
 
@@ -141,8 +147,9 @@ def beyond(results: Results, made: Sequence[Cell]) -> list[str]:
             BITS + SETS,
         ),
         (
-            "Nats a word over test tokens drawn by frequency: NLL by importance sampling from the posterior (exact for "
-            "the baselines), -ELBO = reconstruction + KL; ESS: effective sample size.",
+            "Nats a word over test tokens drawn by frequency: NLL by importance sampling, a sample being a pass of "
+            "Algorithm 1 with the row's K (exact for the baselines); -ELBO, the bound that was trained, = "
+            "reconstruction + KL; ESS: effective sample size.",
             BOUND,
         ),
     )

@@ -29,7 +29,7 @@ from seqflows.training.stopping import Stop
 
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
-VALIDATION_BATCH = 64
+VALIDATION_BATCH, WORDS_BATCH = 64, 1024
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
 WINDOW = 20  # steps whose losses are looked at together on a GPU, where each look waits for it
 
@@ -273,7 +273,7 @@ class Trainer:
     def _validation_batches(self) -> list[Batch]:
         split = self.dataset.valid
         pieces = []
-        for indices in order_by_length(split, VALIDATION_BATCH):
+        for indices in order_by_length(split, WORDS_BATCH if self.dataset.kind == "words" else VALIDATION_BATCH):
             size = int(split.lengths[indices].max()) * self.settings.validation_samples
             width = max(1, VALIDATION_STEPS // size)
             pieces += [indices[start : start + width] for start in range(0, len(indices), width)]

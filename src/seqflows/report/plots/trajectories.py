@@ -10,6 +10,7 @@ from seqflows.report.cells import reported
 from seqflows.report.inputs import Results, Summary
 from seqflows.report.plots.common import CYCLE, device, label
 
+SHOWN = 20  # the K from which on everything is within the axis
 METRIC = "cross_entropy_test"
 COLUMN, ORACLE = "H[P_test, P^]", "ORACLE"
 
@@ -44,13 +45,17 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         printed = [float(cell.reported) for cell in cells if cell.column == COLUMN and cell.row != ORACLE]
         axis.axhspan(min(printed), max(printed), color="0.9", lw=0, zorder=0, label="printed, Table 1")
     axis.margins(y=0.07)
+    # A single trajectory lies so high that what happens at large K would be a line's width.
+    settled = [s.value for run in runs for count, s in points(results.metrics(run) or {}).items() if count >= SHOWN]
+    axis.set_ylim(top=min(axis.get_ylim()[1], 1.15 * max(settled, default=axis.get_ylim()[1])))
     axis.set(xlabel="trajectories K", ylabel=r"$H[P_{\mathrm{test}}, \hat{P}]$, nats a word")
     handles, names = (list(found) for found in axis.get_legend_handles_labels())
     levels = len(names) - len(runs)  # which matplotlib names before the runs
     order = [*range(levels, len(names)), *range(levels)]
     axis.legend([handles[n] for n in order], [names[n] for n in order], loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle(
-        f"{block['title']}\nbars: two standard errors; dashed: baseline, sampled; dotted: exact", fontsize=10
+        f"{block['title']}\nbars: two standard errors; dashed: baseline, sampled; dotted: exact; K < 20 may lie above",
+        fontsize=10,
     )
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     return figure, device(results, runs)

@@ -14,7 +14,7 @@ PAPER = Paper(
     deviations=DEVIATIONS,
     contradictions=CONTRADICTIONS,
     assumptions=ASSUMPTIONS,
-    convention="A cross entropy has the error over independent sets of trajectories, where its K has but one set that "
-    "of the largest K with several; the baseline's is exact but for the seeds. *Other corpus*: what is printed for the "
-    "real corpus is not set beside ours.",
+    convention="A number of words has the error of its own draws (trajectories, generated words), or with several "
+    "seeds that over seeds; the baseline's cross entropy is exact but for the seeds. *Other corpus*: what is printed "
+    "for the real corpus is not set beside ours.",
 )

@@ -28,6 +28,7 @@ from seqflows.report.papers.schmidt2018.judges import (
 from seqflows.report.papers.schmidt2018.sampling import (
     few_suffice,
     located,
+    models_unit,
     read_by_sampling,
     sampled_baseline,
     uniform,
@@ -111,12 +112,14 @@ CLAIMS = (
     ),
     Claim(
         "the gap's variance grows", "5.2", "yet with increased variance",
-        "standard deviation over words at each later step above that at the first, where h_0 is the same for all",
+        "standard deviation over words at each later step above that at the second; at the first, where h_0 is the "
+        "same for all, what differs is the noise of the estimate",
         along(spreading),
     ),
     Claim(
         "the alternative split is harder", "5.1", "generalization for the alternative split is indeed harder",
-        "H[P_test, P^] - H[P_train, P^] larger in Table 2 than in Table 1", harder,
+        "H[P_test, P^] - H[P_train, P^] larger in Table 2 than in Table 1; of one draw of the types, whose chance the "
+        "error does not know", harder,
     ),
     Claim(
         "the same, net of the entropies", "5.1", "generalization for the alternative split is indeed harder",
@@ -159,7 +162,12 @@ CLAIMS = (
         "the printed number nearer to the entropy of our training half in nats than in bits", oracle_unit,
     ),
     Claim(
-        "better than a uniform guess", "5.1", "we can reliably approximate the cross-entropy",
+        "the models are in nats too", "5.1", "H[P_test, P^], no unit", "each printed test cross entropy nearer to ours "
+        "in nats, the headline or at a K of at most 20, than to our headline in bits; another corpus was printed for",
+        lambda n: models_unit(n, (*STATE_SPACE, *BASELINES)),
+    ),
+    Claim(
+        "better than a uniform guess", "4.1", "we can reliably approximate the cross-entropy",
         "test cross entropy of every model below the log of the number of words of V, both in nats", uniform,
     ),
     Claim(

@@ -105,6 +105,16 @@ def _sampled(printed: float, values: dict[int, Summary], headline: Value) -> flo
     return nearest - abs(headline.value - printed)
 
 
+def models_unit(numbers: Numbers, rows: Iterable[str]) -> Finding:
+    """The printed number nearer to one of ours in nats than to our headline in bits."""
+    return _beside_printed(numbers, rows, _unit)
+
+
+def _unit(printed: float, values: dict[int, Summary], headline: Value) -> float:
+    nats = [headline.value, *(found.value for count, found in values.items() if count <= FEW)]
+    return min(abs(value - printed) for value in nats) - abs(headline.value / math.log(2) - printed)
+
+
 def _beside_printed(
     numbers: Numbers, rows: Iterable[str], judge: Callable[[float, dict[int, Summary], Value], float]
 ) -> Finding:
@@ -125,8 +135,10 @@ def _beside_printed(
             found.append(Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
             continue
         excess = judge(target, values, headline)
-        text = f"“{row}”: printed {target:.2f} lies {_place(target, values)}; headline {headline.value:.2f}"
-        error = math.hypot(values[FEW].error, headline.error if judge is _sampled else 0.0)
+        bits = headline.value / math.log(2)
+        text = f"“{row}”: printed {target:.2f} lies {_place(target, values)}; headline {headline.value:.2f}, "
+        text += f"in bits {bits:.2f}"
+        error = math.hypot(values[FEW].error, 0.0 if judge is _few else headline.error)
         found.append(Finding(decide(excess, error, equal=HOLDS), text, excess))
     return join(found, shown=len(found))
 

@@ -60,13 +60,16 @@ def decreasing(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
 
 
 def spreading(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
-    """The standard deviation over words at the first step less that at each later one."""
+    """The standard deviation over words at the second step less that at each later one.
+
+    Before the first step all words stand in one state: what differs there is the noise of the estimate alone.
+    """
     steps = gaps.at_steps(words)
     deviations = {step: (statistics.stdev(found), 2 * (len(found) - 1)) for step, found in steps.items()}
     found = []
     for step, (deviation, freedom) in deviations.items():
-        if step > 1:
-            first, many = deviations[1]
-            error = math.sqrt(first**2 / many + deviation**2 / freedom)
-            found.append((f"deviation at step 1 - at step {step}", first - deviation, error))
+        if step > 2:
+            second, many = deviations[2]
+            error = math.sqrt(second**2 / many + deviation**2 / freedom)
+            found.append((f"deviation at step 2 - at step {step}", second - deviation, error))
     return found
