@@ -59,7 +59,7 @@ def test_every_table_is_dvcs(cluster, tmp_path, how):
             scratch.params(shrink)
         targets = ["--", *(str(paths.table("demo", name)[0]) for name in TABLES)]
         stages = [f"table-{name}" for name in TABLES]
-    here.env |= cluster.env | {"CI": "true", "PATH": f"{here.env['PATH']}{os.pathsep}{slurm.WHERE}"}
+    here.env |= cluster.env | {"CI": "true"}
     here.run("snakemake", *how, "-j", "32", *targets)
     there.run("dvc", "repro", "-q", *stages)
     made = tables(here.folder)
@@ -117,7 +117,7 @@ def test_a_job_that_slurm_ends_goes_on(cluster, undisturbed, tmp_path, fault):
     for attempt in range(tried):
         scratch = Project(tmp_path / f"project{attempt}")
         scratch.params(long)
-        env = scratch.env | cluster.env | {"CI": "true", "PATH": f"{scratch.env['PATH']}{os.pathsep}{slurm.WHERE}"}
+        env = scratch.env | cluster.env | {"CI": "true"}
         command = ["snakemake", "--profile", "workflow/profiles/slurm", "-j", "4"]
         command += ["--set-resources", "train:runtime=1", "--", TRAINING] if "limit" in fault else ["--", TRAINING]
         with subprocess.Popen(

@@ -26,11 +26,8 @@ def outputs(stage: str, scale: str, name: str) -> list[Path]:
         return list(paths.audit(scale))
     if stage == "track":
         return [paths.track(scale)]
-    return [
-        {"download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed}[stage](
-            scale, name
-        )
-    ]
+    place = {"download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed}[stage]
+    return [place(scale, name)]
 
 
 def stages(found: params.Params) -> list[str]:

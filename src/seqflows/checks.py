@@ -74,10 +74,9 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    kinds = ("text", "music", "vectors", "words")
     yield from _keys(path, entry, ("kind", *SCALES))
-    if entry.get("kind") not in kinds:
-        yield from _one_of(f"{path}.kind", entry.get("kind"), kinds)
+    if entry.get("kind") not in tuple(CLASSES):
+        yield from _one_of(f"{path}.kind", entry.get("kind"), CLASSES)
         return
     for scale in SCALES:
         if scale in entry:

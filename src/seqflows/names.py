@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from seqflows.errors import Problem
+
 
 def near(name: Any, known: Iterable[Any]) -> str:
     """``; nearest: ...``, or nothing where no known name resembles it.
@@ -17,3 +19,13 @@ def near(name: Any, known: Iterable[Any]) -> str:
     """
     found = difflib.get_close_matches(str(name), [str(one) for one in known], 1, 0.5)
     return f"; nearest: {found[0]}" if found else ""
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `Problem`, with the nearest known key, for a key of the block ``what`` that is none of them."""
+    known = list(known)
+    for name in given:
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, 1)
+            hint = f"; the nearest is {nearest[0]}" if nearest else ""
+            raise Problem(f"expected {what} to have keys among {', '.join(known)}, got {name!r}{hint}")

@@ -19,7 +19,8 @@ from seqflows import compute, models
 from seqflows.benchmark.measure import best
 from seqflows.data import embedded_words, words
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.evaluation.words import Trie
+from seqflows.evaluation import likelihood
+from seqflows.evaluation.words import BLOCK, Trie
 from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
@@ -133,8 +134,8 @@ def _score(count: int, stems: int, tokens: int, threads: int) -> dict[str, Any]:
     started = time.perf_counter()
     trie = Trie.of(given)
     total = torch.zeros(len(given), dtype=torch.float64)
-    for start in range(0, count, 1000):
-        total += trie.sums(model.trajectories(min(1000, count - start), trie.steps))
+    for block in likelihood.blocks(count, BLOCK):
+        total += trie.sums(model.trajectories(block, trie.steps))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return dict(zip(SCORING, (len(given), count, threads, round(seconds, 2), round(peak, 3)), strict=True))

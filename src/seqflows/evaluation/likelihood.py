@@ -5,7 +5,6 @@ Legend: N sequences of a split, B of a batch, T time, K importance samples.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -20,6 +19,7 @@ from seqflows.data.batching import Batch, collate, order_by_length
 from seqflows.data.prepared import Split
 from seqflows.errors import Problem
 from seqflows.models import Model
+from seqflows.names import refuse_unknown
 
 BATCH = 64
 EXPORTS = ("conditionals", "prior_grid", "density_grid")
@@ -39,12 +39,7 @@ class Settings:
     @classmethod
     def of(cls, block: Mapping[str, Any]) -> Settings:
         """Read the block; an unknown or impossible entry is a `Problem`."""
-        known = [entry.name for entry in fields(cls)]
-        for name in block:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"; the nearest is {near[0]}" if near else ""
-                raise Problem(f"expected evaluation to have keys among {', '.join(known)}, got {name!r}{hint}")
+        refuse_unknown("evaluation", block, (entry.name for entry in fields(cls)))
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in block.items()}
         values.setdefault("headline", values.get("samples", cls.samples))
         settings = cls(**values)

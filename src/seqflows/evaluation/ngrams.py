@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from seqflows.errors import Problem
+from seqflows.evaluation import likelihood
 
 BEGIN, END = "<s>", "</s>"
 FLOOR = 1e-6  # the probability of a symbol that no word of the fit contains
@@ -78,14 +79,12 @@ def _continuations(counter: Any, order: int) -> Callable[..., tuple[int, int]]:
 def perplexity(model: Any, words: Sequence[str]) -> tuple[float, float]:
     """exp of the mean -log P of a symbol, end symbols included, and its standard error over words."""
     found: dict[tuple[str, ...], float] = {}
-    sums, sizes = np.zeros(len(words)), np.array([len(word) + 1.0 for word in words])
+    sums = np.zeros(len(words))
     for n, word in enumerate(words):
-        symbols = [BEGIN] * (model.order - 1) + [*word, END]
-        for place in range(model.order - 1, len(symbols)):
-            gram = tuple(symbols[place - model.order + 1 : place + 1])
-            if gram not in found:
-                found[gram] = -math.log(max(model.score(gram[-1], gram[:-1]), FLOOR))
-            sums[n] += found[gram]
-    mean = sums.sum() / sizes.sum()
-    spread = np.sqrt(((sums - mean * sizes) ** 2).sum() * len(words) / max(1, len(words) - 1)) / sizes.sum()
-    return math.exp(mean), math.exp(mean) * float(spread)
+        for gram in grams(word, model.order):
+            if len(gram) == model.order:
+                if gram not in found:
+                    found[gram] = -math.log(max(model.score(gram[-1], gram[:-1]), FLOOR))
+                sums[n] += found[gram]
+    mean, error = likelihood.ratio(sums, np.array([len(word) + 1.0 for word in words]))
+    return math.exp(mean), math.exp(mean) * (error or 0.0)

@@ -5,7 +5,6 @@ Legend: N words of both halves, K trajectories, V the words of the training half
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -34,6 +33,7 @@ from seqflows.evaluation.words import (
     weighted,
 )
 from seqflows.models.words import WordModel
+from seqflows.names import refuse_unknown
 
 AT_ONCE = 65536  # symbols of an importance-sampled batch, all draws counted; generated words
 UNIT = "nats/word"
@@ -57,11 +57,7 @@ class Settings:
     def of(cls, block: Mapping[str, Any]) -> Settings:
         """Read the block; an unknown or impossible entry is a `Problem`."""
         known = [entry.name for entry in fields(cls)]
-        for name in block:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"; the nearest is {near[0]}" if near else ""
-                raise Problem(f"expected evaluation to have keys among {', '.join(known)}, got {name!r}{hint}")
+        refuse_unknown("evaluation", block, known)
         if not block.get("trajectories"):
             raise Problem("expected evaluation.trajectories to list numbers of trajectories, found none; add them")
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in block.items()}

@@ -178,7 +178,7 @@ class StateSpace(WordModel):
             share = log_weight.detach().softmax(-1)
             if not self.training:
                 self._watched += [(rows * count**2 * share.var(1, correction=0).mean(), rows)]
-            before = h.gather(1, _drawn(log_weight.detach())[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
+            before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
             likelihood.append((share * log_p).sum(-1))
             bound.append(log_weight.logsumexp(-1) - math.log(count))
         places = torch.cat([words[:rows] for rows in left])
@@ -208,7 +208,7 @@ class StateSpace(WordModel):
         for t in range(batch.x.shape[1]):
             now, alive = (value[:, t].repeat_interleave(samples, 0) for value in (reading, mask))
             proposed, log_p, log_omega = self._step(h, now, batch.x[:, t].repeat_interleave(samples), count)
-            chosen = _drawn(log_omega)
+            chosen = _drawn(log_omega.softmax(1))
             h = proposed.gather(1, chosen[..., None].expand(-1, 1, proposed.shape[-1]))[:, 0]
             log_likelihood = log_likelihood + log_p.gather(1, chosen)[:, 0] * alive
             log_weight = log_weight + (log_omega.logsumexp(1) - math.log(count)) * alive
@@ -267,8 +267,8 @@ class StateSpace(WordModel):
         return draw_symbols(self.to_symbols(states), 1.0, mode, generator)
 
 
-def _drawn(log_weights: Tensor) -> Tensor:
-    """One of the K weights of each row, drawn in proportion, (N, 1); where none is finite any: the loss will tell."""
-    if log_weights.shape[1] == 1:
-        return torch.zeros_like(log_weights, dtype=torch.long)
-    return torch.multinomial(log_weights.softmax(1).nan_to_num(1.0), 1)
+def _drawn(shares: Tensor) -> Tensor:
+    """One of K by their shares (N, K), (N, 1); where these are not finite any: the loss will tell."""
+    if shares.shape[1] == 1:
+        return torch.zeros_like(shares, dtype=torch.long)
+    return torch.multinomial(shares.nan_to_num(1.0), 1)

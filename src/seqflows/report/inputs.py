@@ -183,6 +183,12 @@ class Results:
             )
         return metrics.get(metric)
 
+    def by_count(self, run: str, metric: str) -> dict[int, Summary]:
+        """K -> a metric's estimate with K samples, ``<metric>@<K>``, by K; empty where the run was not made."""
+        found = self.metrics(run) or {}
+        counts = {int(name.partition("@")[2]): s for name, s in found.items() if name.startswith(f"{metric}@")}
+        return dict(sorted(counts.items()))
+
     def verified(self, run: str, path: Path) -> Path:
         """A file of a run's evaluation, as metrics.json lists it; another content is a `Problem`.
 

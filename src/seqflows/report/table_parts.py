@@ -85,3 +85,11 @@ def reported_block(results: Results, made: Sequence[Cell]) -> list[str]:
             values = [f"{NOTHING} / {s.value:.3f}" if (s := found.get(column)) else NOTHING for column in columns]
             rows.append([label, *values])
     return table(["Model", *columns], rows)
+
+
+def unlike(results: Results, made: Sequence[Cell], differing: str) -> list[str]:
+    """What keeps a table's numbers from being compared with the paper's: its corpora, or what ``differing`` says."""
+    runs = [cell.run for cell in made if cell.run]
+    if any(results.embedded(results.dataset(run)) for run in runs):
+        return ["- **The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.**"]
+    return [differing] if any(results.differences(run) for run in runs) else []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seqflows.report.cells import Cell
 from seqflows.report.inputs import Results, Summary, devices
 from seqflows.report.layout import NOTHING, number, table
-from seqflows.report.table_parts import corpus, listed, reported_block, runs_of
+from seqflows.report.table_parts import corpus, listed, reported_block, runs_of, unlike
 
 TEST, TRAIN = "cross_entropy_test", "cross_entropy_train"
 # (metric, heading, digits): what the paper does not print, a table each.
@@ -67,12 +67,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
             "- **Not settled**: the last doubling of the trajectories moved the cross entropy by 0.01 nats or more: "
             + listed(rows)
         )
-    if any(results.embedded(name) for name in names):
-        lines.append(
-            "- **The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.**"
-        )
-    elif any(results.differences(cell.run) for cell in made if cell.run):
-        lines.append("- The corpus, or more, is not the paper's; the audit lists what, run by run.")
+    lines += unlike(results, made, "- The corpus, or more, is not the paper's; the audit lists what, run by run.")
     return [
         *lines,
         "",

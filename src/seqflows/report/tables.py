@@ -9,7 +9,17 @@ from seqflows import files, paths
 from seqflows.report.cells import Cell, cells
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.layout import NOT_RUN, NOTHING, number, table
-from seqflows.report.table_parts import SOURCE, corpus, first_runs, grid, listed, reported_block, runs_of, sources
+from seqflows.report.table_parts import (
+    SOURCE,
+    corpus,
+    first_runs,
+    grid,
+    listed,
+    reported_block,
+    runs_of,
+    sources,
+    unlike,
+)
 from seqflows.report.table_words import of_words, page
 
 COLUMNS = (
@@ -89,12 +99,9 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
         f"- importance samples of the NLL: {counts}; seeds: {listed(' '.join(map(str, s.seeds)) for s in summaries)}",
     ]
-    if any(results.embedded(name) for name in names):
-        lines.append(
-            "- **The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.**"
-        )
-    elif any(results.differences(cell.run) for cell in made if cell.run):
-        lines.append("- Sizes or budgets are reduced against the paper's; the audit lists how, run by run.")
+    lines += unlike(
+        results, made, "- Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
+    )
     return [
         *lines,
         "",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from seqflows.errors import Problem
+from seqflows.names import refuse_unknown
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -35,11 +35,7 @@ class Settings:
     def of(cls, block: Mapping[str, Any]) -> Settings:
         """Read the block; an unknown, missing or impossible entry is a `Problem`."""
         known = {field.name: field for field in fields(cls)}
-        for name in block:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"; the nearest is {near[0]}" if near else ""
-                raise Problem(f"expected training to have keys among {', '.join(known)}, got {name!r}{hint}")
+        refuse_unknown("training", block, known)
         missing = [name for name, field in known.items() if field.default is MISSING and name not in block]
         if missing:
             raise Problem(f"expected training to say {', '.join(missing)}, found none; add it to params.yaml")

@@ -223,7 +223,7 @@ class Trainer:
             **{f"train_{name}": value for name, value in zip(self.names, values[1:], strict=True)},
             "valid_loss": sum(valid.values()),
             **{f"valid_{name}": value for name, value in valid.items()},
-            **self.model.eval().monitor(),
+            **self.model.monitor(),
             "seconds": self.seconds,
             "symbols_per_second": symbols / max(self.seconds, 1e-9),
         }

@@ -7,7 +7,7 @@ from typing import Any
 from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report.cells import reported
-from seqflows.report.inputs import Results, Summary
+from seqflows.report.inputs import Results
 from seqflows.report.plots.common import CYCLE, device, label
 
 SHOWN = 20  # the K from which on everything is within the axis
@@ -21,9 +21,9 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
 
     figure, axis = pyplot.subplots(figsize=(7.2, 4.0))
     runs = block["runs"]
+    lines = {run: results.by_count(run, METRIC) for run in runs}
     for number, run in enumerate(runs):
-        metrics = results.metrics(run)
-        found = points(metrics or {})
+        metrics, found = results.metrics(run), lines[run]
         if not found:
             raise Problem(
                 f"expected {METRIC}@K in {paths.metrics(results.scale, run)}, found none; "
@@ -46,7 +46,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         axis.axhspan(min(printed), max(printed), color="0.9", lw=0, zorder=0, label="printed, Table 1")
     axis.margins(y=0.07)
     # A single trajectory lies so high that what happens at large K would be a line's width.
-    settled = [s.value for run in runs for count, s in points(results.metrics(run) or {}).items() if count >= SHOWN]
+    settled = [s.value for line in lines.values() for count, s in line.items() if count >= SHOWN]
     axis.set_ylim(top=min(axis.get_ylim()[1], 1.15 * max(settled, default=axis.get_ylim()[1])))
     axis.set(xlabel="trajectories K", ylabel=r"$H[P_{\mathrm{test}}, \hat{P}]$, nats a word")
     handles, names = (list(found) for found in axis.get_legend_handles_labels())
@@ -59,9 +59,3 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     )
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     return figure, device(results, runs)
-
-
-def points(metrics: dict[str, Summary]) -> dict[int, Summary]:
-    """K -> the estimate with K trajectories."""
-    found = {int(name.partition("@")[2]): s for name, s in metrics.items() if name.startswith(f"{METRIC}@")}
-    return dict(sorted(found.items()))

@@ -91,8 +91,8 @@ def located(numbers: Numbers, rows: Iterable[str]) -> Finding:
     return _beside_printed(numbers, rows, _few)
 
 
-def _few(printed: float, values: dict[int, Summary], headline: Value) -> float:
-    return values[FEW].value - printed
+def _few(printed: float, values: dict[int, Summary], headline: Value) -> tuple[float, float]:
+    return values[FEW].value - printed, values[FEW].error
 
 
 def read_by_sampling(numbers: Numbers) -> Finding:
@@ -100,9 +100,9 @@ def read_by_sampling(numbers: Numbers) -> Finding:
     return _beside_printed(numbers, BASELINES, _sampled)
 
 
-def _sampled(printed: float, values: dict[int, Summary], headline: Value) -> float:
+def _sampled(printed: float, values: dict[int, Summary], headline: Value) -> tuple[float, float]:
     nearest = min(abs(found.value - printed) for count, found in values.items() if count <= FEW)
-    return nearest - abs(headline.value - printed)
+    return nearest - abs(headline.value - printed), math.hypot(values[FEW].error, headline.error)
 
 
 def models_unit(numbers: Numbers, rows: Iterable[str]) -> Finding:
@@ -110,14 +110,16 @@ def models_unit(numbers: Numbers, rows: Iterable[str]) -> Finding:
     return _beside_printed(numbers, rows, _unit)
 
 
-def _unit(printed: float, values: dict[int, Summary], headline: Value) -> float:
+def _unit(printed: float, values: dict[int, Summary], headline: Value) -> tuple[float, float]:
     nats = [headline.value, *(found.value for count, found in values.items() if count <= FEW)]
-    return min(abs(value - printed) for value in nats) - abs(headline.value / math.log(2) - printed)
+    excess = min(abs(value - printed) for value in nats) - abs(headline.value / math.log(2) - printed)
+    return excess, math.hypot(values[FEW].error, headline.error)
 
 
 def _beside_printed(
-    numbers: Numbers, rows: Iterable[str], judge: Callable[[float, dict[int, Summary], Value], float]
+    numbers: Numbers, rows: Iterable[str], judge: Callable[[float, dict[int, Summary], Value], tuple[float, float]]
 ) -> Finding:
+    """``judge`` gives a row's distance from the line, and its error, from the printed number and ours by K."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "the number of trajectories is not printed")
     printed, found = Printed([TABLE1]), []
@@ -130,23 +132,16 @@ def _beside_printed(
         if numbers.results.embedded(numbers.results.dataset(run)):
             found.append(Finding(OTHER_CORPUS, "printed for the real corpus"))
             continue
-        values = _by_count(numbers, run, metric)
+        values = numbers.results.by_count(run, metric)
         if FEW not in values:
             found.append(Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
             continue
-        excess = judge(target, values, headline)
+        excess, error = judge(target, values, headline)
         bits = headline.value / math.log(2)
         text = f"“{row}”: printed {target:.2f} lies {_place(target, values)}; headline {headline.value:.2f}, "
         text += f"in bits {bits:.2f}"
-        error = math.hypot(values[FEW].error, 0.0 if judge is _few else headline.error)
         found.append(Finding(decide(excess, error, equal=HOLDS), text, excess))
     return join(found, shown=len(found))
-
-
-def _by_count(numbers: Ours, run: str, metric: str) -> dict[int, Summary]:
-    metrics = numbers.results.metrics(run) or {}
-    found = {int(name.partition("@")[2]): s for name, s in metrics.items() if name.startswith(f"{metric}@")}
-    return dict(sorted(found.items()))
 
 
 def _place(value: float, by_count: dict[int, Summary]) -> str:
