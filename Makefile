@@ -9,11 +9,11 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-slurm reliability laptop paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-slurm test-snakemake9 reliability laptop paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 17
 
 venv: $(STAMP) ## make .venv with the pinned dependencies
 
@@ -36,6 +36,11 @@ test: $(STAMP) ## the whole test suite
 
 test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)
 	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/test_slurm.py
+
+test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, in .venv9
+	$(PYTHON) -m venv .venv9
+	.venv9/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-snakemake9.txt
+	SEQFLOWS_SNAKEMAKE9=$(CURDIR)/.venv9/bin/snakemake python -m pytest -q -rs tests/test_snakemake9.py
 
 reliability: $(STAMP) ## every fault as often as results/reliability.md says, a quarter of an hour
 	rm -f .reliability.jsonl

@@ -20,15 +20,15 @@ STUB = textwrap.dedent(
 
 
     def main():
-        stage, text = sys.argv[1:]
+        stage, *given = sys.argv[1:]
         with open("ran.log", "a") as log:
-            log.write(f"{stage} {text}\\n")
-        key, matrix = paths.Key.parse(text), params.load()
-        scale, name = key
+            log.write(" ".join(sys.argv[1:]) + "\\n")
         if stage == "matrix":
             from seqflows import matrix
 
-            return matrix.run(key)
+            return matrix.run()
+        key, matrix = paths.Key.parse(*given), params.load()
+        scale, name = key
         if stage in ("download", "prepare"):
             block = matrix.dataset(scale, name)
             inputs = [paths.raw(scale, name)] if stage == "prepare" else []
@@ -49,7 +49,7 @@ STUB = textwrap.dedent(
             inputs = matrix.figure_files(scale, name)
         elif stage == "speed":
             block, outputs = matrix.speed(scale, name), [paths.speed(scale, name)]
-            inputs = [paths.train(scale, run) for run in block["runs"]]
+            inputs = sorted({paths.prepared(scale, matrix.runs[run]["dataset"]) for run in block["runs"]})
         else:
             raise SystemExit(f"not stubbed: {stage}")
         digest = files.digest([block, [content(path) for path in inputs]])
@@ -58,7 +58,7 @@ STUB = textwrap.dedent(
         return 0
     """
 )
-COMMAND = re.compile(r"(python -m seqflows (\S+) (\S+))")
+COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
 
 
 class Job(NamedTuple):
@@ -76,13 +76,13 @@ def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
     jobs, blocks = {}, {}
     with Repo(str(folder)) as repo:
         for stage in repo.index.stages:
-            command, name, key = COMMAND.fullmatch(stage.cmd).groups()
+            command, job = COMMAND.fullmatch(stage.cmd).groups()
             inputs = {name for dep in stage.deps for name in _expanded(folder, dep.def_path)}
             block = {path for path in inputs if path.startswith(".matrix/")}
             if block:
-                (blocks[f"{name} {key}"],) = block
+                (blocks[job],) = block
             outputs = frozenset(out.def_path for out in stage.outs)
-            jobs[f"{name} {key}"] = Job(command, frozenset(inputs - block), outputs)
+            jobs[job] = Job(command, frozenset(inputs - block), outputs)
     return jobs, blocks
 
 
@@ -101,6 +101,6 @@ def by_snakemake(printed: str) -> dict[str, Job]:
     for line in printed.splitlines():
         if match := re.match(r"    (input|output): (.*)", line):
             found[match[1]] = frozenset(match[2].split(", "))
-        elif match := re.match(COMMAND.pattern + " > ", line):
-            jobs[f"{match[2]} {match[3]}"] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
+        elif match := re.match(COMMAND.pattern + " > ", line.removeprefix("Shell command: ")):  # so says Snakemake 9
+            jobs[match[2]] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
     return jobs

@@ -27,7 +27,7 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    for name in (*cli.STAGES, "show", "check", "readme", "keep", "benchmark"):
+    for name in (*cli.STAGES, "matrix", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
         assert f"\n    {name}" in done.stdout
 
 
@@ -40,7 +40,7 @@ def test_the_command_line_imports_nothing_heavy(name, root):
 def test_each_stage_calls_its_module_with_the_key(stage):
     keys = dict.fromkeys(cli.STAGES, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
     keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
-    keys |= dict.fromkeys(("matrix", "audit", "track"), "demo/all")
+    keys |= dict.fromkeys(("audit", "track"), "demo/all")
     for name, key in keys.items():
         called = []
         stage(cli.STAGES[name][0], lambda key, called=called, **options: called.append((key, options)))

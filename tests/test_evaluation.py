@@ -292,9 +292,6 @@ def test_evaluate_before_train(project):
     shutil.rmtree(paths.train("demo", "text-lstm"))
     with pytest.raises(Problem, match="python -m seqflows train demo/text-lstm first"):
         evaluate.run(paths.Key("demo", "text-lstm"))
-    with pytest.raises(Problem, match="train demo/text-lstm first"):
-        tiny.write_matrix(project, {"text-lstm": tiny.RUNS["text-lstm"]})
-        speed.run(paths.Key("demo", "tiny"))
 
 
 def test_a_model_of_other_parameters_data_or_bytes_is_refused(project):
@@ -352,6 +349,12 @@ def test_speed_writes_a_row_a_repeat(project):
     assert tuple(rows[0]) == speed.COLUMNS
     assert [(row["length"], row["repeat"]) for row in rows] == [("2", "0"), ("5", "0"), ("2", "1"), ("5", "1")]
     assert all(float(row["seconds"]) > 0 and row["run"] == "text-latent" for row in rows)
+
+
+def test_speed_needs_no_training(project):
+    shutil.rmtree(paths.train("demo", "text-latent"))
+    speed.run(paths.Key("demo", "tiny"))
+    assert paths.speed("demo", "tiny").exists()
 
 
 def test_speed_refuses_lengths_out_of_reach(project, monkeypatch):

@@ -15,7 +15,7 @@ from reliability import record
 from seqflows import files
 
 STAGES = {
-    "matrix demo/all": [".matrix/demo"],
+    "matrix": [".matrix"],
     "download demo/gaussians": ["data/raw/demo/gaussians"],
     "prepare demo/gaussians": ["data/prepared/demo/gaussians"],
     "train demo/gaussians-affine": ["runs/demo/gaussians-affine/train"],

@@ -13,7 +13,7 @@ from seqflows import params, paths
 STAGES = ("download", "prepare", "train", "evaluate", "speed", "table", "figure", "audit", "track")
 TABLES = ("ziegler2019-table1", "ziegler2019-table2")
 CHANGED = "ptb-af_af-affine"  # shown in table 2 alone
-DIVIDED = {"matrix demo/all"}  # DVC's alone: Snakemake holds the blocks in memory
+DIVIDED = {"matrix"}  # DVC's alone: Snakemake holds the blocks in memory
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +49,8 @@ def test_both_engines_agree(project, matrix, scale):
     scratch = project()
     scratch.scale(scale)
     dvc, blocks = by_dvc(scratch.folder)
-    divided = dvc.pop(f"matrix {scale}/all")
-    assert divided.outputs == {str(paths.matrix(scale))} and "params.yaml" in divided.inputs
+    divided = dvc.pop("matrix")
+    assert divided.outputs == {str(paths.MATRIX)} and "params.yaml" in divided.inputs
     printed = scratch.run("snakemake", "-n", "-p", "--config", f"scale={scale}")
     snakemake = by_snakemake(printed)
     assert set(dvc) == set(snakemake) == expected(matrix, scale)
@@ -128,7 +128,7 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
 
 def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(project, matrix):
     scratch = project()
-    scratch.run("python", "-m", "seqflows", "matrix", "laptop/all")
+    scratch.run("python", "-m", "seqflows", "matrix")
     written = {path.name: path.read_text() for path in (scratch.folder / ".matrix/laptop").iterdir()}
     keys = [(stage, name) for stage, names in matrix.keys().items() for name in names]
     held = {f"{stage}-{name}.json": matrix.block(stage, "laptop", name) for stage, name in keys}

@@ -16,7 +16,6 @@ from seqflows.errors import Interrupted, Problem
 
 # Stage -> its module below seqflows and what it does. Each module offers ``run(key)``.
 STAGES = {
-    "matrix": ("matrix", "validate params.yaml and give each stage its part of it (key: <scale>/all)"),
     "download": ("data.download", "fetch or generate a dataset's raw files"),
     "prepare": ("data.prepare", "turn raw files into arrays, vocabulary and statistics"),
     "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
@@ -60,10 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         if stage == "train":
             command.add_argument("--restart", action="store_true", help="ignore the checkpoint of an earlier start")
         command.set_defaults(act=_stage)
+    matrix = commands.add_parser("matrix", help="validate params.yaml and give each stage its part of it")
+    matrix.set_defaults(act=_matrix)
     show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
-    keep = commands.add_parser("keep", help="copy the records of a scale's runs beside its tables, to be committed")
+    keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
     keep.set_defaults(act=_keep)
     readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
@@ -71,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
     benchmark.add_argument("part", nargs="*", help="training, sampling, memory, words, trajectories (all)")
     benchmark.set_defaults(act=_benchmark)
+    plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; nothing is run")
+    plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
+    plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
+    plan.add_argument(
+        "--faster", type=float, default=1.0, metavar="X", help="a GPU against the device of the records (1)"
+    )
+    plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand what Snakemake made to DVC")
     adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml")
@@ -99,6 +107,11 @@ def _stage(given: argparse.Namespace) -> None:
         run(key, **options)
 
 
+def _matrix(given: argparse.Namespace) -> None:
+    with files.lock(paths.lock("matrix")):
+        importlib.import_module("seqflows.matrix").run()
+
+
 def _tracker(kind: str) -> Any:
     """What training feeds while it runs; `training` and `tracking` do not know each other."""
     return importlib.import_module("seqflows.tracking").Live() if kind == "live" else None
@@ -112,6 +125,10 @@ def _keep(given: argparse.Namespace) -> None:
 def _benchmark(given: argparse.Namespace) -> None:
     parts = importlib.import_module("seqflows.benchmark.parts")
     parts.run(given.part or parts.MEASURES)
+
+
+def _plan(given: argparse.Namespace) -> None:
+    importlib.import_module("seqflows.plan").run(given.scale, given.gpus, given.faster)
 
 
 def _adopt(given: argparse.Namespace) -> None:

@@ -7,20 +7,26 @@ memory.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 from seqflows import files, params, paths
 
 
-def run(key: paths.Key) -> None:
-    """Write what each stage of a scale depends on in params.yaml to ``.matrix/<scale>/<stage>-<name>.json``."""
+def run() -> None:
+    """Write what each stage of each scale depends on to ``.matrix/<scale>/<stage>-<name>.json``.
+
+    The stage takes no scale: nothing of a params.yaml that is not valid yet becomes part of a command or a path.
+    """
     matrix = params.load()
-    with files.replacing_folder(paths.matrix(key.scale)) as folder:
-        for stage, names in matrix.keys().items():
+    with files.replacing_folder(paths.MATRIX) as folder:
+        for scale, (stage, names) in itertools.product(paths.SCALES, matrix.keys().items()):
+            (folder / scale).mkdir(exist_ok=True)
             for name in names:
-                block = matrix.block(stage, key.scale, name)
+                block = matrix.block(stage, scale, name)
                 if block is not None:
-                    (folder / paths.block(key.scale, stage, name).name).write_text(text(block), encoding="utf-8")
+                    target = folder / paths.block(scale, stage, name).relative_to(paths.MATRIX)
+                    target.write_text(text(block), encoding="utf-8")
 
 
 def text(block: object) -> str:

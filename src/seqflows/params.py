@@ -23,6 +23,7 @@ from seqflows.paths import SCALES
 
 # Stage -> the part of params.yaml whose entries are its keys; the other stages have one key a scale.
 KEYED = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
+TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
 KEYED |= {"speed": "speeds", "table": "tables", "figure": "figures"}
 RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
 WHOLE = "all"  # the name in the key of a stage that has one key a scale
@@ -88,7 +89,9 @@ class Params:
         if stage == "evaluate":
             return self.run(scale, name)["evaluation"]
         if stage == "speed":
-            return self.speed(scale, name)
+            block = self.speed(scale, name)
+            timed = {run: self.run(scale, run) for run in block["runs"]}
+            return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
         if stage in ("table", "figure"):
             return getattr(self, stage)(name)
         if stage == "audit":  # which prints how the settings differ from the paper's

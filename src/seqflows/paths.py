@@ -17,15 +17,16 @@ from seqflows.errors import Problem
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 SOURCE = Path("src/seqflows")
+MATRIX = Path(".matrix")  # what each stage depends on in params.yaml, a folder a scale
 
 # What each stage's numbers depend on, as folders or files below SOURCE.
 CODE = {
     "download": ("data",),
     "prepare": ("data",),
     "train": ("compute.py", "data", "flows", "models", "training"),
-    # data, flows and models arrive in these two through the train folder, which differs after each training
+    # data, flows and models arrive here through the train folder, which differs after each training
     "evaluate": ("compute.py", "evaluation"),
-    "speed": ("compute.py", "evaluation"),
+    "speed": ("compute.py", "data", "evaluation", "flows", "models"),
     "table": ("report",),
     "figure": ("report",),
     "audit": ("report",),
@@ -68,14 +69,9 @@ def prepared(scale: str, dataset: str) -> Path:
     return Path("data/prepared") / scale / dataset
 
 
-def matrix(scale: str) -> Path:
-    """What each stage depends on in params.yaml, a file each."""
-    return Path(".matrix") / scale
-
-
 def block(scale: str, stage: str, name: str) -> Path:
     """What one stage depends on in params.yaml."""
-    return matrix(scale) / f"{stage}-{name}.json"
+    return MATRIX / scale / f"{stage}-{name}.json"
 
 
 def run(scale: str, name: str) -> Path:
@@ -113,6 +109,11 @@ def results(scale: str) -> Path:
     return Path("results") / scale
 
 
+def statistics(scale: str, dataset: str) -> Path:
+    """A prepared dataset's statistics.json, kept beside the results."""
+    return results(scale) / "datasets" / f"{dataset}.json"
+
+
 def table(scale: str, name: str) -> tuple[Path, Path]:
     """A table as csv and as markdown."""
     return results(scale) / f"{name}.csv", results(scale) / f"{name}.md"
@@ -138,9 +139,9 @@ def checkpoints(digest: str) -> Path:
     return Path(os.environ.get("SEQFLOWS_CHECKPOINTS", "checkpoints")) / digest
 
 
-def lock(stage: str, key: Key) -> Path:
-    """The lock that a stage holds while it works on a key."""
-    return Path(".locks") / f"{stage}-{key.scale}-{key.name}.lock"
+def lock(stage: str, key: Key | None = None) -> Path:
+    """The lock that a stage holds while it works, on a key where it has one."""
+    return Path(".locks") / f"{'-'.join([stage, *(key or ())])}.lock"
 
 
 def source_files(stage: str, source: Path = SOURCE) -> list[Path]:

@@ -47,7 +47,6 @@ rule speed:
     input:
         code=code("speed"),
         data=lambda wildcards: sorted({prepared_of(run) for run in MATRIX.speeds[wildcards.name]["runs"]}),
-        train=lambda wildcards: strings(*(paths.train(SCALE, run) for run in MATRIX.speeds[wildcards.name]["runs"])),
     output:
         str(paths.speed(SCALE, "{name}")),
     log:

@@ -75,11 +75,15 @@ class Shape(NamedTuple):
         emission = "categorical" if self.kind == "text" else "bernoulli"
         return Facts(emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
 
+    @property
+    def block(self) -> dict[str, Any]:
+        """The paper's model, as a run's block would say it."""
+        return {"class": "latent_sequence", "layers": self.layers, **SIZES, **MODELS[self.model]}
+
     def build(self, **sizes: int) -> Model:
         """The paper's model, or a smaller one."""
         torch.manual_seed(0)
-        block = {"class": "latent_sequence", "layers": self.layers, **SIZES, **MODELS[self.model], **sizes}
-        return models.build(block, self.facts)
+        return models.build({**self.block, **sizes}, self.facts)
 
 
 class Measured(NamedTuple):

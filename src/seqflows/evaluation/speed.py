@@ -1,23 +1,27 @@
-"""The stage ``speed``: generation time against length at batch size 1 (figure 7)."""
+"""The stage ``speed``: generation time against length at batch size 1 (figure 7).
+
+The models have a run's sizes and fresh weights: how long a sequence of a given length takes does not depend on the
+values of the weights, so it can be measured on a machine that has trained nothing.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from seqflows import compute, files, params, paths
+from seqflows import compute, files, models, params, paths
 from seqflows.data import prepared
 from seqflows.errors import Problem
-from seqflows.evaluation import loading
-from seqflows.models import Model
 
 COLUMNS = ("speed", "run", "length", "repeat", "seconds", "device", "threads", "device_name", "revision")
 WARM_UP = 2
 
 
 def run(key: paths.Key) -> None:
-    """Time ``model.sample(1, lengths=[L])`` of each run's first seed and write the csv.
+    """Time ``model.sample(1, lengths=[L])`` of each run's model and write the csv.
 
     Repeats go round all models and lengths, so that a passing disturbance meets all alike.
     """
@@ -30,7 +34,7 @@ def run(key: paths.Key) -> None:
             f"expected speeds.{key.name} to have lengths and repeats of at least 1, got lengths {lengths} and "
             f"repeats {repeats}; change them in params.yaml"
         )
-    found = {name: _load(paths.Key(key.scale, name), matrix, machine, max(lengths)) for name in block["runs"]}
+    found = {name: _build(matrix.run(key.scale, name), key.scale, machine, max(lengths)) for name in block["runs"]}
     rows = []
     for repeat in range(-WARM_UP, repeats):
         for length in lengths:
@@ -44,7 +48,7 @@ def run(key: paths.Key) -> None:
     files.write_csv(paths.speed(key.scale, key.name), rows, COLUMNS)
 
 
-def duration(model: Model, length: int, machine: compute.Machine) -> float:
+def duration(model: models.Model, length: int, machine: compute.Machine) -> float:
     """Seconds that one sample of a given length takes, the device's queue included."""
     lengths = torch.tensor([length])
     if machine.cuda:
@@ -57,13 +61,13 @@ def duration(model: Model, length: int, machine: compute.Machine) -> float:
     return time.perf_counter() - started
 
 
-def _load(key: paths.Key, matrix: params.Params, machine: compute.Machine, longest: int) -> Model:
-    block = matrix.run(key.scale, key.name)
-    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
-    most = dataset.facts().max_length
-    if longest > most:
+def _build(block: Mapping[str, Any], scale: str, machine: compute.Machine, longest: int) -> models.Model:
+    """The model of a run's block, with the weights that its first seed starts from."""
+    facts = prepared.load(paths.prepared(scale, block["dataset"])).facts()
+    if longest > facts.max_length:
         raise Problem(
-            f"expected lengths of at most {most}, which {block['dataset']} reaches, got {longest}; "
+            f"expected lengths of at most {facts.max_length}, which {block['dataset']} reaches, got {longest}; "
             "lower the lengths of this speed in params.yaml"
         )
-    return loading.load(key, block, block["seeds"][0], dataset, machine)[0]
+    torch.manual_seed(block["seeds"][0])
+    return models.build(block["model"], facts).to(machine.device).eval()

@@ -31,7 +31,7 @@ class MaskedAutoregressive(Bijection):
         super().__init__(dim, context)
         self.scalar = scalar
         degree = torch.arange(width) * dim // width  # ascending, so that units of a degree are a slice
-        self.ends = [int((degree <= m).sum()) for m in range(dim)]
+        self.ends = [-(-(m + 1) * width // dim) for m in range(dim)]  # units of degree m or less
         inputs, outputs = torch.arange(dim), torch.arange(dim).repeat(scalar.count)
         self.register_buffer("mask_in", (inputs[None, :] < degree[:, None]), persistent=False)
         self.register_buffer("mask_hidden", (degree[None, :] <= degree[:, None]), persistent=False)

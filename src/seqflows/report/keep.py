@@ -1,7 +1,7 @@
-"""``keep <scale>``: the small files of a scale's runs beside its tables, where they are committed.
+"""``keep <scale>``: the small files of a scale's runs and datasets beside its tables, where they are committed.
 
-Models and samples stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a table
-needs to see how a number came about.
+Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
+table needs to see how a number came about, and a dataset's statistics.json what it was.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ SMALL = ("history.csv", "train.json")
 
 
 def run(scale: str) -> list[str]:
-    """Copy the records of every run that has numbers to results/<scale>/runs/<run>/; return their names."""
-    made = [name for name in matrix().runs if paths.metrics(scale, name).exists()]
-    if not made:
-        raise Problem(f"expected runs with metrics.json in {paths.run(scale, '*')}, found none; evaluate some first")
+    """Copy the records of all runs that have numbers, and the statistics of prepared data; return the names of both."""
+    known = matrix()
+    made = [name for name in known.runs if paths.metrics(scale, name).exists()]
+    data = [name for name in known.datasets if (paths.prepared(scale, name) / "statistics.json").exists()]
+    if not made and not data:
+        raise Problem(
+            f"expected runs with metrics.json in {paths.run(scale, '*')} or datasets in {paths.prepared(scale, '*')}, "
+            "found none; evaluate some first"
+        )
     for name in made:
         with files.replacing_folder(paths.results(scale) / "runs" / name) as folder:
             shutil.copyfile(paths.metrics(scale, name), folder / "metrics.json")
@@ -27,4 +32,7 @@ def run(scale: str) -> list[str]:
                 (folder / seed.name).mkdir()
                 for small in SMALL:
                     shutil.copyfile(seed / small, folder / seed.name / small)
-    return made
+    for name in data:
+        found = files.read_json(paths.prepared(scale, name) / "statistics.json")
+        files.write_json(paths.statistics(scale, name), found)
+    return made + data

@@ -1,0 +1,349 @@
+"""``plan``: how long a scale takes on some GPUs, by simulation; nothing is run.
+
+A run uses one GPU, with its seeds one after another, and runs are independent: what more GPUs buy is more runs side by
+side, until the longest chain of stages is all that is left.
+
+The minutes of ``train`` and ``evaluate`` are those of the records of this scale where there are any. Else they are
+estimated: the work, which is
+
+    epochs x symbols of the training half x draws of the posterior       for training,
+    symbols of the test set x importance samples                         for scoring,
+    trajectories x words                                                 for scoring words,
+
+at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, and in
+proportion to the weights that act at each step. Stages that only read and write are taken to be short.
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import math
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqflows import files, models, params, paths
+from seqflows.benchmark import measure, parts
+from seqflows.data.prepared import EMISSIONS, Facts
+from seqflows.errors import Problem
+from seqflows.report.layout import table
+
+ON_GPU = ("train", "evaluate", "speed")
+SHORT = {"download": 5.0, "prepare": 2.0, "speed": 10.0, "table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0}
+STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
+TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
+MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A stage with its key: ``minutes`` that it takes, where the number is from, and the jobs that it waits for."""
+
+    stage: str
+    name: str
+    minutes: float
+    origin: str
+    after: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """``<stage> <name>``, as the jobs that wait for it call it."""
+        return f"{self.stage} {self.name}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run's training and scoring took once: seconds a seed, and on what."""
+
+    scale: str
+    run: str
+    train: float
+    evaluate: float
+    device: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Seconds a unit of work that were once measured with a ``model`` block of this many ``weights``."""
+
+    stage: str
+    rate: float
+    model: Mapping[str, Any]
+    kind: str
+    weights: int
+    source: str
+
+    def distance(self, model: Mapping[str, Any], weights: int) -> float:
+        """How far a model is from it: the logarithm of the weights' ratio, and one for each part that is another."""
+        ours, theirs = _settings(self.model), _settings(model)
+        other = sum(getattr(ours, part, None) != getattr(theirs, part, None) for part in STRUCTURE)
+        return abs(math.log(self.weights / weights)) + other
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A simulation's end: ``makespan`` in minutes, and the ``busy`` minutes of all GPUs together."""
+
+    gpus: int
+    makespan: float
+    busy: float
+
+
+def run(scale: str, gpus: Sequence[int], faster: float) -> None:
+    """Print the makespan of a scale for each number of GPUs, the longest chain, and each run's minutes.
+
+    ``faster`` is how many times as fast a GPU is as the device of the records.
+
+    Raises:
+        Problem: a number of GPUs below 1, a factor that is not positive, or no records and sizes to estimate from.
+    """
+    if min(gpus) < 1:
+        raise Problem(f"expected at least 1 GPU, got --gpus {' '.join(map(str, gpus))}")
+    if not 0 < faster < math.inf:
+        raise Problem(f"expected --faster to be a positive number, got {faster:g}")
+    matrix = params.load()
+    found = list(_records(matrix))
+    made = jobs(matrix, scale, found, faster)
+    on_gpu = [job for job in made.values() if job.stage in ON_GPU]
+    print(f"scale {scale}: {len(made)} jobs, {len(on_gpu)} of them on a GPU; a run's seeds go one after another")
+    print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
+    print(f"a GPU taken as {faster:g} times as fast: say --faster with what `make benchmark` shows on yours\n")
+    rows = []
+    for count in gpus:
+        result = simulate(made, count)
+        share = result.busy / (count * result.makespan)
+        rows.append([str(count), _time(result.makespan), _time(result.busy), f"{100 * share:.0f} %"])
+    print("\n".join(table(["GPUs", "makespan", "GPU time", "GPUs busy"], rows, left=0)))
+    print("\nlongest chain, which no number of GPUs shortens:")
+    print("\n".join(f"  {_time(job.minutes):>11}  {job.key}" for job in chain(made)))
+    rows = []
+    for name in sorted(matrix.runs, key=lambda name: -made[f"train {name}"].minutes):
+        train, evaluate = made[f"train {name}"], made[f"evaluate {name}"]
+        seeds = len(matrix.run(scale, name)["seeds"])
+        rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes)])
+    print("\n" + "\n".join(table(["run", "minutes are", "seeds", "train", "evaluate"], rows, left=2)))
+
+
+def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:
+    """Every job of a scale by its key, in an order in which it can be run."""
+    clock, made = _Clock(matrix, scale, list(records), faster), []
+
+    def add(stage: str, name: str, *after: str, cost: tuple[float, str] | None = None) -> None:
+        minutes, origin = cost or (SHORT[stage], ASSUMED)
+        made.append(Job(stage, name, minutes, origin, tuple(dict.fromkeys(after))))
+
+    for name in matrix.datasets:
+        add("download", name)
+        add("prepare", name, f"download {name}")
+    for name in matrix.runs:
+        data = f"prepare {matrix.runs[name]['dataset']}"
+        add("train", name, data, cost=clock.cost(name, "train"))
+        add("evaluate", name, f"train {name}", data, cost=clock.cost(name, "evaluate"))
+    for name in matrix.speeds:
+        add("speed", name, *(f"prepare {matrix.runs[run]['dataset']}" for run in matrix.speed(scale, name)["runs"]))
+    for name in matrix.tables:
+        add("table", name, *(f"evaluate {run}" for run in matrix.table_runs(name)))
+    for name in matrix.figures:
+        speeds = (f"speed {speed}" for speed in matrix.figure_speeds(name))
+        add("figure", name, *(f"evaluate {run}" for run in matrix.figure_runs(name)), *speeds)
+    every = [f"evaluate {run}" for run in matrix.runs]
+    add("audit", params.WHOLE, *every, *(f"speed {n}" for n in matrix.speeds), *(f"table {n}" for n in matrix.tables))
+    add("track", params.WHOLE, f"audit {params.WHOLE}", *(f"figure {name}" for name in matrix.figures))
+    return {job.key: job for job in made}
+
+
+def simulate(made: Mapping[str, Job], gpus: int) -> Schedule:
+    """List scheduling: whenever a GPU is free it takes the ready job with the longest way to the end.
+
+    Jobs without a GPU start as soon as they can. Never worse than twice the best schedule (Graham 1966).
+    """
+    rank = ways(made)
+    missing = {key: set(job.after) for key, job in made.items()}
+    waiting: list[tuple[float, str]] = []
+    running: list[tuple[float, str]] = []
+    now, free, busy = 0.0, gpus, 0.0
+
+    def ready(keys: Iterable[str]) -> None:
+        for key in keys:
+            if made[key].stage in ON_GPU:
+                heapq.heappush(waiting, (-rank[key], key))
+            else:
+                heapq.heappush(running, (now + made[key].minutes, key))
+
+    ready(key for key, job in made.items() if not job.after)
+    while waiting or running:
+        while waiting and free:
+            _, key = heapq.heappop(waiting)
+            heapq.heappush(running, (now + made[key].minutes, key))
+            free, busy = free - 1, busy + made[key].minutes
+        now, done = heapq.heappop(running)
+        free += made[done].stage in ON_GPU
+        for after in missing.values():
+            after.discard(done)
+        del missing[done]
+        ready(key for key in [k for k, after in missing.items() if not after] if done in made[key].after)
+    return Schedule(gpus, now, busy)
+
+
+def ways(made: Mapping[str, Job]) -> dict[str, float]:
+    """Minutes from the start of each job to the end of the longest chain that begins with it."""
+    longest = {key: job.minutes for key, job in made.items()}
+    for key in reversed(made):
+        for before in made[key].after:
+            longest[before] = max(longest[before], made[before].minutes + longest[key])
+    return longest
+
+
+def chain(made: Mapping[str, Job]) -> list[Job]:
+    """The jobs of the longest chain."""
+    rank, found = ways(made), []
+    ahead = [key for key, job in made.items() if not job.after]
+    while ahead:
+        found.append(made[max(ahead, key=rank.__getitem__)])
+        ahead = [key for key, job in made.items() if found[-1].key in job.after]
+    return found
+
+
+class _Clock:
+    """Minutes of training and scoring at a scale, from records and references."""
+
+    def __init__(self, matrix: params.Params, scale: str, records: Sequence[Record], faster: float) -> None:
+        self.matrix, self.scale, self.faster = matrix, scale, faster
+        self.measured = {record.run: record for record in records if record.scale == scale}
+        self.references = [*self._of_runs(records), *_of_benchmark()]
+
+    def cost(self, run: str, stage: str) -> tuple[float, str]:
+        """The minutes of all seeds of a run, and where the number is from."""
+        block = self.matrix.run(self.scale, run)
+        seeds = len(block["seeds"])
+        if run in self.measured:
+            record = self.measured[run]
+            return getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
+        kind, model = self.matrix.datasets[block["dataset"]]["kind"], block["model"]
+        alike = [r for r in self.references if (r.stage, r.kind, r.model["class"]) == (stage, kind, model["class"])]
+        if not alike:
+            raise Problem(
+                f"expected a record of {run} or of another run with {model['class']} on {kind} in "
+                f"{paths.results('laptop') / 'runs'} or runs/, found none; train and evaluate one at a smaller scale"
+            )
+        weights = _weights(_frozen(model), kind)
+        nearest = min(alike, key=lambda reference: reference.distance(model, weights))
+        ratio = weights / nearest.weights
+        seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
+        return seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}"
+
+    def _of_runs(self, records: Iterable[Record]) -> Iterator[Reference]:
+        for record in records:
+            block = self.matrix.run(record.scale, record.run)
+            kind = self.matrix.datasets[block["dataset"]]["kind"]
+            weights, source = _weights(_frozen(block["model"]), kind), f"{record.scale}/{record.run}"
+            for stage in ("train", "evaluate"):
+                rate = getattr(record, stage) / _work(self.matrix, record.scale, record.run, stage)
+                yield Reference(stage, rate, block["model"], kind, weights, source)
+
+
+def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
+    """The training steps of `make benchmark`, which have the paper's sizes."""
+    path = folder / "training.csv"
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for shape in measure.shapes():
+        seconds = [float(row["seconds"]) for row in rows if (row["shape"], row["model"]) == (shape.shape, shape.model)]
+        if seconds:
+            rate = min(seconds) / (shape.sequences * shape.steps * shape.samples)
+            weights = _weights(_frozen(shape.block), shape.kind)
+            yield Reference("train", rate, shape.block, shape.kind, weights, f"benchmark, {shape.shape}")
+
+
+def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
+    """Units of work of a stage for one seed, as the module says."""
+    block = matrix.run(scale, run)
+    sizes = _sizes(scale, block["dataset"])
+    training, evaluation = block["training"], block["evaluation"]
+    train, test = sizes["splits"]["train"], sizes["splits"]["test"]
+    if sizes["kind"] == "words":
+        if stage == "evaluate":
+            return max(evaluation["trajectories"]) * sizes["types"]
+        return training["epochs"] * training["drawn"] * (train["mean_length"] + 1)
+    if stage == "evaluate":
+        return test["symbols"] * evaluation["samples"]
+    return training["epochs"] * train["symbols"] * training.get("samples", 1)
+
+
+def _records(matrix: params.Params) -> Iterator[Record]:
+    """The records of every run that was made here, else of those that were kept."""
+    for scale in paths.SCALES:
+        for run in matrix.runs:
+            kept = paths.results(scale) / "runs" / run
+            for folder, metrics in (
+                (paths.train(scale, run), paths.metrics(scale, run)),
+                (kept, kept / "metrics.json"),
+            ):
+                trained = [files.read_json(path) for path in sorted(folder.glob("seed-*/train.json"))]
+                if trained and metrics.exists():
+                    yield _record(scale, run, trained, files.read_json(metrics)["metrics"])
+                    break
+
+
+def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[dict[str, Any]]) -> Record:
+    scored = {entry["seed"]: float(entry.get("wall_seconds") or 0.0) for entry in metrics}
+    threads = trained[0]["threads"]
+    device = f"{trained[0]['device_name']} ({trained[0]['device']}, {threads} thread{'s' * (threads != 1)})"
+    seconds = statistics.mean(float(record["wall_seconds"]) for record in trained)
+    return Record(scale, run, seconds, statistics.mean(scored.values()), device)
+
+
+@cache
+def _sizes(scale: str, dataset: str) -> dict[str, Any]:
+    """A dataset's statistics: as prepared here, or as kept beside the results."""
+    places = paths.prepared(scale, dataset) / "statistics.json", paths.statistics(scale, dataset)
+    for path in places:
+        if path.exists():
+            return files.read_json(path)
+    raise Problem(
+        f"expected the sizes of {dataset} at scale {scale} in {' or '.join(map(str, places))}, found neither; "
+        f"run: python -m seqflows download {scale}/{dataset} && python -m seqflows prepare {scale}/{dataset}"
+    )
+
+
+def _settings(block: Mapping[str, Any]) -> Any:
+    """A model block with the defaults of what it leaves out."""
+    _, config = models.CLASSES[block["class"]]
+    return models.configure(config, {key: value for key, value in block.items() if key != "class"})
+
+
+def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((key, tuple(value) if isinstance(value, list) else value) for key, value in sorted(block.items()))
+
+
+@cache
+def _weights(model: tuple[tuple[str, Any], ...], kind: str) -> int:
+    """Weights of a model's matrices that act at each step; look-up tables do not count."""
+    symbols, longest = {"text": (50, 1), "music": (88, 1), "vectors": (2, 1), "words": (28, 2)}[kind]
+    with torch.device("meta"):
+        built = models.build(dict(model), Facts(EMISSIONS[kind], symbols, longest, (1,) * (longest + 1)))
+    named = built.named_parameters()
+    return sum(p.numel() for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES)
+
+
+def _time(minutes: float) -> str:
+    """``3 d 04 h``, ``4 h 05 min`` or ``12 min``."""
+    if minutes >= 1440:
+        hours = round(minutes / 60)
+        return f"{hours // 24} d {hours % 24:02d} h"
+    whole = round(minutes)
+    return (
+        f"{whole // 60} h {whole % 60:02d} min"
+        if whole >= 60
+        else f"{minutes:.1f} min"
+        if minutes < 10
+        else f"{whole} min"
+    )

@@ -1,0 +1,174 @@
+"""The plan: a simulation with known answers, minutes that follow the records, and what it refuses."""
+
+import csv
+import shutil
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqflows import cli, files, models, params, paths, plan
+from seqflows.data.prepared import EMISSIONS, Facts
+from seqflows.errors import Problem
+from seqflows.plan import Job, Record, chain, jobs, simulate, ways
+
+
+def of(*found):
+    return {job.key: job for job in found}
+
+
+def test_a_known_schedule():
+    three = of(*(Job("train", name, minutes, "") for name, minutes in (("a", 10), ("b", 10), ("c", 20))))
+    assert [simulate(three, count).makespan for count in (1, 2, 3, 9)] == [40, 20, 20, 20]
+    assert simulate(three, 2).busy == 40
+    line = of(
+        Job("prepare", "d", 1, ""),
+        Job("train", "a", 10, "", ("prepare d",)),
+        Job("evaluate", "a", 5, "", ("train a",)),
+        Job("train", "b", 12, "", ("prepare d",)),
+        Job("table", "t", 2, "", ("evaluate a", "train b")),
+    )
+    # one GPU: 1 + 10 + 12 + 5 in either order, and the table; two: the longer chain
+    assert [simulate(line, count).makespan for count in (1, 2)] == [30, 18]
+    assert [job.key for job in chain(line)] == ["prepare d", "train a", "evaluate a", "table t"]
+
+
+@st.composite
+def graphs(draw):
+    made = {}
+    for number in range(draw(st.integers(1, 12))):
+        after = tuple(key for key in made if draw(st.booleans()))
+        stage = draw(st.sampled_from(["train", "table"]))
+        job = Job(stage, str(number), draw(st.integers(0, 50)), "", after)
+        made[job.key] = job
+    return made
+
+
+@settings(deadline=None, derandomize=True)
+@given(graphs(), st.integers(1, 5))
+def test_a_schedule_keeps_grahams_bounds(made, gpus):
+    found = simulate(made, gpus)
+    work = sum(job.minutes for job in made.values() if job.stage == "train")
+    longest = max(ways(made).values())
+    assert found.busy == work
+    assert max(longest, work / gpus) <= found.makespan <= work / gpus + longest
+    assert sum(job.minutes for job in chain(made)) == longest
+
+
+RECORDS = [
+    Record("laptop", "ptb-lstm", 600.0, 60.0, "x"),
+    Record("laptop", "ptb-af_af", 6000.0, 600.0, "x"),
+    Record("laptop", "words-tril", 100.0, 50.0, "x"),
+    Record("laptop", "words-gru8", 40.0, 30.0, "x"),
+    Record("laptop", "jsb-af_af", 300.0, 30.0, "x"),
+    Record("laptop", "jsb-lstm", 50.0, 5.0, "x"),
+    Record("laptop", "gaussians-nlsq", 30.0, 1.0, "x"),
+    Record("paper", "jsb-af_scf", 7200.0, 720.0, "y"),
+]
+
+
+@pytest.fixture
+def matrix(root, monkeypatch):
+    monkeypatch.chdir(root)
+    return params.load()
+
+
+def test_minutes_are_the_records_or_follow_the_work(matrix):
+    made = jobs(matrix, "paper", RECORDS, 1.0)
+    assert len(made) == sum(map(len, matrix.keys().values()))
+    measured = made["train jsb-af_scf"]
+    assert (measured.minutes, measured.origin) == (7200 * 3 / 60, "measured, y")  # three seeds
+    twice = jobs(matrix, "paper", RECORDS, 2.0)
+    for key, job in made.items():
+        assert twice[key].minutes == pytest.approx(job.minutes / (2 if job.origin != plan.ASSUMED else 1))
+    # the same model on the same words: 50 epochs of 1,000,448 against 20 of 250,368, and three seeds
+    words = made["train words-tril"]
+    assert words.origin == "estimated from laptop/words-tril, x 1"
+    assert words.minutes == pytest.approx(100 / 60 * 3 * (50 * 1000448) / (20 * 250368))
+    assert made["evaluate words-tril"].minutes == pytest.approx(50 / 60 * 3)  # the trajectories are the same
+    assert made["train words-gru16"].origin.startswith("estimated from laptop/words-gru8, x 3")
+
+
+def test_the_nearest_reference_is_taken(matrix):
+    """For the paper's sizes a row of the benchmark, which has them, before a run of other sizes."""
+    made = jobs(matrix, "paper", RECORDS, 1.0)
+    assert made["train ptb-iaf_scf"].origin == "estimated from benchmark, PTB, 4 x 100 x 5, x 1"
+    symbols = files.read_json(paths.statistics("paper", "ptb"))["splits"]["train"]["symbols"]
+    with open("results/benchmark/training.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["shape"].startswith("PTB") and row["model"] == "IAF/SCF"]
+    seconds = min(float(row["seconds"]) for row in rows) / (4 * 100 * 5)  # a symbol and posterior sample
+    assert made["train ptb-iaf_scf"].minutes == pytest.approx(seconds * symbols * 10 * 100 * 3 / 60)
+    # scoring has no benchmark: the run's own record, in proportion to the weights
+    assert made["evaluate ptb-af_af"].origin.startswith("estimated from laptop/ptb-af_af, x ")
+
+
+def test_every_job_comes_after_what_it_reads(matrix):
+    made = jobs(matrix, "paper", RECORDS, 1.0)
+    seen = set()
+    for key, job in made.items():
+        assert set(job.after) <= seen
+        seen.add(key)
+    assert set(made["table ziegler2019-table1"].after) == {
+        f"evaluate {run}" for run in matrix.table_runs("ziegler2019-table1")
+    }
+    assert set(made["speed ptb"].after) == {"prepare ptb"}
+    assert "audit all" in made["track all"].after
+
+
+def test_weights_are_those_that_are_multiplied(matrix):
+    for name in ("ptb-af_af", "jsb-iaf_scf", "words-tril2-k10", "gaussians-nlsq"):
+        block = matrix.run("demo", name)
+        kind = matrix.datasets[block["dataset"]]["kind"]
+        symbols = {"text": 50, "music": 88, "vectors": 2, "words": 28}[kind]
+        model = models.build(block["model"], Facts(EMISSIONS[kind], symbols, 2, (1, 1, 1)))
+        tables = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
+        matrices = sum(p.numel() for p in model.parameters() if p.dim() > 1)
+        assert plan._weights(plan._frozen(block["model"]), kind) == matrices - tables
+
+
+def test_the_plan_of_a_fresh_clone(matrix, capsys):
+    """From what is committed: the records of scale laptop and the sizes of the paper's datasets."""
+    assert cli.main(["plan", "--gpus", "1", "8", "32"]) == 0
+    said = capsys.readouterr().out
+    rows = [line for line in said.splitlines() if line.startswith(("|    1 |", "|    8 |", "|   32 |"))]
+    assert len(rows) == 3 and "longest chain" in said and "nan" not in said
+    assert all(f"| {run} " in said for run in matrix.runs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--gpus", "0"], "expected at least 1 GPU, got --gpus 0"),
+        (["--faster", "0"], "expected --faster to be a positive number, got 0"),
+        (["--faster", "nan"], "expected --faster to be a positive number, got nan"),
+    ],
+)
+def test_impossible_plans_are_refused(matrix, capsys, arguments, message):
+    assert cli.main(["plan", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_plan_without_records_or_sizes_says_what_to_run(matrix, tmp_path, monkeypatch):
+    with pytest.raises(Problem, match="expected a record of words-tril or of another run with state_space on words"):
+        jobs(matrix, "paper", [record for record in RECORDS if "words-tril" not in record.run], 1.0)
+    monkeypatch.chdir(tmp_path)
+    plan._sizes.cache_clear()
+    with pytest.raises(Problem, match="expected the sizes of ptb at scale .*; run: python -m seqflows download"):
+        jobs(matrix, "paper", RECORDS, 1.0)
+    plan._sizes.cache_clear()
+
+
+def test_records_are_the_runs_made_here_or_those_kept(matrix, root, tmp_path, monkeypatch):
+    kept = list(plan._records(matrix))
+    assert {record.scale for record in kept} <= {"laptop", "paper"}
+    record = next(record for record in kept if record.run == "jsb-lstm")
+    shutil.copytree(root / "results/laptop/runs/jsb-lstm", tmp_path / "results/laptop/runs/jsb-lstm")
+    monkeypatch.chdir(tmp_path)
+    assert list(plan._records(matrix)) == [record]
+    # a run made here goes before what was kept
+    shutil.copytree(root / "results/laptop/runs/jsb-lstm", paths.train("laptop", "jsb-lstm"))
+    shutil.move(paths.train("laptop", "jsb-lstm") / "metrics.json", paths.metrics("laptop", "jsb-lstm"))
+    for path in paths.train("laptop", "jsb-lstm").glob("seed-*/train.json"):
+        files.write_json(path, files.read_json(path) | {"wall_seconds": 7.0})
+    assert [found.train for found in plan._records(matrix)] == [7.0]
