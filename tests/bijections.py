@@ -12,20 +12,32 @@ import torch
 from torch import Tensor
 
 from seqflows.flows import (
+    CELLS,
+    NETWORKS,
     SCALARS,
+    Actnorm,
     AutoregressiveInTime,
     Bijection,
     Chain,
+    FixedLength,
+    Halves,
     Independent,
     Inverse,
     MaskedAutoregressive,
+    Mixing,
+    PastCoupling,
+    RecurrentAffine,
     Reverse,
+    Size,
     SplitCoupling,
     Stepwise,
     Triangular,
     layered,
+    multiscale,
     real_nvp,
+    recurrent_affine,
     triangular,
+    unidirectional,
 )
 
 STEPS = 3  # of the sequences that the sequence flows are tested on
@@ -89,6 +101,7 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
 
 def inputs(flow: Bijection, rows: int, steps: int = STEPS, scale: float = 1.0) -> tuple[Tensor, Tensor | None, None]:
     """Standard-normal (z, context) in float64 of the shapes that the flow takes, and no mask."""
+    steps = next((module.length for module in flow.modules() if isinstance(module, FixedLength)), steps)
     shape = (rows, steps) if flow.sequence else (rows,)
     z = scale * torch.randn(*shape, flow.dim, dtype=torch.float64)
     context = torch.randn(*shape, flow.context, dtype=torch.float64) if flow.context else None
@@ -161,9 +174,30 @@ for _k in KINDS:
         SEQUENCES[f"iaf-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2, inverse=True)
         SEQUENCES[f"stepwise-{_k}-{_s}"] = lambda k=_k, s=_s: Stepwise(_vector(k, s, 2, 3, layers=2))
 
-FLOWS = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
+SMALL = Size(width=8, inner=12, heads=2)
+FIXED: dict[str, Callable[[], Bijection]] = {  # of a fixed length
+    "actnorm": lambda: Actnorm(3, 4),
+    "mixing-time": lambda: Mixing(4, 3, "time"),
+    "mixing-channels": lambda: Mixing(3, 4, "channels"),
+    "mixing-causal": lambda: Mixing(4, 3, "time", causal=True),
+    "lstm-past": lambda: RecurrentAffine(3, 2, 6),
+    "lstm-future": lambda: RecurrentAffine(3, 2, 6, later=True),
+    "lstm-both": lambda: recurrent_affine(3, 2, 6, 3),
+}
+for _n in NETWORKS:
+    for _a in ("time", "channels"):
+        FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: Halves(4, 4, a, n, SMALL)
+        FIXED[f"multiscale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(16, 2, a, n, SMALL, steps=2, blocks=3)
+        FIXED[f"one_scale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(4, 2, a, n, SMALL, steps=1, blocks=1)
+    for _c in CELLS:
+        FIXED[f"past-{_c}-{_n}"] = lambda n=_n, c=_c: PastCoupling(4, 2, n, SMALL, 8, c)
+        FIXED[f"unidirectional-{_c}-{_n}"] = lambda n=_n, c=_c: unidirectional(4, 2, n, SMALL, 8, 2, c)
+
+OPEN = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
+LANGUAGE = [Case(name, build) for name, build in FIXED.items()]
+FLOWS = OPEN + LANGUAGE
 INVERSES = [Case(f"inverse-{flow.name}", lambda flow=flow: Inverse(flow.build())) for flow in FLOWS]
 CASES = FLOWS + INVERSES
 STDS = (0.3, 1.0, 3.0)
 # An inverse shares every operation with its flow: it meets the widest parameters only.
-DRAWN = [(case, std) for case in FLOWS for std in STDS] + [(case, STDS[-1]) for case in INVERSES]
+DRAWN = [(case, std) for case in OPEN for std in STDS] + [(case, STDS[-1]) for case in LANGUAGE + INVERSES]

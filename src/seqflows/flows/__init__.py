@@ -1,33 +1,53 @@
 """Normalizing flows: data to base noise, value and log-determinant together."""
 
+from seqflows.flows.attention import NETWORKS, Size
 from seqflows.flows.autoregressive import MaskedAutoregressive
 from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, standard_normal_log_density
 from seqflows.flows.coupling import SplitCoupling
+from seqflows.flows.fixed import Actnorm, FixedLength, Mixing, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
+from seqflows.flows.multiscale import Halves, MultiScale, multiscale
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.temporal import AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
+from seqflows.flows.unidirectional import CELLS, PastCoupling, RecurrentAffine, recurrent_affine, unidirectional
 
 __all__ = [
+    "CELLS",
     "KINDS",
+    "NETWORKS",
     "SCALARS",
+    "Actnorm",
     "Affine",
     "AutoregressiveInTime",
     "Bijection",
     "Chain",
+    "FixedLength",
+    "Halves",
     "Independent",
     "Inverse",
     "Map",
     "MaskedAutoregressive",
+    "Mixing",
+    "MultiScale",
     "NLSq",
+    "PastCoupling",
+    "RecurrentAffine",
     "Reverse",
     "Scalar",
+    "Size",
     "SplitCoupling",
+    "Stepper",
+    "Steps",
     "Stepwise",
     "Triangular",
+    "initialise",
     "layered",
+    "multiscale",
     "real_nvp",
+    "recurrent_affine",
     "standard_normal_log_density",
     "triangular",
+    "unidirectional",
 ]

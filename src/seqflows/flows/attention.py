@@ -1,0 +1,121 @@
+"""Networks over the steps of a sequence: bidirectional for couplings, causal for what may see the past alone.
+
+Legend: B batch, T time, I inputs, O outputs, W width (of each direction, for LSTMs), H heads, F inner width.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NETWORKS = ("rnn", "attention")
+
+
+class Size(NamedTuple):
+    """How large a network is: ``width`` W, ``inner`` F and ``heads`` H, of which an LSTM knows the first alone."""
+
+    width: int
+    inner: int = 0
+    heads: int = 1
+
+
+class Block(nn.Module):
+    """A Transformer block (Vaswani et al. 2017), normalised before each part: self-attention, two linear layers."""
+
+    def __init__(self, size: Size, causal: bool) -> None:
+        super().__init__()
+        width, inner, heads = size
+        if width % heads:
+            raise ValueError(f"Expected a width that {heads} heads divide, got {width}")
+        self.heads, self.causal = heads, causal
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.joint, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+
+    def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, W) -> (B, T, W), and the keys and values (B, H, T, W / H) of all steps, ``past`` included.
+
+        With ``past`` the steps of x follow those, one at a time.
+        """
+        parts = self.joint(self.before(x)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, W / H)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        if past is not None:
+            key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+        seen = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and past is None)
+        x = x + self.out(seen.transpose(1, 2).flatten(2))
+        return x + self.inner(self.between(x)), (key, value)
+
+
+def zero(linear: nn.Linear) -> nn.Linear:
+    """The layer with weights and biases of zero: what it parametrises starts at its default."""
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+class Bidirectional(nn.Module):
+    """(B, T, I) -> (B, T, O): a one-layer BiLSTM or a Transformer block with learned positions; starts at 0."""
+
+    def __init__(self, kind: str, length: int, inputs: int, outputs: int, size: Size) -> None:
+        super().__init__()
+        self.kind = kind
+        if kind == "rnn":
+            self.lstm = nn.LSTM(inputs, size.width, batch_first=True, bidirectional=True)
+            self.last = zero(nn.Linear(2 * size.width, outputs))
+        else:
+            self.first = nn.Linear(inputs, size.width)
+            self.positions = nn.Parameter(0.02 * torch.randn(length, size.width))
+            self.block = Block(size, causal=False)
+            self.norm = nn.LayerNorm(size.width)
+            self.last = zero(nn.Linear(size.width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What every step's surroundings say of it."""
+        if self.kind == "rnn":
+            return self.last(self.lstm(x)[0])
+        return self.last(self.norm(self.block(self.first(x) + self.positions)[0]))
+
+
+class Causal(nn.Module):
+    """(B, T, I) -> (B, T, W), step t seeing the steps up to t alone: an LSTM or a masked Transformer block.
+
+    ``step`` goes on from what an earlier one has kept, and gives what ``forward`` does.
+    """
+
+    def __init__(self, kind: str, length: int, inputs: int, size: Size) -> None:
+        super().__init__()
+        self.kind = kind
+        if kind == "rnn":
+            self.lstm = nn.LSTM(inputs, size.width, batch_first=True)
+        else:
+            self.first = nn.Linear(inputs, size.width)
+            self.positions = nn.Parameter(0.02 * torch.randn(length, size.width))
+            self.block, self.norm = Block(size, causal=True), nn.LayerNorm(size.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the steps up to each one say."""
+        if self.kind == "rnn":
+            return self.lstm(x)[0]
+        return self.norm(self.block(self.first(x) + self.positions[: x.shape[1]])[0])
+
+    def step(self, x: Tensor, kept: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The next step (B, I) -> (B, W), and what is to be kept; None before the first."""
+        if self.kind == "rnn":
+            out, kept = self.lstm(x[:, None], kept)
+        else:
+            place = 0 if kept is None else kept[0].shape[2]
+            empty = x.new_zeros(x.shape[0], self.block.heads, 0, self.first.out_features // self.block.heads)
+            out, kept = self.block((self.first(x) + self.positions[place])[:, None], kept or (empty, empty))
+            out = self.norm(out)
+        return out[:, 0], kept
+
+    @staticmethod
+    def select(kept: tuple[Tensor, Tensor] | None, kind: str, places: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What was kept, of the examples at ``places``."""
+        if kept is None:
+            return None
+        axis = 1 if kind == "rnn" else 0  # an LSTM's state is (layers, B, W)
+        return kept[0].index_select(axis, places), kept[1].index_select(axis, places)

@@ -1,0 +1,271 @@
+"""Flows over sequences of one fixed length: the steps of Tang et al. 2021, section 2, and what they share.
+
+Legend: B batch, T time (fixed), D channels of a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqflows.flows.bijection import Bijection
+
+
+class FixedLength(Bijection):
+    """A sequence flow for z (B, T, D) with T given; it has no context, and every step belongs to the sequence.
+
+    Raises:
+        ValueError: another shape, a context, or a mask that leaves steps out.
+    """
+
+    sequence = True
+
+    def __init__(self, length: int, dim: int) -> None:
+        super().__init__(dim)
+        if length < 1:
+            raise ValueError(f"Expected length >= 1, got {length}")
+        self.length = length
+
+    def check(self, value: Tensor, context: Tensor | None, mask: Tensor | None = None) -> None:
+        """Raise ValueError where the shapes are not those that the flow was built for."""
+        super().check(value, context)
+        if value.shape[1] != self.length:
+            raise ValueError(f"Expected {type(self).__name__} input of {self.length} steps, got {value.shape[1]}")
+        if mask is not None and not bool(mask.all()):
+            raise ValueError(f"Expected {type(self).__name__} sequences without masked steps, got some; pad them")
+
+    def stepper(self) -> Stepper:
+        """The inverse one time step after the other, where a step depends on earlier ones alone."""
+        raise TypeError(f"Expected a flow that is autoregressive in time, got {type(self).__name__}")
+
+
+class Stepper:
+    """A causal flow between two time steps: what it knows of the steps so far, for each example.
+
+    ``inverse`` says what the next step's noise is in the data, and changes nothing; ``advance`` takes the next step's
+    data, whether it came from ``inverse`` or not, gives its noise and goes on; ``select`` keeps some of the examples.
+    """
+
+    def inverse(self, eps: Tensor) -> Tensor:
+        """The data (B, D) of the next step's noise (B, D)."""
+        raise TypeError(f"Expected {type(self).__name__} to define inverse(eps)")
+
+    def advance(self, z: Tensor) -> Tensor:
+        """The noise (B, D) of the next step's data (B, D), which from now on is the past."""
+        raise TypeError(f"Expected {type(self).__name__} to define advance(z)")
+
+    def select(self, places: Tensor) -> None:
+        """Go on with the examples at ``places`` (B',), as often as each stands there."""
+        raise TypeError(f"Expected {type(self).__name__} to define select(places)")
+
+
+class Steps(FixedLength):
+    """Flows of one length and width, one after the other: K flow steps (Tang et al. 2021, section 2.1)."""
+
+    def __init__(self, *flows: FixedLength) -> None:
+        if not flows:
+            raise ValueError("Expected at least one flow, got none")
+        if len({(flow.length, flow.dim) for flow in flows}) > 1:
+            raise ValueError(f"Expected flows of one shape, got {[(flow.length, flow.dim) for flow in flows]}")
+        super().__init__(flows[0].length, flows[0].dim)
+        self.flows = nn.ModuleList(flows)
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Every flow, first to last."""
+        self.check(z, context, mask)
+        total = z.new_zeros(z.shape[0])
+        for flow in self.flows:
+            z, log_det = flow.forward(z)
+            total = total + log_det
+        return z, total
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Every inverse, last to first."""
+        self.check(eps, context, mask)
+        total = eps.new_zeros(eps.shape[0])
+        for flow in reversed(self.flows):
+            eps, log_det = flow.inverse(eps)
+            total = total + log_det
+        return eps, total
+
+    def stepper(self) -> Stepper:
+        """All flows at one time step, before the next."""
+        return _Steps([flow.stepper() for flow in self.flows])
+
+
+class _Steps(Stepper):
+    def __init__(self, steppers: list[Stepper]) -> None:
+        self.steppers = steppers
+
+    def inverse(self, eps: Tensor) -> Tensor:
+        for stepper in reversed(self.steppers):
+            eps = stepper.inverse(eps)
+        return eps
+
+    def advance(self, z: Tensor) -> Tensor:
+        for stepper in self.steppers:
+            z = stepper.advance(z)
+        return z
+
+    def select(self, places: Tensor) -> None:
+        for stepper in self.steppers:
+            stepper.select(places)
+
+
+class Actnorm(FixedLength):
+    """eps = (z + shift) exp(log_scale), a shift and a scale for each channel (Kingma & Dhariwal 2018, section 3.1).
+
+    It starts as the identity; `initialise` sets it by data. log_det = T sum_d log_scale_d.
+    """
+
+    def __init__(self, length: int, dim: int) -> None:
+        super().__init__(length, dim)
+        self.shift = nn.Parameter(torch.zeros(dim))
+        self.log_scale = nn.Parameter(torch.zeros(dim))
+        self.awaits_data = False
+
+    def _set(self, z: Tensor) -> None:
+        with torch.no_grad():
+            deviation, mean = torch.std_mean(z, (0, 1), correction=0)
+            self.shift.copy_(-mean)
+            self.log_scale.copy_(-torch.log(deviation + 1e-6))
+        self.awaits_data = False
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise."""
+        self.check(z, context, mask)
+        if self.awaits_data:
+            self._set(z)
+        return (z + self.shift) * self.log_scale.exp(), (self.length * self.log_scale.sum()).expand(z.shape[0])
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data."""
+        self.check(eps, context, mask)
+        return eps * (-self.log_scale).exp() - self.shift, (-self.length * self.log_scale.sum()).expand(eps.shape[0])
+
+    def stepper(self) -> Stepper:
+        """Each step alone."""
+        return _Actnorm(self)
+
+
+class _Actnorm(Stepper):
+    def __init__(self, flow: Actnorm) -> None:
+        self.shift, self.scale = flow.shift, flow.log_scale.exp()
+
+    def inverse(self, eps: Tensor) -> Tensor:
+        return eps / self.scale - self.shift
+
+    def advance(self, z: Tensor) -> Tensor:
+        return (z + self.shift) * self.scale
+
+    def select(self, places: Tensor) -> None:
+        """Nothing is remembered."""
+
+
+def initialise(flow: nn.Module, z: Tensor) -> None:
+    """Set every actnorm of a flow by a batch z (B, T, D), so that what it gives has mean 0 and deviation 1 a channel.
+
+    One pass forward, each actnorm seeing what the ones before it have made of the batch.
+    """
+    for module in flow.modules():
+        if isinstance(module, Actnorm):
+            module.awaits_data = True
+    with torch.no_grad():
+        flow.forward(z)
+
+
+class Mixing(FixedLength):
+    r"""An invertible linear map over channels, eps_t = W z_t, or over time, eps_t = sum_s W_ts z_s.
+
+    The "1x1 convolution" of Glow by its LU decomposition (Kingma & Dhariwal 2018, section 3.2): W = P L (U + diag(s)),
+    P a fixed permutation, L unit lower and U strictly upper triangular; W starts as a random rotation. Over time it
+    is the permutation of Tang et al. 2021, section 2.1. log|det| = D sum log|s| over time and T sum log|s| over
+    channels. With ``causal`` W is lower triangular, L diag(s), and starts as the identity (their section 2.3).
+
+    Raises:
+        ValueError: an axis that is none, or a causal map over channels.
+    """
+
+    def __init__(self, length: int, dim: int, axis: str, causal: bool = False) -> None:
+        super().__init__(length, dim)
+        if axis not in ("time", "channels"):
+            raise ValueError(f"Expected an axis of time or channels, got {axis!r}")
+        if causal and axis != "time":
+            raise ValueError("Expected a causal mixing over time, got one over channels")
+        self.axis, self.causal = axis, causal
+        size = length if axis == "time" else dim
+        self.copies = dim if axis == "time" else length  # how often W acts
+        if causal:
+            order, lower, upper, diagonal = torch.arange(size), torch.zeros(size, size), None, torch.ones(size)
+        else:
+            rotation = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64))[0]
+            permutation, lower, upper = (value.float() for value in torch.linalg.lu(rotation))
+            order, diagonal = permutation.argmax(1), upper.diagonal().clone()
+        self.register_buffer("order", order)  # row n of P L U is row order[n] of L U
+        self.register_buffer("sign", diagonal.sign())
+        self.log_size = nn.Parameter(diagonal.abs().log())
+        self.lower = nn.Parameter(lower.tril(-1))
+        self.upper = nn.Parameter(upper.triu(1)) if upper is not None else None
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """L and U + diag(s)."""
+        size = len(self.log_size)
+        lower = self.lower.tril(-1) + torch.eye(size, dtype=self.lower.dtype, device=self.lower.device)
+        diagonal = torch.diag(self.sign * self.log_size.exp())
+        return lower, diagonal if self.upper is None else diagonal + self.upper.triu(1)
+
+    def weight(self) -> Tensor:
+        """W, (T, T) or (D, D)."""
+        lower, upper = self._factors()
+        return (lower @ upper)[self.order]
+
+    def _log_det(self, batch: int, sign: int) -> Tensor:
+        return (sign * self.copies * self.log_size.sum()).expand(batch)
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise."""
+        self.check(z, context, mask)
+        weight = self.weight()
+        return weight @ z if self.axis == "time" else z @ weight.T, self._log_det(z.shape[0], 1)
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data, by two triangular systems in float64."""
+        self.check(eps, context, mask)
+        value = eps if self.axis == "time" else eps.mT
+        lower, upper = (factor.double() for factor in self._factors())
+        value = value.double()[:, self.order.argsort()]
+        value = torch.linalg.solve_triangular(lower, value, upper=False, unitriangular=True)
+        value = torch.linalg.solve_triangular(upper, value, upper=True).to(eps.dtype)
+        return value if self.axis == "time" else value.mT, self._log_det(eps.shape[0], -1)
+
+    def stepper(self) -> Stepper:
+        """Each step after the steps before it."""
+        return _Mixing(self) if self.causal else super().stepper()
+
+
+class _Mixing(Stepper):
+    def __init__(self, flow: Mixing) -> None:
+        self.weight, self.past = flow.weight(), None
+
+    def _before(self, like: Tensor) -> Tensor:
+        """What the steps so far contribute to the next."""
+        if self.past is None:
+            return torch.zeros_like(like)
+        count = self.past.shape[1]
+        return self.weight[count, :count] @ self.past
+
+    def _diagonal(self) -> Tensor:
+        place = 0 if self.past is None else self.past.shape[1]
+        return self.weight[place, place]
+
+    def inverse(self, eps: Tensor) -> Tensor:
+        return (eps - self._before(eps)) / self._diagonal()
+
+    def advance(self, z: Tensor) -> Tensor:
+        eps = self._before(z) + self._diagonal() * z
+        self.past = z[:, None] if self.past is None else torch.cat([self.past, z[:, None]], 1)
+        return eps
+
+    def select(self, places: Tensor) -> None:
+        if self.past is not None:
+            self.past = self.past[places]

@@ -1,0 +1,164 @@
+"""The non-autoregressive flow of language: coupling over time or channels, in several scales.
+
+Tang et al. 2021, section 2.2. Legend: B batch, T time (fixed), D channels, L blocks, K steps a block.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqflows.flows.attention import NETWORKS, Bidirectional, Size, zero
+from seqflows.flows.fixed import Actnorm, FixedLength, Mixing, Steps
+from seqflows.flows.scalar import bounded
+
+ALPHA = 2.0  # of the released code; the paper names it and gives no value
+
+
+def log_gate(s: Tensor) -> Tensor:
+    """log sigma(s + alpha), s softly bounded (`scalar.bounded`) so that floating point inverts every gate."""
+    return F.logsigmoid(bounded(s) + ALPHA)
+
+
+class Halves(FixedLength):
+    r"""eps_1 = z_1, eps_2 = sigma(s + alpha) (t + z_2), with s, t = NN(z_1) (Tang et al. 2021, eq. (8)-(10)).
+
+    z_1, z_2 are the first and second half of the steps (axis "time") or of the channels ("channels"); NN is a BiLSTM
+    or a Transformer block whose last projection starts at zero. log_det = sum log sigma(s + alpha).
+
+    Raises:
+        ValueError: an axis or a network that is none, or an odd number of what is to be halved.
+    """
+
+    def __init__(self, length: int, dim: int, axis: str, network: str, size: Size) -> None:
+        super().__init__(length, dim)
+        if axis not in ("time", "channels") or network not in NETWORKS:
+            raise ValueError(
+                f"Expected an axis of time or channels and a network of rnn or attention, got {axis!r}, {network!r}"
+            )
+        halved = length if axis == "time" else dim
+        if halved % 2:
+            raise ValueError(f"Expected an even number of {'steps' if axis == 'time' else 'channels'}, got {halved}")
+        self.axis = 1 if axis == "time" else 2
+        steps, width = (length // 2, dim) if axis == "time" else (length, dim // 2)
+        self.network = Bidirectional(network, steps, width, 2 * width, size)
+
+    def _gate(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """(log sigma(s + alpha), t), of the shape of a half."""
+        s, t = self.network(first).chunk(2, -1)
+        return log_gate(s), t
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise."""
+        self.check(z, context, mask)
+        first, second = z.chunk(2, self.axis)
+        log_scale, t = self._gate(first)
+        return torch.cat([first, log_scale.exp() * (t + second)], self.axis), log_scale.sum((1, 2))
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data."""
+        self.check(eps, context, mask)
+        first, second = eps.chunk(2, self.axis)
+        log_scale, t = self._gate(first)
+        return torch.cat([first, (-log_scale).exp() * second - t], self.axis), -log_scale.sum((1, 2))
+
+
+def squeeze(z: Tensor) -> Tensor:
+    """(B, T, D) -> (B, T / 2, 2 D): two neighbouring steps side by side."""
+    return z.unflatten(1, (-1, 2)).flatten(2)
+
+
+def unsqueeze(z: Tensor) -> Tensor:
+    """(B, T, D) -> (B, 2 T, D / 2): the way back."""
+    return z.unflatten(2, (2, -1)).flatten(1, 2)
+
+
+class MultiScale(FixedLength):
+    r"""L blocks of steps; between two of them half the channels leave, and the rest is squeezed.
+
+    After block l < L the second half of the channels leaves as eps_l = (z_l - mu(h)) exp(-s(h)) with mu, s linear in
+    the half h that stays (they start at 0): the learned Gaussian p(z_l | h), as base noise. What stays goes, squeezed,
+    into the next block. All noise comes out as (B, T, D), each value at the place of the step that it left: a bijection
+    with as many dimensions out as in. Tang et al. 2021, section 2.2 (no squeeze before the first block).
+
+    Args:
+        blocks: block l takes (B, T / 2^l, D).
+
+    Raises:
+        ValueError: an odd D or a T that 2^(L-1) does not divide, where there is more than one block.
+    """
+
+    def __init__(self, *blocks: FixedLength) -> None:
+        first = blocks[0]
+        super().__init__(first.length, first.dim)
+        scale = 2 ** (len(blocks) - 1)
+        if len(blocks) > 1 and (self.length % scale or self.dim % 2):
+            raise ValueError(
+                f"Expected a length that {scale} divides and an even width for {len(blocks)} scales, got {self.length} "
+                f"and {self.dim}"
+            )
+        for place, block in enumerate(blocks):
+            if (block.length, block.dim) != (self.length >> place, self.dim):
+                raise ValueError(f"Expected block {place} of {self.length >> place} steps, got {block.length}")
+        self.blocks = nn.ModuleList(blocks)
+        half = self.dim // 2
+        self.gaussians = nn.ModuleList(zero(nn.Linear(half, 2 * half)) for _ in blocks[1:])
+
+    def _gaussian(self, place: int, stays: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-deviation of what leaves after a block, given what stays."""
+        mean, s = self.gaussians[place](stays).chunk(2, -1)
+        return mean, bounded(s)
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise."""
+        self.check(z, context, mask)
+        total, left = z.new_zeros(z.shape[0]), []
+        for place, block in enumerate(self.blocks):
+            z, log_det = block.forward(z)
+            total = total + log_det
+            if place < len(self.gaussians):
+                z, leaving = z.chunk(2, -1)
+                mean, s = self._gaussian(place, z)
+                left.append((leaving - mean) * (-s).exp())
+                total = total - s.sum((1, 2))
+                z = squeeze(z)
+        for eps in reversed(left):
+            z = torch.cat([unsqueeze(z), eps], -1)
+        return z, total
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data."""
+        self.check(eps, context, mask)
+        total, left, z = eps.new_zeros(eps.shape[0]), [], eps
+        for _ in self.gaussians:
+            z, leaving = z.chunk(2, -1)
+            left.append(leaving)
+            z = squeeze(z)
+        for place in reversed(range(len(self.blocks))):
+            if place < len(self.gaussians):
+                z = unsqueeze(z)
+                mean, s = self._gaussian(place, z)
+                z = torch.cat([z, left[place] * s.exp() + mean], -1)
+                total = total + s.sum((1, 2))
+            z, log_det = self.blocks[place].inverse(z)
+            total = total + log_det
+        return z, total
+
+
+def multiscale(length: int, dim: int, axis: str, network: str, size: Size, steps: int, blocks: int) -> MultiScale:
+    """L blocks of K steps, each actnorm, mixing and coupling over ``axis`` (Tang et al. 2021, section 2.1)."""
+    scale = 2 ** (blocks - 1)
+    if length % scale:
+        raise ValueError(f"Expected a length that {scale} divides for {blocks} scales, got {length}")
+
+    def step(steps_left: int) -> list[FixedLength]:
+        return [
+            Actnorm(steps_left, dim),
+            Mixing(steps_left, dim, axis),
+            Halves(steps_left, dim, axis, network, size),
+        ]
+
+    return MultiScale(
+        *(Steps(*(flow for _ in range(steps) for flow in step(length >> place))) for place in range(blocks))
+    )

@@ -1,0 +1,171 @@
+"""The flows of language beyond the contract: initialisation, steps one by one, scales, sizes, and what is refused.
+
+Legend: B batch, T time, D channels.
+"""
+
+import math
+
+import pytest
+import torch
+
+from bijections import LANGUAGE, SMALL, inputs, randomised
+from seqflows.flows import (
+    Actnorm,
+    Halves,
+    Mixing,
+    PastCoupling,
+    Size,
+    Steps,
+    initialise,
+    multiscale,
+    standard_normal_log_density,
+    unidirectional,
+)
+from seqflows.flows.multiscale import MultiScale, squeeze, unsqueeze
+
+CAUSAL = [case for case in LANGUAGE if case.name.startswith(("past", "unidirectional", "mixing-causal", "actnorm"))]
+
+
+def test_actnorms_are_set_by_data_one_after_another(monkeypatch):
+    torch.manual_seed(0)
+    flow = multiscale(8, 4, "time", "rnn", SMALL, steps=3, blocks=2)
+    z = 5 + 3 * torch.randn(64, 8, 4)
+    seen, forward = [], Actnorm.forward
+
+    def watched(self, z, *rest):
+        seen.append(forward(self, z, *rest))
+        return seen[-1]
+
+    monkeypatch.setattr(Actnorm, "forward", watched)
+    initialise(flow, z)
+    assert len(seen) == 6
+    for out, _ in seen:
+        assert torch.allclose(out.mean((0, 1)), torch.zeros(4), atol=1e-4)
+        assert torch.allclose(out.std((0, 1), correction=0), torch.ones(4), atol=1e-3)
+    before = [parameter.clone() for parameter in flow.parameters()]
+    flow.forward(2 * z)  # once alone
+    assert all(torch.equal(one, other) for one, other in zip(before, flow.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("case", CAUSAL, ids=lambda case: case.name)
+def test_steps_one_by_one_are_the_flow(case):
+    flow = randomised(case, 1.0)
+    z, _, _ = inputs(flow, rows=5)
+    eps, _ = flow.forward(z)
+    stepper = flow.stepper()
+    for t in range(flow.length):
+        assert torch.allclose(stepper.inverse(eps[:, t]), z[:, t], atol=1e-9)
+        assert torch.allclose(stepper.inverse(eps[:, t]), z[:, t], atol=1e-9)  # asking changes nothing
+        assert torch.allclose(stepper.advance(z[:, t]), eps[:, t], atol=1e-9)
+    # with other data than the noise's own, as after a choice of tokens, and with examples chosen on the way
+    other, places = torch.randn_like(z), torch.tensor([3, 3, 0])
+    stepper, expected = flow.stepper(), flow.forward(torch.cat([other[places][:, :2], z[:3, 2:]], 1))[0]
+    for t in range(2):
+        stepper.advance(other[:, t])
+    stepper.select(places)
+    for t in range(2, flow.length):
+        assert torch.allclose(stepper.advance(z[:3, t]), expected[:, t], atol=1e-9)
+
+
+def test_flows_that_look_ahead_have_no_steps():
+    for flow in (Mixing(4, 2, "time"), Halves(4, 2, "time", "rnn", SMALL), Steps(Mixing(4, 2, "channels"))):
+        with pytest.raises(TypeError, match="Expected a flow that is autoregressive in time"):
+            flow.stepper()
+
+
+def test_squeezing_puts_neighbours_side_by_side():
+    z = torch.arange(16).view(1, 4, 4)
+    assert torch.equal(squeeze(z)[0, 0], torch.arange(8))
+    assert torch.equal(unsqueeze(squeeze(z)), z)
+
+
+def test_what_leaves_between_scales_has_a_learned_gaussian():
+    """log p of the whole is that of the parts: p(h's noise) and p(z_1 | h), N(mu(h), exp(s(h)))."""
+    torch.manual_seed(0)
+    flow = MultiScale(Mixing(4, 6, "time"), Mixing(2, 6, "channels")).double()
+    torch.nn.init.normal_(flow.gaussians[0].weight, std=0.3)
+    z = torch.randn(3, 4, 6, dtype=torch.float64)
+    eps, log_det = flow.forward(z)
+    h, first = flow.blocks[0].forward(z)
+    stays, leaves = h.chunk(2, -1)
+    mean, s = flow.gaussians[0](stays).chunk(2, -1)
+    s = 7 * torch.tanh(s / 7)
+    left = torch.distributions.Normal(mean, s.exp()).log_prob(leaves).sum((1, 2))
+    last, second = flow.blocks[1].forward(squeeze(stays))
+    expected = left + standard_normal_log_density(last).sum((1, 2)) + first + second
+    assert torch.allclose(standard_normal_log_density(eps).sum((1, 2)) + log_det, expected)
+
+
+def test_permutations_start_as_rotations_or_as_nothing():
+    torch.manual_seed(0)
+    weight = Mixing(16, 2, "time").weight()
+    assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5) and not torch.allclose(weight, torch.eye(16))
+    assert torch.equal(Mixing(16, 2, "time", causal=True).weight(), torch.eye(16))
+
+
+def test_couplings_start_as_the_gate_alone():
+    """The last projection is zero: eps_2 = sigma(alpha) z_2."""
+    z = torch.randn(2, 4, 6)
+    eps, log_det = Halves(4, 6, "time", "attention", SMALL).forward(z)
+    gate = 1 / (1 + math.exp(-2.0))
+    assert torch.equal(eps[:, :2], z[:, :2]) and torch.allclose(eps[:, 2:], gate * z[:, 2:])
+    assert torch.allclose(log_det, torch.full((2,), 12 * math.log(gate)))
+
+
+def test_the_first_step_of_a_cell_stays():
+    flow = PastCoupling(3, 4, "rnn", SMALL, 8)
+    z = torch.randn(2, 3, 4)
+    assert torch.equal(flow.forward(z)[0][:, 0], z[:, 0])
+    one = PastCoupling(1, 4, "rnn", SMALL, 8)
+    assert torch.equal(one.forward(z[:, :1])[0], z[:, :1]) and torch.equal(one.inverse(z[:, :1])[0], z[:, :1])
+
+
+def test_the_cells_differ_after_the_first_step():
+    torch.manual_seed(0)
+    z = torch.randn(2, 4, 4)
+    with torch.no_grad():
+        ends = []
+        for cell in ("parallel", "literal"):
+            torch.manual_seed(1)
+            flow = unidirectional(4, 4, "rnn", SMALL, 8, 2, cell)
+            for parameter in flow.parameters():
+                parameter.normal_(std=0.3)
+            ends.append(flow.forward(z)[0])
+    assert not torch.allclose(ends[0][:, 1:], ends[1][:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: multiscale(10, 4, "time", "rnn", SMALL, 2, 3),
+            "Expected a length that 4 divides for 3 scales, got 10",
+        ),
+        (lambda: multiscale(4, 4, "time", "rnn", SMALL, 2, 3), "Expected an even number of steps, got 1"),
+        (lambda: multiscale(8, 5, "time", "rnn", SMALL, 2, 2), "an even width for 2 scales, got 8 and 5"),
+        (lambda: multiscale(8, 5, "channels", "rnn", SMALL, 1, 1), "Expected an even number of channels, got 5"),
+        (lambda: Halves(4, 4, "hours", "rnn", SMALL), "Expected an axis of time or channels .*'hours'"),
+        (lambda: Halves(4, 4, "time", "cnn", SMALL), "a network of rnn or attention, got 'time', 'cnn'"),
+        (lambda: Halves(4, 4, "time", "attention", Size(9, 4, 2)), "Expected a width that 2 heads divide, got 9"),
+        (lambda: Mixing(4, 4, "channels", causal=True), "Expected a causal mixing over time"),
+        (lambda: Mixing(4, 4, "words"), "Expected an axis of time or channels, got 'words'"),
+        (lambda: PastCoupling(4, 3, "rnn", SMALL, 8), "an even width, got 'rnn', 'parallel' and 3"),
+        (lambda: PastCoupling(4, 4, "rnn", SMALL, 8, "serial"), "a cell of parallel or literal"),
+        (lambda: Steps(), "Expected at least one flow"),
+        (lambda: Steps(Actnorm(3, 4), Actnorm(4, 4)), "Expected flows of one shape"),
+        (lambda: MultiScale(Actnorm(4, 4), Actnorm(4, 4)), "Expected block 1 of 2 steps, got 4"),
+        (lambda: Actnorm(0, 4), "Expected length >= 1, got 0"),
+    ],
+)
+def test_impossible_flows_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_other_lengths_and_masks_are_refused():
+    flow = Actnorm(3, 4)
+    with pytest.raises(ValueError, match="Expected Actnorm input of 3 steps, got 2"):
+        flow.forward(torch.zeros(1, 2, 4))
+    with pytest.raises(ValueError, match="Expected Actnorm sequences without masked steps"):
+        flow.inverse(torch.zeros(1, 3, 4), None, torch.tensor([[True, True, False]]))
+    flow.forward(torch.zeros(1, 3, 4), None, torch.ones(1, 3).bool())
