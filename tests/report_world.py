@@ -43,6 +43,12 @@ WORD_ROWS = {
     "2×TRIL, K=5": "tril2-k5", "2×TRIL, K=10": "tril2-k10", "2×TRIL, K=10, BIDI": "tril2-k10-both",
     "REAL-NVP-[2,3,4,5,6,7]": "real_nvp", "BASELINE-8D": "gru8", "BASELINE-16D": "gru16",
 }  # fmt: skip
+LANGUAGE = {  # as printed: TVQA, SQuAD
+    "lstm": (-7.31, -1.27), "att_c": (0.68, -2.01), "rnn_c": (0.50, -0.37), "att_s": (-8.02, -17.12),
+    "rnn_s": (-8.35, -17.17), "att_ar": (-9.62, -17.12), "rnn_ar": (-9.63, -17.26),
+}  # fmt: skip
+LANGUAGE_ROWS = dict(zip(("Bi-LSTM", "Att-C", "RNN-C", "Att-S", "RNN-S", "Att-AR", "RNN-AR"), LANGUAGE, strict=True))
+LANGUAGE_SETS = ("tvqa", "squad")
 COUNTS = (1, 20, 1000, 100000)
 VOCABULARY = list(" abcdefghijklmnopqrstuvwxyz<>.'N")
 
@@ -83,6 +89,13 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
     for corpus, models in CORPORA.items():
         for name in models:
             runs[f"{corpus}-{name}"] = words_run(corpus, name, seeds)
+    for name in LANGUAGE_SETS:
+        real = {"source": name, "length": 64}
+        datasets[name] = {"kind": "language", "demo": {"source": "embedded-language"}, "laptop": real, "paper": real}
+        for model in LANGUAGE:
+            block = {"seeds": list(seeds), "model": {"class": "language_flow"}, "training": {"epochs": 3}}
+            runs[f"{name}-{model}"] = {"reproduces": "tang2021", "dataset": name, "demo": block, "laptop": block}
+            runs[f"{name}-{model}"]["paper"] = {**block, "training": {"epochs": 50}}
     terms = {"Test NLL": "nll", "Reconst.": "reconstruction", "KL": "kl"}
     rows1 = {"LSTM (sentence-wise)": {"Test NLL": "ptb-lstm.nll"}}
     for row, run in {"AF-only": "af_only", "AF / AF": "af_af", "AF / SCF": "af_scf", "IAF / SCF": "iaf_scf"}.items():
@@ -98,6 +111,11 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
         for number, what, rows in ((1, "characters", rows1), (2, "ablations", rows2), (3, "polyphonic music", rows3))
     }
     tables |= word_tables()
+    columns = {"TVQA Subtitle": "tvqa", "SQuAD Article": "squad"}
+    rows4 = {row: {c: f"{s}-{run}.nll" for c, s in columns.items()} for row, run in LANGUAGE_ROWS.items()}
+    shown = {"reproduces": "tang2021", "title": "Table 1: samples", "texts": "samples", "runs": ["tvqa-att_s"]}
+    tables |= {"tang2021-table4": {"reproduces": "tang2021", "title": "Table 4", "rows": rows4}}
+    tables |= {"tang2021-table1": shown}
     figures = {
         "ziegler2019-figure3b": {"kind": "conditionals", "runs": ["ptb-lstm"]},
         "ziegler2019-figure5": {"kind": "nlsq", "runs": ["gaussians-nlsq", "gaussians-affine"]},
@@ -268,6 +286,10 @@ def values(name: str) -> dict[str, tuple[float, str]]:
     if dataset == "gaussians":
         nll = 2.0 if model == "nlsq" else 2.3
         return {"nll": (nll, "nats"), "source": (1.98, "nats"), "excess": (nll - 1.98, "nats/sequence")}
+    if dataset in LANGUAGE_SETS:
+        nll = LANGUAGE[model][LANGUAGE_SETS.index(dataset)]
+        found = {"nll": (nll, "bits/dim"), "nll_code": (64 * (nll + 6), "bits/D"), "floor": (-9.953, "bits/dim")}
+        return found | {"parameters": (12345, "1")}
     unit = "bpc" if dataset == "ptb" else "nats/step"
     nll = TEXT[name] if dataset == "ptb" else MUSIC[dataset][list(MODELS.values()).index(model)]
     found = {"nll": (nll, unit), "source": (nll / 2, unit), "source_entropy": (nll / 2, unit)}
@@ -306,7 +328,7 @@ def write_run(scale: str, name: str, seeds: tuple[int, ...] = (0,), spread: floa
     content = {
         "run": name,
         "scale": scale,
-        "reproduces": "ziegler2019",
+        "reproduces": matrix(seeds).runs[name]["reproduces"],
         "dataset": name.split("-")[0],
         "metrics": records,
     }
@@ -318,7 +340,7 @@ def write_scores(scale: str, name: str, seed: int, shift: float, sequences: int)
     value, unit = values(name)["nll"]
     nats = (value + shift) * (math.log(2) if unit == "bpc" else 1)
     difficulty = np.random.default_rng(7).normal(size=sequences)
-    lengths = 10 + np.arange(sequences) % 40
+    lengths = np.zeros(sequences, int) if unit == "bits/dim" else 10 + np.arange(sequences) % 40
     difficulty -= difficulty.dot(lengths + 1) / (lengths + 1).sum()
     noise = np.random.default_rng(sum(map(ord, name))).normal(size=sequences) * 0.002
     noise -= noise.dot(lengths + 1) / (lengths + 1).sum()
@@ -329,7 +351,7 @@ def write_scores(scale: str, name: str, seed: int, shift: float, sequences: int)
     ]
     folder = paths.evaluation(scale, name) / f"seed-{seed}"
     files.write_csv(folder / "scores.csv", rows, ("index", "length", "nll", "length_nats"))
-    files.write_text(folder / "samples.txt", "a sample\n")
+    files.write_text(folder / "samples.txt", "# samples, all steps at once\na sample\nanother | sample\n")
 
 
 def write_training(scale: str, name: str, seed: int, rng: np.random.Generator) -> None:
@@ -419,7 +441,7 @@ def write_speed(scale: str, name: str, flow: float = 0.4) -> None:
 def write_all(scale: str, params: Params, seeds: tuple[int, ...] = (0,)) -> None:
     """Every file of a scale."""
     for name, run in params.runs.items():
-        if run["reproduces"] == "ziegler2019":
+        if run["reproduces"] != "schmidt2018":
             write_run(scale, name, seeds)
     write_words(scale, params, seeds)
     write_exports(scale)

@@ -5,8 +5,9 @@ import csv
 import pytest
 import torch
 
-from seqflows import cli, files
-from seqflows.benchmark import measure, parts, words
+from seqflows import cli, files, models
+from seqflows.benchmark import language, measure, parts, words
+from seqflows.data.batching import Batch
 
 TINY = {"latent": 4, "embedding": 8, "width": 8, "depth": 1, "flow_width": 8, "position": 4, "layers": 2}
 
@@ -92,11 +93,11 @@ def test_a_measurement_with_a_calm_matrix_rate_is_not_repeated(monkeypatch, caps
 def test_operations_are_counted():
     """Three passes through a linear map and an LSTM's 8 W (I + W), by hand for the encoder of one model."""
     shape = short()[1]
-    total = measure.flops(shape, **TINY)
+    total = measure.of_shape(shape, **TINY)
     rows, width, position, embedding = shape.sequences * shape.steps, 8, 4, 8
     encoder = 3 * 2 * 8 * rows * width * (embedding + position + width)
     assert encoder < total < 100 * encoder
-    doubled = measure.flops(shape._replace(sequences=2 * shape.sequences), **TINY)
+    doubled = measure.of_shape(shape._replace(sequences=2 * shape.sequences), **TINY)
     assert doubled == pytest.approx(2 * total, rel=0.01)
 
 
@@ -121,7 +122,8 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     monkeypatch.chdir(root)
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
-        "expected parts among training, sampling, memory, words, trajectories, got trainings" in capsys.readouterr().err
+        "expected parts among training, sampling, memory, words, trajectories, language_flow, got trainings"
+        in capsys.readouterr().err
     )
 
 
@@ -161,3 +163,29 @@ def test_a_vocabulary_is_scored_in_a_process_of_its_own():
     assert [tuple(row) for row in rows] == [words.SCORING] * 2
     assert [row["trajectories"] for row in rows] == [1000, 2000] and rows[0]["peak_gib"] > 0
     assert rows[0]["words"] == len(words.vocabulary(20, 2000).words) > 100
+
+
+SHORT = {"batch": 3, "length": 8, "dimensions": 4, "vocabulary": 9}
+SMALL = {"width": 8, "inner": 8, "heads": 2, "hidden": 8, "steps": 2}
+
+
+@pytest.mark.parametrize("name", language.MODELS)
+def test_a_flow_of_language_has_a_row(name, capsys):
+    scales = {} if "AR" in name else {"scales": 2}
+    (row,) = language.run(1, SHORT, [name], **SMALL, **scales)
+    assert tuple(row) == language.LANGUAGE and row["model"] == name
+    assert row["tokens_per_second"] == pytest.approx(3 * 8 / row["seconds"], rel=0.2)
+    assert row["gflop_equivalents"] == pytest.approx(row["seconds"] * row["gemm_gflops"], rel=0.3, abs=0.1)
+    assert ("goal 2.5" in capsys.readouterr().out) == ("Att" in name)
+
+
+def test_both_directions_of_an_lstm_are_counted():
+    """A BiLSTM of width W over inputs I: 8 W (I + W) a step, sequence and direction, three times with backward."""
+    known = language.facts(4, 2, 5)
+    block = {"class": "language_flow", "structure": "time", "network": "rnn", "steps": 1, "scales": 1, "width": 6}
+    model = models.build(block, known)
+    batch = Batch(torch.zeros(3, 4, dtype=torch.long), torch.full((3,), 4), torch.arange(3))
+    lstm = 3 * 8 * 2 * (3 * 2) * 6 * (2 + 6)  # two directions over half the steps of three sequences
+    last = 3 * 2 * (3 * 2) * 12 * 4
+    mixing = 2 * 3 * 2 * 4 * 4 * 2 + 2 * 4**3 * 3  # W z and its gradients; L U and theirs
+    assert measure.flops(model, batch) == pytest.approx(lstm + last + mixing, rel=0.05)

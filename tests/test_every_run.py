@@ -14,7 +14,7 @@ import torch
 from seqflows import compute, params
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.evaluation import likelihood, vocabulary
+from seqflows.evaluation import language, likelihood, vocabulary
 from seqflows.models import build
 from seqflows.paths import SCALES
 from seqflows.training.settings import Settings
@@ -32,6 +32,9 @@ def _facts(scale: str, dataset: str) -> Facts:
         return Facts("real", 2, 1, (0, 10))
     if block["kind"] == "words":
         return Facts("categorical", 27, 13, (0, 0, 0, *[1] * 11))
+    if block["kind"] == "language":
+        vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
+        return Facts("embedded", 9, block["length"], (0,) * block["length"] + (2,), vectors)
     longest = block.get("max_length", 120) if block["kind"] == "text" else 180
     emission, symbols = ("categorical", 49) if block["kind"] == "text" else ("bernoulli", 88)
     return Facts(emission, symbols, longest, (0, *[1] * longest))
@@ -39,6 +42,9 @@ def _facts(scale: str, dataset: str) -> Facts:
 
 def _batch(facts: Facts) -> Batch:
     lengths = torch.tensor([3, 2])
+    if facts.emission == "embedded":
+        every = torch.full((2,), facts.max_length)
+        return Batch(torch.randint(9, (2, facts.max_length)), every, torch.arange(2))
     if facts.emission == "real":
         return Batch(torch.randn(2, 1, 2), torch.ones_like(lengths), torch.arange(2))
     x = torch.randint(2, (2, 3) if facts.emission == "categorical" else (2, 3, facts.symbols))
@@ -52,7 +58,8 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
     split = Split(kind, batch.lengths.numpy(), np.concatenate(rows), None, counts)
-    return Dataset("tiny", kind, [], split, split, split, {"max_length": facts.max_length}, "")
+    statistics = {"max_length": facts.max_length}
+    return Dataset("tiny", kind, [], split, split, split, statistics, "", facts.vectors)
 
 
 @functools.cache  # many runs differ in their data alone
@@ -64,6 +71,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     terms = model.objective(_batch(facts), 1)
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
     expected -= {"length"} if kind == "words" else set()
+    expected = {"bits"} if kind == "language" else expected
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
     trainer = Trainer(model.train(), _dataset(facts, kind), settings, 0, CPU, Path("never-written"))
     before = [parameter.detach().norm().item() for parameter in model.parameters()]
@@ -74,9 +82,18 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     with torch.no_grad():
         score = model.eval().log_prob(_batch(facts)) if model.exact else model.log_weights(_batch(facts), 2)
         assert score.isfinite().all()
-        lengths = None if kind in ("vectors", "words") else torch.tensor([2])
+        lengths = None if kind in ("vectors", "words", "language") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+# Tang et al. 2021, appendix A.5
+PRINTED = {"att_s": 128e6, "att_c": 128e6, "rnn_s": 196e6, "rnn_c": 196e6, "att_ar": 130e6, "rnn_ar": 130e6}
+
+
+def _count(model_block: str, facts: Facts) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(json.loads(model_block), facts).parameters())
 
 
 @pytest.mark.parametrize(("scale", "run"), RUNS, ids=[f"{scale}/{run}" for scale, run in RUNS])
@@ -84,8 +101,18 @@ def test_every_run_is_built_and_takes_a_step(scale, run):
     block = MATRIX.run(scale, run)
     model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))
     kind, evaluation = MATRIX.datasets[block["dataset"]]["kind"], block["evaluation"]
+    if kind == "language":
+        assert language.Settings.of(evaluation).draws > 0 and block["seeds"]
+        if scale == "paper":  # 128 million parameters, and as many at both lengths: at the shorter, of each structure
+            parameters = _count(json.dumps(block["model"]), _facts(scale, block["dataset"]))
+            printed = PRINTED.get(run.split("-", 1)[1])
+            assert printed is None or parameters == pytest.approx(printed, rel=0.1)
+            if run not in ("tvqa-att_s", "tvqa-rnn_c", "tvqa-att_ar", "tvqa-lstm"):
+                return
     assert _step(model, training, _facts(scale, block["dataset"]), kind) > 0
     assert block["seeds"]
+    if kind == "language":
+        return
     if kind == "words":
         assert vocabulary.Settings.of(evaluation).trajectories[-1] >= 1000
     else:

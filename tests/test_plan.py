@@ -150,11 +150,13 @@ def test_impossible_plans_are_refused(matrix, capsys, arguments, message):
 
 
 def test_a_plan_without_records_or_sizes_says_what_to_run(matrix, tmp_path, monkeypatch):
-    with pytest.raises(Problem, match="expected a record of words-tril or of another run with state_space on words"):
-        jobs(matrix, "paper", [record for record in RECORDS if "words-tril" not in record.run], 1.0)
+    made = jobs(matrix, "paper", [record for record in RECORDS if "words-tril" not in record.run], 1.0)
+    assert made["train words-tril"].origin.endswith(", another model")
+    with pytest.raises(Problem, match="expected the record of a run in .*, found none; train and evaluate one"):
+        jobs(matrix, "paper", [], 1.0)
     monkeypatch.chdir(tmp_path)
     plan._sizes.cache_clear()
-    with pytest.raises(Problem, match="expected the sizes of ptb at scale .*; run: python -m seqflows download"):
+    with pytest.raises(Problem, match="expected the sizes of ptb in .*; run: python -m seqflows download"):
         jobs(matrix, "paper", RECORDS, 1.0)
     plan._sizes.cache_clear()
 

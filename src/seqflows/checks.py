@@ -23,6 +23,7 @@ CLASSES = {
     "music": ("latent_sequence", "recurrent_baseline"),
     "vectors": ("flow_density",),
     "words": ("state_space", "gru_baseline"),
+    "language": ("language_flow", "recurrent_density"),
 }
 METRICS = (
     *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
@@ -33,7 +34,10 @@ METRICS = (
     *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
     *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
     *("train_entropy", "test_entropy"),
+    # of language
+    *("nll_code", "nll_code_train", "floor"),
 )
+TEXTS = ("samples", "interpolation", "regeneration")
 METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 
 
@@ -95,7 +99,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from _typed("choice", f"{at}.model", block["model"], "MODELS", "class")
             yield from _typed("block", f"{at}.training", block["training"], "Training")
             kind = _kind(entry.get("dataset"), parts["datasets"])
-            scored = "WordEvaluation" if kind == "words" else "Evaluation"
+            scored = {"words": "WordEvaluation", "language": "LanguageEvaluation"}.get(kind, "Evaluation")
             yield from _typed("block", f"{at}.evaluation", block["evaluation"], scored)
             yield from _suited(at, block, kind)
             yield from _seeds(f"{at}.seeds", block["seeds"])
@@ -148,6 +152,13 @@ def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
 
 
 def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    if "texts" in entry:  # a table of what models wrote
+        yield from _keys(path, entry, ("reproduces", "title", "texts", "runs"))
+        yield from _text(path, entry, ("reproduces", "title"))
+        if entry["texts"] not in TEXTS:
+            yield from _one_of(f"{path}.texts", entry["texts"], TEXTS)
+        yield from _references(f"{path}.runs", entry.get("runs"), PART["runs"], parts["runs"])
+        return
     yield from _keys(path, entry, ("reproduces", "title", "rows"))
     yield from _text(path, entry, ("reproduces", "title"))
     rows = entry.get("rows", {})

@@ -70,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
-    benchmark.add_argument("part", nargs="*", help="training, sampling, memory, words, trajectories (all)")
+    benchmark.add_argument(
+        "part", nargs="*", help="training, sampling, memory, words, trajectories, language_flow (all)"
+    )
     benchmark.set_defaults(act=_benchmark)
     plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; nothing is run")
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")

@@ -101,6 +101,8 @@ class Params:
 
     def table_runs(self, name: str) -> list[str]:
         """The runs that a table shows, each once, in the order of its cells."""
+        if "texts" in self.table(name):
+            return list(self.table(name)["runs"])
         cells = [cell for row in self.table(name)["rows"].values() for cell in row.values()]
         return list(dict.fromkeys(cell.split(".")[0] for cell in cells))
 

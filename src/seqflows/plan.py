@@ -26,6 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from seqflows import files, models, params, paths
@@ -226,26 +227,35 @@ class _Clock:
             record = self.measured[run]
             return getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
         kind, model = self.matrix.datasets[block["dataset"]]["kind"], block["model"]
-        alike = [r for r in self.references if (r.stage, r.kind, r.model["class"]) == (stage, kind, model["class"])]
+        every = [reference for reference in self.references if reference.stage == stage]
+        alike = [r for r in every if (r.kind, r.model["class"]) == (kind, model["class"])] or every
         if not alike:
             raise Problem(
-                f"expected a record of {run} or of another run with {model['class']} on {kind} in "
-                f"{paths.results('laptop') / 'runs'} or runs/, found none; train and evaluate one at a smaller scale"
+                f"expected the record of a run in {paths.results('laptop') / 'runs'} or runs/, found none; "
+                "train and evaluate one at a smaller scale"
             )
-        weights = _weights(_frozen(model), kind)
+        weights = self._weights(self.scale, block)
         nearest = min(alike, key=lambda reference: reference.distance(model, weights))
         ratio = weights / nearest.weights
         seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
-        return seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}"
+        other = "" if nearest.model["class"] == model["class"] else ", another model"
+        return seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}{other}"
 
     def _of_runs(self, records: Iterable[Record]) -> Iterator[Reference]:
         for record in records:
             block = self.matrix.run(record.scale, record.run)
             kind = self.matrix.datasets[block["dataset"]]["kind"]
-            weights, source = _weights(_frozen(block["model"]), kind), f"{record.scale}/{record.run}"
+            weights, source = self._weights(record.scale, block), f"{record.scale}/{record.run}"
             for stage in ("train", "evaluate"):
                 rate = getattr(record, stage) / _work(self.matrix, record.scale, record.run, stage)
                 yield Reference(stage, rate, block["model"], kind, weights, source)
+
+    def _weights(self, scale: str, block: Mapping[str, Any]) -> int:
+        kind, shape = self.matrix.datasets[block["dataset"]]["kind"], ()
+        if kind == "language":  # whose matrices have the size of the data
+            data = self.matrix.dataset(scale, block["dataset"])
+            shape = (data["length"], data["dimensions"])
+        return _weights(_frozen(block["model"]), kind, *shape)
 
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
@@ -274,7 +284,7 @@ def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
             return max(evaluation["trajectories"]) * sizes["types"]
         return training["epochs"] * training["drawn"] * (train["mean_length"] + 1)
     if stage == "evaluate":
-        return test["symbols"] * evaluation["samples"]
+        return test["symbols"] * evaluation.get("samples", evaluation.get("draws", 1))
     return training["epochs"] * train["symbols"] * training.get("samples", 1)
 
 
@@ -303,14 +313,16 @@ def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[d
 
 @cache
 def _sizes(scale: str, dataset: str) -> dict[str, Any]:
-    """A dataset's statistics: as prepared here, or as kept beside the results."""
-    places = paths.prepared(scale, dataset) / "statistics.json", paths.statistics(scale, dataset)
-    for path in places:
+    """A dataset's statistics as prepared here or as kept beside the results; else those of the nearest other scale."""
+    order = (scale, *(other for other in reversed(paths.SCALES) if other != scale))
+    places = [place for one in order for place in (paths.prepared(one, dataset), paths.statistics(one, dataset))]
+    for place in places:
+        path = place if place.suffix else place / "statistics.json"
         if path.exists():
             return files.read_json(path)
     raise Problem(
-        f"expected the sizes of {dataset} at scale {scale} in {' or '.join(map(str, places))}, found neither; "
-        f"run: python -m seqflows download {scale}/{dataset} && python -m seqflows prepare {scale}/{dataset}"
+        f"expected the sizes of {dataset} in {' or '.join(map(str, places[:2]))}, found neither, nor those of another "
+        f"scale; run: python -m seqflows download {scale}/{dataset} && python -m seqflows prepare {scale}/{dataset}"
     )
 
 
@@ -325,11 +337,13 @@ def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _weights(model: tuple[tuple[str, Any], ...], kind: str) -> int:
+def _weights(model: tuple[tuple[str, Any], ...], kind: str, length: int = 0, dimensions: int = 0) -> int:
     """Weights of a model's matrices that act at each step; look-up tables do not count."""
-    symbols, longest = {"text": (50, 1), "music": (88, 1), "vectors": (2, 1), "words": (28, 2)}[kind]
+    symbols, longest = {"text": (50, 1), "music": (88, 1), "vectors": (2, 1), "words": (28, 2)}.get(kind, (4, length))
+    vectors = np.zeros((symbols, dimensions), np.float32) if kind == "language" else None
+    facts = Facts(EMISSIONS[kind], symbols, longest, (1,) * (longest + 1), vectors)
     with torch.device("meta"):
-        built = models.build(dict(model), Facts(EMISSIONS[kind], symbols, longest, (1,) * (longest + 1)))
+        built = models.build(dict(model), facts)
     named = built.named_parameters()
     return sum(p.numel() for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES)
 

@@ -113,6 +113,29 @@ class EmbeddedWords(RealWords):
     stems: Count = 60
 
 
+class RealLanguage(Real):
+    """Sequences of ``length`` tokens and vectors of ``dimensions`` numbers; ``sha256`` of files by name, if unknown.
+
+    The vocabulary: tokens that occur ``min_count`` times in what trains, at most ``vocabulary_size`` of them beside
+    the four special ones.
+    """
+
+    length: Annotated[int, Field(ge=3)]
+    dimensions: Count
+    glove: Literal["6B-50d-9163", "840B-300d", "own"]
+    min_count: Count = 1
+    vocabulary_size: Count | None = None
+    sha256: dict[str, str] | None = None
+
+
+class EmbeddedLanguage(Embedded):
+    """Questions and paragraphs of a grammar: names, verbs and nouns in its lexicon, and the sizes of the sequences."""
+
+    length: Annotated[int, Field(ge=7)]
+    dimensions: Count
+    lexicon: Annotated[int, Field(ge=6, le=48)] = 24
+
+
 MUSIC = ("nottingham", "piano", "musedata", "jsb")
 DATASETS: dict[str, dict[str, type[Block]]] = {
     "text": {"ptb": RealText, "embedded-text": EmbeddedText},
@@ -126,6 +149,10 @@ DATASETS: dict[str, dict[str, type[Block]]] = {
         **dict.fromkeys(("gutenberg-words", "web-words", "fiction-words"), RealWords),
         "own-words": OwnWords,
         "embedded-words": EmbeddedWords,
+    },
+    "language": {
+        **dict.fromkeys(("squad-articles", "squad-articles-full", "tvqa-questions", "tvqa-subtitles"), RealLanguage),
+        "embedded-language": EmbeddedLanguage,
     },
 }
 
@@ -182,6 +209,27 @@ class StateSpace(Block):
     delta: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
 
 
+class LanguageFlow(Block):
+    """A flow of embedded text; what is left out has the class's default."""
+
+    structure: Literal["time", "channels", "past"] = "time"
+    network: Literal["attention", "rnn"] = "attention"
+    steps: Count = 8
+    scales: Count = 3
+    width: Count = 512
+    inner: Count = 3712
+    heads: Count = 8
+    hidden: Count = 750
+    cell: Literal["parallel", "literal"] = "parallel"
+
+
+class RecurrentDensity(Block):
+    """The Bi-LSTM density of embedded text."""
+
+    layers: Count = 3
+    width: Count = 300
+
+
 class GruBaseline(Block):
     """The baseline of words."""
 
@@ -194,6 +242,8 @@ MODELS: dict[str, type[Block]] = {
     "flow_density": FlowDensity,
     "state_space": StateSpace,
     "gru_baseline": GruBaseline,
+    "language_flow": LanguageFlow,
+    "recurrent_density": RecurrentDensity,
 }
 
 
@@ -240,6 +290,18 @@ class WordEvaluation(Block):
     ngrams: list[Count] = []
 
 
+class LanguageEvaluation(Block):
+    """How a run on language is scored: draws of the noise, and what text to write."""
+
+    draws: Count = 1
+    generate: Whole = 8
+    beam: Count = 5
+    pairs: Whole = 3
+    ratios: list[Share] = [0.4, 0.5, 0.6]
+    contexts: Whole = 3
+    deviations: list[Weight] = [0.1, 0.5]
+
+
 class Seeds(Block):
     """The seeds of a run, trained one after another."""
 
@@ -254,11 +316,13 @@ class Speed(Block):
 
 
 class Table(Block):
-    """A table: cells ``<run>.<metric>`` by row and column."""
+    """A table: cells ``<run>.<metric>`` by row and column; or of the texts that runs wrote."""
 
     reproduces: str
     title: str
-    rows: dict[str, dict[str, str]]
+    rows: dict[str, dict[str, str]] | None = None
+    texts: Literal["samples", "interpolation", "regeneration"] | None = None
+    runs: list[str] | None = None
 
 
 class Figure(Block):

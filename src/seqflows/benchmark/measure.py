@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seqflows import compute, models
-from seqflows.data.batching import collate
+from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import likelihood
 from seqflows.models.base import Model
@@ -198,6 +198,17 @@ def matrix_rate(device: str = "cpu", dtype: torch.dtype = torch.float32) -> floa
     return 2 * side**3 / best(lambda: a @ b, device) / 1e9
 
 
+def timed(call: Callable[[], Any], repeats: int) -> float:
+    """Seconds of the fastest of ``repeats`` calls, after one more where there are several."""
+    return best(call, repeats=repeats) if repeats > 1 else _once(call)
+
+
+def _once(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
 def best(call: Callable[[], Any], device: str = "cpu", repeats: int = 5) -> float:
     """Seconds of the fastest of some calls, after one more."""
     times = []
@@ -215,7 +226,7 @@ def best(call: Callable[[], Any], device: str = "cpu", repeats: int = 5) -> floa
 
 def on_device(device: str) -> list[dict[str, Any]]:
     """Tokens a second and the share of the device's matrix rate, in fp32 (TF32 on) and bf16."""
-    rows, counted = [], {shape: flops(shape) for shape in shapes()}
+    rows, counted = [], {shape: of_shape(shape) for shape in shapes()}
     torch.set_float32_matmul_precision("high")
     for shape, (precision, dtype) in itertools.product(
         shapes(), {"fp32": torch.float32, "bf16": torch.bfloat16}.items()
@@ -235,28 +246,34 @@ def on_device(device: str) -> list[dict[str, Any]]:
     return rows
 
 
-def flops(shape: Shape, **sizes: int) -> float:
+def flops(model: Model, batch: Batch, samples: int = 1) -> float:
     """Floating point operations of the matrix products of one step, forward and backward.
 
-    torch counts its matrix products itself. Its LSTM kernels, which it does not count, take 8 W (I + W) a step and
-    sequence for I inputs and W units, and twice that backward.
+    torch counts its matrix products itself. Its LSTM kernels, which it does not count, take 8 W (I + W) a step,
+    sequence and direction for I inputs and W units, and twice that backward.
     """
-    model, counted = shape.build(**sizes).train(), [0]
+    counted = [0]
 
     def count(module: nn.LSTM, inputs: tuple[Tensor, ...], _: Any) -> None:
+        directions = 1 + module.bidirectional
         for layer in range(module.num_layers):
-            width = module.input_size if layer == 0 else module.hidden_size
-            rows = inputs[0].shape[0] * inputs[0].shape[1]
+            width = module.input_size if layer == 0 else directions * module.hidden_size
+            rows = directions * inputs[0].shape[0] * inputs[0].shape[1]
             counted[0] += 3 * 8 * rows * module.hidden_size * (width + module.hidden_size)
 
-    for module in model.modules():
-        if isinstance(module, nn.LSTM):
-            module.register_forward_hook(count)
-    batch = collate(dataset(shape).train, np.arange(shape.sequences))
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.LSTM)]
     with FlopCounterMode(display=False) as counter:
-        terms = model.objective(batch, shape.samples)
+        terms = model.objective(batch, samples)
         sum(value.sum() for value in terms.values()).backward()
+    for hook in hooks:
+        hook.remove()
     return counter.get_total_flops() + counted[0]
+
+
+def of_shape(shape: Shape, **sizes: int) -> float:
+    """The same of a shape's model and a batch of its size."""
+    batch = collate(dataset(shape).train, np.arange(shape.sequences))
+    return flops(shape.build(**sizes).train(), batch, shape.samples)
 
 
 # -- sampling

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import measure, words
+from seqflows.benchmark import language, measure, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
@@ -20,6 +20,7 @@ COLUMNS = {
     "memory": measure.MEMORY,
     "words": words.TRAINING,
     "trajectories": words.SCORING,
+    "language_flow": language.LANGUAGE,
 }
 
 
@@ -34,6 +35,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "memory": measure.memory,
     "words": words.training,
     "trajectories": words.scoring,
+    "language_flow": language.run,
 }
 
 

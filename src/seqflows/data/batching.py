@@ -14,11 +14,13 @@ import torch
 
 from seqflows.data.prepared import Split
 
+IDS = ("text", "words", "language")  # the kinds whose symbols are places in a vocabulary
+
 
 class Batch(NamedTuple):
     """Padded sequences: zeros follow the end of each.
 
-    ``x`` is (B, T) int64 (categorical), (B, T, 88) float32 (bernoulli) or (B, 1, D)
+    ``x`` is (B, T) int64 (categorical, embedded), (B, T, 88) float32 (bernoulli) or (B, 1, D)
     float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64.
     """
 
@@ -96,6 +98,6 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
     mask = steps < lengths[:, None]
     places = np.where(mask, split.offsets[indices, None] + steps, 0)
     x = split.symbols[places]
-    x = x.astype(np.int64 if split.kind in ("text", "words") else np.float32)
+    x = x.astype(np.int64 if split.kind in IDS else np.float32)
     x[~mask] = 0
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()))

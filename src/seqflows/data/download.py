@@ -1,6 +1,6 @@
 """The stage download: raw files, each with a known checksum, never edited afterwards.
 
-A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``), then in
+A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``, gzipped or not), then in
 ``data/cache/<sha256>``, then on the network, from where it goes into the cache. An embedded
 source writes its files itself and needs neither mirror nor network.
 """
@@ -8,11 +8,13 @@ source writes its files itself and needs neither mirror nor network.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import posixpath
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -46,29 +48,35 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
             embedded.generate(dict(block), folder)
         else:
             source = registry.SOURCES[block["source"]]
-            for file in source.files:
+            listed = registry.files(block)
+            for file in listed:
                 expected = file.sha256 or _given(block, file)
+                if (zipped := _zipped(file)) is not None:
+                    _unzip(zipped, folder / file.name, expected)
+                    continue
                 shutil.copyfile(_locate(file, expected, source, cache), folder / file.name)
                 _verify(folder / file.name, expected, f"free disk space and run download again for {file.name}")
-            files.write_json(folder / "registry.json", _provenance(block["source"], source))
+            files.write_json(folder / "registry.json", _provenance(block["source"], source, listed))
         checksums = {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
         files.write_json(folder / CHECKSUMS, {"files": checksums, "sha256": combined(checksums)})
 
 
 def _given(block: Mapping[str, Any], file: File) -> str:
-    given = block.get("sha256")
+    given, hint = block.get("sha256"), "<64 hex digits>"
+    if registry.KINDS[block["source"]] == "language":  # of several files, one by one
+        given, hint = given.get(file.name) if isinstance(given, Mapping) else None, f"{{{file.name}: {hint}}}"
     if not isinstance(given, str) or len(given) != 64:
         raise Problem(
-            f"expected sha256: <64 hex digits> beside source: {block['source']} in params.yaml, got {given!r}; "
+            f"expected sha256: {hint} beside source: {block['source']} in params.yaml, got {given!r}; "
             f"no checksum is published for {file.name}: compute that of your copy with sha256sum"
         )
     return given.lower()
 
 
-def _provenance(name: str, source: Source) -> dict[str, Any]:
+def _provenance(name: str, source: Source, listed: tuple[File, ...]) -> dict[str, Any]:
     addresses = {
         file.name: "mirror only" if file.url is None else file.url + (f"#{file.member}" if file.member else "")
-        for file in source.files
+        for file in listed
     }
     return {
         "source": name,
@@ -86,6 +94,28 @@ def _verify(path: Path, expected: str, remedy: str) -> Path:
     return path
 
 
+def _zipped(file: File) -> Path | None:
+    """The gzipped copy of ``file`` in the mirror, where the mirror has no plain one."""
+    mirror = os.environ.get("SEQFLOWS_MIRROR")
+    if not mirror or (Path(mirror) / file.mirror).is_file():
+        return None
+    path = Path(mirror) / f"{file.mirror}.gz"
+    return path if path.is_file() else None
+
+
+def _unzip(zipped: Path, path: Path, expected: str) -> None:
+    """Write ``path`` from a mirror's gzipped copy; ``expected`` is the sha256 of the content."""
+    remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
+    try:
+        with gzip.open(zipped) as content:
+            _copy(content, path)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Problem(f"expected a whole gzip file in {zipped}, got {error}; {remedy}") from None
+    found = files.sha256(path)
+    if found != expected:
+        raise Problem(f"expected sha256 {expected} of the content of {zipped}, got {found}; {remedy}")
+
+
 def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
     """A verified copy of ``file``: of the mirror, else of the cache, else of the network."""
     mirror = os.environ.get("SEQFLOWS_MIRROR")
@@ -97,7 +127,7 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
         raise Problem(
             f"expected {file.mirror} below the folder SEQFLOWS_MIRROR, got {mirror or 'no such variable'} without it; "
             f"this file was compiled ({source.citation}) and has no address of its own: put a copy there, or take "
-            "a source of the same kind that has one (for words: fiction-words)"
+            "a source of the same kind that has one (for words: fiction-words, for language: squad-articles-full)"
         )
     if not cached.is_file():
         siblings = [other for other in source.files if other.url == file.url]

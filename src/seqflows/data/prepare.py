@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqflows import files, paths
-from seqflows.data import embedded, embedded_gaussians, polyphonic, registry, text, words
+from seqflows.data import embedded, embedded_gaussians, glove, language, polyphonic, registry, text, tokens, words
 from seqflows.data.download import CHECKSUMS
 from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
 from seqflows.errors import Problem
@@ -51,6 +51,8 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
     checksums = verify_raw(raw)
     if block["kind"] == "words":
         return _words(block, raw, Path(out), dataset, checksums)
+    if block["kind"] == "language":
+        return _language(block, raw, Path(out), dataset, checksums)
     read = {"text": _read_text, "music": _read_music, "vectors": _read_vectors}[block["kind"]]
     parts, vocabulary = read(block, raw)
     source = embedded.read(raw) if block["source"] in embedded.MODULES else None
@@ -126,6 +128,43 @@ def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksu
         "raw": checksums,
     }
     return save(out, words.VOCABULARY, splits, content)
+
+
+def _language(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksums: dict[str, str]) -> str:
+    """Token sequences of one length T, and a vector for each token of the vocabulary."""
+    source = None
+    if block["source"] in embedded.MODULES:
+        source, block = embedded.read(raw), embedded.MODULES[block["source"]].OPTIONS | block
+    length = block["length"]
+    if source is not None and source.longest > length:
+        raise Problem(
+            f"expected length of at least {source.longest} for the embedded source in {raw}, got {length}: cutting its "
+            "sequences would falsify the known probabilities; run download again"
+        )
+    corpus = language.read(block["source"], raw)
+    parts = language.parts(block, corpus, raw)
+    known = language.vocabulary(block, parts, source, raw)
+    embedding = language.embedding(block, known, raw)
+    splits, statistics = {}, {}
+    for name, part in parts.items():
+        ids = tokens.encode(part.sequences, known, length)
+        log_probs = _log_probs(source, part.sequences, raw / f"{name} split")
+        splits[name] = Split("language", np.full(len(ids), length), ids.ravel(), log_probs)
+        whole = Part(part.sequences, np.full(part.kept, length), part.dropped_empty)
+        particular = language.statistics(part, ids, known, embedding)
+        particular["share_within_limit"] = 1 - particular["share_cut"]
+        statistics[name] = _statistics(whole, splits[name]) | particular
+    vectors = embedding.vectors
+    content = {
+        **{"kind": "language", "dataset": dataset, "source": block["source"], "max_length": length},
+        **{"text": corpus.unit, "length": length, "dimensions": vectors.shape[1], "vocabulary": len(known)},
+        **{"splits": statistics, "repeated": corpus.repeated, "share_with_vector": float(embedding.known.mean())},
+        **{"mean": float(vectors.mean(dtype=np.float64)), "deviation": float(vectors.std(dtype=np.float64))},
+        **{"smallest_distance": glove.smallest_distance(vectors), "source_entropy": _source_entropy(source)},
+        "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
+        "raw": checksums,
+    }
+    return save(out, known, splits, content, vectors)
 
 
 def verify_raw(raw: Path) -> dict[str, str]:
@@ -207,20 +246,26 @@ def _support(block: Mapping[str, Any], parts: dict[str, Part], source: embedded.
 def _split(kind: str, part: Part, vocabulary: Any, kept: int, source: embedded.Source | None, where: Path) -> Split:
     """Encode the first ``kept`` sequences, with the embedded source's log-probability of each."""
     sequences = part.sequences[:kept]
-    known = None
-    if source is not None:
-        known = source.log_probs(sequences)
-        if not np.isfinite(known).all():
-            place = int(np.flatnonzero(~np.isfinite(known))[0])
-            raise Problem(
-                f"expected only sequences that the embedded source can make in {where}, got another as number {place}; "
-                "run download again"
-            )
+    known = _log_probs(source, sequences, where)
     if kind == "text":
         symbols = text.encode(sequences, vocabulary, where)
     else:
         symbols = np.concatenate(sequences) if kind == "music" else sequences
     return Split(kind, part.lengths[:kept], symbols, known)
+
+
+def _log_probs(source: embedded.Source | None, sequences: Any, where: Path) -> np.ndarray | None:
+    """(N,) the embedded source's log-probabilities, nats; a sequence that it cannot make is a `Problem`."""
+    if source is None:
+        return None
+    known = source.log_probs(sequences)
+    if not np.isfinite(known).all():
+        place = int(np.flatnonzero(~np.isfinite(known))[0])
+        raise Problem(
+            f"expected only sequences that the embedded source can make in {where}, got another as number {place}; "
+            "run download again"
+        )
+    return known
 
 
 def _statistics(part: Part, split: Split) -> dict[str, Any]:

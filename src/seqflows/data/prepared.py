@@ -1,10 +1,10 @@
 """A prepared dataset on disk and in memory.
 
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
-``vocabulary.json``, ``statistics.json`` and ``checksums.json``; `load` verifies every
-checksum before it looks at the content.
+``vocabulary.json``, ``statistics.json`` and ``checksums.json``, and for the kind language
+``embeddings.npz``; `load` verifies every checksum before it looks at the content.
 
-Shapes: N sequences of a split, T_n the length of one, D numbers a vector.
+Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers a vector.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ import numpy as np
 from seqflows import files
 from seqflows.errors import Problem
 
-KINDS = ("text", "music", "vectors", "words")
+KINDS = ("text", "music", "vectors", "words", "language")
 SPLITS = ("train", "valid", "test")
-EMISSIONS = {"text": "categorical", "music": "bernoulli", "vectors": "real", "words": "categorical"}
+EMISSIONS = {
+    "text": "categorical",
+    "music": "bernoulli",
+    "vectors": "real",
+    "words": "categorical",
+    "language": "embedded",
+}
+EMBEDDINGS = "embeddings.npz"
 KEYS = 88  # of a piano, MIDI 21 to 108
 
 
@@ -31,22 +38,24 @@ KEYS = 88  # of a piano, MIDI 21 to 108
 class Facts:
     """What a model has to know of its data.
 
-    ``symbols`` is the size of the vocabulary (categorical), 88 (bernoulli) or D (real);
+    ``symbols`` is the size of the vocabulary (categorical, embedded), 88 (bernoulli) or D (real);
     ``max_length`` the end of the support of p(T); ``length_counts[t]`` the number of
-    training and validation sequences of length t, so it has ``max_length + 1`` entries.
+    training and validation sequences of length t, so it has ``max_length + 1`` entries. ``vectors``
+    is the embedding matrix (symbols, D) float32 of embedded data; all its sequences have ``max_length`` steps.
     """
 
     emission: str
     symbols: int
     max_length: int
     length_counts: tuple[int, ...]
+    vectors: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Split:
     """N sequences behind one another; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
 
-    ``symbols`` is (sum T,) integers for text and words, (sum T, 88) zeros and ones for music and
+    ``symbols`` is (sum T,) integers for text, words and language, (sum T, 88) zeros and ones for music and
     (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
     whole sequence with its length (nats), where the source is embedded. ``counts`` says how often
     each sequence occurs, where sequences are types: then an epoch draws them by frequency.
@@ -90,7 +99,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits and what is known of them; ``sha256`` identifies the whole content."""
+    """Three splits and what is known of them; ``sha256`` identifies the whole content.
+
+    ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; other kinds have none.
+    """
 
     name: str
     kind: str
@@ -100,6 +112,7 @@ class Dataset:
     test: Split
     statistics: dict[str, Any]
     sha256: str
+    vectors: np.ndarray | None = None
 
     @cached_property
     def _facts(self) -> Facts:
@@ -113,7 +126,7 @@ class Dataset:
             )
         known = {"music": KEYS, "vectors": self.train.symbols.shape[-1]}
         symbols = known.get(self.kind) or len(self.vocabulary)
-        return Facts(EMISSIONS[self.kind], int(symbols), longest, tuple(counts.tolist()))
+        return Facts(EMISSIONS[self.kind], int(symbols), longest, tuple(counts.tolist()), self.vectors)
 
     def facts(self) -> Facts:
         """What a model has to know of this dataset."""
@@ -130,8 +143,18 @@ def combined(checksums: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def save(folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics: dict[str, Any]) -> str:
-    """Write a prepared dataset as a whole in place of ``folder``; return its sha256."""
+def save(
+    folder: Path,
+    vocabulary: Any,
+    splits: Mapping[str, Split],
+    statistics: dict[str, Any],
+    vectors: np.ndarray | None = None,
+) -> str:
+    """Write a prepared dataset as a whole in place of ``folder``; return its sha256.
+
+    ``vectors`` (V, D) float32 go with the kind language, and with no other.
+    """
+    _check_vectors(statistics["kind"], vocabulary, vectors, str(folder))
     with files.replacing_folder(Path(folder)) as temporary:
         for name in SPLITS:
             split = splits[name]
@@ -141,6 +164,8 @@ def save(folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics:
             if split.counts is not None:
                 arrays["counts"] = split.counts
             np.savez(temporary / f"{name}.npz", **arrays)
+        if vectors is not None:
+            np.savez(temporary / EMBEDDINGS, vectors=vectors)
         files.write_json(temporary / "vocabulary.json", vocabulary)
         files.write_json(temporary / "statistics.json", statistics)
         checksums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
@@ -157,7 +182,30 @@ def load(folder: Path) -> Dataset:
     vocabulary = files.read_json(folder / "vocabulary.json")
     kind = statistics["kind"]
     splits = {name: _split(folder / f"{name}.npz", kind) for name in SPLITS}
-    return Dataset(statistics["dataset"], kind, vocabulary, **splits, statistics=statistics, sha256=sha256)
+    vectors = None
+    if (folder / EMBEDDINGS).is_file():
+        with np.load(folder / EMBEDDINGS, allow_pickle=False) as arrays:
+            vectors = arrays["vectors"]
+    _check_vectors(kind, vocabulary, vectors, str(folder))
+    return Dataset(
+        statistics["dataset"], kind, vocabulary, **splits, statistics=statistics, sha256=sha256, vectors=vectors
+    )
+
+
+def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
+    """Refuse vectors where there are to be none, and others than one finite float32 vector a token where there are."""
+    if kind != "language":
+        if vectors is not None:
+            raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")
+        return
+    shape = None if vectors is None else vectors.shape
+    if shape is None or len(shape) != 2 or shape[0] != len(vocabulary) or not shape[1] or vectors.dtype != np.float32:
+        raise Problem(
+            f"expected float32 vectors ({len(vocabulary)}, D) with kind: language in {where}, got {shape}; "
+            "run prepare again"
+        )
+    if not np.isfinite(vectors).all():
+        raise Problem(f"expected finite vectors in {where}, got others; run prepare again")
 
 
 def _verify(folder: Path) -> str:
@@ -165,7 +213,7 @@ def _verify(folder: Path) -> str:
         raise Problem(f"expected the prepared dataset {folder}, found none; run its prepare stage first")
     listed = files.read_json(folder / "checksums.json")
     names = {f"{name}.npz" for name in SPLITS} | {"vocabulary.json", "statistics.json"}
-    if set(listed.get("files", ())) != names or listed.get("sha256") != combined(listed["files"]):
+    if set(listed.get("files", ())) - {EMBEDDINGS} != names or listed.get("sha256") != combined(listed["files"]):
         raise Problem(
             f"expected {folder / 'checksums.json'} to list {', '.join(sorted(names))}, got other content; "
             "delete the folder and run its prepare stage again"

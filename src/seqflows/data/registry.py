@@ -144,14 +144,129 @@ SOURCES = {
         homepage="",
     ),
 }
+GLOVE = "J. Pennington, R. Socher, C. Manning: GloVe: global vectors for word representation. EMNLP 2014"
+SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset/"
+TVQA = "https://raw.githubusercontent.com/jayleicn/TVQA/dfb0e5fe4582efca574dfddfeafd1008db3b33ef/data/"
+VECTORS = {  # the word vectors that a language source's block names as ``glove``
+    "6B-50d-9163": File(
+        "glove.6B.50d.first9163.txt",
+        "glove/glove.6B.50d.first9163.txt",
+        "https://raw.githubusercontent.com/dheerajkotwani/Emojify/543b907163394d690ca376bb8bbf00c9f3453d02/"
+        "data/glove.6B.50d.txt",
+        "ca8fa2ae26d38a1c069860184b5fb2d9c6c031fe801a234d95b8b43c6563ab68",
+    ),
+    "840B-300d": File(
+        "glove.840B.300d.zip",
+        "glove/glove.840B.300d.zip",
+        "https://nlp.stanford.edu/data/glove.840B.300d.zip",
+        None,
+    ),
+    "own": File("glove.txt", "glove/glove.txt", None, None),
+}
+
+
+def _squad(name: str, sha256: str) -> File:
+    return File(name, f"squad/{name}", SQUAD + name, sha256)
+
+
+SQUAD_DEVELOPMENT = _squad("dev-v1.1.json", "95aa6a52d5d6a735563366753ca50492a658031da74f301ac5238b03966972c9")
+SQUAD_CITATION = (
+    "P. Rajpurkar, J. Zhang, K. Lopyrev, P. Liang: SQuAD: 100,000+ questions for machine comprehension of text. "
+    "EMNLP 2016"
+)
+TVQA_CITATION = "J. Lei, L. Yu, M. Bansal, T. Berg: TVQA: localized, compositional video question answering. EMNLP 2018"
+SOURCES |= {
+    "squad-articles": Source(
+        kind="language",
+        files=(
+            SQUAD_DEVELOPMENT,
+            File(
+                "du_test-v1.1.json",
+                "squad/du_test-v1.1.json",
+                "https://raw.githubusercontent.com/bloomsburyai/question-generation/"
+                "6026097c3eae262260b1aa5cc28511c94b3b4a17/data/test-v1.1.json",
+                "e7853905d95f255090f58a2af5221c7f2b296934f8a6c1d77b36df4686f0d828",
+            ),
+            File(
+                "train_extra_paragraphs.json",
+                "squad/train_extra_paragraphs.json",
+                None,
+                "93181c6111b37cddcf28a6dba72802da96415c0cbe9c4b1f0ee0baf53398fba8",
+            ),
+            File(
+                "cs224n_val.jsonl",
+                "squad/cs224n_val.jsonl",
+                None,
+                "e5fda077e2ccadf207e18e1c6ce43967678a8245da88de394ce24655e47c3f41",
+            ),
+        ),
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=(
+            f"{SQUAD_CITATION}; of its training articles the test split of X. Du, J. Shao, C. Cardie, ACL 2017, 707 "
+            "paragraphs of github.com/EmptyCityJK/flan-response-evaluator, commit "
+            "050f3fd67640a50420ba1dc407a6b15176d1ba9a, and 875, tokenized, of github.com/liweijiang/QASystem, commit "
+            f"389940c29e9564365f4c5fffbcb80b5182b27eba; {GLOVE}"
+        ),
+        homepage="https://github.com/rajpurkar/SQuAD-explorer",
+    ),
+    "squad-articles-full": Source(
+        kind="language",
+        files=(
+            SQUAD_DEVELOPMENT,
+            _squad("train-v1.1.json", "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
+        ),
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=f"{SQUAD_CITATION}; {GLOVE}",
+        homepage="https://rajpurkar.github.io/SQuAD-explorer/",
+    ),
+    "tvqa-questions": Source(
+        kind="language",
+        files=(
+            File(
+                "tvqa_test_public.jsonl",
+                "tvqa/tvqa_test_public.jsonl",
+                f"{TVQA}tvqa_test_public.jsonl",
+                "abe4718477756e9d37832e03b30718ce9096e41c103fa8297072c503d0264287",
+            ),
+            File(
+                "tvqa_plus_val.json",
+                "tvqa/tvqa_plus_val.json",
+                "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
+                "eval/data/tvqa_plus_val.json",
+                "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
+            ),
+        ),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=f"{TVQA_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVQA+. ACL 2020; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-subtitles": Source(
+        kind="language",
+        files=(
+            File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
+            File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
+            File(
+                "tvqa_subtitles.tar.gz",
+                "tvqa/tvqa_subtitles.tar.gz",
+                "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
+                None,
+            ),
+        ),
+        licence="MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0",
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+}
 KINDS = {
     **{name: source.kind for name, source in SOURCES.items()},
     "embedded-text": "text",
     "embedded-chords": "music",
     "embedded-gaussians": "vectors",
     "embedded-words": "words",
+    "embedded-language": "language",
 }
 WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "seed")
+LANGUAGE = ("length", "dimensions", "glove", "min_count", "vocabulary_size", "sha256")
 
 
 def options(source: str) -> set[str]:
@@ -159,6 +274,8 @@ def options(source: str) -> set[str]:
     keys = {"kind", "source", *(WORDS if KINDS[source] == "words" else LIMITS)}
     if KINDS[source] == "text":
         keys.add("max_length")
+    if KINDS[source] == "language" and source not in embedded.MODULES:
+        return keys | set(LANGUAGE)
     if source in embedded.MODULES:
         return keys | set(embedded.MODULES[source].OPTIONS)
     return keys | ({"sha256"} if any(file.sha256 is None for file in SOURCES[source].files) else set())
@@ -175,6 +292,29 @@ def check(block: Mapping[str, Any]) -> None:
         if key not in options(source):
             known = sorted(options(source))
             raise Problem(f"expected keys of {', '.join(known)} with source: {source}, got {key!r}{near(key, known)}")
-    for key in ("max_length", *LIMITS):
+    for key in ("max_length", "length", "dimensions", "min_count", "vocabulary_size", *LIMITS):
         if block.get(key) is not None and (type(block[key]) is not int or block[key] < 1):
             raise Problem(f"expected {key} to be a whole number of at least 1, got {block[key]!r}; correct params.yaml")
+    if KINDS[source] == "language":
+        _check_language(block, source)
+
+
+def _check_language(block: Mapping[str, Any], source: str) -> None:
+    """Refuse a block without the sizes of its sequences and vectors, or with vectors that are not known."""
+    for key, least in (("length", 3), ("dimensions", 1)):
+        if source not in embedded.MODULES and (block.get(key) or 0) < least:
+            raise Problem(
+                f"expected {key} to be a whole number of at least {least} with source: {source}, got "
+                f"{block.get(key)!r}; correct params.yaml"
+            )
+    if source not in embedded.MODULES and block.get("glove") not in VECTORS:
+        raise Problem(
+            f"expected glove to be one of {', '.join(VECTORS)}, got {block.get('glove')!r}"
+            f"{near(block.get('glove'), VECTORS)}"
+        )
+
+
+def files(block: Mapping[str, Any]) -> tuple[File, ...]:
+    """The raw files of a real source's block: the source's own and, for language, the word vectors."""
+    listed = SOURCES[block["source"]].files
+    return (*listed, VECTORS[block["glove"]]) if KINDS[block["source"]] == "language" else listed

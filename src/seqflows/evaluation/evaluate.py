@@ -14,11 +14,15 @@ import numpy as np
 from seqflows import compute, files, params, paths
 from seqflows.data import prepared
 from seqflows.data.prepared import Dataset
-from seqflows.evaluation import exports, generation, loading, metrics, vocabulary
+from seqflows.evaluation import exports, generation, language, loading, metrics, vocabulary
 from seqflows.evaluation.likelihood import Scores, Settings, score
 from seqflows.models import Model
 
 COLUMNS = ("index", "length", "nll", "length_nats", "reconstruction", "kl", "ess", "source_nll")
+
+
+SETTINGS = {"words": vocabulary.Settings, "language": language.Settings}
+Some = Settings | vocabulary.Settings | language.Settings
 
 
 def stream(key: paths.Key, seed: int, purpose: str) -> int:
@@ -36,7 +40,7 @@ def run(key: paths.Key) -> None:
     block = matrix.run(key.scale, key.name)
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
-    settings = (vocabulary.Settings if dataset.kind == "words" else Settings).of(block["evaluation"])
+    settings = SETTINGS.get(dataset.kind, Settings).of(block["evaluation"])
     records: list[dict[str, Any]] = []
     # No old numbers or scores beside a model that was trained since.
     paths.metrics(key.scale, key.name).unlink(missing_ok=True)
@@ -66,7 +70,7 @@ def _seed(
     block: Mapping[str, Any],
     seed: int,
     dataset: Dataset,
-    settings: Settings | vocabulary.Settings,
+    settings: Some,
     machine: compute.Machine,
     output: Path,
     config_hash: str,
@@ -80,6 +84,10 @@ def _seed(
         purposes = ("trajectories", "importance", "samples", "entropies", "oracle")
         streams = {purpose: stream(key, seed, purpose) for purpose in purposes}
         rows = vocabulary.score(model, dataset, settings, machine, record["parameters"], streams, folder)
+    elif isinstance(settings, language.Settings):
+        streams = {purpose: stream(key, seed, purpose) for purpose in language.PURPOSES}
+        where = f"{key} seed {seed}"
+        rows = language.score(model, dataset, settings, machine, record["parameters"], streams, folder, where)
     else:
         rows = _sequences(key, seed, model, dataset, settings, machine, record["parameters"], folder)
     metrics.check_excess(rows, f"{key} seed {seed}")

@@ -16,6 +16,27 @@ UNITS = {"text": "bpc", "music": "nats/step", "vectors": "nats"}
 ERRORS = 3  # standard errors by which a model may fall below its source
 
 
+class Records(list[dict[str, Any]]):
+    """The metrics of one seed, in the order of metrics.json; most have the unit ``unit``."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def add(
+        self,
+        metric: str,
+        value: float,
+        unit: str | None = None,
+        samples: int = 0,
+        error: float | None = None,
+        over: int = 0,
+    ) -> None:
+        """One metric, with the number of samples, its standard error, and over how many sequences."""
+        error = None if error is None else float(error)
+        self.append(_record(metric, float(value), error, unit or self.unit, samples, over))
+
+
 def denominators(dataset: Dataset, lengths: np.ndarray) -> np.ndarray:
     """What the sums are divided by, (N,): T + 1, the length being a symbol; 1 for vectors."""
     return np.ones(len(lengths)) if dataset.kind == "vectors" else lengths + 1.0

@@ -21,6 +21,7 @@ from seqflows.data.prepared import Dataset, Split
 from seqflows.data.words import decode, entropy
 from seqflows.errors import Problem
 from seqflows.evaluation import likelihood, ngrams
+from seqflows.evaluation.metrics import Records
 from seqflows.evaluation.words import (
     BLOCK,
     Estimate,
@@ -111,17 +112,6 @@ class Both:
         return {"train": train, "test": test, "difference": test - train}
 
 
-class Records(list[dict[str, Any]]):
-    """The metrics of one seed, in the order of metrics.json."""
-
-    def add(
-        self, metric: str, value: float, unit: str = UNIT, samples: int = 0, error: float | None = None, over: int = 0
-    ) -> None:
-        """One metric, with the number of samples, its standard error, and over how many words."""
-        row = {"metric": metric, "value": float(value), "unit": unit, "samples": samples}
-        self.append(row | {"standard_error": None if error is None else float(error), "sequences": over})
-
-
 def score(
     model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, parameters: int, seeds: Mapping[str, int],
     folder: Path,
@@ -130,7 +120,7 @@ def score(
 
     ``seeds`` gives a seed to each purpose: trajectories, importance, samples, entropies, oracle.
     """
-    both, rows = Both(dataset), Records()
+    both, rows = Both(dataset), Records(UNIT)
     log_p = _cross_entropies(rows, model, both, settings, machine, _generator(seeds["trajectories"]))
     _importance(rows, model, dataset, settings, machine, seeds["importance"])
     words = _generated(rows, model, both, settings, _generator(seeds["samples"]))

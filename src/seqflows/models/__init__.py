@@ -7,7 +7,7 @@ from typing import Any
 
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.models import flow_density, latent_sequence, recurrent_baseline, state_space, words
+from seqflows.models import flow_density, language_flow, latent_sequence, recurrent_baseline, state_space, words
 from seqflows.models.base import Model, Terms, configure
 
 CLASSES = {
@@ -16,6 +16,8 @@ CLASSES = {
     "flow_density": (flow_density.FlowDensity, flow_density.Config),
     "state_space": (state_space.StateSpace, state_space.Config),
     "gru_baseline": (words.GruBaseline, words.GruConfig),
+    "language_flow": (language_flow.LanguageFlow, language_flow.Config),
+    "recurrent_density": (language_flow.LanguageFlow, language_flow.RecurrentConfig),
 }
 
 

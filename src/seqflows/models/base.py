@@ -30,10 +30,14 @@ class Model(nn.Module):
       z_k of the posterior and the log p(x | z_k, T) within them, (B, K) each, nats; ``log_weights``, the former alone.
     - ``log_prob(batch) -> (B,)`` where ``exact`` is true: log p(x, T), nats.
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
+    - ``initialise(batch)``: what is set by data before the first step of training.
     - ``sample(count, ...) -> Batch``: sequences with the distribution that the model scores.
     """
 
     exact: bool
+
+    def initialise(self, batch: Batch) -> None:
+        """What is set by data before the first step, from the first batch; nothing for most models."""
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """Named terms of the loss, (B,) each, nats a sequence."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqflows import files, paths
+from seqflows.noise import floor
 from seqflows.report.cells import Cell, cells, reported
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import Ours, Printed
@@ -17,15 +18,17 @@ COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
     "verdict", "reason", "dataset", "device",
 )  # fmt: skip
-TOLERANCE = {"bpc": 0.02, "1": 0.02}  # by unit; any other is in nats
+TOLERANCE = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # by unit; any other is in nats
 TOLERANCE_NATS = 0.10
 TOLERANCE_PERPLEXITY = 0.05  # of the printed perplexity
+BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
     "within": "within the tolerance although size, budget or corpus is not the paper's",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
+    "unreachable": "below what any density of the noisy data can score: unreachable as the paper defines it",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",
@@ -65,6 +68,9 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     """A cell and its row of the audit."""
     row: dict[str, Any] = {name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)}
     summary = cell.summary
+    if cell.unit == "bits/dim" and cell.reported and float(cell.reported) < floor():
+        said = results.remarks(cell.run, summary) if summary else []
+        return cell, row | _ours(results, cell) | {"verdict": "unreachable", "reason": "; ".join((*said, BELOW))}
     if cell.status != "reproduce":
         return cell, row | {"verdict": cell.status, "reason": cell.note}
     if summary is None:
@@ -72,12 +78,8 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
             f"no metrics of {cell.run} at scale {results.scale}" if cell.run else "params.yaml has no run for this cell"
         )
         return cell, row | {"verdict": "not run", "reason": reason}
-    difference, allowed = summary.value - float(cell.reported), tolerance(cell)
-    row |= {
-        "reproduced": summary.value, "std": summary.std, "seeds": len(summary.seeds), "difference": difference,
-        "tolerance": allowed, "dataset": f"{summary.dataset} ({results.source(summary.dataset)})",
-        "device": summary.device,
-    }  # fmt: skip
+    row |= _ours(results, cell)
+    difference, allowed = row["difference"], row["tolerance"]
     inside, remarks = abs(difference) <= allowed, results.remarks(cell.run, summary)
     reduced = results.differences(cell.run)
     if results.embedded(summary.dataset):
@@ -89,6 +91,18 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     else:
         verdict, reason = ("reproduced" if inside else "differs"), cell.note
     return cell, row | {"verdict": verdict, "reason": "; ".join(part for part in (*remarks, reason) if part)}
+
+
+def _ours(results: Results, cell: Cell) -> dict[str, Any]:
+    """The columns that our number fills; none where there is none."""
+    summary = cell.summary
+    if summary is None:
+        return {}
+    return {
+        "reproduced": summary.value, "std": summary.std, "seeds": len(summary.seeds),
+        "difference": summary.value - float(cell.reported), "tolerance": tolerance(cell),
+        "dataset": f"{summary.dataset} ({results.source(summary.dataset)})", "device": summary.device,
+    }  # fmt: skip
 
 
 Rows = Sequence[tuple[Cell, dict[str, Any]]]

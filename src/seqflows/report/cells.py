@@ -50,7 +50,7 @@ def printed_tables() -> list[str]:
 def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]:
     """(row, column) -> (run, metric) of a table's block, whose cells read ``<run>.<metric>``."""
     found = {}
-    for row, columns in params.table(table)["rows"].items():
+    for row, columns in (params.table(table).get("rows") or {}).items():
         for column, address in columns.items():
             run, dot, metric = str(address).partition(".")
             if not dot or run not in params.runs:

@@ -206,7 +206,7 @@ class Ours:
         sides = [self.results.scores(summary.run) for summary in (first, second)]
         if first.dataset_sha256 != second.dataset_sha256 or not all(sides):
             return None
-        means = [_mean_scores(seeds, vectors=first.unit == "nats") for seeds in sides]
+        means = [_mean_scores(seeds, vectors=first.unit in ("nats", "bits/dim")) for seeds in sides]
         if [steps for _, steps in means[0]] != [steps for _, steps in means[1]] or len(means[0]) < 2:
             return None
         scale = math.log(2) if first.unit == "bpc" else 1.0
@@ -244,7 +244,7 @@ class Ours:
 
 
 def _mean_scores(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[tuple[float, float]]:
-    """(NLL in nats over seeds, what it is divided by) of each sequence: T + 1; of a vector 1, without log p(T)."""
+    """(NLL over seeds, what it is divided by) of each sequence: T + 1; without log p(T) 1, of a vector or language."""
     found = []
     for scores in zip(*seeds, strict=True):
         nll = math.fsum(score.nll - score.length_nats * vectors for score in scores) / len(scores)

@@ -26,6 +26,7 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
     block = entry.get(scale) or {}
     if entry.get("kind") != "words":
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
+        limits += ("length", "dimensions", "glove", "min_count", "vocabulary_size")  # of language
         return {name: block[name] for name in ("source", *limits) if name in block}
     source = block.get("source", "")
     filled = {"source": source} | described("DATASETS", "words", source) | block
@@ -34,6 +35,9 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
 
 def idle(model: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings of a model block that its other settings leave without effect."""
+    if model.get("class") == "language_flow":
+        network = () if model.get("network") == "attention" else ("inner", "heads")
+        return network if model.get("structure") == "past" else (*network, "hidden", "cell")
     if model.get("class") != "state_space":
         return ()
     return ("layers",) if model.get("transition") == "real_nvp" else ("keep_from", "keep_to")

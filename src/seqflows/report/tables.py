@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import files, paths
+from seqflows.noise import floor
+from seqflows.report import table_texts
 from seqflows.report.cells import Cell, cells
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.layout import NOT_RUN, NOTHING, number, table
@@ -22,6 +24,7 @@ from seqflows.report.table_parts import (
 )
 from seqflows.report.table_words import of_words, page
 
+EXCESS = "Excess: NLL above the source's, with its length."
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "standard_error", "samples",
     "sequences", "run", "metric", "dataset", "dataset_sha256", "revision", "config_hash", "device", "note",
@@ -36,9 +39,14 @@ BEYOND = (
 def run(key: paths.Key) -> None:
     """Write results/<scale>/<table>.csv and .md; raise `Problem` for an unknown table or metric."""
     results = Results(matrix(), key.scale)
-    made = cells(results, key.name)
     block = results.params.table(key.name)
     csv_path, md_path = paths.table(key.scale, key.name)
+    if "texts" in block:
+        rows = table_texts.rows(results, block)
+        files.write_csv(csv_path, rows, table_texts.COLUMNS)
+        files.write_text(md_path, table_texts.markdown(results, block, rows))
+        return
+    made = cells(results, key.name)
     files.write_csv(csv_path, [record(cell) for cell in [*made, *extra(results, made)]], COLUMNS)
     files.write_text(md_path, markdown(results, str(block["title"]), made))
 
@@ -94,11 +102,15 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
     names = list(dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run))
     units = ", ".join(dict.fromkeys(cell.unit for cell in made if cell.unit))
     counts = listed(str(s.samples) for s in headline if s.samples and s.samples > 1)
+    language = any(cell.unit == "bits/dim" for cell in made)
+    sampled = "draws of the noise a sequence" if language else "importance samples of the NLL"
     lines = [
         f"- scale **{results.scale}**; device {devices(summaries)}; unit {units}",
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
-        f"- importance samples of the NLL: {counts}; seeds: {listed(' '.join(map(str, s.seeds)) for s in summaries)}",
+        f"- {sampled}: {counts}; seeds: {listed(' '.join(map(str, s.seeds)) for s in summaries)}",
     ]
+    if language:
+        lines.append(f"- less is better, and no density can be below {floor():.2f} bits/dim, the noise's own entropy")
     lines += unlike(
         results, made, "- Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
     )
@@ -147,13 +159,14 @@ def beyond_block(results: Results, made: Sequence[Cell]) -> list[str]:
         [label, *(number(found[m], digits, error=m == "excess") if m in found else NOTHING for m, _, digits in chosen)]
         for label, found in metrics.items()
     ]
-    lines = [
-        "## Beyond the paper",
-        "",
-        "NLL by importance sampling with K samples; -ELBO = reconstruction + KL, where the",
-    ]
-    lines += ["table's reconstruction contains -log p(T) and the pure one does not; ESS: effective sample size of the"]
-    lines += [
-        "importance weights" + ("; excess: NLL above the source's, with its length." if "excess" in present else ".")
-    ]
-    return [*lines, "", *table(["Model", *(heading for _, heading, _ in chosen)], rows)]
+    said = []
+    if "elbo" in present:
+        said += ["NLL by importance sampling with K samples; -ELBO = reconstruction + KL, where the"]
+        said += [
+            "table's reconstruction contains -log p(T) and the pure one does not; ESS: effective sample size of the"
+        ]
+        said += ["importance weights" + (EXCESS.replace("Excess", "; excess") if "excess" in present else ".")]
+    elif "excess" in present:
+        said += [EXCESS]
+    lines = ["## Beyond the paper", "", *said, *([""] if said else [])]
+    return [*lines, *table(["Model", *(heading for _, heading, _ in chosen)], rows)]

@@ -2,7 +2,8 @@
 
 B sequences of a batch, K posterior samples. Losses of the history are sums over sequences
 divided by sums of (T + 1), in nats; the step's own loss is the mean over sequences of
-(sum of weighted terms) / (T + 1). For words both are per word.
+(sum of weighted terms) / (T + 1). For words both are per word, and for language, whose terms are
+bits per dimension, per sequence.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
 VALIDATION_BATCH, WORDS_BATCH = 64, 1024
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
+WHOLE = ("words", "language")  # kinds whose losses are a sequence's, not a symbol's
 WINDOW = 20  # steps whose losses are looked at together on a GPU, where each look waits for it
 
 
@@ -159,6 +161,8 @@ class Trainer:
         total: Tensor | None = None
         for indices in group:
             batch = collate(split, indices).to(self.machine.device)
+            if not self.steps and total is None:
+                self.model.initialise(batch)
             with self.machine.autocast():
                 terms = self.model.objective(batch, self.settings.samples)
             terms = {name: value.float() for name, value in terms.items()}
@@ -176,8 +180,8 @@ class Trainer:
         self.optimizer.step()
 
     def _symbols(self, lengths: Tensor) -> Tensor:
-        """What a sequence's loss is divided by: T + 1, the length being a symbol; 1 for words, taken whole."""
-        return torch.ones_like(lengths) if self.dataset.kind == "words" else lengths + 1
+        """What a sequence's loss is divided by: T + 1, the length being a symbol; 1 for what is taken whole."""
+        return torch.ones_like(lengths) if self.dataset.kind in WHOLE else lengths + 1
 
     def _count(self, terms: dict[str, Tensor], weighted: Tensor, symbols: int, sequences: int) -> None:
         values = torch.stack([weighted, *(value.detach() for value in terms.values())]).sum(1, dtype=torch.float64)
@@ -213,7 +217,7 @@ class Trainer:
         valid = self._validate(stop)
         self._spend(started)
         symbols, sequences = self.seen
-        values = (self.sums / (sequences if self.dataset.kind == "words" else symbols + sequences)).tolist()
+        values = (self.sums / (sequences if self.dataset.kind in WHOLE else symbols + sequences)).tolist()
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,

@@ -1,0 +1,77 @@
+"""Flows of language at the paper's size: tokens a second in training and in sampling, beside their own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqflows import compute, models
+from seqflows.benchmark.measure import flops, matrix_rate, timed
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Dataset, Facts, Split
+from seqflows.training.settings import Settings
+from seqflows.training.trainer import Trainer
+
+LANGUAGE = (
+    *("model", "parameters", "threads", "tokens_per_second", "seconds", "gemm_gflops", "gflop_equivalents", "gflop"),
+    *("ratio", "sampled_tokens_per_second"),
+)
+SHAPE = {"batch": 32, "length": 64, "dimensions": 300, "vocabulary": 5000}
+GOAL = 2.5  # times its own arithmetic, for attention
+MODELS = {
+    "Att-S": {"structure": "time", "network": "attention"},
+    "RNN-S": {"structure": "time", "network": "rnn", "width": 810},
+    "Att-C": {"structure": "channels", "network": "attention"},
+    "RNN-C": {"structure": "channels", "network": "rnn", "width": 890},
+    "Att-AR": {"structure": "past", "network": "attention", "steps": 24, "scales": 1, "inner": 2688},
+    "RNN-AR": {"structure": "past", "network": "rnn", "steps": 24, "scales": 1, "width": 800},
+}
+REPEATS = 2  # a step takes ten seconds and more
+SAMPLED = 4  # sequences
+
+
+def facts(length: int, dimensions: int, vocabulary: int) -> Facts:
+    """Random vectors for every token."""
+    vectors = np.random.default_rng(0).standard_normal((vocabulary, dimensions)).astype(np.float32)
+    return Facts("embedded", vocabulary, length, (0,) * length + (1,), vectors)
+
+
+def run(
+    threads: int = 1, shape: dict[str, int] | None = None, chosen: Iterable[str] = MODELS, **sizes: int
+) -> list[dict[str, Any]]:
+    """One optimiser step and one batch of samples of each model, ``threads`` threads."""
+    torch.set_num_threads(threads)
+    shape, rows = shape or SHAPE, []
+    known = facts(shape["length"], shape["dimensions"], shape["vocabulary"])
+    rng = np.random.default_rng(1)
+    ids = rng.integers(0, shape["vocabulary"], (shape["batch"], shape["length"])).astype(np.int32)
+    split = Split("language", np.full(len(ids), shape["length"]), ids.ravel())
+    data = Dataset("random", "language", [], split, split, split, {"max_length": shape["length"]}, "", known.vectors)
+    for name in chosen:
+        torch.manual_seed(0)
+        model = models.build({"class": "language_flow", **MODELS[name], **sizes}, known).train()
+        settings = Settings.of({"epochs": 1, "batch_size": shape["batch"], "learning_rate": 5e-5})
+        machine = compute.Machine(torch.device("cpu"), "cpu", threads, "fp32")
+        trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
+        batch = Batch(torch.from_numpy(ids).long(), torch.full((len(ids),), shape["length"]), torch.arange(len(ids)))
+        own = flops(model, batch) / 1e9
+        rate = matrix_rate()
+        seconds = timed(lambda trainer=trainer: trainer.step([np.arange(len(ids))], 1.0), REPEATS)
+        model.eval()
+        sampling = timed(lambda model=model: model.sample(SAMPLED), 1)
+        tokens = ids.size / seconds
+        values = (name, sum(p.numel() for p in model.parameters()), threads, round(tokens, 1), round(seconds, 3))
+        values += (round(rate, 1), round(seconds * rate, 1), round(own, 1), round(seconds * rate / own, 3))
+        values += (round(SAMPLED * shape["length"] / sampling, 1),)
+        rows.append(dict(zip(LANGUAGE, values, strict=True)))
+        goal = f", goal {GOAL}: {'met' if seconds * rate <= GOAL * own else 'NOT MET'}" if "Att" in name else ""
+        print(
+            f"  {name}: {tokens:,.0f} tokens/s trained, {seconds * rate / own:.2f} x its own {own:,.0f} GFLOP{goal}; "
+            f"{values[-1]:,.0f} tokens/s sampled",
+            flush=True,
+        )
+    return rows

@@ -1,0 +1,154 @@
+"""Word vectors in the text format of GloVe, and vectors for the words that it does not have.
+
+Legend: V words, D numbers a vector.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+from seqflows.errors import Problem
+
+
+class Embedding(NamedTuple):
+    """``vectors`` (V, D) float32, pairwise distinct; ``known`` (V,) bool, True where the file gave the vector."""
+
+    vectors: np.ndarray
+    known: np.ndarray
+
+
+def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """The vectors (D,) float32 of a file of ``word v1 .. vD`` lines (.txt, or the one .txt in a .zip).
+
+    Words may hold spaces, as some of the release of 840B tokens do. Raises `Problem`, with the line, for a line of
+    another width, a number that is none or not finite, a word that occurs twice, or bytes that are not UTF-8; and for
+    an empty file. With ``wanted``, other words' lines are looked at for their width alone: a full release has 2.2
+    million.
+    """
+    found: dict[str, np.ndarray] = {}
+    lines = 0
+    sought = None if wanted is None else {word.encode() for word in wanted}
+    with _opened(path) as file:
+        for lines, line in enumerate(file, 1):
+            where = f"line {lines} of {path}"
+            fields = line.rstrip(b"\r\n ").split(b" ")
+            word, numbers = b" ".join(fields[:-dimensions]), fields[-dimensions:]
+            if not word or any(_is_number(field) for field in fields[1:-dimensions]):
+                raise Problem(
+                    f"expected a word and {dimensions} numbers in {where}, got {len(fields) - 1} numbers; state the "
+                    "file's own width as dimensions in params.yaml, or replace the file"
+                )
+            if sought is None or word in sought:
+                name = _decoded(word, where)
+                if name in found:
+                    raise Problem(f"expected each word once in {path}, got {name!r} again in {where}; replace the file")
+                found[name] = _vector(numbers, where)
+    if not lines:
+        raise Problem(f"expected lines of a word and {dimensions} numbers in {path}, got none; replace the file")
+    return found
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    if path.suffix == ".zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = [name for name in archive.namelist() if name.endswith(".txt")]
+                if len(names) != 1:
+                    raise Problem(f"expected one .txt file in {path}, got {len(names)}; replace the file")
+                with archive.open(names[0]) as file:
+                    yield io.BufferedReader(file)
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise Problem(f"expected a zip archive in {path}, got {error}; replace the file") from None
+    else:
+        with open(path, "rb") as file:
+            yield file
+
+
+def _decoded(word: bytes, where: str) -> str:
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Problem(f"expected UTF-8 in {where}, got byte 0x{word[error.start]:02x}; replace the file") from None
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
+    try:
+        vector = np.array([float(field) for field in fields])
+    except ValueError:
+        wrong = next(field for field in fields if not _is_number(field)).decode(errors="replace")
+        raise Problem(f"expected {len(fields)} numbers in {where}, got {wrong!r}; replace the file") from None
+    if not np.isfinite(vector).all():
+        wrong = fields[int(np.flatnonzero(~np.isfinite(vector))[0])].decode()
+        raise Problem(f"expected finite numbers in {where}, got {wrong}; replace the file")
+    return vector.astype(np.float32)
+
+
+def embed(vocabulary: Sequence[str], found: dict[str, np.ndarray], where: str) -> Embedding:
+    """One vector a word of the vocabulary, from a file's vectors or, where it has none, by `drawn`.
+
+    The special tokens are looked up and drawn like any other word. In particular ``<pad>`` is not the zero vector: the
+    models add noise of one size to every position and write words by cosine similarity, so padding needs a constant
+    vector that has a direction, of the length that words have. A vector that an earlier word of the vocabulary has
+    already counts as none: rows are pairwise distinct. Fewer than two known words are a `Problem`.
+    """
+    seen: set[bytes] = set()
+    known = np.zeros(len(vocabulary), bool)
+    for place, word in enumerate(vocabulary):
+        if word in found and found[word].tobytes() not in seen:
+            known[place] = True
+            seen.add(found[word].tobytes())
+    if known.sum() < 2:
+        raise Problem(
+            f"expected vectors for the words of the vocabulary in {where}, got {int(known.sum())} for "
+            f"{len(vocabulary)} words; take vectors of the text's language"
+        )
+    given = np.array([found[word] for word, is_known in zip(vocabulary, known, strict=True) if is_known])
+    mean, deviation = given.mean(axis=0, dtype=np.float64), given.std(axis=0, dtype=np.float64)
+    vectors = np.empty((len(vocabulary), given.shape[1]), dtype=np.float32)
+    vectors[known] = given
+    for place in np.flatnonzero(~known):
+        vectors[place] = drawn(vocabulary[place], mean, deviation)
+    return Embedding(vectors, known)
+
+
+def drawn(word: str, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """(D,) a vector for a word without one: Gaussian, of the ``mean`` and ``deviation`` (D,) of the known vectors.
+
+    The generator's seed is the sha256 of the word: beside the two moments, the vector depends on the word and D alone.
+    """
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest())
+    noise = np.random.default_rng(seed).standard_normal(len(mean))
+    return (mean + deviation * noise).astype(np.float32)
+
+
+def smallest_distance(vectors: np.ndarray, block: int = 1024) -> float:
+    """The smallest Euclidean distance between two of the rows (V, D)."""
+    rows = np.asarray(vectors, dtype=np.float64)
+    squares = (rows**2).sum(axis=1)
+    smallest, pair = np.inf, (0, 0)
+    for start in range(0, len(rows), block):
+        part = rows[start : start + block]
+        distances = squares[start : start + block, None] + squares - 2 * part @ rows.T
+        distances[np.arange(len(part)), start + np.arange(len(part))] = np.inf
+        place = int(distances.argmin())
+        if distances.flat[place] < smallest:
+            smallest, pair = distances.flat[place], (start + place // len(rows), place % len(rows))
+    return float(np.linalg.norm(rows[pair[0]] - rows[pair[1]]))  # without the cancellation of the expanded square

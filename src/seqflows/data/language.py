@@ -1,0 +1,164 @@
+"""Sequences of T tokens with a vector for each token: what a raw folder's texts are, and how they are split.
+
+Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqflows.data import embedded, embedded_language, glove, squad, tokens, tvqa
+from seqflows.data.prepared import SPLITS
+from seqflows.errors import Problem
+
+DEFAULTS = {"min_count": 1, "vocabulary_size": None}
+SQUAD_TRAIN = ("train-v1.1.json", "du_test-v1.1.json", "train_extra_paragraphs.json", "cs224n_val.jsonl")
+VALID, TEST = (0,), (1,)  # of the ten parts of the clips, see `tvqa.part`
+
+
+class Corpus(NamedTuple):
+    """``texts`` of each split, what one of them is, and how many training texts stand elsewhere and were left out."""
+
+    texts: dict[str, list[str]]
+    unit: str
+    repeated: int = 0
+
+
+class Part(NamedTuple):
+    """One split: its tokens without begin and end, those of them written, and how many texts had none."""
+
+    sequences: list[list[str]]
+    kept: int
+    dropped_empty: int
+
+
+def read(source: str, raw: Path) -> Corpus:
+    """The texts of a raw folder; their order is that of the files."""
+    return READERS[source](raw)
+
+
+def _embedded(raw: Path) -> Corpus:
+    return Corpus({name: squad.contexts(squad.read(raw / f"{name}.json")) for name in SPLITS}, "texts")
+
+
+def _squad(raw: Path) -> Corpus:
+    """Paragraphs. What trains is what the folder has of the official training set.
+
+    That set and the development set, which validates and tests, have no article in common; the two files of single
+    paragraphs do not name their articles.
+    """
+    train = []
+    for name in SQUAD_TRAIN:
+        if (raw / name).is_file():
+            tokenized = name.endswith(".jsonl")
+            train += squad.read_tokenized(raw / name) if tokenized else squad.read(raw / name, "extra" not in name)
+    found = squad.split(train, squad.read(raw / "dev-v1.1.json"))
+    return Corpus({name: squad.contexts(getattr(found, name)) for name in SPLITS}, "paragraphs", found.repeated)
+
+
+def _tvqa_questions(raw: Path) -> Corpus:
+    """Questions of two public files whose clips do not overlap: a tenth of the clips validates, another tests."""
+    found = [*tvqa.questions(raw / "tvqa_test_public.jsonl"), *tvqa.questions(raw / "tvqa_plus_val.json")]
+    rest, held = tvqa.divided(found, (*VALID, *TEST))
+    test, valid = tvqa.divided(held, VALID)
+    splits = dict(zip(SPLITS, (rest, valid, test), strict=True))
+    return Corpus({name: [question.text for question in one] for name, one in splits.items()}, "questions")
+
+
+def _tvqa_subtitles(raw: Path) -> Corpus:
+    """Subtitles localised to each question, each text of a clip once.
+
+    Table 4 scores the validation split, which is the test split here; a tenth of the training clips validates. A clip
+    of both files is a `Problem`.
+    """
+    spoken = tvqa.subtitles(raw / "tvqa_subtitles.tar.gz")
+    test, found = tvqa.questions(raw / "tvqa_val.jsonl"), tvqa.questions(raw / "tvqa_train.jsonl")
+    both = {question.clip for question in found} & {question.clip for question in test}
+    if both:
+        raise Problem(
+            f"expected other clips in {raw / 'tvqa_val.jsonl'} than in tvqa_train.jsonl, got {min(both)} in both; "
+            "replace the files"
+        )
+    train, valid = tvqa.divided(found, VALID)
+    splits = dict(zip(SPLITS, (train, valid, test), strict=True))
+    texts, repeated = {}, 0
+    for name, questions in splits.items():
+        missing = next((question.clip for question in questions if question.clip not in spoken), None)
+        if missing is not None:
+            raise Problem(f"expected {missing}.srt in {raw / 'tvqa_subtitles.tar.gz'}, got none; replace the files")
+        each = [(question.clip, tvqa.localized(spoken[question.clip], question.span)) for question in questions]
+        texts[name] = [text for _, text in dict.fromkeys(each)]
+        repeated += len(each) - len(texts[name])
+    return Corpus(texts, "localised subtitles", repeated)
+
+
+READERS = {
+    "embedded-language": _embedded,
+    "squad-articles": _squad,
+    "squad-articles-full": _squad,
+    "tvqa-questions": _tvqa_questions,
+    "tvqa-subtitles": _tvqa_subtitles,
+}
+
+
+def parts(block: Mapping[str, Any], corpus: Corpus, where: Path) -> dict[str, Part]:
+    """The tokens of each split; the first ``*_sequences`` of those texts that have any are written.
+
+    A split without any is a `Problem`.
+    """
+    found = {}
+    for name in SPLITS:
+        cut = [tokens.tokenize(text) for text in corpus.texts[name]]
+        full = [sequence for sequence in cut if sequence]
+        if not full:
+            raise Problem(
+                f"expected {corpus.unit} in the {name} split of {where}, got none among {len(cut)}; replace the files"
+            )
+        found[name] = Part(full[: block.get(f"{name}_sequences")], len(full), len(cut) - len(full))
+    return found
+
+
+def vocabulary(
+    block: Mapping[str, Any], found: Mapping[str, Part], source: embedded.Source | None, where: Path
+) -> list[str]:
+    """The tokens that training sequences have within their first T, often enough; all of an embedded source's.
+
+    Counted as written, cut and limited, so that a model meets each of them ``min_count`` times in every epoch. An
+    embedded source has no unknown words, which would falsify the known probabilities.
+    """
+    if source is not None:
+        assert isinstance(source, embedded_language.LanguageSource)
+        return source.vocabulary
+    options = DEFAULTS | {key: block[key] for key in DEFAULTS if block.get(key) is not None}
+    written = (sequence[: block["length"] - 1] for sequence in found["train"].sequences)
+    return tokens.vocabulary(
+        written, options["min_count"], options["vocabulary_size"], f"the training split of {where}"
+    )
+
+
+def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
+    """The vocabulary's vectors, of the one file glove* of the raw folder."""
+    files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
+    if len(files) != 1:
+        raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
+    wanted = known if files[0].suffix == ".zip" else None
+    return glove.embed(known, glove.read(files[0], block["dimensions"], wanted), str(files[0]))
+
+
+def statistics(part: Part, ids: np.ndarray, known: Sequence[str], vectors: glove.Embedding) -> dict[str, Any]:
+    """What is particular to this kind, of a split's ids (N, T): real tokens, cut sequences, unknown words."""
+    pad, unknown, start, end = (known.index(token) for token in tokens.SPECIAL)
+    words = ids[(ids != pad) & (ids != start) & (ids != end)]
+    cut = np.array([len(sequence) + 2 > ids.shape[1] for sequence in part.sequences])
+    return {
+        "mean_tokens": float((ids != pad).sum(axis=1).mean()),
+        "mean_tokens_uncut": float(np.mean([len(sequence) + 2 for sequence in part.sequences])),
+        "share_padding": float((ids == pad).mean()),
+        "share_cut": float(cut.mean()),
+        "share_unknown": float((words == unknown).mean()) if len(words) else 0.0,
+        "share_with_vector": float(vectors.known[words].mean()) if len(words) else 0.0,
+    }

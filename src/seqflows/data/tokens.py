@@ -1,0 +1,94 @@
+"""Words and punctuation: English text cut into the tokens that the GloVe files know.
+
+The GloVe vectors of 6B tokens were made of text in the Treebank style, lower-cased: contractions are two tokens
+("do n't", "penny 's"), punctuation stands alone, abbreviations and acronyms keep their full stop ("mr.", "u.s.").
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from seqflows.errors import Problem
+
+PAD, UNKNOWN, START, END = SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
+PATTERN = r"""
+    (?:mr|mrs|ms|dr|jr|sr|st|vs)\.(?![^\W_])    # mr. but not the end of a longer word, which is taken whole below
+  | (?:[^\W\d_]\.){2,}                          # u.s.
+  | \d+(?:[.,:]\d+)+                            # 1,000 and 2.5
+  | [^\W_]+?(?=n't(?![^\W_]))                   # do of don't
+  | n't(?![^\W_])
+  | '(?:s|re|ve|m|ll|d)(?![^\W_])
+  | o'[^\W\d_]+                                 # o'brien
+  | [^\W_]+                                     # letters and digits; a hyphen is a token of its own
+  | \.{2,} | -{2,}
+  | \S
+"""
+APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
+
+
+TOKEN = re.compile(PATTERN, re.VERBOSE)
+
+
+def tokenize(text: str) -> list[str]:
+    """The tokens of a text, lower-cased; ``PATTERN`` is the rule, its first alternative that fits wins.
+
+    Curly quotes and apostrophes become straight ones. Hyphens separate, since the parts of most compounds have vectors
+    and the compounds have not. Joined by spaces and cut again, tokens stay as they are.
+
+    >>> tokenize("Didn't Mr. O'Brien say it's 1,000 well-known U.S. dollars?")
+    ['did', "n't", 'mr.', "o'brien", 'say', 'it', "'s", '1,000', 'well', '-', 'known', 'u.s.', 'dollars', '?']
+    """
+    return TOKEN.findall(unicodedata.normalize("NFC", text.lower()).translate(APOSTROPHES))
+
+
+def vocabulary(sequences: Iterable[Sequence[str]], min_count: int, size: int | None, where: str) -> list[str]:
+    """The special tokens, then those that occur ``min_count`` times or more, most frequent first, ties by the alphabet.
+
+    At most ``size`` beside the special ones. No such token: a `Problem` that names ``where`` the sequences come from.
+    """
+    counts = Counter(token for sequence in sequences for token in sequence)
+    kept = sorted((token for token in counts if counts[token] >= min_count), key=lambda token: (-counts[token], token))
+    if not kept:
+        most = max(counts.values(), default=0)
+        raise Problem(
+            f"expected tokens that occur at least {min_count} times in {where}, got none among {len(counts)} (the most "
+            f"frequent occurs {most} times); lower min_count"
+        )
+    return [*SPECIAL, *kept[:size]]
+
+
+def encode(sequences: Sequence[Sequence[str]], known: Sequence[str], length: int) -> np.ndarray:
+    """(N, T) int32: ``<s>``, a sequence's tokens and ``</s>``, then ``<pad>``; the first T = ``length`` of all that.
+
+    Tokens that are not ``known`` become ``<unk>``; an empty sequence is ``<s> </s>``.
+
+    >>> encode([["a", "b"], ["a"]], [*SPECIAL, "a"], 4).tolist()
+    [[2, 4, 1, 3], [2, 4, 3, 0]]
+    """
+    places = {token: place for place, token in enumerate(known)}
+    pad, unknown, start, end = (places[token] for token in SPECIAL)
+    ids = np.full((len(sequences), length), pad, dtype=np.int32)
+    for row, sequence in zip(ids, sequences, strict=True):
+        found = [start, *(places.get(token, unknown) for token in sequence[:length]), end][:length]
+        row[: len(found)] = found
+    return ids
+
+
+def decode(ids: Iterable[int], known: Sequence[str]) -> str:
+    """The tokens between ``<s>`` and ``</s>`` (or the end), joined by spaces.
+
+    >>> decode([2, 4, 1, 3, 0], [*SPECIAL, "a"])
+    'a <unk>'
+    """
+    found = []
+    for place in ids:
+        if known[place] == END:
+            break
+        if known[place] not in (PAD, START):
+            found.append(known[place])
+    return " ".join(found)

@@ -1,0 +1,188 @@
+"""TVQA: questions about clips of television shows, and the clips' subtitles.
+
+A clip's name is ``<show>_s01e02_seg02_clip_03`` (without a show: The Big Bang Theory). Times are seconds of the clip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import math
+import posixpath
+import re
+import tarfile
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqflows.data import strict_json
+from seqflows.data.strict_json import take
+from seqflows.errors import Problem
+
+LARGEST = 2**20  # bytes of one clip's subtitles; more is a mistake
+UNKNOWN_SPAN = (10.0, 30.0)  # what the data set's own code takes where an annotation has no number
+CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
+TIME = re.compile(r"(\d+):(\d+):(\d+)[,.](\d+)")
+SPEAKER = re.compile(r"^\(([^()]*:)\)\s*")
+TAG = re.compile(r"<[^<>]*>")
+
+
+class Question(NamedTuple):
+    """A question about a clip; ``correct`` is None where the labels are not public, ``span`` its (start, end)."""
+
+    id: int
+    clip: str
+    text: str
+    answers: tuple[str, ...]
+    correct: int | None
+    span: tuple[float, float]
+
+
+class Subtitle(NamedTuple):
+    """One line of a clip's subtitles, the speaker's name before it where the release has it."""
+
+    start: float
+    end: float
+    text: str
+
+
+def questions(path: Path) -> list[Question]:
+    """The questions of a .jsonl file (TVQA, one a line) or of a .json list (TVQA+).
+
+    Raises `Problem` with the place for what is not JSON, cut short, without a key or of another type.
+    """
+    if path.suffix == ".jsonl":
+        found = [_question(entry, where) for where, entry in strict_json.by_line(path)]
+    else:
+        entries = strict_json.whole(path)
+        if not isinstance(entries, list):
+            raise Problem(f"expected a list of questions in {path}, got {type(entries).__name__}; replace the file")
+        found = [_question(entry, f"question {number} of {path}") for number, entry in enumerate(entries)]
+    if not found:
+        raise Problem(f"expected questions in {path}, got none; replace the file")
+    return found
+
+
+def _question(entry: Any, where: str) -> Question:
+    text, clip = take(entry, "q", str, where), take(entry, "vid_name", str, where)
+    if not text.strip() or not clip.strip():
+        raise Problem(f"expected a question and its clip in {where}, got {text!r} and {clip!r}; replace the file")
+    answers = tuple(take(entry, key, str, where) for key in CANDIDATES)
+    correct = entry.get("answer_idx")
+    if correct is not None and str(correct) not in tuple("01234"):
+        raise Problem(f"expected answer_idx of 0 to 4 in {where}, got {correct!r}; replace the file")
+    place = None if correct is None else int(correct)
+    return Question(take(entry, "qid", int, where), clip, text, answers, place, _span(entry.get("ts"), where))
+
+
+def _span(value: Any, where: str) -> tuple[float, float]:
+    """``"1.2-3.4"`` or ``[1.2, 3.4]``; `UNKNOWN_SPAN` where one of them is NaN, as some annotations have it."""
+    parts = value.split("-") if isinstance(value, str) else value
+    try:
+        start, end = (float(part) for part in parts)
+    except (TypeError, ValueError):
+        raise Problem(f"expected ts as two times in seconds in {where}, got {value!r}; replace the file") from None
+    return UNKNOWN_SPAN if math.isnan(start) or math.isnan(end) else (start, end)
+
+
+def subtitles(path: Path) -> dict[str, list[Subtitle]]:
+    """The subtitles of every clip of an archive (.tar, .tar.gz) of one .srt file a clip, in the order of time.
+
+    Members that are no plain .srt files are passed over; nothing is written to disk. Raises `Problem` for a file that
+    is no archive, or damaged, or without subtitles, and, with the member, for what is not in the format of .srt.
+    """
+    found: dict[str, list[Subtitle]] = {}
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                clip, end = posixpath.splitext(posixpath.basename(entry.name))
+                content = archive.extractfile(entry) if end == ".srt" and entry.isreg() else None
+                if content is None or clip.startswith("."):
+                    continue
+                where = f"{entry.name} of {path}"
+                if entry.size > LARGEST:
+                    raise Problem(f"expected at most {LARGEST} bytes in {where}, got {entry.size}; replace the file")
+                if clip in found:
+                    raise Problem(f"expected each clip once in {path}, got {clip} again; replace the file")
+                found[clip] = sorted(_subtitles(_text(content.read()), where))
+            while archive.fileobj.read(LARGEST):  # to the end, where a gzip file has its checksum
+                pass
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Problem(f"expected an archive of subtitles in {path}, got {error}; replace the file") from None
+    if not any(found.values()):
+        raise Problem(f"expected subtitles (.srt) in {path}, got none; replace the file")
+    return found
+
+
+def _text(content: bytes) -> str:
+    """UTF-8, and where that is not what it is ISO 8859-1, in which the data set's own code reads all."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("iso-8859-1")
+
+
+def _subtitles(text: str, where: str) -> Iterator[Subtitle]:
+    """Blocks of a number, ``00:00:01,200 --> 00:00:03,400`` and lines of text, with an empty line after each."""
+    start, end, lines = None, 0.0, []
+    rows = [row.strip() for row in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    for number, row in enumerate(rows, 1):
+        if "-->" in row:
+            if start is not None:
+                yield Subtitle(start, end, _spoken(lines))
+            times = [TIME.search(part) for part in row.split("-->")]
+            if len(times) != 2 or None in times:
+                raise Problem(
+                    f"expected 00:00:01,200 --> 00:00:03,400 in line {number} of {where}, got {row[:60]!r}; "
+                    "replace the file"
+                )
+            (start, end), lines = (_seconds(time) for time in times), []
+        elif start is not None and row and not (row.isdigit() and "-->" in "".join(rows[number : number + 1])):
+            lines.append(row)
+        elif start is None and row and not row.isdigit():
+            raise Problem(
+                f"expected a subtitle's times before its text in {where}, got {row[:60]!r} in line {number}; "
+                "replace the file"
+            )
+    if start is not None:
+        yield Subtitle(start, end, _spoken(lines))
+
+
+def _seconds(time: re.Match[str] | None) -> float:
+    assert time is not None
+    hours, minutes, seconds, part = time.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + int(seconds) + float(f"0.{part}")
+
+
+def _spoken(lines: Sequence[str]) -> str:
+    """One line without markup; ``(Sheldon:)`` becomes ``Sheldon:``."""
+    return SPEAKER.sub(r"\1 ", TAG.sub("", " ".join(lines)).strip()).strip()
+
+
+def localized(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
+    """What is said within ``span``: the subtitles that overlap it, or the nearest one where none does.
+
+    Tang et al. (2021, A.2) use the localised subtitles, "the relevant interval of a clip for question answering".
+    """
+    if not lines:
+        return ""
+    within = [line for line in lines if line.start < span[1] and line.end > span[0]]
+    middle = sum(span) / 2
+    chosen = within or [min(lines, key=lambda line: abs((line.start + line.end) / 2 - middle))]
+    return " ".join(line.text for line in chosen if line.text)
+
+
+def part(clip: str, parts: int = 10) -> int:
+    """A clip's part, 0 to ``parts`` - 1, from the sha256 of its name: the same in any file and any order.
+
+    >>> part("s01e02_seg02_clip_03"), part("castle_s01e01_seg02_clip_08")
+    (2, 3)
+    """
+    return int.from_bytes(hashlib.sha256(clip.encode()).digest()) % parts
+
+
+def divided(found: Collection[Question], held_out: Collection[int]) -> tuple[list[Question], list[Question]]:
+    """The questions whose clips are in none of the parts ``held_out``, and those whose are."""
+    kept = [question for question in found if part(question.clip) not in held_out]
+    return kept, [question for question in found if part(question.clip) in held_out]

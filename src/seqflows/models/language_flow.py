@@ -1,0 +1,201 @@
+"""Densities of embedded text (Tang et al. 2021, section 2): flows over sequences of noisy word vectors.
+
+Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens, M = T D.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.flows import (
+    CELLS,
+    NETWORKS,
+    FixedLength,
+    Size,
+    initialise,
+    multiscale,
+    recurrent_affine,
+    standard_normal_log_density,
+    unidirectional,
+)
+from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
+from seqflows.noise import BITS
+
+STRUCTURES = ("time", "channels", "past")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Att-S at the paper's size. ``structure`` / ``network`` name the row of Table 4.
+
+    time is S, channels C and past AR; attention is Att and rnn RNN. ``steps`` is K and ``scales`` L; ``inner`` and
+    ``heads`` belong to attention, ``hidden`` and ``cell`` to past, which has one scale.
+    """
+
+    structure: str = "time"
+    network: str = "attention"
+    steps: int = 8
+    scales: int = 3
+    width: int = 512
+    inner: int = 3712
+    heads: int = 8
+    hidden: int = 750
+    cell: str = "parallel"
+
+    def __post_init__(self) -> None:
+        one_of("structure", self.structure, STRUCTURES)
+        one_of("network", self.network, NETWORKS)
+        one_of("cell", self.cell, CELLS)
+        sizes = ("steps", "scales", "width", "inner", "heads", "hidden")
+        at_least(1, **{name: getattr(self, name) for name in sizes})
+        if self.structure == "past" and self.scales > 1:
+            raise ValueError(f"expected scales: 1 with structure: past, which has no scales, got {self.scales}")
+
+    def flow(self, length: int, dim: int) -> FixedLength:
+        """The flow over (T, D)."""
+        size = Size(self.width, self.inner, self.heads)
+        if self.structure == "past":
+            return unidirectional(length, dim, self.network, size, self.hidden, self.steps, self.cell)
+        return multiscale(length, dim, self.structure, self.network, size, self.steps, self.scales)
+
+
+@dataclass(frozen=True)
+class RecurrentConfig:
+    """The Bi-LSTM density of Table 4."""
+
+    layers: int = 3
+    width: int = 300
+
+    def __post_init__(self) -> None:
+        at_least(1, layers=self.layers, width=self.width)
+
+    def flow(self, length: int, dim: int) -> FixedLength:
+        """The layers over (T, D), which see the past and the future in turn."""
+        return recurrent_affine(length, dim, self.width, self.layers)
+
+
+class LanguageFlow(Model):
+    r"""A flow f over x~ = E[tokens] + u with u ~ N(0, 2^-12): log p(x~) = log N(f(x~); 0, I) + log |det df/dx~|.
+
+    E are the frozen word vectors of the data, u is drawn at every call, on padding too (eq. (7)). The loss is in bits
+    per dimension, (-log p(x~) - M log 2^6) / (M log 2) (eq. (6), appendix A.5).
+
+    Raises:
+        Problem: data of another kind; sizes that the flow cannot have.
+    """
+
+    exact = True
+
+    def __init__(self, config: Config | RecurrentConfig, facts: Facts) -> None:
+        super().__init__()
+        check_emission(facts, ("embedded",), "language_flow")
+        self.config, self.length = config, facts.max_length
+        vectors = torch.as_tensor(facts.vectors, dtype=torch.float32)
+        self.register_buffer("vectors", vectors, persistent=False)
+        self.register_buffer("directions", F.normalize(vectors, dim=-1), persistent=False)
+        self.flow = config.flow(facts.max_length, vectors.shape[1])
+
+    @property
+    def dimensions(self) -> int:
+        """M = T D."""
+        return self.length * self.vectors.shape[1]
+
+    def length_log_prob(self, lengths: Tensor) -> Tensor:
+        """0: every sequence has T steps."""
+        return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """x~ of tokens (B, T), with fresh noise, (B, T, D)."""
+        x = self.vectors[tokens]
+        return x + torch.randn_like(x) * 2.0**-BITS
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """log p(x~), (B,), nats."""
+        eps, log_det = self.flow.forward(x)
+        return standard_normal_log_density(eps).sum((1, 2)) + log_det
+
+    def bits_per_dimension(self, log_density: Tensor) -> Tensor:
+        """The loss of eq. (6) over M log 2, of log p(x~) in nats."""
+        return -log_density / (self.dimensions * math.log(2)) - BITS
+
+    def initialise(self, batch: Batch) -> None:
+        """Set the actnorms by a batch."""
+        initialise(self.flow, self.embedded(batch.x))
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        """Bits per dimension, (B,); ``samples`` is not used, there is one draw of the noise."""
+        return {"bits": self.bits_per_dimension(self.log_density(self.embedded(batch.x)))}
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """log p(x~) of one draw of the noise, (B,), nats."""
+        return self.log_density(self.embedded(batch.x))
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Cosine similarity of x (..., D) to each token's vector, (..., V)."""
+        return F.normalize(x, dim=-1) @ self.directions.T
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """The most similar token of every step, (B, T, D) -> (B, T)."""
+        return torch.cat([self.scores(part).argmax(-1) for part in x.split(16)])
+
+    @torch.no_grad()
+    def encode(self, tokens: Tensor) -> Tensor:
+        """eps = f(x~) of tokens (B, T), (B, T, D)."""
+        return self.flow.forward(self.embedded(tokens))[0]
+
+    @torch.no_grad()
+    def decode(self, eps: Tensor, beam: int = 0) -> Tensor:
+        """Tokens (B, T) of noise (B, T, D): of the inverse, every step by itself; or, with ``beam``, left to right.
+
+        Left to right, each step's vector is inverted given the vectors of the tokens chosen before it, and ``beam``
+        hypotheses with the largest sums of cosine similarities are kept: 1 is greedy. It takes a causal flow.
+        """
+        if not beam:
+            return self.tokens(self.flow.inverse(eps)[0])
+        return torch.stack([self._searched(one, beam) for one in eps])
+
+    def _searched(self, eps: Tensor, beam: int) -> Tensor:
+        """The tokens (T,) of one sequence's noise (T, D) by beam search."""
+        stepper = self.flow.stepper()
+        total, chosen = eps.new_zeros(1), torch.zeros(1, 0, dtype=torch.long, device=eps.device)
+        for eps_t in eps:
+            x = stepper.inverse(eps_t.expand(len(total), -1))
+            candidates = total[:, None] + self.scores(x)
+            total, best = candidates.flatten().topk(min(beam, candidates.numel()))
+            parents, tokens = best // candidates.shape[1], best % candidates.shape[1]
+            stepper.select(parents)
+            stepper.advance(self.vectors[tokens])
+            chosen = torch.cat([chosen[parents], tokens[:, None]], 1)
+        return chosen[total.argmax()]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        count: int,
+        *,
+        lengths: Tensor | None = None,
+        temperature: float = 1.0,
+        mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Batch:
+        """Tokens of noise N(0, temperature^2): left to right, greedily, where the flow is causal, else all at once.
+
+        ``mode`` takes eps = 0; ``lengths`` are all T.
+        """
+        shape = (count, self.length, self.vectors.shape[1])
+        eps = torch.randn(shape, generator=generator).to(self.vectors.device) * (0.0 if mode else temperature)
+        tokens = self.decode(eps, beam=int(self.causal))
+        steps = torch.full((count,), self.length, dtype=torch.int64, device=tokens.device)
+        return Batch(tokens, steps, torch.arange(count, device=tokens.device))
+
+    @property
+    def causal(self) -> bool:
+        """Whether step t depends on the steps before it alone, both ways."""
+        return isinstance(self.config, Config) and self.config.structure == "past"

@@ -1,0 +1,138 @@
+"""Where Tang et al. 2021, their code and this project differ, and what the paper contradicts or leaves open."""
+
+from __future__ import annotations
+
+from seqflows.report.papers.base import Assumption, Contradiction, Deviation
+
+DEVIATIONS = (
+    Deviation(
+        "what the loss is divided by",
+        "M log 2, M the dimensions of x (A.5)",
+        "300 log 2, the width of one word vector",
+        "M log 2; `nll_code` and `nll_code_train` give ours under the code's convention, with one level and with 2^6",
+        "a factor of the length, 64 or 256, between the two",
+    ),
+    Deviation(
+        "log-determinants",
+        "one a sequence (eq. (5))",
+        "averaged over the batch before the loss",
+        "one a sequence",
+        "the mean over sequences is the same; errors over sequences are not",
+    ),
+    Deviation(
+        "discretisation levels d",
+        "2^6 in A.5, 128 in section 2.1",
+        "2^6 in training, 1 in validation",
+        "2^6",
+        "one level more or less shifts every number by one bit",
+    ),
+    Deviation(
+        "the first block",
+        "half of its channels leave as z_1, the other half goes on (section 2.2)",
+        "all of its output is scored, and all of it goes on",
+        "half leaves, half goes on",
+        "the code's map has more numbers out than in: not a bijection, and its sum of log-densities no density. "
+        "tests/test_language.py builds a model of that shape and integrates it",
+    ),
+    Deviation(
+        "permutation entries",
+        "L, U and s (Glow)",
+        "the same",
+        "L and U held times sqrt(size)",
+        "ours: at T = 256 Adam otherwise leads within a few steps to matrices that float32 does not invert to 1e-4",
+    ),
+    Deviation(
+        "s of the affine couplings",
+        "sigma(s + alpha)",
+        "alpha = 2",
+        "alpha = 2, s softly bounded: 7 tanh(s / 7)",
+        "ours: every gate inverts in floating point",
+    ),
+    Deviation(
+        "autoregressive flow, question generation, translation, augmentation",
+        "described",
+        "not released",
+        "built from the text",
+        "the first open implementation; two cells are compared where the text has two readings",
+    ),
+    Deviation(
+        "word vectors",
+        "GloVe, 300 dimensions",
+        "840B tokens, 300 dimensions",
+        "scale paper: 840B-300d; scale laptop: the first 9,163 words of 6B-50d",
+        "what can be had without 2 GB",
+    ),
+    Deviation(
+        "TVQA text",
+        "subtitles, localised",
+        "subtitles",
+        "scale paper: subtitles; scale laptop: questions",
+        "the subtitles are given out on request only",
+    ),
+    Deviation(
+        "seeds and errors",
+        "one number a cell",
+        "seed 2020",
+        "seeds as params.yaml lists them, errors over sequences",
+        "ours: an ordering within two standard errors is called undecided",
+    ),
+)
+
+CONTRADICTIONS = (
+    Contradiction(
+        "Table 4, SQuAD: Att-S, RNN-S, Att-AR, RNN-AR",
+        "-17.12 to -17.26 bits per dimension",
+        "x~ is x plus independent noise of deviation 2^-6, so its differential entropy is at least the noise's: "
+        "(1/2) log2(2 pi e) - 6 - 6 = -9.95 bits per dimension at 2^6 levels, -10.95 at 128. No density has a lower "
+        "expectation of -log p: these four cells are unreachable as defined",
+    ),
+    Contradiction(
+        "eq. (8) and figure 1",
+        "Split(z_0, dim: time)",
+        "figure 1's caption splits along the hidden dimension; followed is eq. (8)",
+    ),
+    Contradiction(
+        "eq. (11) and (14)",
+        "r is made of z_(k+1) going forward, of its counterpart going back",
+        "the inverse of a map that conditions on its output does not condition on its input: one of the two is not the "
+        "other's inverse. The default cell conditions on the input both ways; the literal one is eq. (11) with the "
+        "inverse that fits",
+    ),
+    Contradiction(
+        "sections 2.3 and A.8",
+        "we have to remove the multi-scale architecture (2.3)",
+        "augmentation takes K = 32, L = 4, autoregressive (A.8); followed is 2.3, L = 1",
+    ),
+    Contradiction(
+        "section 2.1 and A.5",
+        "d (= 128)",
+        "A.5: d is set to 2^n, n = 6; followed is A.5",
+    ),
+)
+
+ASSUMPTIONS = (
+    Assumption(
+        "noise", "a Gaussian sample with alpha = 1/2^6", "standard deviation 2^-6", "not said which moment it is",
+    ),
+    Assumption("noise on padding", "not said", "on every position", "else the padding's density has no bound"),
+    Assumption("special tokens", "not said", "<s> text </s>, then <pad>; cut at the length", "every text has an end"),
+    Assumption(
+        "words without a vector", "not said", "a Gaussian with the known vectors' moments, drawn by the word's sha256",
+        "the same word has the same vector in every run; no two tokens share one",
+    ),
+    Assumption(
+        "Bi-LSTM", "a 3-layer bidirectional LSTM-RNN of hidden size 300; transformation through only non-singular "
+        "matrix weight (A.5)", "three affine layers, given the strictly earlier, later and earlier positions",
+        "triangular in time, so a bijection and a density",
+    ),
+    Assumption("alpha", "a hyperparameter", "2", "the released code's"),
+    Assumption(
+        "sizes of the networks", "128M (attention), 196M (RNN), 130M (autoregressive)",
+        "width 512 with 3,712 inner units; 810 and, over channels, 890; 512 with 2,688 and 800",
+        "chosen to meet the parameter counts within 10 %",
+    ),
+    Assumption(
+        "left-to-right decoding", "cosine similarity as token generation probability",
+        "a token's score is its cosine similarity, summed in the beam; its vector conditions the next step", "not said",
+    ),
+)  # fmt: skip

@@ -1,0 +1,338 @@
+"""Flows of embedded text as models: their density, decoding, scoring, and the whole way from data to text.
+
+Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens.
+"""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seqflows import files, models, paths
+from seqflows.data import download, prepare, prepared
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.evaluation import evaluate, language
+from seqflows.flows import recurrent_affine, standard_normal_log_density
+from seqflows.noise import BITS, floor
+from seqflows.training import loop
+
+SMALL = {"width": 12, "inner": 16, "heads": 2, "hidden": 16, "steps": 2}
+FLOWS = {
+    "att_s": {"structure": "time", "network": "attention", "scales": 2},
+    "rnn_s": {"structure": "time", "network": "rnn", "scales": 2},
+    "att_c": {"structure": "channels", "network": "attention", "scales": 2},
+    "rnn_c": {"structure": "channels", "network": "rnn", "scales": 2},
+    "att_ar": {"structure": "past", "network": "attention", "scales": 1},
+    "rnn_ar": {"structure": "past", "network": "rnn", "scales": 1},
+    "rnn_ar-literal": {"structure": "past", "network": "rnn", "scales": 1, "cell": "literal"},
+}
+BLOCKS = {name: {"class": "language_flow", **SMALL, **block} for name, block in FLOWS.items()}
+BLOCKS["lstm"] = {"class": "recurrent_density", "width": 12}
+CAUSAL = ("att_ar", "rnn_ar", "rnn_ar-literal")
+every_model = pytest.mark.parametrize("name", BLOCKS)
+
+
+def facts(length=8, dim=6, count=20, scale=1.0):
+    vectors = scale * np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
+    return Facts("embedded", count, length, (0,) * length + (1,), vectors)
+
+
+def build(name, known=None, seed=0, spread=0.0):
+    torch.manual_seed(seed)
+    model = models.build(BLOCKS[name], known or facts())
+    if spread:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(spread * torch.randn_like(parameter))
+    return model.eval()
+
+
+def batch(model, count=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(len(model.vectors), (count, model.length), generator=generator)
+    return Batch(tokens, torch.full((count,), model.length), torch.arange(count))
+
+
+@pytest.mark.parametrize("name", ["att_s", "rnn_s", "lstm"])
+def test_the_density_integrates_to_one(name):
+    """Over the plane: two steps of one dimension each, which a flow over time alone can have."""
+    block = BLOCKS[name] | ({"scales": 1} if "scales" in BLOCKS[name] else {})
+    torch.manual_seed(1)
+    model = models.build(block, facts(length=2, dim=1)).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        grid = torch.linspace(-30, 30, 1201, dtype=torch.float64)
+        points = torch.cartesian_prod(grid, grid)[:, :, None]
+        density = torch.cat([model.log_density(part) for part in points.split(50_000)]).exp()
+    assert float(density.sum()) * float(grid[1] - grid[0]) ** 2 == pytest.approx(1, abs=1e-3)
+
+
+@every_model
+def test_bits_per_dimension_are_the_papers(name):
+    """Eq. (6) and appendix A.5: (-log p(x~) - M log 2^6) / (M log 2), the objective with the noise of a seed."""
+    model = build(name, spread=0.1)
+    given = batch(model)
+    torch.manual_seed(3)
+    found = model.objective(given, 1)["bits"]
+    torch.manual_seed(3)
+    log_p = model.log_prob(given)
+    size = model.length * model.vectors.shape[1]
+    assert torch.allclose(found, (-log_p - size * math.log(64)) / (size * math.log(2)), atol=1e-5)
+    torch.manual_seed(3)
+    noise = model.embedded(given.x) - model.vectors[given.x]
+    assert float(noise.std()) == pytest.approx(2**-6, rel=0.2)
+
+
+def test_the_floor_is_the_entropy_of_the_noise():
+    """A density that is the noise's own, at known tokens, scores the floor and nothing scores less."""
+    assert floor() == pytest.approx(0.5 * math.log2(2 * math.pi * math.e) - 12)
+    deviation = 2.0**-BITS
+    entropy = 0.5 * math.log(2 * math.pi * math.e * deviation**2)  # nats a dimension
+    assert floor() == pytest.approx(entropy / math.log(2) - BITS)
+
+
+@every_model
+def test_encoding_and_decoding_are_inverse(name):
+    """Tokens come back: the noise is far smaller than the distance of any two vectors."""
+    model = build(name, spread=0.1)
+    tokens = batch(model, 6).x
+    assert torch.equal(model.decode(model.encode(tokens)), tokens)
+    if name in CAUSAL:
+        for beam in (1, 3):
+            assert torch.equal(model.decode(model.encode(tokens), beam), tokens)
+    else:
+        with pytest.raises(TypeError, match="autoregressive in time"):
+            model.decode(model.encode(tokens), 1)
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_left_to_right_each_choice_conditions_the_next(name):
+    """Greedy decoding inverts each step given the vectors of the tokens chosen, not those that the noise had."""
+    model = build(name, spread=0.3)
+    eps = torch.randn(1, model.length, 6)
+    with torch.no_grad():
+        chosen = model.decode(eps, 1)[0]
+        known = torch.zeros(1, 0, 6)
+        for t in range(model.length):
+            # all steps so far as chosen, and this one's noise: invert the whole with any future
+            there, _ = model.flow.forward(torch.cat([known, torch.zeros(1, model.length - t, 6)], 1))
+            x, _ = model.flow.inverse(torch.cat([there[:, :t], eps[:, t:]], 1))
+            assert model.tokens(x)[0, t] == chosen[t]
+            known = torch.cat([known, model.vectors[chosen[t]][None, None]], 1)
+
+
+def test_beams_find_sums_of_similarities_no_worse_than_greedy():
+    model = build("rnn_ar", spread=0.3)
+    eps = torch.randn(5, model.length, 6, generator=torch.Generator().manual_seed(0))
+
+    def total(eps, tokens):
+        stepper, found = model.flow.stepper(), 0.0
+        for eps_t, token in zip(eps, tokens, strict=True):
+            found += float(model.scores(stepper.inverse(eps_t[None]))[0, token])
+            stepper.advance(model.vectors[token][None])
+        return found
+
+    with torch.no_grad():
+        every = {beam: model.decode(eps, beam) for beam in (1, 400)}
+        for one in range(5):
+            assert total(eps[one], every[400][one]) >= total(eps[one], every[1][one]) - 1e-5
+        assert any(total(eps[n], every[400][n]) > total(eps[n], every[1][n]) + 1e-3 for n in range(5))
+
+
+@every_model
+def test_samples_are_tokens(name):
+    model = build(name)
+    one, again = (model.sample(3, generator=torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(one.x, again.x) and one.x.shape == (3, model.length)
+    assert one.x.max() < len(model.vectors) and (one.lengths == model.length).all()
+
+
+LONG = [(name, 64, 200) for name in BLOCKS if name != "rnn_ar-literal"] + [("rnn_ar-literal", 64, 5)]
+LONG += [(name, 256, 20) for name in BLOCKS if name != "rnn_ar-literal"]  # the literal cell trains step by step
+
+
+@pytest.mark.parametrize(("name", "length", "steps"), LONG)
+def test_long_flows_are_bijections_before_and_after_training(name, length, steps):
+    """K = 8 and L = 3 in float32, to 1e-4: at initialisation and after steps of training."""
+    block = BLOCKS[name] | ({"steps": 8, "scales": 3 if name not in CAUSAL else 1} if name != "lstm" else {})
+    torch.manual_seed(0)
+    model = models.build(block, facts(length, dim=4))
+    model.initialise(batch(model, 16))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    before = check_bijection(model)
+    for step in range(steps):
+        loss = model.objective(batch(model, 2, step), 1)["bits"].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    after = check_bijection(model)
+    assert after != before and (steps < 200 or after < before)
+
+
+def check_bijection(model):
+    """There and back, and the bits per dimension of some tokens under the noise of a seed."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        given = batch(model, 16, 1000)
+        x = model.embedded(given.x)[:2]
+        eps, log_det = model.flow.forward(x)
+        back, log_det_back = model.flow.inverse(eps)
+        assert eps.shape == x.shape and float((back - x).abs().max()) < 1e-4
+        assert torch.allclose(log_det, -log_det_back, rtol=1e-4, atol=1e-2)
+        return float(model.objective(given, 1)["bits"].mean())
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
+        ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
+        ({"network": "attentoin"}, "did you mean 'attention'"),
+        ({"scales": 5}, "Expected a length that 16 divides for 5 scales, got 8"),
+    ],
+)
+def test_impossible_models_are_refused(block, message):
+    with pytest.raises((Problem, ValueError), match=message):
+        models.build({"class": "language_flow", **SMALL, "scales": 2, **block}, facts())
+    with pytest.raises(Problem, match="expected data with embedded emissions"):
+        models.build(BLOCKS["att_s"], Facts("categorical", 5, 8, (0,) * 8 + (1,)))
+
+
+def test_a_block_scored_and_passed_on_is_no_density():
+    """The released code's first block: all of z_1 = f_1(x) is scored, and all of it goes on into z_2 = f_2(z_1).
+
+    Its sum of log N(z_1) + log N(z_2) + log-determinants integrates to less than one here, and to what the scale of
+    f_2 says: it can be made as large as one likes, and so can a score of the data.
+    """
+    torch.manual_seed(0)
+    first, second = (recurrent_affine(2, 1, 6, 2).double() for _ in range(2))
+    with torch.no_grad():
+        for parameter in (*first.parameters(), *second.parameters()):
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        grid = torch.linspace(-12, 12, 481, dtype=torch.float64)
+        x = torch.cartesian_prod(grid, grid)[:, :, None]
+        z_1, log_det_1 = first.forward(x)
+        totals = {}
+        for scale in (0.1, 1.0, 3.0):
+            z_2, log_det_2 = second.forward(z_1)
+            both = standard_normal_log_density(z_1) + standard_normal_log_density(scale * z_2)
+            scored = both.sum((1, 2)) + log_det_1 + log_det_2 + 2 * math.log(scale)
+            totals[scale] = float(scored.exp().sum()) * float(grid[1] - grid[0]) ** 2
+        proper = standard_normal_log_density(z_1).sum((1, 2)) + log_det_1
+    assert float(proper.exp().sum()) * float(grid[1] - grid[0]) ** 2 == pytest.approx(1, abs=1e-3)
+    assert all(abs(total - 1) > 0.5 for total in totals.values()), totals
+
+
+# -- the whole way
+
+
+DATA = {"source": "embedded-language", "seed": 1, "train": 40, "valid": 10, "test": 12, "length": 16, "dimensions": 6}
+EVALUATION = {"draws": 2, "generate": 2, "beam": 2, "pairs": 1, "ratios": [0.5], "contexts": 1, "deviations": [0.1]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A trained run each of a flow over time, a causal one and the Bi-LSTM."""
+    folder = tmp_path_factory.mktemp("language")
+    training = {"epochs": 2, "batch_size": 8, "learning_rate": 1.0e-3}
+    runs = {name: run_of(BLOCKS[name], training) for name in ("att_s", "rnn_ar", "lstm")}
+    write(folder, runs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name in runs:
+            loop.run(paths.Key("demo", name))
+    return folder
+
+
+def run_of(model, training):
+    block = {"seeds": [0], "model": model, "training": training, "evaluation": EVALUATION}
+    return {"reproduces": "tang2021", "dataset": "questions", "demo": block, "laptop": block, "paper": block}
+
+
+def write(folder, runs):
+    import yaml
+
+    import tiny
+
+    content = tiny.matrix(runs={})
+    content["speeds"] = {}
+    content["runs"] = runs
+    content["datasets"]["questions"] = {"kind": "language", **dict.fromkeys(paths.SCALES, DATA)}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    block = {"kind": "language", **DATA}
+    download.fetch(block, folder / paths.raw("demo", "questions"))
+    prepare.prepare(
+        block, folder / paths.raw("demo", "questions"), folder / paths.prepared("demo", "questions"), "questions"
+    )
+
+
+@pytest.mark.parametrize("name", ["att_s", "rnn_ar", "lstm"])
+def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch):
+    monkeypatch.chdir(project)
+    evaluate.run(paths.Key("demo", name))
+    content = files.read_json(paths.metrics("demo", name))
+    found = {row["metric"]: row for row in content["metrics"]}
+    nll, source = found["nll"], found["source"]
+    assert nll["unit"] == "bits/dim" and nll["samples"] == 2 and nll["sequences"] == 12 and nll["standard_error"] > 0
+    assert found["floor"]["value"] == pytest.approx(floor())
+    assert found["floor"]["value"] < source["value"] < nll["value"]
+    # the source: -log p(tokens) above the noise's entropy, over M = 16 x 6 dimensions
+    dataset = prepared.load(paths.prepared("demo", "questions"))
+    entropy = -dataset.test.source_log_prob.mean() / (16 * 6 * math.log(2))
+    assert source["value"] == pytest.approx(floor() + entropy, abs=0.1)
+    assert found["excess"]["value"] == pytest.approx((nll["value"] - source["value"]) * 16 * 6 * math.log(2))
+    # the released code's: over D log 2 alone, with one level in validation and 2^6 in training
+    assert found["nll_code"]["value"] == pytest.approx((nll["value"] + 6) * 16)
+    assert found["nll_code_train"]["value"] == pytest.approx(nll["value"] * 16)
+    with open(paths.evaluation("demo", name) / "seed-0/scores.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert np.mean([float(row["nll"]) for row in rows]) == pytest.approx(nll["value"])
+    texts = {part: (paths.evaluation("demo", name) / f"seed-0/{part}.txt").read_text() for part in PARTS}
+    ways = ["greedy", "beam of 2"] if name == "rnn_ar" else ["all steps at once"]
+    for way in ways:
+        assert all(way in text for text in texts.values())
+    words = set(" ".join(line for text in texts.values() for line in text.splitlines() if line[:1] != "#").split())
+    assert words <= set(dataset.vocabulary)
+    assert texts["samples"].count("\n") == 3 * len(ways)  # a title and two samples each
+
+
+PARTS = ("samples", "interpolation", "regeneration")
+
+
+def test_the_first_batch_sets_the_actnorms_and_a_resumed_run_keeps_them(project, monkeypatch):
+    monkeypatch.chdir(project)
+    model = models.build(BLOCKS["att_s"], prepared.load(paths.prepared("demo", "questions")).facts())
+    from safetensors.torch import load_file
+
+    trained = load_file(paths.seed("demo", "att_s", 0) / "model.safetensors")
+    fresh = dict(model.named_parameters())
+    moved = [float((trained[name] - fresh[name]).abs().max()) for name in trained if name.endswith("log_scale")]
+    assert min(moved) > 0.02  # by more than 10 steps at a rate of 1e-3
+
+
+def test_an_estimate_below_the_floor_is_a_bug():
+    rows = language.Records(language.UNIT)
+    rows.add("nll", floor() - 0.1, error=0.01)
+    rows.add("floor", floor())
+    with pytest.raises(Problem, match=r"expected at least -9.95.* the entropy of the noise alone, got -10.05"):
+        language.check_floor(rows, "demo/x")
+    rows[0]["standard_error"] = 0.05
+    language.check_floor(rows, "demo/x")
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"draws": 0}, "expected evaluation.draws to be a whole number of at least 1, got 0"),
+        ({"ratio": [1]}, "got 'ratio'; the nearest is ratios"),
+        ({"deviations": ["a"]}, "expected evaluation.deviations of numbers of at least 0, got 'a'"),
+    ],
+)
+def test_bad_settings_are_refused(block, message):
+    with pytest.raises(Problem, match=message):
+        language.Settings.of(block)
