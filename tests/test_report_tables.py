@@ -167,6 +167,9 @@ def test_records_of_runs_are_kept(world, capsys):
     for name in ("ptb-lstm", "jsb-af_af"):
         report_world.write_run("laptop", name, (0, 1))
     assert keep.run("laptop") == ["ptb-lstm", "jsb-af_af"]
+    report_world.write_speed("laptop", "ptb")
+    keep.run("laptop")
+    assert (paths.results("laptop") / "speed/ptb.csv").read_text() == paths.speed("laptop", "ptb").read_text()
     folder = paths.results("laptop") / "runs" / "jsb-af_af"
     kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert kept == ["metrics.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in ("history.csv", "train.json"))]
