@@ -54,9 +54,14 @@ def label(run: str) -> str:
     ('AF / AF', 'LSTM', 'AF / AF, no annealing')
     >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
     ('TRIL', '2×TRIL, K=10, BIDI', 'GRU-8')
+    >>> label("tvqa-att_s"), label("squad-rnn_ar")
+    ('Att-S', 'RNN-AR')
     """
     name, *variants = run.partition("-")[2].split("-")
-    shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
+    if name.startswith(("att_", "rnn_")):
+        shown = f"{name[:3].upper() if name[0] == 'r' else 'Att'}-{name[4:].upper()}"
+    else:
+        shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
     return ", ".join([shown, *(variant(text) for text in variants)])
 
 

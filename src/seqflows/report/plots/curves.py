@@ -12,6 +12,8 @@ from seqflows.report.plots.common import CYCLE, device, label
 
 Curve = dict[int, list[float]]  # epoch -> a value a seed
 
+UNITS = {"words": "nats per word", "language": "bits per dimension"}
+
 
 def curve(results: Results, run: str, column: str) -> Curve:
     """One column of history.csv over the seeds of a run; empty where the column is not there."""
@@ -50,9 +52,12 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
         low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
         ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
-        words = results.params.datasets[dataset]["kind"] == "words"
-        top = min(high, (1.6 if words else 4) * max(ends)) if ends and max(ends) > 0 else high
-        axis.set_ylim(min(0.0, low) - 0.03 * top, top)
+        kind = results.params.datasets[dataset]["kind"]
+        top = min(high, (1.6 if kind == "words" else 4) * max(ends)) if ends and max(ends) > 0 else high
+        if kind == "language":  # densities of continuous data: no zero to start from
+            axis.margins(y=0.05)
+        else:
+            axis.set_ylim(min(0.0, low) - 0.03 * top, top)
         axis.set_title(dataset, loc="left")
         axis.set_xlabel("epoch")
         axis.locator_params(axis="x", integer=True)
@@ -61,9 +66,11 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     for axis in list(axes.flat)[len(groups) :]:
         axis.set_visible(False)
     for axis, dataset in zip(axes[:, 0], list(groups)[::columns], strict=True):
-        words = results.params.datasets[dataset]["kind"] == "words"
-        axis.set_ylabel(f"validation, nats per {'word' if words else '(T + 1)'}")
-    figure.suptitle(f"{block['title']}\nsolid: full loss; dashed: its KL term", fontsize=10)
+        kind = results.params.datasets[dataset]["kind"]
+        axis.set_ylabel(f"validation, {UNITS.get(kind, 'nats per (T + 1)')}")
+    latent = any(curve(results, run, "valid_kl") for run in block["runs"])
+    legend = "\nsolid: full loss; dashed: its KL term" if latent else ""
+    figure.suptitle(block["title"] + legend, fontsize=10)
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure, device(results, block["runs"])
 
