@@ -162,9 +162,7 @@ def test_a_plan_without_records_or_sizes_says_what_to_run(matrix, tmp_path, monk
 
 
 def test_records_are_the_runs_made_here_or_those_kept(matrix, root, tmp_path, monkeypatch):
-    kept = list(plan._records(matrix))
-    assert {record.scale for record in kept} <= {"laptop", "paper"}
-    record = next(record for record in kept if record.run == "jsb-lstm")
+    record = next(r for r in plan._records(matrix) if (r.scale, r.run) == ("laptop", "jsb-lstm"))
     shutil.copytree(root / "results/laptop/runs/jsb-lstm", tmp_path / "results/laptop/runs/jsb-lstm")
     monkeypatch.chdir(tmp_path)
     assert list(plan._records(matrix)) == [record]
