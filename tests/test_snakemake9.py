@@ -7,7 +7,7 @@ import pytest
 
 from engines import by_snakemake
 from seqflows import params, paths
-from test_workflow import SBATCH, SCONTROL, Snakemake, expected
+from test_workflow import Snakemake, expected, schedule
 
 NINE = os.environ.get("SEQFLOWS_SNAKEMAKE9", "")
 pytestmark = pytest.mark.skipif(not NINE, reason="Snakemake 9 has an environment of its own: run make test-snakemake9")
@@ -37,12 +37,7 @@ def test_a_dry_run_has_the_jobs_of_snakemake_7(project, scale, executor):
 def test_the_profile_submits_and_sees_jobs_end(project):
     """For real, with a scheduler that is a shell script."""
     made = Snakemake(project())
-    folder = made.scratch.folder / "bin"
-    folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCONTROL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    made.scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
+    folder = schedule(made.scratch)
     assert shutil.which("sbatch", path=made.scratch.env["PATH"]) == str(folder / "sbatch")
     target = paths.train("demo", "ptb-af_af")
     made.scratch.run(NINE, "-j", "32", *EXECUTORS["the profile"], str(target))

@@ -278,16 +278,22 @@ echo "JobId=1 JobState=$(cat state)"
 """
 
 
-@pytest.mark.parametrize("cluster", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
-def test_the_workflow_runs_on_a_cluster(project, cluster):
-    """For real, with a scheduler that is a shell script: a dry run does not evaluate what a cluster lacks."""
-    made = Snakemake(project())
-    folder = made.scratch.folder / "bin"
+def schedule(scratch):
+    """Put the scheduler that is a shell script first on the project's PATH; its folder."""
+    folder = scratch.folder / "bin"
     folder.mkdir()
     for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCONTROL)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    made.scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
+    scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
+    return folder
+
+
+@pytest.mark.parametrize("cluster", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
+def test_the_workflow_runs_on_a_cluster(project, cluster):
+    """For real, with a scheduler that is a shell script: a dry run does not evaluate what a cluster lacks."""
+    made = Snakemake(project())
+    schedule(made.scratch)
     made.scratch.run("snakemake", "-j", "32", *cluster, str(paths.train("demo", CHANGED)))
     assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
 

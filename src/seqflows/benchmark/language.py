@@ -11,7 +11,7 @@ import torch
 
 from seqflows import compute, models
 from seqflows.benchmark.measure import flops, matrix_rate, timed
-from seqflows.data.batching import Batch
+from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
@@ -57,8 +57,7 @@ def run(
         settings = Settings.of({"epochs": 1, "batch_size": shape["batch"], "learning_rate": 5e-5})
         machine = compute.Machine(torch.device("cpu"), "cpu", threads, "fp32")
         trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
-        batch = Batch(torch.from_numpy(ids).long(), torch.full((len(ids),), shape["length"]), torch.arange(len(ids)))
-        own = flops(model, batch) / 1e9
+        own = flops(model, collate(split, np.arange(len(ids)))) / 1e9
         rate = matrix_rate()
         seconds = timed(lambda trainer=trainer: trainer.step([np.arange(len(ids))], 1.0), REPEATS)
         model.eval()

@@ -21,7 +21,7 @@ from seqflows.data.batching import collate, order_by_length
 from seqflows.data.prepared import Dataset, Split
 from seqflows.data.tokens import decode
 from seqflows.errors import Problem
-from seqflows.evaluation.likelihood import BATCH, ratio
+from seqflows.evaluation.likelihood import BATCH, ratio, whole
 from seqflows.evaluation.metrics import ERRORS, Records
 from seqflows.flows import standard_normal_log_density
 from seqflows.models.language_flow import LanguageFlow
@@ -51,9 +51,7 @@ class Settings:
         refuse_unknown("evaluation", block, (entry.name for entry in fields(cls)))
         settings = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in block.items()})
         for name, least in (("draws", 1), ("generate", 0), ("beam", 1), ("pairs", 0), ("contexts", 0)):
-            value = getattr(settings, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise Problem(f"expected evaluation.{name} to be a whole number of at least {least}, got {value!r}")
+            whole(name, getattr(settings, name), least)
         for name in ("ratios", "deviations"):
             for value in getattr(settings, name):
                 if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:

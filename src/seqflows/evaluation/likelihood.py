@@ -44,9 +44,9 @@ class Settings:
         values.setdefault("headline", values.get("samples", cls.samples))
         settings = cls(**values)
         for name in ("samples", "headline", "chunk", "generate"):
-            _whole(name, getattr(settings, name), 0 if name == "generate" else 1)
+            whole(name, getattr(settings, name), 0 if name == "generate" else 1)
         for count in settings.at:
-            _whole("at", count, 1)
+            whole("at", count, 1)
         largest = max((settings.headline, *settings.at))
         if largest > settings.samples:
             raise Problem(
@@ -59,7 +59,8 @@ class Settings:
         return settings
 
 
-def _whole(name: str, value: Any, least: int) -> None:
+def whole(name: str, value: Any, least: int) -> None:
+    """Raise `Problem` where an entry of the block is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise Problem(f"expected evaluation.{name} to be a whole number of at least {least}, got {value!r}")
 
