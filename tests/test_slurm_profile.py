@@ -94,15 +94,19 @@ def test_a_missing_command_is_no_answer():
 
 
 @pytest.mark.parametrize("ending", [0, 1])
-def test_the_job_script_ends_as_its_job_and_passes_sigterm_on(tmp_path, ending):
-    job = f"{sys.executable} -c 'import signal, sys, time; signal.signal(15, lambda *_: sys.exit({ending})); " \
-          "print(\"on\", flush=True); time.sleep(60)'"  # fmt: skip
-    text = (PROFILE / "jobscript.sh").read_text().replace("{properties}", "{}").replace("{exec_job}", job)
-    (tmp_path / "job.sh").write_text(text)
-    with subprocess.Popen(["bash", tmp_path / "job.sh"], stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout.readline() == "on\n"
-        running.terminate()
-        assert running.wait(20) == ending
+@pytest.mark.parametrize("after", ["", " && exit 0 || exit 1"])
+def test_the_job_script_ends_as_its_job_and_passes_sigterm_on(tmp_path, ending, after):
+    """Whether bash keeps a shell around the job (a list of commands) or becomes it; at once and after a while."""
+    for slow in 0, 0, 0.3:
+        told = f"(time.sleep({slow}), sys.exit({ending}))"
+        job = f"{sys.executable} -c 'import signal, sys, time; signal.signal(15, lambda *_: {told}); " \
+              f"print(\"on\", flush=True); time.sleep(60)'{after}"  # fmt: skip
+        text = (PROFILE / "jobscript.sh").read_text().replace("{properties}", "{}").replace("{exec_job}", job)
+        (tmp_path / "job.sh").write_text(text)
+        with subprocess.Popen(["bash", tmp_path / "job.sh"], stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout.readline() == "on\n"
+            running.terminate()
+            assert running.wait(20) == ending
 
 
 def test_every_rule_says_what_the_profile_asks_for():
