@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 FULL = os.environ.get("SEQFLOWS_RELIABILITY") == "full"
-FOLDER = Path(__file__).parents[1] / "results"
-RECORD = Path(os.environ.get("SEQFLOWS_RELIABILITY_RECORD", ".reliability.jsonl"))
+ROOT = Path(__file__).resolve().parents[1]  # tests work in folders of their own
+FOLDER = ROOT / "results"
+RECORD = Path(os.environ.get("SEQFLOWS_RELIABILITY_RECORD", ROOT / ".reliability.jsonl"))
 PAGE = FOLDER / "reliability.md"
 COUNTS = {
     "kill -9 of training at a random moment, then the same command": 30,

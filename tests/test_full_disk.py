@@ -59,8 +59,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(scratch, stage):
     command = [sys.executable, "-m", "seqflows", *stage.split()]
     if stage.startswith("train"):
         command.append("--restart")
+    env = {name: value for name, value in scratch.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
-        command, cwd=scratch.folder, env=scratch.env, capture_output=True, text=True, preexec_fn=full, timeout=300
+        command, cwd=scratch.folder, env=env, capture_output=True, text=True, preexec_fn=full, timeout=300
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
