@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import csv
+import fcntl
 import json
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -230,6 +232,29 @@ def test_two_engines_at_once(tmp_path):
         held += found == first and any(process.returncode == 0 for process in both)
         shutil.rmtree(scratch.folder)
     record(fault, tried, held, "one finishes, the other waits or refuses; the same numbers as alone")
+
+
+def test_an_engine_minds_the_other(tmp_path):
+    """Snakemake refuses beside a stage of DVC's; a stage of DVC's waits for Snakemake's end."""
+    scratch = Project(tmp_path / "project")
+    (scratch.folder / ".locks").mkdir()
+    with open(scratch.folder / ".locks" / "engine.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command = ["snakemake", "-j", "1", "data/raw/demo/gaussians"]
+        refused = subprocess.run(command, cwd=scratch.folder, env=scratch.env, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "dvc repro is at work in this checkout; wait for its end" in refused.stderr
+        assert not (scratch.folder / "data").exists()
+        fcntl.flock(held, fcntl.LOCK_SH)
+        scratch.run(*command)  # as beside another Snakemake
+        command = [sys.executable, "-m", "seqflows", "matrix"]
+        with subprocess.Popen(command, cwd=scratch.folder, env=scratch.env | {"DVC_STAGE": "matrix"},
+                              stderr=subprocess.PIPE, text=True) as waiting:  # fmt: skip
+            assert "Snakemake is at work in this checkout" in waiting.stderr.readline()
+            assert waiting.poll() is None
+            fcntl.flock(held, fcntl.LOCK_UN)
+            assert waiting.wait(60) == 0
+    assert (scratch.folder / ".matrix").exists()
 
 
 # --- params

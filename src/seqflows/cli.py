@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from seqflows import files, paths
@@ -105,13 +107,20 @@ def _stage(given: argparse.Namespace) -> None:
     if given.command == "train":
         options = {"restart": given.restart, "tracker": _tracker(matrix.tracking(key.scale))}
     run: Callable[..., None] = importlib.import_module(f"seqflows.{STAGES[given.command][0]}").run
-    with files.lock(paths.lock(given.command, key)):
+    with _checkout(), files.lock(paths.lock(given.command, key)):
         run(key, **options)
 
 
 def _matrix(given: argparse.Namespace) -> None:
-    with files.lock(paths.lock("matrix")):
+    with _checkout(), files.lock(paths.lock("matrix")):
         importlib.import_module("seqflows.matrix").run()
+
+
+def _checkout() -> AbstractContextManager[None]:
+    """Held by a stage that DVC runs, and by Snakemake from start to end: each takes away what the other just made."""
+    if "DVC_STAGE" not in os.environ:  # DVC sets it
+        return nullcontext()
+    return files.lock(paths.lock("engine"), "Snakemake is at work in this checkout")
 
 
 def _tracker(kind: str) -> Any:

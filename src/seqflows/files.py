@@ -124,18 +124,20 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; wait for another holder, and say so on standard error."""
+def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
+    """Hold a lock: an exclusive one waits for another ``holder`` and says so, a shared one raises `Problem`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         started, told = time.monotonic(), False
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                if shared:
+                    raise Problem(f"expected {path} to be free, but {holder}; wait for its end") from None
                 if not told and time.monotonic() - started > 2:
-                    print(f"waiting for {path}: another process works on the same key", file=sys.stderr)
+                    print(f"waiting for {path}: {holder}", file=sys.stderr)
                     told = True
                 time.sleep(0.1)
         yield

@@ -1,9 +1,10 @@
 # The validated matrix, the scale, and what every rule shares. Nothing of the DAG is built where params.yaml is wrong.
+import contextlib
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seqflows import matrix, params, paths
+from seqflows import files, matrix, params, paths
 from seqflows.errors import Problem
 
 try:
@@ -15,6 +16,15 @@ except Problem as problem:
 COMPUTE = MATRIX.compute(SCALE)
 GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
 LARGE = {"demo": 1, "laptop": 2, "paper": 8}[SCALE]  # a rough measure of memory and time
+HELD = contextlib.ExitStack()  # for as long as this process lives
+
+
+# Each engine takes away what the other has just made: stages that DVC runs wait for this lock.
+onstart:
+    try:
+        HELD.enter_context(files.lock(paths.lock("engine"), "dvc repro is at work in this checkout", shared=True))
+    except Problem as problem:
+        raise WorkflowError(str(problem)) from None
 
 
 wildcard_constraints:
@@ -61,8 +71,8 @@ def prepared_of(run):
 
 def everything():
     """All that a scale makes: every run's metrics, tables, figures, audit and track."""
-    files = [paths.metrics(SCALE, name) for name in MATRIX.runs]
-    files += [paths.speed(SCALE, name) for name in MATRIX.speeds]
-    files += [path for name in MATRIX.tables for path in paths.table(SCALE, name)]
-    files += [path for name in MATRIX.figures for path in paths.figure(SCALE, name)]
-    return strings(*files, *paths.audit(SCALE), paths.track(SCALE))
+    made = [paths.metrics(SCALE, name) for name in MATRIX.runs]
+    made += [paths.speed(SCALE, name) for name in MATRIX.speeds]
+    made += [path for name in MATRIX.tables for path in paths.table(SCALE, name)]
+    made += [path for name in MATRIX.figures for path in paths.figure(SCALE, name)]
+    return strings(*made, *paths.audit(SCALE), paths.track(SCALE))
