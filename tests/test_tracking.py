@@ -144,3 +144,31 @@ def test_track_json_is_the_same_for_another_day(world):
     text = (path / "history.csv").read_text().replace(",0.5,1000.0", ",0.7,900.0")
     files.write_text(path / "history.csv", text)
     assert [entry.listing() for entry in tracking.entries("demo")] == before
+
+
+class Locked:
+    """A client whose database another job holds for some requests."""
+
+    def __init__(self, times):
+        self.left = times
+
+    def create_run(self, name):
+        self.left -= 1
+        if self.left >= 0:
+            raise RuntimeError("BAD_REQUEST: (sqlite3.OperationalError) database is locked")
+        return name
+
+    def fail(self):
+        self.left -= 1
+        raise RuntimeError("the server is down")
+
+
+def test_a_locked_database_is_asked_again(monkeypatch):
+    assert tracking.Patient(Locked(3)).create_run("a") == "a"
+    client = Locked(0)
+    with pytest.raises(RuntimeError, match="down"):
+        tracking.Patient(client).fail()
+    assert client.left == -1  # asked once
+    monkeypatch.setattr(tracking, "BUSY", 0.3)
+    with pytest.raises(RuntimeError, match="locked"):
+        tracking.Patient(Locked(100)).create_run("a")

@@ -25,6 +25,7 @@ from seqflows import files, params, paths
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
 ID, DIGEST, LIVE = "seqflows.id", "seqflows.digest", "live"
+BUSY = 60.0  # seconds for which a store may answer that another job writes to it
 LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, which may hold 1000 in all
 UNTIMED = ("seconds", "symbols_per_second")  # columns of history.csv that differ between equal trainings
 
@@ -189,6 +190,29 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+class Patient:
+    """A client that asks again while the database behind a server is locked: MLflow gives up after sqlite's 5 s."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def ask(*arguments: Any, **options: Any) -> Any:
+            until, pause = time.monotonic() + BUSY, 0.1
+            while True:
+                try:
+                    return method(*arguments, **options)
+                except Exception as error:
+                    if "database is locked" not in str(error) or time.monotonic() + pause > until:
+                        raise
+                time.sleep(pause)
+                pause *= 1.5
+
+        return ask
+
+
 class Store:
     """An MLflow store, one experiment a scale. Local files are locked, so that two never create one at once."""
 
@@ -224,7 +248,7 @@ class Store:
             logging.getLogger(name).setLevel(logging.WARNING)
 
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
-        self.client = MlflowClient(tracking_uri=address())
+        self.client = Patient(MlflowClient(tracking_uri=address()))
         experiment = self.client.get_experiment_by_name(self.experiment_name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
