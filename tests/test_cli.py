@@ -116,7 +116,7 @@ def test_a_stage_holds_a_lock_on_its_key(stage):
 
 def test_check_counts_what_it_found(stage, capsys):
     assert cli.main(["check"]) == 0
-    assert "params.yaml is valid: scale demo, 11 datasets, 63 runs" in capsys.readouterr().out
+    assert "params.yaml is valid: scale demo, 11 datasets, 66 runs" in capsys.readouterr().out
 
 
 def test_show_prints_the_first_table_and_where_the_rest_is(stage, tmp_path, capsys):
