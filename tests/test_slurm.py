@@ -4,7 +4,9 @@
 is no root or no Slurm to install, all of this is skipped, and says so.
 """
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -87,16 +89,35 @@ def scancel(cluster, folder):
     cluster.run("scancel", wait(lambda: cluster.running("train")))
 
 
+def trainings(folder):
+    """The processes that train below a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words, here = path.read_bytes().split(b"\0"), os.readlink(path.parent / "cwd")
+            if b"train" in words and f"demo/{RUN}".encode() in words and here == str(folder):
+                found.append(int(path.parent.name))
+    return found
+
+
+def told(pid):
+    """Whether SIGTERM waits for a process."""
+    pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+    return int(pending, 16) >> (signal.SIGTERM - 1) & 1
+
+
 def time_limit(cluster, folder):
-    """The limit of one minute, of which the last half is for the checkpoint."""
+    """The limit of one minute, of which the last half is for the checkpoint; stopped till then, lest it be done."""
+    pid = wait(lambda: trainings(folder))[0]
+    os.kill(pid, signal.SIGSTOP)
+    wait(lambda: told(pid))
+    os.kill(pid, signal.SIGCONT)
 
 
 def kill(cluster, folder):
     """SIGKILL of the training's own process, as from the out-of-memory killer."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        words = path.read_bytes().split(b"\0") if path.exists() else []
-        if b"train" in words and f"demo/{RUN}".encode() in words and os.readlink(path.parent / "cwd") == str(folder):
-            os.kill(int(path.parent.name), signal.SIGKILL)
+    for pid in trainings(folder):
+        os.kill(pid, signal.SIGKILL)
 
 
 FAULTS = {"scancel of a job": scancel, "time limit of a job": time_limit, "SIGKILL of a job's step": kill}
