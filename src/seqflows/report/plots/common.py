@@ -14,6 +14,7 @@ BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
 NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
     "diag": "DIAG", "real_nvp": "REAL-NVP", "gru8": "GRU-8", "gru16": "GRU-16",
+    "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
 }  # fmt: skip
 VARIANTS = {"both": "BIDI", "inference_tril": "F_q TRIL"}
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
@@ -58,10 +59,7 @@ def label(run: str) -> str:
     ('Att-S', 'RNN-AR')
     """
     name, *variants = run.partition("-")[2].split("-")
-    if name.startswith(("att_", "rnn_")):
-        shown = f"{name[:3].upper() if name[0] == 'r' else 'Att'}-{name[4:].upper()}"
-    else:
-        shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
+    shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
     return ", ".join([shown, *(variant(text) for text in variants)])
 
 

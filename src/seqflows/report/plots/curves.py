@@ -47,17 +47,11 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             colour = CYCLE[number % len(CYCLE)]
             line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
             line(axis, curve(results, run, "valid_kl"), colour, None, "--")
-        # While the KL has no weight the full loss is huge: the axis shows what comes after.
-        high = axis.get_ylim()[1]
-        drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
-        low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
-        ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
         kind = results.params.datasets[dataset]["kind"]
-        top = min(high, (1.6 if kind == "words" else 4) * max(ends)) if ends and max(ends) > 0 else high
         if kind == "language":  # densities of continuous data: no zero to start from
             axis.margins(y=0.05)
         else:
-            axis.set_ylim(min(0.0, low) - 0.03 * top, top)
+            show_end(axis, results, runs, 1.6 if kind == "words" else 4)
         axis.set_title(dataset, loc="left")
         axis.set_xlabel("epoch")
         axis.locator_params(axis="x", integer=True)
@@ -73,6 +67,16 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     figure.suptitle(block["title"] + legend, fontsize=10)
     figure.tight_layout(rect=(0, 0.02, 1, 1))
     return figure, device(results, block["runs"])
+
+
+def show_end(axis: Any, results: Results, runs: list[str], factor: float) -> None:
+    """From zero to ``factor`` times the last full losses: while the KL has no weight the full loss is huge."""
+    high = axis.get_ylim()[1]
+    drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
+    low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
+    ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
+    top = min(high, factor * max(ends)) if ends and max(ends) > 0 else high
+    axis.set_ylim(min(0.0, low) - 0.03 * top, top)
 
 
 def line(axis: Any, values: Curve, colour: str, name: str | None, style: str) -> None:
