@@ -100,7 +100,7 @@ def trainings(folder):
 
 
 def time_limit(cluster, folder):
-    """The limit of one minute, of which the last half is for the checkpoint; slowed to a fifth, lest it be done before."""
+    """The limit of one minute, its last half for the checkpoint; slowed to a fifth, lest it be done before."""
     pid = wait(lambda: trainings(folder))[0]
     while pid in trainings(folder):
         for signum, seconds in (signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.1):
