@@ -16,7 +16,10 @@ NAMES = {
     "diag": "DIAG", "real_nvp": "REAL-NVP", "gru8": "GRU-8", "gru16": "GRU-16",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
 }  # fmt: skip
-VARIANTS = {"both": "BIDI", "inference_tril": "F_q TRIL"}
+VARIANTS = {
+    "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
+    "deep": "twice the steps", "single": "one scale", "long": "three times as long",
+}  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 
 
@@ -55,8 +58,8 @@ def label(run: str) -> str:
     ('AF / AF', 'LSTM', 'AF / AF, no annealing')
     >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
     ('TRIL', '2×TRIL, K=10, BIDI', 'GRU-8')
-    >>> label("tvqa-att_s"), label("squad-rnn_ar")
-    ('Att-S', 'RNN-AR')
+    >>> label("tvqa-att_s-long"), label("squad-rnn_ar")
+    ('Att-S, three times as long', 'RNN-AR')
     """
     name, *variants = run.partition("-")[2].split("-")
     shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
