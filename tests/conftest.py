@@ -49,7 +49,7 @@ class Project:
         }
         self.run("git", "init", "--quiet")
 
-    def run(self, *command: str, status: int = 0) -> str:
+    def run(self, *command: str, status: int = 0, timeout: float = 1200) -> str:
         """Run a command in the folder and give what it said; another exit status is a failure that shows it."""
         done = subprocess.run(
             command,
@@ -58,7 +58,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=1200,
+            timeout=timeout,
         )
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}"
         return done.stdout
