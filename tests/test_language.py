@@ -3,18 +3,22 @@
 Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens.
 """
 
+import contextlib
 import csv
 import math
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from safetensors.torch import load_file
 
+import tiny
 from seqflows import files, models, paths
 from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
-from seqflows.errors import Problem
+from seqflows.errors import Interrupted, Problem
 from seqflows.evaluation import evaluate, language
 from seqflows.flows import recurrent_affine, standard_normal_log_density
 from seqflows.noise import BITS, floor
@@ -255,10 +259,6 @@ def run_of(model, training):
 
 
 def write(folder, runs):
-    import yaml
-
-    import tiny
-
     content = tiny.matrix(runs={})
     content["speeds"] = {}
     content["runs"] = runs
@@ -304,15 +304,29 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
 PARTS = ("samples", "interpolation", "regeneration")
 
 
-def test_the_first_batch_sets_the_actnorms_and_a_resumed_run_keeps_them(project, monkeypatch):
+def test_the_first_batch_sets_the_actnorms(project, monkeypatch):
     monkeypatch.chdir(project)
     model = models.build(BLOCKS["att_s"], prepared.load(paths.prepared("demo", "questions")).facts())
-    from safetensors.torch import load_file
-
     trained = load_file(paths.seed("demo", "att_s", 0) / "model.safetensors")
-    fresh = dict(model.named_parameters())
+    fresh = model.state_dict()
     moved = [float((trained[name] - fresh[name]).abs().max()) for name in trained if name.endswith("log_scale")]
     assert min(moved) > 0.02  # by more than 10 steps at a rate of 1e-3
+
+
+@pytest.mark.parametrize("name", ["att_s", "rnn_ar"])
+def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
+    monkeypatch.chdir(project)
+    model = paths.seed("demo", name, 0) / "model.safetensors"
+    whole = model.read_bytes()
+    model.unlink()
+    pieces = [1, 3, 4, 99]  # after the step that sets the actnorms, and in the second epoch
+    for left in pieces:
+        cut = tiny.Cut()
+        cut.left = left
+        monkeypatch.setattr(loop, "Stop", lambda cut=cut: cut)
+        with contextlib.nullcontext() if left == pieces[-1] else pytest.raises(Interrupted):
+            loop.run(paths.Key("demo", name))
+    assert model.read_bytes() == whole
 
 
 def test_an_estimate_below_the_floor_is_a_bug():

@@ -71,23 +71,6 @@ def test_kl_weight_moves_within_epochs(project, monkeypatch):
     assert [float(row["kl_weight"]) for row in history("text-latent")] == [0.5, 1.0, 1.0]
 
 
-class Cut:
-    """Asks to stop each time after a few questions."""
-
-    left = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    @property
-    def reason(self):
-        self.left -= 1
-        return "a test" if self.left < 0 else None
-
-
 @pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent", "words-state"])
 def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
     key = paths.Key("demo", name)
@@ -97,7 +80,7 @@ def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
     files_after = set()
     shutil.rmtree("runs")
     while True:
-        cut = Cut()
+        cut = tiny.Cut()
         cut.left = pieces[cuts]
         monkeypatch.setattr(loop, "Stop", lambda cut=cut: cut)
         try:
@@ -138,7 +121,7 @@ def test_finished_seeds_survive_an_interruption_and_outputs_come_together(projec
 
 def test_restart_ignores_checkpoints_and_a_damaged_one_is_refused(project, monkeypatch):
     key = paths.Key("demo", "text-lstm")
-    cut = Cut()
+    cut = tiny.Cut()
     cut.left = 2
     monkeypatch.setattr(loop, "Stop", lambda: cut)
     with pytest.raises(Interrupted):
