@@ -12,6 +12,7 @@ import contextlib
 import csv
 import itertools
 import os
+import random
 import re
 import sys
 import time
@@ -25,7 +26,8 @@ from seqflows import files, params, paths
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
 ID, DIGEST, LIVE = "seqflows.id", "seqflows.digest", "live"
-BUSY = 60.0  # seconds for which a store may answer that another job writes to it
+BUSY = 300.0  # seconds for which a store may answer that other jobs use it
+BUSY_SIGNS = ("database is locked", "QueuePool limit")  # sqlite's and SQLAlchemy's, which MLflow passes on
 LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, which may hold 1000 in all
 UNTIMED = ("seconds", "symbols_per_second")  # columns of history.csv that differ between equal trainings
 
@@ -191,7 +193,7 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Patient:
-    """A client that asks again while the database behind a server is locked: MLflow gives up after sqlite's 5 s."""
+    """A client that asks again while the database behind a server is in use: MLflow itself gives up after seconds."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -205,10 +207,11 @@ class Patient:
                 try:
                     return method(*arguments, **options)
                 except Exception as error:
-                    if "database is locked" not in str(error) or time.monotonic() + pause > until:
+                    busy = any(sign in str(error) for sign in BUSY_SIGNS)
+                    if not busy or time.monotonic() + pause > until:
                         raise
-                time.sleep(pause)
-                pause *= 1.5
+                time.sleep(pause * random.SystemRandom().uniform(0.5, 1))  # not all jobs at once again
+                pause = min(1.5 * pause, 5.0)
 
         return ask
 
