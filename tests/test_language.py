@@ -21,6 +21,7 @@ from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
 from seqflows.evaluation import evaluate, language
 from seqflows.flows import recurrent_affine, standard_normal_log_density
+from seqflows.models.language_flow import LanguageFlow
 from seqflows.noise import BITS, floor
 from seqflows.training import loop
 
@@ -93,11 +94,16 @@ def test_bits_per_dimension_are_the_papers(name):
 
 
 def test_the_floor_is_the_entropy_of_the_noise():
-    """A density that is the noise's own, at known tokens, scores the floor and nothing scores less."""
+    """The noise's own density, at known tokens, scores the floor."""
     assert floor() == pytest.approx(0.5 * math.log2(2 * math.pi * math.e) - 12)
-    deviation = 2.0**-BITS
-    entropy = 0.5 * math.log(2 * math.pi * math.e * deviation**2)  # nats a dimension
-    assert floor() == pytest.approx(entropy / math.log(2) - BITS)
+    model = build("att_s")
+    given = batch(model, 400)
+    torch.manual_seed(3)
+    noise = model.embedded(given.x) - model.vectors[given.x]
+    log_density = (standard_normal_log_density(noise * 2**BITS) + BITS * math.log(2)).sum((1, 2))
+    bits = model.bits_per_dimension(log_density)
+    error = float(bits.std()) / math.sqrt(len(bits))
+    assert error < 0.02 and float(bits.mean()) == pytest.approx(floor(), abs=4 * error)
 
 
 @every_model
@@ -210,26 +216,30 @@ def test_impossible_models_are_refused(block, message):
 def test_a_block_scored_and_passed_on_is_no_density():
     """The released code's first block: all of z_1 = f_1(x) is scored, and all of it goes on into z_2 = f_2(z_1).
 
-    Its sum of log N(z_1) + log N(z_2) + log-determinants integrates to less than one here, and to what the scale of
-    f_2 says: it can be made as large as one likes, and so can a score of the data.
+    Both are scored by Gaussians that are learned. With deviation s, and means that f_2 carries into one another, what
+    the sum of log-densities and log-determinants integrates to grows as 1 / s^2: a score as good as one likes.
     """
     torch.manual_seed(0)
     first, second = (recurrent_affine(2, 1, 6, 2).double() for _ in range(2))
+    edge = torch.linspace(-12, 12, 481, dtype=torch.float64)
+    square, area = torch.cartesian_prod(edge, edge)[:, :, None], float(edge[1] - edge[0]) ** 2
+    totals, deviations = [], (1.0, 0.3, 0.1, 0.03)
     with torch.no_grad():
         for parameter in (*first.parameters(), *second.parameters()):
             parameter.add_(0.2 * torch.randn_like(parameter))
-        grid = torch.linspace(-12, 12, 481, dtype=torch.float64)
-        x = torch.cartesian_prod(grid, grid)[:, :, None]
-        z_1, log_det_1 = first.forward(x)
-        totals = {}
-        for scale in (0.1, 1.0, 3.0):
+        mean = second.inverse(torch.zeros(1, 2, 1, dtype=torch.float64))[0]
+        centre = first.inverse(mean)[0]
+        for s in deviations:
+            z_1, log_det_1 = first.forward(centre + s * square)
             z_2, log_det_2 = second.forward(z_1)
-            both = standard_normal_log_density(z_1) + standard_normal_log_density(scale * z_2)
-            scored = both.sum((1, 2)) + log_det_1 + log_det_2 + 2 * math.log(scale)
-            totals[scale] = float(scored.exp().sum()) * float(grid[1] - grid[0]) ** 2
-        proper = standard_normal_log_density(z_1).sum((1, 2)) + log_det_1
-    assert float(proper.exp().sum()) * float(grid[1] - grid[0]) ** 2 == pytest.approx(1, abs=1e-3)
-    assert all(abs(total - 1) > 0.5 for total in totals.values()), totals
+            score_1, score_2 = (
+                (standard_normal_log_density(z / s) - math.log(s)).sum((1, 2)) for z in (z_1 - mean, z_2)
+            )
+            density = float((score_1 + log_det_1).exp().sum()) * area * s**2
+            assert density == pytest.approx(1, abs=1e-3)  # the first block alone
+            totals.append(float((score_1 + score_2 + log_det_1 + log_det_2).exp().sum()) * area * s**2)
+    assert totals[0] < 0.5 and totals[-1] > 50, totals
+    assert totals[-1] / totals[-2] == pytest.approx((deviations[-2] / deviations[-1]) ** 2, rel=0.02)
 
 
 # -- the whole way
@@ -286,9 +296,10 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     entropy = -dataset.test.source_log_prob.mean() / (16 * 6 * math.log(2))
     assert source["value"] == pytest.approx(floor() + entropy, abs=0.1)
     assert found["excess"]["value"] == pytest.approx((nll["value"] - source["value"]) * 16 * 6 * math.log(2))
-    # the released code's: over D log 2 alone, with one level in validation and 2^6 in training
-    assert found["nll_code"]["value"] == pytest.approx((nll["value"] + 6) * 16)
-    assert found["nll_code_train"]["value"] == pytest.approx(nll["value"] * 16)
+    # the released code's, over D log 2 alone: -log p in validation, -log p + D log 64 in training
+    nats = (nll["value"] * math.log(2) + math.log(64)) * 16 * 6  # -log p, by eq. (6)
+    assert found["nll_code"]["value"] == pytest.approx(nats / (6 * math.log(2)))
+    assert found["nll_code_train"]["value"] == pytest.approx((nats + 6 * math.log(64)) / (6 * math.log(2)))
     with open(paths.evaluation("demo", name) / "seed-0/scores.csv") as file:
         rows = list(csv.DictReader(file))
     assert np.mean([float(row["nll"]) for row in rows]) == pytest.approx(nll["value"])
@@ -327,6 +338,16 @@ def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
         with contextlib.nullcontext() if left == pieces[-1] else pytest.raises(Interrupted):
             loop.run(paths.Key("demo", name))
     assert model.read_bytes() == whole
+
+
+def test_a_run_below_the_floor_is_refused(project, monkeypatch):
+    monkeypatch.chdir(project)
+    proper = LanguageFlow.log_density
+    nats = 20 * 16 * 6 * math.log(2)  # 20 bits per dimension too good
+    monkeypatch.setattr(LanguageFlow, "log_density", lambda self, x: proper(self, x) + nats)
+    with pytest.raises(Problem, match="the entropy of the noise alone"):
+        evaluate.run(paths.Key("demo", "lstm"))
+    assert not paths.metrics("demo", "lstm").exists() and not paths.evaluation("demo", "lstm").exists()
 
 
 def test_an_estimate_below_the_floor_is_a_bug():

@@ -77,10 +77,10 @@ def score(
         rows.add(metric, value, unit, settings.draws, error, count)
 
     add("nll", bits)
-    # The released code divides by D log 2, with one level when it validates and 2^6 when it trains.
+    # The released code divides by D log 2. It validates with one level; in training it adds D log 2^6 to -log p.
     length = model.length
     add("nll_code", (bits + BITS) * length, "bits/D")
-    add("nll_code_train", bits * length, "bits/D")
+    add("nll_code_train", (bits + BITS) * length + BITS, "bits/D")
     rows.add("floor", floor(), over=count)
     check_floor(rows, where)
     source = None
