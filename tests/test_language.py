@@ -6,6 +6,7 @@ Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens.
 import contextlib
 import csv
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import yaml
 from safetensors.torch import load_file
 
 import tiny
-from seqflows import files, models, paths
+from seqflows import checks, cli, files, models, paths, schema
 from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
@@ -203,14 +204,48 @@ def check_bijection(model):
         ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
         ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
         ({"network": "attentoin"}, "did you mean 'attention'"),
-        ({"scales": 5}, "Expected a length that 16 divides for 5 scales, got 8"),
+        ({"scales": 5}, "language_flow: Expected a length that 16 divides for 5 scales, got 8; mend the run's model"),
+        ({"scales": 4}, "Expected an even number of steps, got 1; mend the run's model block or its dataset's sizes"),
+        ({"heads": 5}, "Expected a width that 5 heads divide, got 12; mend the run's model block"),
     ],
 )
 def test_impossible_models_are_refused(block, message):
-    with pytest.raises((Problem, ValueError), match=message):
+    with pytest.raises(Problem, match=message):
         models.build({"class": "language_flow", **SMALL, "scales": 2, **block}, facts())
     with pytest.raises(Problem, match="expected data with embedded emissions"):
         models.build(BLOCKS["att_s"], Facts("categorical", 5, 8, (0,) * 8 + (1,)))
+
+
+@pytest.mark.parametrize("network", ["attention", "rnn"])
+@pytest.mark.parametrize(("structure", "most"), [("time", 4), ("channels", 4), ("past", 1)])
+def test_the_check_of_params_refuses_the_sizes_that_the_flows_refuse(structure, network, most):
+    sizes = product((4, 5, 6, 8), (3, 4), range(1, most + 1), (2, 5))
+    for length, dim, scales, heads in sizes:
+        block = {**SMALL, "steps": 1, "structure": structure, "network": network, "scales": scales, "heads": heads}
+        try:
+            models.build({"class": "language_flow", **block}, facts(length, dim))
+            refused = False
+        except Problem:
+            refused = True
+        assert refused == bool([*schema.sizes("model", block, length, dim)]), (length, dim, scales, heads)
+
+
+@pytest.mark.parametrize(("size", "value"), [("scales", 6), ("heads", 5)])
+def test_training_an_impossible_model_is_one_line_and_leaves_nothing(size, value, tmp_path, monkeypatch, capsys):
+    training = {"epochs": 1, "batch_size": 8, "learning_rate": 1.0e-3}
+    write(tmp_path, {"x": run_of(BLOCKS["att_s"] | {size: value}, training)})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEQFLOWS_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(["check"]) == cli.main(["train", "demo/x"]) == 1
+    said = capsys.readouterr().err
+    assert f"runs.x.demo.model.{size}: expected" in said and sorted(tmp_path.rglob("*")) == before
+    monkeypatch.setattr(checks, "_schema", lambda: None)  # as where pydantic is not installed
+    assert cli.main(["train", "demo/x"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("seqflows train demo/x: language_flow: Expected a") and said.count("\n") == 1
+    locks = {path for path in tmp_path.rglob("*") if ".locks" in path.parts}
+    assert sorted({*tmp_path.rglob("*")} - locks) == before
 
 
 def test_a_block_scored_and_passed_on_is_no_density():

@@ -111,6 +111,7 @@ def test_the_schema_has_the_keys_that_the_code_has(matrix):
 
 
 RUN = ("runs", "ptb-af_af", "demo")
+ATT_S, ATT_C = (("runs", f"tvqa-{name}", "demo") for name in ("att_s", "att_c"))
 BROKEN = [
     (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
     (("scale",), "dem", "scale: expected one of demo, laptop, paper, got 'dem'; nearest: demo"),
@@ -155,6 +156,11 @@ BROKEN = [
     ),
     (("runs", "ptb-lstm", "demo", "training", "drawn"), 100, "training.drawn: expected none for text"),
     (("datasets", "words", "demo", "split"), "type", "split: expected 'tokens' or 'types', got 'type'; nearest: types"),
+    ((*ATT_S, "model", "scales"), 6, "model.scales: expected at most 4 with structure: time and a length of 16, got 6"),
+    ((*ATT_S, "model", "structure"), "past", "model.scales: expected at most 1 with structure: past and .*, got 2"),
+    ((*ATT_C, "model", "scales"), 6, "model.scales: expected at most 5 with structure: channels and .* 16, got 6"),
+    ((*ATT_S, "model", "heads"), 5, "model.heads: expected a divisor of the width, 16, got 5"),
+    (("runs", "tvqa-att_s", "paper", "model", "width"), 510, "paper.model.heads: expected a divisor of .*, 510, got 8"),
     (("speeds", "ptb", "runs"), ["ptb-ltsm"], "speeds.ptb.runs: expected the name of a run.*; nearest: ptb-lstm"),
     (("speeds", "ptb", "demo", "repeats"), 1, "repeats: expected greater than or equal to 2, got 1"),
     (("figures", "ziegler2019-figure3b", "kind"), "conditional", "figure3b.kind: .*; nearest: conditionals"),

@@ -1,7 +1,7 @@
 """What is wrong with the content of a params.yaml, one line an error.
 
 Names, references and the presence of every block are checked with the standard library;
-keys within blocks and types by `schema` where pydantic is importable.
+keys within blocks, types and sizes by `schema` where pydantic is importable.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             scored = {"words": "WordEvaluation", "language": "LanguageEvaluation"}.get(kind, "Evaluation")
             yield from _typed("block", f"{at}.evaluation", block["evaluation"], scored)
             yield from _suited(at, block, kind)
+            if kind == "language":
+                yield from _sizes(f"{at}.model", block["model"], parts["datasets"][entry["dataset"]].get(scale))
             yield from _seeds(f"{at}.seeds", block["seeds"])
             yield from _samples(f"{at}.evaluation", block["evaluation"])
 
@@ -125,6 +127,13 @@ def _suited(path: str, block: Mapping[str, Any], kind: str | None) -> Iterator[s
         yield f"{path}.training.drawn: expected the number of words of an epoch, got none"
     if kind != "words" and training.get("drawn") is not None:
         yield f"{path}.training.drawn: expected none for {kind}, which is not counted, got {training['drawn']!r}"
+
+
+def _sizes(path: str, model: Any, data: Any) -> Iterator[str]:
+    """Sizes of a language flow that its data's do not allow, by `schema`, where there is one."""
+    schema = _schema()
+    if schema and isinstance(data, Mapping) and isinstance(model, Mapping) and model.get("class") == "language_flow":
+        yield from schema.sizes(path, model, data.get("length"), data.get("dimensions"))
 
 
 def _seeds(path: str, seeds: Any) -> Iterator[str]:

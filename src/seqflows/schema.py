@@ -349,6 +349,30 @@ def block(path: str, value: Any, model: type[Block]) -> Iterator[str]:
             yield _line(path, one, model)
 
 
+def sizes(path: str, model: Mapping[str, Any], length: Any, dimensions: Any) -> Iterator[str]:
+    """One line for each size of a ``language_flow`` block that sequences of T vectors of D numbers do not allow.
+
+    `flows` refuses the same when the model is built. Blocks that `choice` refuses are passed over.
+    """
+    try:
+        flow = LanguageFlow.model_validate({name: value for name, value in model.items() if name != "class"})
+    except ValidationError:
+        return
+    if flow.network == "attention" and flow.width % flow.heads:
+        yield f"{path}.heads: expected a divisor of the width, {flow.width}, got {flow.heads}"
+    if not isinstance(length, int) or not isinstance(dimensions, int) or min(length, dimensions) < 1:
+        return
+    halvings = (length & -length).bit_length() - 1
+    most = {"past": 1, "time": halvings, "channels": halvings + 1}[flow.structure]
+    if flow.scales > most:
+        yield (
+            f"{path}.scales: expected at most {most} with structure: {flow.structure} and a length of {length}, got "
+            f"{flow.scales}; change the scales or the dataset's length"
+        )
+    if dimensions % 2 and (flow.structure != "time" or flow.scales > 1):
+        yield f"{path}: expected a dataset of an even number of dimensions, whose channels are halved, got {dimensions}"
+
+
 def choice(path: str, value: Any, key: str, models: Mapping[str, type[Block]]) -> Iterator[str]:
     """As `block`, where the entry ``key`` (a source, a class) says which keys are valid."""
     name = value.get(key) if isinstance(value, Mapping) else None

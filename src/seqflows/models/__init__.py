@@ -25,13 +25,17 @@ def build(block: Mapping[str, Any], facts: Facts) -> Model:
     """The model that a run's ``model`` block names, for data of these facts.
 
     Raises:
-        Problem: an unknown class, key or value, or a model for other data.
+        Problem: an unknown class, key or value, a model for other data, or sizes that its flows cannot have.
     """
     name = block.get("class")
     if name not in CLASSES:
         raise Problem(f"expected a model class of {', '.join(CLASSES)}, got {name!r}; mend the run's model block")
     model, config = CLASSES[name]
-    return model(configure(config, {key: value for key, value in block.items() if key != "class"}), facts)
+    chosen = configure(config, {key: value for key, value in block.items() if key != "class"})
+    try:
+        return model(chosen, facts)
+    except ValueError as error:  # of a flow
+        raise Problem(f"{name}: {error}; mend the run's model block or its dataset's sizes") from None
 
 
 __all__ = ["CLASSES", "Model", "Terms", "build", "configure"]

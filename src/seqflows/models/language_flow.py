@@ -88,7 +88,8 @@ class LanguageFlow(Model):
     per dimension, (-log p(x~) - M log 2^6) / (M log 2) (eq. (6), appendix A.5).
 
     Raises:
-        Problem: data of another kind; sizes that the flow cannot have.
+        Problem: data of another kind.
+        ValueError: sizes that the flow cannot have, which `seqflows.models.build` tells as a Problem.
     """
 
     exact = True
