@@ -82,7 +82,7 @@ def test_sequences_are_padded_and_cut():
 
 
 def test_vectors_are_read(tmp_path):
-    found = glove.read(written(tmp_path, "the 1 2.5\n. . . -1 1e-3\r\né 0 0", "g.txt"), 2)
+    found = glove.read(written(tmp_path, "the 1 2.5\n. . . -1 1e-3\r\né 0 1", "g.txt"), 2)
     assert list(found) == ["the", ". . .", "é"] and found[". . ."].tolist() == [-1, np.float32(1e-3)]
     assert all(vector.dtype == np.float32 for vector in found.values())
     with zipfile.ZipFile(tmp_path / "g.zip", "w") as archive:
@@ -98,17 +98,26 @@ def test_vectors_are_read(tmp_path):
         ("a 1 2 3\n", "a word and 2 numbers in line 1 of .*, got 3 numbers"),
         ("a 1 2\n\nb 1 2\n", "line 2 of .*, got 0 numbers"),
         ("a 1 two\n", "expected 2 numbers in line 1 of .*g.txt, got 'two'"),
-        ("a 1 2\nb nan 2\n", "finite numbers in line 2 of .*, got nan"),
-        ("a 1 -inf\n", "finite numbers in line 1 of .*, got -inf"),
+        ("a 1 2\nb nan 2\n", "finite float32 numbers in line 2 of .*, got nan"),
+        ("a 1 -inf\n", "finite float32 numbers in line 1 of .*, got -inf"),
+        ("a 1e39 2\n", "finite float32 numbers in line 1 of .*, got 1e39"),
+        ("a 1 2\nb 0 -0.0\n", "a vector with a direction, .* in line 2 of .*, got one of length 0; replace the file"),
+        ("a 1e-60 0\n", "a vector with a direction, .* in line 1 of .*, got one of length 0"),
+        ("a 1e30 0\n", "a vector with a direction, .* in line 1 of .*, got one of length inf"),
         ("a 1 2\nb 1 3\na 2 2\n", "each word once in .*g.txt, got 'a' again in line 3"),
         (b"a 1 2\ncaf\xe9 1 2\n", "UTF-8 in line 2 of .*, got byte 0xe9"),
         ("", "lines of a word and 2 numbers in .*g.txt, got none"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_bad_vectors_are_refused(tmp_path, content, message):
     with pytest.raises(Problem, match=message) as caught:
         glove.read(written(tmp_path, content, "g.txt"), 2)
     assert ";" in str(caught.value)
+
+
+def test_another_words_vector_need_not_have_a_direction(tmp_path):
+    assert list(glove.read(written(tmp_path, "a 1 2\nb 0 0\n", "g.txt"), 2, ["a"])) == ["a"]
 
 
 def test_a_zip_without_the_one_file_is_refused(tmp_path):
@@ -144,7 +153,7 @@ def test_drawn_vectors_have_the_moments_of_the_known():
 
 
 def test_a_vector_given_twice_counts_once():
-    found = {"a": np.ones(2, np.float32), "b": np.ones(2, np.float32), "c": np.zeros(2, np.float32)}
+    found = {"a": np.ones(2, np.float32), "b": np.ones(2, np.float32), "c": np.full(2, 2, np.float32)}
     vectors, given_ = glove.embed(["a", "b", "c"], found, "x")
     assert given_.tolist() == [True, False, True] and len(np.unique(vectors, axis=0)) == 3
     with pytest.raises(Problem, match="vectors for the words of the vocabulary in x, got 1 for 2 words"):
@@ -281,6 +290,8 @@ def test_questions_of_both_releases(tmp_path):
     one, two = tvqa.questions(written(tmp_path, json.dumps(entries), "q.json"))
     assert (one.correct, one.span) == (2, (0.0, 5.4))
     assert (two.correct, two.span) == (None, tvqa.UNKNOWN_SPAN)
+    (moment,) = tvqa.questions(written(tmp_path, lines(asked(ts="0-0")), "q.jsonl"))
+    assert moment.span == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +307,12 @@ def test_questions_of_both_releases(tmp_path):
         (lines(asked(answer_idx=5)), "answer_idx of 0 to 4 in line 1 of .*, got 5"),
         (lines(asked(answer_idx="12")), "answer_idx of 0 to 4 in line 1 of .*, got '12'"),
         (lines(asked(ts="1.5")), "ts as two times in seconds in line 1 of .*, got '1.5'"),
+        (
+            lines(asked(), asked(ts="4-1.5")),
+            "an end that is not before it in line 2 of .*q.jsonl, got '4-1.5'; replace",
+        ),
+        (lines(asked(ts="inf-inf")), "a finite start and an end .* in line 1 of .*, got 'inf-inf'; replace the file"),
+        (lines(asked(ts=[-1, 2])), r"a finite start and an end .* in line 1 of .*, got \[-1, 2\]"),
         ("\n", "questions in .*q.jsonl, got none"),
     ],
 )

@@ -30,9 +30,9 @@ def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> 
     """The vectors (D,) float32 of a file of ``word v1 .. vD`` lines (.txt, or the one .txt in a .zip).
 
     Words may hold spaces, as some of the release of 840B tokens do. Raises `Problem`, with the line, for a line of
-    another width, a number that is none or not finite, a word that occurs twice, or bytes that are not UTF-8; and for
-    an empty file. With ``wanted``, other words' lines are looked at for their width alone: a full release has 2.2
-    million.
+    another width, a number that is none or not finite in float32, a vector without a direction, a word that occurs
+    twice, or bytes that are not UTF-8; and for an empty file. With ``wanted``, other words' lines are looked at for
+    their width alone: a full release has 2.2 million.
     """
     found: dict[str, np.ndarray] = {}
     lines = 0
@@ -91,14 +91,21 @@ def _is_number(field: bytes) -> bool:
 
 def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
     try:
-        vector = np.array([float(field) for field in fields])
+        with np.errstate(over="ignore"):  # to infinity, which is refused below
+            vector = np.array([float(field) for field in fields]).astype(np.float32)
+            norm = np.linalg.norm(vector)
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field)).decode(errors="replace")
         raise Problem(f"expected {len(fields)} numbers in {where}, got {wrong!r}; replace the file") from None
     if not np.isfinite(vector).all():
         wrong = fields[int(np.flatnonzero(~np.isfinite(vector))[0])].decode()
-        raise Problem(f"expected finite numbers in {where}, got {wrong}; replace the file")
-    return vector.astype(np.float32)
+        raise Problem(f"expected finite float32 numbers in {where}, got {wrong}; replace the file")
+    if not 0 < norm < np.inf:
+        raise Problem(
+            f"expected a vector with a direction, for cosine similarity, in {where}, got one of length {norm:g}; "
+            "replace the file: without its line the word is one without a vector"
+        )
+    return vector
 
 
 def embed(vocabulary: Sequence[str], found: dict[str, np.ndarray], where: str) -> Embedding:

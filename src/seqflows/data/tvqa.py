@@ -77,13 +77,20 @@ def _question(entry: Any, where: str) -> Question:
 
 
 def _span(value: Any, where: str) -> tuple[float, float]:
-    """``"1.2-3.4"`` or ``[1.2, 3.4]``; `UNKNOWN_SPAN` where one of them is NaN, as some annotations have it."""
+    """``"1.2-3.4"`` or ``[1.2, 3.4]``, of one moment too; `UNKNOWN_SPAN` for NaN: the public test has three such."""
     parts = value.split("-") if isinstance(value, str) else value
     try:
         start, end = (float(part) for part in parts)
     except (TypeError, ValueError):
         raise Problem(f"expected ts as two times in seconds in {where}, got {value!r}; replace the file") from None
-    return UNKNOWN_SPAN if math.isnan(start) or math.isnan(end) else (start, end)
+    if math.isnan(start) or math.isnan(end):
+        return UNKNOWN_SPAN
+    if not 0 <= start <= end < math.inf:
+        raise Problem(
+            f"expected ts as a finite start and an end that is not before it in {where}, got {value!r}; replace the "
+            "file, or write nan-nan where the times are not known"
+        )
+    return start, end
 
 
 def subtitles(path: Path) -> dict[str, list[Subtitle]]:
