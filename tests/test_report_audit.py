@@ -182,9 +182,9 @@ def test_verdicts_by_scale(world):
         assert tuple(rows[0]) == audit.COLUMNS
         wanted = [row for row in rows if row["status"] == "reproduce"]
         assert len(wanted) == 120 and len(rows) == 145
-        assert {row["verdict"] for row in wanted} == expected | {"unreachable"}
+        assert {row["verdict"] for row in wanted} == expected | {audit.UNREACHABLE}
         assert all(f"{count} of {count} cells" in text for count in (120, 41, 65, 14))
-        below = {(row["row"], row["column"]) for row in wanted if row["verdict"] == "unreachable"}
+        below = {(row["row"], row["column"]) for row in wanted if row["verdict"] == "unreachable as defined"}
         assert below == {(f"{network}-{kind}", "SQuAD Article") for network in ("Att", "RNN") for kind in ("S", "AR")}
         for part in ("## Ziegler & Rush 2019", "## Schmidt & Hofmann 2018", "## Tang et al. 2021"):
             assert text.count(f"\n{part}\n") == 1
@@ -279,7 +279,7 @@ def test_two_standard_deviations_widen_the_tolerance(world):
 
 def test_what_was_not_run_is_said(world):
     rows, text = audited("paper")
-    assert {row["verdict"] for row in rows} == {"not run", "quoted", "unreachable"}
+    assert {row["verdict"] for row in rows} == {"not run", "quoted", audit.UNREACHABLE}
     assert all(row["reproduced"] == "" for row in rows)
     assert all(f"0 of {count} cells" in text for count in (120, 41, 65, 14))
 

@@ -22,13 +22,14 @@ TOLERANCE = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # by unit; any other is 
 TOLERANCE_NATS = 0.10
 TOLERANCE_PERPLEXITY = 0.05  # of the printed perplexity
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
+UNREACHABLE = "unreachable as defined"
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
     "within": "within the tolerance although size, budget or corpus is not the paper's",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
-    "unreachable": "below what any density of the noisy data can score: unreachable as the paper defines it",
+    UNREACHABLE: "below what any density of the noisy data can score",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",
@@ -70,7 +71,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     summary = cell.summary
     if cell.unit == "bits/dim" and cell.reported and float(cell.reported) < floor():
         said = results.remarks(cell.run, summary) if summary else []
-        return cell, row | _ours(results, cell) | {"verdict": "unreachable", "reason": "; ".join((*said, BELOW))}
+        return cell, row | _ours(results, cell) | {"verdict": UNREACHABLE, "reason": "; ".join((*said, BELOW))}
     if cell.status != "reproduce":
         return cell, row | {"verdict": cell.status, "reason": cell.note}
     if summary is None:
