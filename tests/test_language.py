@@ -21,8 +21,8 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
 from seqflows.evaluation import evaluate, language
-from seqflows.flows import recurrent_affine, standard_normal_log_density
-from seqflows.models.language_flow import LanguageFlow
+from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
+from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
 from seqflows.training import loop
 
@@ -121,20 +121,46 @@ def test_encoding_and_decoding_are_inverse(name):
             model.decode(model.encode(tokens), 1)
 
 
+def searched(model, eps, beam):
+    """Beam search for one sequence's noise (T, D) by inverses of the whole flow: the tokens (T,)."""
+    kept = [(0.0, ())]
+    for t in range(model.length):
+        found = []
+        for total, tokens in kept:
+            # all steps so far as chosen, and the noise from this one on: the future reaches no earlier step
+            known = torch.cat([model.vectors[list(tokens)], eps.new_zeros(model.length - t, eps.shape[1])])
+            there, _ = model.flow.forward(known[None])
+            x, _ = model.flow.inverse(torch.cat([there[:, :t], eps[None, t:]], 1))
+            scores = torch.cosine_similarity(x[0, t], model.vectors, -1).tolist()
+            found += [(total + score, (*tokens, token)) for token, score in enumerate(scores)]
+        kept = sorted(found, reverse=True)[:beam]
+    return torch.tensor(kept[0][1])
+
+
+@pytest.mark.parametrize("rows", [128, 7])  # 7: two sequences at a time with three hypotheses, and one is left over
+@pytest.mark.parametrize("beam", [1, 3])
 @pytest.mark.parametrize("name", CAUSAL)
-def test_left_to_right_each_choice_conditions_the_next(name):
-    """Greedy decoding inverts each step given the vectors of the tokens chosen, not those that the noise had."""
-    model = build(name, spread=0.3)
-    eps = torch.randn(1, model.length, 6)
+def test_left_to_right_each_choice_conditions_the_next(name, beam, rows, monkeypatch):
+    """Decoding inverts each step given the vectors of the tokens chosen, and many sequences as each by itself."""
+    monkeypatch.setattr(language_flow, "ROWS", rows)
+    model = build(name, spread=0.3).double()
+    eps = torch.randn(5, model.length, 6, dtype=torch.float64)
     with torch.no_grad():
-        chosen = model.decode(eps, 1)[0]
-        known = torch.zeros(1, 0, 6)
-        for t in range(model.length):
-            # all steps so far as chosen, and this one's noise: invert the whole with any future
-            there, _ = model.flow.forward(torch.cat([known, torch.zeros(1, model.length - t, 6)], 1))
-            x, _ = model.flow.inverse(torch.cat([there[:, :t], eps[:, t:]], 1))
-            assert model.tokens(x)[0, t] == chosen[t]
-            known = torch.cat([known, model.vectors[chosen[t]][None, None]], 1)
+        chosen = model.decode(eps, beam)
+        assert torch.equal(chosen, torch.cat([model.decode(one[None], beam) for one in eps]))
+        for tokens, one in zip(chosen, eps, strict=True):
+            assert torch.equal(tokens, searched(model, one, beam))
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_sequences_are_searched_together(name, monkeypatch):
+    """As many steps of the flow's networks for 16 sequences as for one."""
+    model, seen, step = build(name), [], attention.Causal.step
+    monkeypatch.setattr(attention.Causal, "step", lambda *args: seen.append(args) or step(*args))
+    for count in (1, 16):
+        seen.clear()
+        model.sample(count)
+        assert len(seen) == SMALL["steps"] * (model.length - 1)
 
 
 def test_beams_find_sums_of_similarities_no_worse_than_greedy():
@@ -377,9 +403,9 @@ def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
 
 def test_a_run_below_the_floor_is_refused(project, monkeypatch):
     monkeypatch.chdir(project)
-    proper = LanguageFlow.log_density
+    proper = language_flow.LanguageFlow.log_density
     nats = 20 * 16 * 6 * math.log(2)  # 20 bits per dimension too good
-    monkeypatch.setattr(LanguageFlow, "log_density", lambda self, x: proper(self, x) + nats)
+    monkeypatch.setattr(language_flow.LanguageFlow, "log_density", lambda self, x: proper(self, x) + nats)
     with pytest.raises(Problem, match="the entropy of the noise alone"):
         evaluate.run(paths.Key("demo", "lstm"))
     assert not paths.metrics("demo", "lstm").exists() and not paths.evaluation("demo", "lstm").exists()

@@ -29,6 +29,7 @@ from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
 from seqflows.noise import BITS
 
 STRUCTURES = ("time", "channels", "past")
+ROWS = 128  # of scores (., V) at once, 51 MB at V = 100 000; of hypotheses, whose keys and values take up to 3 GB
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ class LanguageFlow(Model):
 
     def tokens(self, x: Tensor) -> Tensor:
         """The most similar token of every step, (B, T, D) -> (B, T)."""
-        return torch.cat([self.scores(part).argmax(-1) for part in x.split(16)])
+        best = [self.scores(part).argmax(-1) for part in x.flatten(0, 1).split(ROWS)]
+        return torch.cat(best).view(x.shape[:2])
 
     @torch.no_grad()
     def encode(self, tokens: Tensor) -> Tensor:
@@ -156,25 +158,28 @@ class LanguageFlow(Model):
         """Tokens (B, T) of noise (B, T, D): of the inverse, every step by itself; or, with ``beam``, left to right.
 
         Left to right, each step's vector is inverted given the vectors of the tokens chosen before it, and ``beam``
-        hypotheses with the largest sums of cosine similarities are kept: 1 is greedy. It takes a causal flow.
+        hypotheses with the largest sums of cosine similarities are kept: 1 is greedy. It takes a causal flow. All
+        sequences are searched together, up to ``ROWS`` hypotheses at once.
         """
         if not beam:
             return self.tokens(self.flow.inverse(eps)[0])
-        return torch.stack([self._searched(one, beam) for one in eps])
+        return torch.cat([self._searched(part, beam) for part in eps.split(max(1, ROWS // beam))])
 
     def _searched(self, eps: Tensor, beam: int) -> Tensor:
-        """The tokens (T,) of one sequence's noise (T, D) by beam search."""
-        stepper = self.flow.stepper()
-        total, chosen = eps.new_zeros(1), torch.zeros(1, 0, dtype=torch.long, device=eps.device)
-        for eps_t in eps:
-            x = stepper.inverse(eps_t.expand(len(total), -1))
-            candidates = total[:, None] + self.scores(x)
-            total, best = candidates.flatten().topk(min(beam, candidates.numel()))
-            parents, tokens = best // candidates.shape[1], best % candidates.shape[1]
+        """The tokens (B, T) of noise (B, T, D) by beam search, the N hypotheses of each sequence side by side."""
+        stepper, first = self.flow.stepper(), torch.arange(len(eps), device=eps.device)[:, None]
+        total = eps.new_zeros(len(eps), 1)  # (B, N)
+        chosen = torch.zeros(len(eps), 0, dtype=torch.long, device=eps.device)  # (B N, t)
+        for eps_t in eps.unbind(1):
+            x = stepper.inverse(eps_t.repeat_interleave(total.shape[1], 0))
+            candidates = self.scores(x).add_(total.view(-1, 1)).view(len(eps), -1)  # (B, N V)
+            parents = first * total.shape[1]
+            total, best = candidates.topk(min(beam, candidates.shape[1]))
+            parents, tokens = (parents + best // len(self.vectors)).flatten(), (best % len(self.vectors)).flatten()
             stepper.select(parents)
             stepper.advance(self.vectors[tokens])
             chosen = torch.cat([chosen[parents], tokens[:, None]], 1)
-        return chosen[total.argmax()]
+        return chosen.view(*total.shape, -1)[first[:, 0], total.argmax(1)]
 
     @torch.no_grad()
     def sample(
