@@ -189,13 +189,15 @@ def test_samples_are_tokens(name):
     assert one.x.max() < len(model.vectors) and (one.lengths == model.length).all()
 
 
-LONG = [(name, 64, 200) for name in BLOCKS if name != "rnn_ar-literal"] + [("rnn_ar-literal", 64, 5)]
-LONG += [(name, 256, 20) for name in BLOCKS if name != "rnn_ar-literal"]  # the literal cell trains step by step
+PARALLEL = [name for name in BLOCKS if name != "rnn_ar-literal"]
+LONG = [(name, length, 200) for name in PARALLEL for length in (64, 256)]
+# The literal cell trains step by step, at T = 256 for 5 s a gradient: it is trained where it is short.
+LONG += [("rnn_ar-literal", 256, 0), ("rnn_ar-literal", 64, 0), ("rnn_ar-literal", 12, 200)]
 
 
 @pytest.mark.parametrize(("name", "length", "steps"), LONG)
 def test_long_flows_are_bijections_before_and_after_training(name, length, steps):
-    """K = 8 and L = 3 in float32, to 1e-4: at initialisation and after steps of training."""
+    """K = 8 and L = 3 in float32, to 1e-4: at initialisation and after 200 steps of training."""
     block = BLOCKS[name] | ({"steps": 8, "scales": 3 if name not in CAUSAL else 1} if name != "lstm" else {})
     torch.manual_seed(0)
     model = models.build(block, facts(length, dim=4))
@@ -208,7 +210,7 @@ def test_long_flows_are_bijections_before_and_after_training(name, length, steps
         loss.backward()
         optimizer.step()
     after = check_bijection(model)
-    assert after != before and (steps < 200 or after < before)
+    assert after < before if steps else after == before
 
 
 def check_bijection(model):
