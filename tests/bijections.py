@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqflows.flows import (
     CELLS,
@@ -39,6 +39,9 @@ from seqflows.flows import (
     triangular,
     unidirectional,
 )
+from seqflows.flows.attention import Bidirectional
+from seqflows.flows.multiscale import MultiScale
+from seqflows.flows.unidirectional import _Affine as Affine
 
 STEPS = 3  # of the sequences that the sequence flows are tested on
 
@@ -79,9 +82,14 @@ class Gain:
 
 
 def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
-    """The case in float64 with random weights: its scalars' unconstrained parameters have a deviation of ``std``."""
+    """The case in float64 with random weights, whose shifts and log-scales, before any bound, are as large as ``std``.
+
+    The scalars' parameters and what the last projections give have that root mean square where the flow is first
+    applied to normal data; actnorms' parameters, and the diagonal of a mixing by itself, have that deviation.
+    """
     torch.manual_seed(seed)
     flow = case.build().double()
+    fixed = next((module for module in flow.modules() if isinstance(module, FixedLength)), None)
     with torch.no_grad():
         for parameter in flow.parameters():
             fan_in = parameter.shape[1] if parameter.dim() > 1 else 1
@@ -89,14 +97,36 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
         for module in flow.modules():
             if hasattr(module, "scalar"):
                 module.scalar = Gain(module.scalar, std)
+            if isinstance(module, Actnorm):
+                module.shift.mul_(std)
+                module.log_scale.mul_(std)
+            for linear in _projections(module):
+                _scale_at_first_use(linear, std)
+        if isinstance(fixed, Mixing):  # six in a row at 3 have a condition of 1e20: no float64 determinant to compare
+            fixed.log_size.mul_(std)
         z, context, _ = inputs(flow, rows=256)
-        for module in flow.modules():
-            if isinstance(module, Triangular):
-                gain = std / module.network(context).square().mean().sqrt()
-                module.network[-1].weight.mul_(gain)
-                module.network[-1].bias.mul_(gain)
-        flow.forward(z, context)
+        (fixed or flow).forward(z, context)  # not the inverse of a fixed one, whose first step sees no data
     return flow.eval()
+
+
+def _projections(module: nn.Module) -> list[nn.Linear]:
+    """Layers that give shifts and log-scales, or the entries of a triangular matrix."""
+    if isinstance(module, (Triangular, Affine)):
+        return [module.network[-1]]
+    if isinstance(module, MultiScale):
+        return list(module.gaussians)
+    return [module.last] if isinstance(module, (Bidirectional, RecurrentAffine)) else []
+
+
+def _scale_at_first_use(linear: nn.Linear, std: float) -> None:
+    def scale(linear: nn.Linear, _, out: Tensor) -> Tensor:
+        used.remove()
+        gain = std / out.square().mean().sqrt()
+        linear.weight.mul_(gain)
+        linear.bias.mul_(gain)
+        return out * gain
+
+    used = linear.register_forward_hook(scale)
 
 
 def inputs(flow: Bijection, rows: int, steps: int = STEPS, scale: float = 1.0) -> tuple[Tensor, Tensor | None, None]:
@@ -200,4 +230,4 @@ INVERSES = [Case(f"inverse-{flow.name}", lambda flow=flow: Inverse(flow.build())
 CASES = FLOWS + INVERSES
 STDS = (0.3, 1.0, 3.0)
 # An inverse shares every operation with its flow: it meets the widest parameters only.
-DRAWN = [(case, std) for case in OPEN for std in STDS] + [(case, STDS[-1]) for case in LANGUAGE + INVERSES]
+DRAWN = [(case, std) for case in FLOWS for std in STDS] + [(case, STDS[-1]) for case in INVERSES]

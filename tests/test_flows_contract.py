@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bijections import CASES, DRAWN, FLOWS, OPEN, STEPS, Gain, inputs, jacobian, randomised
+from bijections import CASES, DRAWN, FLOWS, LANGUAGE, OPEN, STEPS, Gain, inputs, jacobian, randomised
 from seqflows.flows import (
     Actnorm,
     AutoregressiveInTime,
@@ -315,6 +315,16 @@ def test_padding_changes_nothing(case):
 def _close(one: Tensor, other: Tensor) -> None:
     """Equal but for the order of summation, which matrix products may change with their shape."""
     assert torch.allclose(one, other, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", LANGUAGE, ids=lambda case: case.name)
+def test_a_wider_draw_is_another_flow(case):
+    sizes = []
+    for std in (0.3, 3.0):
+        flow = randomised(case, std, seed=5)
+        torch.manual_seed(0)
+        sizes.append(flow.forward(*inputs(flow, rows=64))[1].abs().mean())
+    assert abs(sizes[1] - sizes[0]) > 0.3
 
 
 @every_flow
