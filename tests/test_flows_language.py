@@ -7,9 +7,12 @@ import math
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_hook
 
 from bijections import LANGUAGE, SMALL, inputs, randomised
 from seqflows.flows import (
+    CELLS,
+    NETWORKS,
     Actnorm,
     Halves,
     Mixing,
@@ -18,9 +21,11 @@ from seqflows.flows import (
     Steps,
     initialise,
     multiscale,
+    recurrent_affine,
     standard_normal_log_density,
     unidirectional,
 )
+from seqflows.flows.attention import Causal
 from seqflows.flows.multiscale import MultiScale, squeeze, unsqueeze
 
 CAUSAL = [case for case in LANGUAGE if case.name.startswith(("past", "unidirectional", "mixing-causal", "actnorm"))]
@@ -71,6 +76,37 @@ def test_flows_that_look_ahead_have_no_steps():
     for flow in (Mixing(4, 2, "time"), Halves(4, 2, "time", "rnn", SMALL), Steps(Mixing(4, 2, "channels"))):
         with pytest.raises(TypeError, match="Expected a flow that is autoregressive in time"):
             flow.stepper()
+
+
+def counted(build, length, monkeypatch):
+    """How many modules, and how many steps of a causal network, the density of one batch calls."""
+    flow, modules, steps, step = build(length), [], [], Causal.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Causal, "step", lambda *args: steps.append(args) or step(*args))
+        watch = register_module_forward_hook(lambda module, *_: modules.append(type(module)))
+        flow.forward(torch.randn(2, length, 4))
+        watch.remove()
+    return len(modules), len(steps)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_density_of_causal_flows_is_parallel_in_time(cell, network, monkeypatch):
+    """One call of each network, an LSTM's or an attention's, for all steps; in the literal cell one for each."""
+
+    def build(length):
+        return unidirectional(length, 4, network, SMALL, 8, 2, cell)
+
+    (short, no_steps), (long, steps) = (counted(build, length, monkeypatch) for length in (4, 16))
+    if cell == "parallel":
+        assert short == long > 0 and no_steps == steps == 0
+    else:
+        assert long > short and (no_steps, steps) == (2 * 3, 2 * 15)
+
+
+def test_the_density_of_the_lstm_layers_is_parallel_in_time(monkeypatch):
+    for length in (4, 16):
+        assert counted(lambda length: recurrent_affine(length, 4, 6, 3), length, monkeypatch) == (2 * 3, 0)
 
 
 def test_squeezing_puts_neighbours_side_by_side():
