@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqflows.flows.bijection import Bijection
+from seqflows.flows.bijection import Bijection, Chain
 
 
 class FixedLength(Bijection):
@@ -70,23 +70,7 @@ class Steps(FixedLength):
         super().__init__(flows[0].length, flows[0].dim)
         self.flows = nn.ModuleList(flows)
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Every flow, first to last."""
-        self.check(z, context, mask)
-        total = z.new_zeros(z.shape[0])
-        for flow in self.flows:
-            z, log_det = flow.forward(z)
-            total = total + log_det
-        return z, total
-
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Every inverse, last to first."""
-        self.check(eps, context, mask)
-        total = eps.new_zeros(eps.shape[0])
-        for flow in reversed(self.flows):
-            eps, log_det = flow.inverse(eps)
-            total = total + log_det
-        return eps, total
+    forward, inverse = Chain.forward, Chain.inverse
 
     def stepper(self) -> Stepper:
         """All flows at one time step, before the next."""
