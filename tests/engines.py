@@ -43,13 +43,16 @@ STUB = textwrap.dedent(
                 outputs = [paths.metrics(scale, name), paths.evaluation(scale, name) / "content"]
         elif stage == "table":
             block, outputs = matrix.table(name), paths.table(scale, name)
-            inputs = [paths.metrics(scale, run) for run in matrix.table_runs(name)]
+            inputs = matrix.table_files(scale, name)
         elif stage == "figure":
             block, outputs = matrix.figure(name), paths.figure(scale, name)
             inputs = matrix.figure_files(scale, name)
         elif stage == "speed":
             block, outputs = matrix.speed(scale, name), [paths.speed(scale, name)]
             inputs = sorted({paths.prepared(scale, matrix.runs[run]["dataset"]) for run in block["runs"]})
+        elif stage == "generate":
+            block, outputs = matrix.text(scale, name), [paths.text(scale, name)]
+            inputs = [paths.prepared(scale, block["dataset"]), paths.train(scale, block["run"])]
         else:
             raise SystemExit(f"not stubbed: {stage}")
         digest = files.digest([block, [content(path) for path in inputs]])

@@ -49,6 +49,8 @@ LANGUAGE = {  # as printed: TVQA, SQuAD
 }  # fmt: skip
 LANGUAGE_ROWS = dict(zip(("Bi-LSTM", "Att-C", "RNN-C", "Att-S", "RNN-S", "Att-AR", "RNN-AR"), LANGUAGE, strict=True))
 LANGUAGE_SETS = ("tvqa", "squad")
+TEXTS = {"samples": ("tvqa",), "interpolation": ("tvqa",), "regeneration": LANGUAGE_SETS}  # of tables 1 to 3
+MODEL_SHA256 = "ef" * 32
 COUNTS = (1, 20, 1000, 100000)
 VOCABULARY = list(" abcdefghijklmnopqrstuvwxyz<>.'N")
 
@@ -113,9 +115,17 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
     tables |= word_tables()
     columns = {"TVQA Subtitle": "tvqa", "SQuAD Article": "squad"}
     rows4 = {row: {c: f"{s}-{run}.nll" for c, s in columns.items()} for row, run in LANGUAGE_ROWS.items()}
-    shown = {"reproduces": "tang2021", "title": "Table 1: samples", "texts": "samples", "runs": ["tvqa-att_s"]}
     tables |= {"tang2021-table4": {"reproduces": "tang2021", "title": "Table 4", "rows": rows4}}
-    tables |= {"tang2021-table1": shown}
+    texts = {}
+    for number, (kind, sets) in enumerate(TEXTS.items(), 1):
+        names = {f"{run}-{kind}": run for run in (f"{name}-{model}" for name in sets for model in ("att_s", "att_ar"))}
+        texts |= {
+            name: {"kind": kind, "run": run, "dataset": run.split("-")[0]}
+            | {scale: {"beam": 5} for scale in paths.SCALES}
+            for name, run in names.items()
+        }
+        shown = {"reproduces": "tang2021", "title": f"Table {number}: {kind}", "texts": list(names)}
+        tables |= {f"tang2021-table{number}": shown}
     figures = {
         "ziegler2019-figure3b": {"kind": "conditionals", "runs": ["ptb-lstm"]},
         "ziegler2019-figure5": {"kind": "nlsq", "runs": ["gaussians-nlsq", "gaussians-affine"]},
@@ -132,7 +142,7 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
     }
     figures = {name: {"reproduces": name.split("-")[0], "title": name, **block} for name, block in figures.items()}
     speeds = {name: {"runs": [f"{name}-lstm", f"{name}-iaf_scf"]} for name in ("ptb", "nottingham")}
-    return Params("demo", {}, datasets, runs, speeds, tables, figures)
+    return Params("demo", {}, datasets, runs, speeds, texts, tables, figures)
 
 
 def words_run(corpus: str, name: str, seeds: tuple[int, ...]) -> dict[str, Any]:
@@ -351,7 +361,6 @@ def write_scores(scale: str, name: str, seed: int, shift: float, sequences: int)
     ]
     folder = paths.evaluation(scale, name) / f"seed-{seed}"
     files.write_csv(folder / "scores.csv", rows, ("index", "length", "nll", "length_nats"))
-    files.write_text(folder / "samples.txt", "# samples, all steps at once\na sample\nanother | sample\n")
 
 
 def write_training(scale: str, name: str, seed: int, rng: np.random.Generator) -> None:
@@ -367,7 +376,34 @@ def write_training(scale: str, name: str, seed: int, rng: np.random.Generator) -
         for epoch in range(1, 21)
     ]  # fmt: skip
     files.write_csv(folder / "history.csv", rows, columns)
-    files.write_json(folder / "train.json", train_info(scale, name, seed) | {"epochs": 20, "wall_seconds": 10.0})
+    ended = {"epochs": 20, "wall_seconds": 10.0, "files": {"model.safetensors": MODEL_SHA256}}
+    files.write_json(folder / "train.json", train_info(scale, name, seed) | ended)
+
+
+def write_text(scale: str, name: str, header: dict[str, str] | None = None) -> None:
+    """What a model wrote, in the form of the stage ``generate``; ``header`` says what is other than it has to be."""
+    from seqflows.evaluation import texts
+
+    params = matrix()
+    block = params.text(scale, name)
+    ways = ("greedy", "beam of 5") if block["run"].endswith("ar") else ("all steps at once",)
+    labels = {"samples": ("1", "2"), "interpolation": ("0.6", "0.4"), "regeneration": ("noise 0.1", "noise 0.5")}
+    lines = [
+        texts.Line(label, way, f"{block['run']} wrote | {label} {way}")
+        for label in labels[block["kind"]]
+        for way in ways
+    ]
+    if block["kind"] == "interpolation":
+        ends = [texts.Line(f"sentence {end}", "", f"the <unk> end_{end}") for end in "12"]
+        lines = [ends[0], *lines, ends[1]]
+    elif block["kind"] == "regeneration":
+        lines.insert(0, texts.Line("context", "", f"a context of {block['dataset']}"))
+    title = {"samples": "samples", "interpolation": "pair 1", "regeneration": "context 1"}[block["kind"]]
+    facts = {
+        "text": name, "scale": scale, "run": block["run"], "seed": 0, "config_hash": files.digest(block),
+        "model_sha256": MODEL_SHA256, "train_revision": "r1", "device": "cpu",
+    }  # fmt: skip
+    files.write_text(paths.text(scale, name), texts.page(facts | (header or {}), [texts.Block(title, lines)]))
 
 
 def train_info(scale: str, name: str, seed: int) -> dict[str, Any]:
@@ -444,4 +480,6 @@ def write_all(scale: str, params: Params, seeds: tuple[int, ...] = (0,)) -> None
         if run["reproduces"] != "schmidt2018":
             write_run(scale, name, seeds)
     write_words(scale, params, seeds)
+    for name in params.texts:
+        write_text(scale, name)
     write_exports(scale)

@@ -23,7 +23,7 @@ NAMES = [
 UNSAFE = re.compile(
     r"pickle\.loads?\(|torch\.load\(|allow_pickle=True|yaml\.(unsafe|full)_load|shell=True|os\.system|(?<!\.)\b(eval|exec)\("
 )
-PARTS = ("datasets", "runs", "speeds", "tables", "figures")
+PARTS = ("datasets", "runs", "speeds", "texts", "tables", "figures")
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,9 @@ CHANGES = {
     "a scale that ends a command": lambda m: m.update(scale="demo; touch evil #"),
     "a scale that is the source folder": lambda m: m.update(scale="../../src"),
     "a source outside": lambda m: m["datasets"]["ptb"]["demo"].update(source="../../../evil"),
+    "a text's key with a command": lambda m: rename(m, "texts", "$(touch evil)"),
+    "a text's run outside": lambda m: m["texts"]["tvqa-att_s-samples"].update(run="../../evil"),
+    "a text's dataset outside": lambda m: m["texts"]["tvqa-att_s-samples"].update(dataset="../../evil"),
     "a figure's run outside": lambda m: m["figures"]["ziegler2019-figure3b"].update(runs=["../../evil"]),
 }
 

@@ -7,6 +7,7 @@ import contextlib
 import csv
 import math
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +16,16 @@ import yaml
 from safetensors.torch import load_file
 
 import tiny
-from seqflows import checks, cli, files, models, paths, schema
+from seqflows import checks, cli, files, models, params, paths, schema
 from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
-from seqflows.evaluation import evaluate, language
+from seqflows.evaluation import evaluate, language, texts
 from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
 from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
+from seqflows.report import inputs, table_texts
 from seqflows.training import loop
 
 SMALL = {"width": 12, "inner": 16, "heads": 2, "hidden": 16, "steps": 2}
@@ -309,7 +311,12 @@ def test_a_block_scored_and_passed_on_is_no_density():
 
 
 DATA = {"source": "embedded-language", "seed": 1, "train": 40, "valid": 10, "test": 12, "length": 16, "dimensions": 6}
-EVALUATION = {"draws": 2, "generate": 2, "beam": 2, "pairs": 1, "ratios": [0.5], "contexts": 1, "deviations": [0.1]}
+EVALUATION = {"draws": 2}
+WRITTEN = {
+    "samples": {"count": 3, "beam": 2},
+    "interpolation": {"pairs": 2, "ratios": [1, 0.5, 0.0], "beam": 2},
+    "regeneration": {"contexts": 2, "deviations": [0, 3.0], "beam": 2},
+}
 
 
 @pytest.fixture(scope="module")
@@ -335,6 +342,11 @@ def write(folder, runs):
     content = tiny.matrix(runs={})
     content["speeds"] = {}
     content["runs"] = runs
+    content["texts"] = {
+        f"{run}-{kind}": {"kind": kind, "run": run, "dataset": "questions", **dict.fromkeys(paths.SCALES, settings)}
+        for run in runs
+        for kind, settings in WRITTEN.items()
+    }
     content["datasets"]["questions"] = {"kind": "language", **dict.fromkeys(paths.SCALES, DATA)}
     (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     block = {"kind": "language", **DATA}
@@ -366,16 +378,7 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     with open(paths.evaluation("demo", name) / "seed-0/scores.csv") as file:
         rows = list(csv.DictReader(file))
     assert np.mean([float(row["nll"]) for row in rows]) == pytest.approx(nll["value"])
-    texts = {part: (paths.evaluation("demo", name) / f"seed-0/{part}.txt").read_text() for part in PARTS}
-    ways = ["greedy", "beam of 2"] if name == "rnn_ar" else ["all steps at once"]
-    for way in ways:
-        assert all(way in text for text in texts.values())
-    words = set(" ".join(line for text in texts.values() for line in text.splitlines() if line[:1] != "#").split())
-    assert words <= set(dataset.vocabulary)
-    assert texts["samples"].count("\n") == 3 * len(ways)  # a title and two samples each
-
-
-PARTS = ("samples", "interpolation", "regeneration")
+    assert [path.name for path in (paths.evaluation("demo", name) / "seed-0").iterdir()] == ["scores.csv"]
 
 
 def test_the_first_batch_sets_the_actnorms(project, monkeypatch):
@@ -427,10 +430,149 @@ def test_an_estimate_below_the_floor_is_a_bug():
     ("block", "message"),
     [
         ({"draws": 0}, "expected evaluation.draws to be a whole number of at least 1, got 0"),
-        ({"ratio": [1]}, "got 'ratio'; the nearest is ratios"),
-        ({"deviations": ["a"]}, "expected evaluation.deviations of numbers of at least 0, got 'a'"),
+        ({"draw": 1}, "got 'draw'; the nearest is draws"),
     ],
 )
 def test_bad_settings_are_refused(block, message):
     with pytest.raises(Problem, match=message):
         language.Settings.of(block)
+
+
+# -- what models write
+
+
+def lines_of(name):
+    """Title -> (label, decoding, text) of each line, of a file of the stage."""
+    blocks = {}
+    for line in paths.text("demo", name).read_text().split("\n"):
+        if line.startswith("## "):
+            blocks[line[3:]] = current = []
+        elif line and not line.startswith("# "):
+            current.append(tuple(part.strip() for part in line.split("|", 2)))
+    return blocks
+
+
+def generate(name, change=None):
+    """Run the stage, of a params.yaml with other settings of an entry; its lines."""
+    if change is not None:
+        content = yaml.safe_load(Path("params.yaml").read_text())
+        content["texts"][name]["demo"] = change
+        Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    texts.run(paths.Key("demo", name))
+    return lines_of(name)
+
+
+@pytest.fixture
+def here(project, monkeypatch):
+    """The project as the working directory, its params.yaml put back in the end."""
+    monkeypatch.chdir(project)
+    before = Path("params.yaml").read_text()
+    yield project
+    Path("params.yaml").write_text(before)
+
+
+WAYS = {"att_s": ["all steps at once"], "rnn_ar": ["greedy", "beam of 2"], "lstm": ["all steps at once"]}
+every_writer = pytest.mark.parametrize("name", WAYS)
+
+
+@every_writer
+def test_samples_are_labelled_texts_of_the_vocabulary(here, name):
+    found = generate(f"{name}-samples")["samples"]
+    assert [line[:2] for line in found] == [(str(n), way) for n in (1, 2, 3) for way in WAYS[name]]
+    words = {word for line in found for word in line[2].split()}
+    assert words and words <= set(prepared.load(paths.prepared("demo", "questions")).vocabulary)
+    assert len({line[2] for line in found if line[1] == WAYS[name][0]}) > 1  # of different noise
+
+
+@every_writer
+def test_an_interpolation_ends_in_its_sentences(here, name):
+    found = generate(f"{name}-interpolation")
+    assert list(found) == ["pair 1", "pair 2"]
+    for lines in found.values():
+        assert [line[0] for line in lines if line[1] in ("", WAYS[name][0])] == [
+            "sentence 1",
+            "1",
+            "0.5",
+            "0.0",
+            "sentence 2",
+        ]
+        first, second = lines[0][2], lines[-1][2]
+        assert first != second
+        for way in WAYS[name]:
+            between = {label: text for label, found_by, text in lines if found_by == way}
+            assert between["1"] == first and between["0.0"] == second
+    halves = {line[2] for lines in found.values() for line in lines if line[0] == "0.5"}
+    assert not halves <= {line[2] for lines in found.values() for line in lines if not line[1]}
+
+
+@every_writer
+def test_a_regeneration_departs_from_its_context_with_the_noise(here, name):
+    for lines in generate(f"{name}-regeneration").values():
+        assert lines[0][:2] == ("context", "")
+        for way in WAYS[name]:
+            again = {label: text for label, found_by, text in lines if found_by == way}
+            assert again["noise 0"] == lines[0][2] != again["noise 3.0"]
+
+
+def test_models_of_one_dataset_are_given_the_same(here):
+    for kind in ("interpolation", "regeneration"):
+        given = [
+            [line for lines in generate(f"{name}-{kind}").values() for line in lines if not line[1]] for name in WAYS
+        ]
+        assert given[0] == given[1] == given[2]
+
+
+def test_own_sentences_are_cut_as_the_datasets_are(here):
+    """Of words that the vocabulary has, in any case; what it lacks is unknown."""
+    known = prepared.load(paths.prepared("demo", "questions")).vocabulary
+    word = next(word for word in known[4:] if word.isalpha())
+    own = [f"{word.upper()} {word}", f"{word} zyzzyva"]
+    found = generate("att_s-interpolation", {"sentences": [own], "ratios": [1]})
+    assert [line[0] for line in found["pair 1"]] == ["sentence 1", "1", "sentence 2"]
+    assert found["pair 1"][1][2] == found["pair 1"][0][2] == f"{word} {word}"
+    assert found["pair 1"][2][2] == f"{word} <unk>" and list(found) == ["pair 1"]
+    found = generate("rnn_ar-regeneration", {"contexts": own, "deviations": [0]})
+    assert [lines[0][2] for lines in found.values()] == [f"{word} {word}", f"{word} <unk>"]
+    assert {line[2] for line in found["context 1"]} == {f"{word} {word}"}
+
+
+def test_own_sentences_that_have_no_room_are_refused(here):
+    fits, longer = " ".join(["the"] * 14), " ".join(["the"] * 15)
+    assert generate("att_s-regeneration", {"contexts": [fits]})["context 1"][0][2].count(" ") == 13
+    with pytest.raises(Problem, match="expected texts of 1 to 14 tokens, .* questions, got 15 in 'the the"):
+        generate("att_s-regeneration", {"contexts": [longer]})
+
+
+@pytest.mark.parametrize("kind", ["samples", "interpolation", "regeneration"])
+def test_nothing_asked_for_is_a_file_without_lines(here, kind):
+    most = {"samples": "count", "interpolation": "pairs", "regeneration": "contexts"}[kind]
+    assert not any(generate(f"rnn_ar-{kind}", {most: 0}).values())
+
+
+def test_the_file_says_whose_it_is_and_is_the_same_again(here):
+    name = "rnn_ar-samples"
+    generate(name)
+    written = paths.text("demo", name).read_bytes()
+    generate(name)
+    assert paths.text("demo", name).read_bytes() == written
+    header = dict(line[2:].split(": ", 1) for line in written.decode().split("\n\n")[0].splitlines())
+    folder = paths.seed("demo", "rnn_ar", 0)
+    assert header["model_sha256"] == files.sha256(folder / "model.safetensors")
+    assert header["config_hash"] == files.digest(params.load().text("demo", name))
+    assert (header["run"], header["seed"], header["kind"]) == ("rnn_ar", "0", "samples")
+    rows = table_texts.rows(inputs.Results(params.load(), "demo"), {"texts": [name]})
+    assert [(row["label"], row["decoding"], row["text"]) for row in rows] == lines_of(name)["samples"]
+
+
+def test_texts_of_a_model_that_was_trained_since_are_refused(here, monkeypatch):
+    name = "att_s-samples"
+    generate(name)
+    results, record = inputs.Results(params.load(), "demo"), paths.seed("demo", "att_s", 0) / "train.json"
+    before = record.read_text()
+    try:
+        files.write_json(record, files.read_json(record) | {"files": {"model.safetensors": "0" * 64}})
+        with pytest.raises(Problem, match=f"with model_sha256 0000.*; run: python -m seqflows generate demo/{name}"):
+            table_texts.rows(results, {"texts": [name]})
+    finally:
+        record.write_text(before)
+    assert table_texts.rows(results, {"texts": [name]})

@@ -31,7 +31,9 @@ def test_imports_run_downwards_only(root):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["training.loop", "evaluation.evaluate", "evaluation.speed", "data.prepare"])
+@pytest.mark.parametrize(
+    "module", ["training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.texts", "data.prepare"]
+)
 def test_train_and_evaluate_need_no_more_than_a_bare_node_has(root, module):
     code = f"import seqflows.{module}\nfrom seqflows import params\nprint(params.load().scale)"
     done = run(root, code, NOT_ON_A_NODE)

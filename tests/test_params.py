@@ -112,6 +112,8 @@ def test_the_schema_has_the_keys_that_the_code_has(matrix):
 
 RUN = ("runs", "ptb-af_af", "demo")
 ATT_S, ATT_C = (("runs", f"tvqa-{name}", "demo") for name in ("att_s", "att_c"))
+TEXT = ("texts", "tvqa-att_s-interpolation")
+SQUAD = "squad-att_s-regeneration"
 BROKEN = [
     (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
     (("scale",), "dem", "scale: expected one of demo, laptop, paper, got 'dem'; nearest: demo"),
@@ -163,6 +165,29 @@ BROKEN = [
     (("runs", "tvqa-att_s", "paper", "model", "width"), 510, "paper.model.heads: expected a divisor of .*, 510, got 8"),
     (("speeds", "ptb", "runs"), ["ptb-ltsm"], "speeds.ptb.runs: expected the name of a run.*; nearest: ptb-lstm"),
     (("speeds", "ptb", "demo", "repeats"), 1, "repeats: expected greater than or equal to 2, got 1"),
+    ((*TEXT, "kind"), "interpolations", "kind: expected one of samples, .*; nearest: interpolation"),
+    ((*TEXT, "run"), "tvqa-att_x", "att_s-interpolation.run: expected the name of a run.*; nearest: tvqa-att_"),
+    ((*TEXT, "run"), "squad-att_s", "dataset: expected squad, as squad-att_s has, got 'tvqa'"),
+    ((*TEXT, "demo"), None, "demo: expected a mapping with keys pairs, sentences, ratios, beam, got None"),
+    ((*TEXT, "demo", "ratio"), [0.5], "demo.ratio: expected one of the keys pairs, .*; nearest: ratios"),
+    ((*TEXT, "demo", "ratios"), [0.5, -0.1], r"ratios: expected numbers from 0 to 1 that differ, got \[0.5, -0.1\]"),
+    ((*TEXT, "demo", "ratios"), [0.5, 0.5], "ratios: expected numbers from 0 to 1 that differ"),
+    ((*TEXT, "demo", "beam"), 0, "beam: expected a whole number of at least 1, got 0"),
+    ((*TEXT, "demo", "pairs"), True, "pairs: expected a whole number of at least 0, got True"),
+    ((*TEXT, "demo"), {"sentences": [["a"]]}, r"sentences: expected pairs of texts that differ, .*, got \[\['a'\]\]"),
+    ((*TEXT, "demo"), {"sentences": [["a", " "]]}, "sentences: expected pairs of texts"),
+    ((*TEXT, "demo", "sentences"), [["a", "b"]], "expected pairs of test sequences or sentences, got both"),
+    (("texts", "tvqa-att_s-samples", "demo", "count"), -1, "count: expected a whole number of at least 0, got -1"),
+    (("texts", SQUAD, "demo", "contexts"), ["a", ""], "contexts: expected a whole number .* or a list of texts"),
+    (("texts", SQUAD, "demo", "contexts"), -1, "contexts: expected a whole number of at least 0, or .*, got -1"),
+    (("texts", SQUAD, "demo", "deviations"), [-0.1], r"deviations: expected numbers of at least 0 .*, got \[-0.1\]"),
+    (("texts", SQUAD, "demo", "deviations"), [], "deviations: expected numbers of at least 0"),
+    (
+        ("tables", "tang2021-table1", "texts"),
+        ["tvqa-att_s-sample"],
+        "table1.texts: .* of a text, .*nearest: tvqa-att_s-s",
+    ),
+    (("tables", "tang2021-table1", "texts"), ["tvqa-att_s-samples", SQUAD], "texts of one kind, got samples, regener"),
     (("figures", "ziegler2019-figure3b", "kind"), "conditional", "figure3b.kind: .*; nearest: conditionals"),
     (("figures", "ziegler2019-figure3b", "runs"), ["ptb-lsm"], "figure3b.runs: .*; nearest: ptb-lstm"),
     (("figures", "ziegler2019-figure7", "speeds"), ["ptd"], "figure7.speeds: .* of a speed, got 'ptd'; nearest: ptb"),
@@ -196,6 +221,17 @@ def test_a_mistake_is_one_line_with_the_nearest_name(content, where, value, mess
     head, *lines = str(raised.value).splitlines()
     assert head == "1 error in params.yaml" and len(lines) == 1
     assert ".".join(where[:2]) in lines[0]
+
+
+def test_texts_are_of_runs_on_language_and_no_run_has_their_folders_name(content):
+    changed = copy.deepcopy(content)
+    changed["texts"]["tvqa-att_s-samples"].update(run="ptb-lstm", dataset="ptb")
+    with pytest.raises(Problem, match="samples.run: expected a run on language, got 'ptb-lstm' on text"):
+        params.parse(changed)
+    changed = copy.deepcopy(content)
+    changed["runs"]["texts"] = changed["runs"]["ptb-lstm"]
+    with pytest.raises(Problem, match="runs.texts: expected another name than speed, texts"):
+        params.parse(changed)
 
 
 def test_all_mistakes_are_told_at_once(content):
@@ -253,6 +289,7 @@ def test_every_path_differs_from_every_other(matrix):
         written += [paths.prepared(scale, name) for name in matrix.datasets]
         written += [path for name in matrix.runs for path in (paths.train(scale, name), paths.metrics(scale, name))]
         written += [paths.speed(scale, name) for name in matrix.speeds]
+        written += [paths.text(scale, name) for name in matrix.texts]
         written += [path for name in matrix.tables for path in paths.table(scale, name)]
         written += [path for name in matrix.figures for path in paths.figure(scale, name)]
         written += [*paths.audit(scale), paths.track(scale)]

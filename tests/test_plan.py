@@ -113,6 +113,10 @@ def test_every_job_comes_after_what_it_reads(matrix):
         f"evaluate {run}" for run in matrix.table_runs("ziegler2019-table1")
     }
     assert set(made["speed ptb"].after) == {"prepare ptb"}
+    assert set(made["generate tvqa-att_s-samples"].after) == {"train tvqa-att_s", "prepare tvqa"}
+    assert set(made["table tang2021-table1"].after) == {
+        f"generate {text}" for text in matrix.table_texts("tang2021-table1")
+    }
     assert "audit all" in made["track all"].after
 
 

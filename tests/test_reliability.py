@@ -309,7 +309,7 @@ def test_wild_params_are_valid_or_refused_in_lines():
             assert all(line.strip() for line in str(problem).splitlines()) and "Traceback" not in str(problem)
         else:
             outcomes["valid"] += 1
-            for part in ("datasets", "runs", "speeds", "tables", "figures"):
+            for part in ("datasets", "runs", "speeds", "texts", "tables", "figures"):
                 # what passes cannot reach a shell or leave the project's folders
                 assert all(paths.NAME.match(name) for name in content[part])
 

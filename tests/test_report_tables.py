@@ -192,20 +192,3 @@ def test_files_of_an_evaluation_are_verified(world):
     files.write_json(path, {**content, "files": {"other": "x"}})
     with pytest.raises(Problem, match="which does not list it"):
         inputs.Results(world, "laptop").scores("ptb-lstm")
-
-
-def test_a_table_of_texts_shows_what_a_model_wrote(world):
-    with pytest.raises(
-        Problem, match="expected .*samples.txt, found none; run: python -m seqflows evaluate laptop/tvqa"
-    ):
-        tables.run(paths.Key("laptop", "tang2021-table1"))
-    report_world.write_run("laptop", "tvqa-att_s")
-    tables.run(paths.Key("laptop", "tang2021-table1"))
-    csv_path, md_path = paths.table("laptop", "tang2021-table1")
-    rows = inputs.read_csv(csv_path)
-    assert [(row["run"], row["part"], row["number"], row["text"]) for row in rows] == [
-        ("tvqa-att_s", "samples, all steps at once", "1", "a sample"),
-        ("tvqa-att_s", "samples, all steps at once", "2", "another | sample"),
-    ]
-    assert "| samples, all steps at once | a sample |" in md_path.read_text()
-    assert "another \\| sample" in md_path.read_text()

@@ -10,7 +10,7 @@ from engines import STUB, by_dvc, by_snakemake
 from seqflows import matrix as matrix_stage
 from seqflows import params, paths
 
-STAGES = ("download", "prepare", "train", "evaluate", "speed", "table", "figure", "audit", "track")
+STAGES = ("download", "prepare", "train", "evaluate", "speed", "generate", "table", "figure", "audit", "track")
 TABLES = ("ziegler2019-table1", "ziegler2019-table2")
 CHANGED = "ptb-af_af-affine"  # shown in table 2 alone
 DIVIDED = {"matrix"}  # DVC's alone: Snakemake holds the blocks in memory
@@ -30,7 +30,7 @@ def expected(matrix, scale):
     """Every stage and key of a scale."""
     keys = {
         **{"download": matrix.datasets, "prepare": matrix.datasets, "train": matrix.runs, "evaluate": matrix.runs},
-        **{"speed": matrix.speeds, "table": matrix.tables, "figure": matrix.figures},
+        **{"speed": matrix.speeds, "generate": matrix.texts, "table": matrix.tables, "figure": matrix.figures},
         **{"audit": ["all"], "track": ["all"]},
     }
     return {f"{stage} {scale}/{name}" for stage in STAGES for name in keys[stage]}
@@ -67,7 +67,9 @@ def check_tables(matrix, scale, jobs):
     """A table's and a figure's inputs are the files of exactly the runs that params.yaml has in them."""
     for name in matrix.tables:
         inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith("src/")}
-        assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
+        assert inputs == {str(path) for path in matrix.table_files(scale, name)}
+        if not matrix.table_texts(name):
+            assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
     for name in matrix.figures:
         inputs = {path for path in jobs[f"figure {scale}/{name}"].inputs if not path.startswith("src/")}
         assert inputs == {str(path) for path in matrix.figure_files(scale, name)}
@@ -190,7 +192,7 @@ class Stubbed:
             cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()
         ]
         content["runs"] = {cell.split(".")[0]: content["runs"][cell.split(".")[0]] for cell in cells}
-        content.update(speeds={}, figures={}, datasets={"ptb": content["datasets"]["ptb"]}, shared={})
+        content.update(speeds={}, texts={}, figures={}, datasets={"ptb": content["datasets"]["ptb"]}, shared={})
 
     def ran(self):
         """The stages that ran since the last question."""

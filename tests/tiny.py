@@ -77,6 +77,7 @@ def matrix(runs=None, compute=None):
         | {"words": {"kind": "words", **dict.fromkeys(paths.SCALES, words)}},
         "runs": runs,
         "speeds": {"tiny": speed},
+        "texts": {},
         "tables": {},
         "figures": {},
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from seqflows import matrix, params, paths
 from seqflows.errors import Problem
 
-FOREACH = ("download", "prepare", "train", "evaluate")  # whose stages DVC calls <stage>@<key>
+FOREACH = ("download", "prepare", "train", "evaluate", "generate")  # whose stages DVC calls <stage>@<key>
 
 
 def outputs(stage: str, scale: str, name: str) -> list[Path]:
@@ -26,8 +26,9 @@ def outputs(stage: str, scale: str, name: str) -> list[Path]:
         return list(paths.audit(scale))
     if stage == "track":
         return [paths.track(scale)]
-    place = {"download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed}[stage]
-    return [place(scale, name)]
+    place = {"download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed}
+    place["generate"] = paths.text
+    return [place[stage](scale, name)]
 
 
 def stages(found: params.Params) -> list[str]:

@@ -7,16 +7,19 @@ keys within blocks, types and sizes by `schema` where pydantic is importable.
 from __future__ import annotations
 
 import functools
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from seqflows.names import near
-from seqflows.paths import NAME, SCALES
+from seqflows.paths import NAME, RESERVED, SCALES
 
-PART = {"datasets": "dataset", "runs": "run", "speeds": "speed", "tables": "table", "figures": "figure"}
+PART = {"datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table"}
+PART |= {"figures": "figure"}
 TOP = ("scale", "scales", "shared", *PART)
 RUN = ("reproduces", "dataset")
+TEXT = ("kind", "run", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 CLASSES = {
     "text": ("latent_sequence", "recurrent_baseline"),
@@ -37,7 +40,6 @@ METRICS = (
     # of language
     *("nll_code", "nll_code_train", "floor"),
 )
-TEXTS = ("samples", "interpolation", "regeneration")
 METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 
 
@@ -89,6 +91,8 @@ def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> I
 
 def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys(path, entry, (*RUN, *SCALES))
+    if path.partition(".")[2] in RESERVED:
+        yield f"{path}: expected another name than {', '.join(RESERVED)}, which are folders beside those of the runs"
     yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", parts["datasets"])
     yield from _text(path, entry, ("reproduces",))
     for scale in SCALES:
@@ -160,13 +164,91 @@ def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
             yield from _typed("block", f"{path}.{scale}", entry[scale], "Speed")
 
 
+def _several(value: Any, valid: Callable[[Any], bool]) -> bool:
+    """Whether it is a list of one or more valid values, each once."""
+    differ = isinstance(value, list) and len({str(one) for one in value}) == len(value) > 0
+    return differ and all(map(valid, value))
+
+
+def _whole(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _number(value: Any, most: float) -> bool:
+    return type(value) in (int, float) and 0 <= value <= most and value < math.inf
+
+
+def _written(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_written, value))
+
+
+# Kind of text -> its settings: what they have to be, and the test of it.
+Rule = tuple[str, Callable[[Any], bool]]
+COUNTED: Rule = ("a whole number of at least 0", lambda value: _whole(value, 0))
+BEAM: Rule = ("a whole number of at least 1", lambda value: _whole(value, 1))
+TEXTS: dict[str, dict[str, Rule]] = {
+    "samples": {"count": COUNTED, "beam": BEAM},
+    "interpolation": {
+        "pairs": COUNTED,
+        "sentences": ("pairs of texts that differ, [[a, b], ...]", lambda value: _several(value, _pair)),
+        "ratios": ("numbers from 0 to 1 that differ", lambda value: _several(value, lambda one: _number(one, 1))),
+        "beam": BEAM,
+    },
+    "regeneration": {
+        "contexts": (
+            "a whole number of at least 0, or a list of texts that differ",
+            lambda value: _whole(value, 0) or _several(value, _written),
+        ),
+        "deviations": (
+            "numbers of at least 0 that differ",
+            lambda value: _several(value, lambda one: _number(one, math.inf)),
+        ),
+        "beam": BEAM,
+    },
+}
+
+
+def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """A text: its kind, whose it is, and at each scale its settings, the same tests on every machine."""
+    yield from _keys(path, entry, (*TEXT, *SCALES))
+    yield from _reference(f"{path}.run", entry.get("run"), "run", parts["runs"])
+    run = parts["runs"].get(entry["run"]) if isinstance(entry.get("run"), str) else None
+    if isinstance(run, Mapping) and isinstance(run.get("dataset"), str):
+        if entry.get("dataset") != run["dataset"]:
+            yield f"{path}.dataset: expected {run['dataset']}, as {entry['run']} has, got {entry.get('dataset')!r}"
+        if (kind := _kind(run["dataset"], parts["datasets"])) not in (None, "language"):
+            yield f"{path}.run: expected a run on language, got {entry['run']!r} on {kind}"
+    kind = entry.get("kind")
+    if not isinstance(kind, str) or kind not in TEXTS:
+        yield from _one_of(f"{path}.kind", kind, TEXTS)
+        return
+    for scale in SCALES:
+        at, block = f"{path}.{scale}", entry.get(scale, {})
+        if not isinstance(block, Mapping):
+            yield f"{at}: expected a mapping with keys {', '.join(TEXTS[kind])}, got {block!r}"
+            continue
+        yield from _keys(at, block, TEXTS[kind], required=())
+        for name, (expected, valid) in TEXTS[kind].items():
+            if name in block and not valid(block[name]):
+                yield f"{at}.{name}: expected {expected}, got {block[name]!r}"
+        if "pairs" in block and "sentences" in block:
+            yield f"{at}: expected pairs of test sequences or sentences, got both"
+
+
 def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     if "texts" in entry:  # a table of what models wrote
-        yield from _keys(path, entry, ("reproduces", "title", "texts", "runs"))
+        yield from _keys(path, entry, ("reproduces", "title", "texts"))
         yield from _text(path, entry, ("reproduces", "title"))
-        if entry["texts"] not in TEXTS:
-            yield from _one_of(f"{path}.texts", entry["texts"], TEXTS)
-        yield from _references(f"{path}.runs", entry.get("runs"), PART["runs"], parts["runs"])
+        yield from _references(f"{path}.texts", entry["texts"], PART["texts"], parts["texts"])
+        names = [name for name in entry["texts"] if isinstance(name, str)] if isinstance(entry["texts"], list) else []
+        shown = [one.get("kind") for name in names if isinstance(one := parts["texts"].get(name), Mapping)]
+        kinds = [kind for kind in shown if isinstance(kind, str) and kind in TEXTS]
+        if len(set(kinds)) > 1:
+            yield f"{path}.texts: expected texts of one kind, got {', '.join(kinds)}"
         return
     yield from _keys(path, entry, ("reproduces", "title", "rows"))
     yield from _text(path, entry, ("reproduces", "title"))
@@ -194,7 +276,8 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
     yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
 
 
-CHECKS = {"datasets": _dataset, "runs": _run, "speeds": _speed, "tables": _table, "figures": _figure}
+CHECKS = {"datasets": _dataset, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table}
+CHECKS |= {"figures": _figure}
 
 
 def _keys(path: str, entry: Mapping[str, Any], known: Iterable[str], required: Iterable[str] | None = None):

@@ -23,6 +23,7 @@ STAGES = {
     "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
     "evaluate": ("evaluation.evaluate", "score a run's test set and export what figures draw"),
     "speed": ("evaluation.speed", "time generation against length"),
+    "generate": ("evaluation.texts", "write what a model of language samples, interpolates or regenerates"),
     "table": ("report.tables", "write a table, reported beside reproduced"),
     "figure": ("report.figures", "draw a figure"),
     "audit": ("report.audit", "judge every cell and every claim (key: <scale>/all)"),
@@ -152,7 +153,8 @@ def _check(given: argparse.Namespace) -> None:
     matrix = params.load()
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
-        f"{len(matrix.speeds)} speeds, {len(matrix.tables)} tables, {len(matrix.figures)} figures"
+        f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "
+        f"{len(matrix.figures)} figures"
     )
 
 

@@ -1,6 +1,6 @@
 """The matrix: params.yaml, read, validated, and looked up by scale and name.
 
-params.yaml alone says which datasets, runs, tables and figures exist; dvc.yaml and the
+params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the
 Snakefile are two readings of it. What differs by scale stands in blocks ``demo:``,
 ``laptop:`` and ``paper:``. Keys and types are checked where pydantic is importable
 (`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the
@@ -24,7 +24,7 @@ from seqflows.paths import SCALES
 # Stage -> the part of params.yaml whose entries are its keys; the other stages have one key a scale.
 KEYED = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
 TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
-KEYED |= {"speed": "speeds", "table": "tables", "figure": "figures"}
+KEYED |= {"speed": "speeds", "generate": "texts", "table": "tables", "figure": "figures"}
 RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
 WHOLE = "all"  # the name in the key of a stage that has one key a scale
 
@@ -38,6 +38,7 @@ class Params:
     datasets: dict[str, Any]
     runs: dict[str, Any]
     speeds: dict[str, Any]
+    texts: dict[str, Any]
     tables: dict[str, Any]
     figures: dict[str, Any]
 
@@ -63,6 +64,11 @@ class Params:
         """The runs whose generation is timed, and the scale's lengths and repeats."""
         entry = _entry("speed", self.speeds, name)
         return {"runs": list(entry["runs"]), **entry[scale_of(scale)]}
+
+    def text(self, scale: str, name: str) -> dict[str, Any]:
+        """What a text is, whose it is, and the scale's settings."""
+        entry = _entry("text", self.texts, name)
+        return {**{key: entry[key] for key in checks.TEXT}, "settings": entry[scale_of(scale)]}
 
     def table(self, name: str) -> dict[str, Any]:
         """A table's block."""
@@ -92,6 +98,8 @@ class Params:
             block = self.speed(scale, name)
             timed = {run: self.run(scale, run) for run in block["runs"]}
             return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
+        if stage == "generate":
+            return self.text(scale, name)
         if stage in ("table", "figure"):
             return getattr(self, stage)(name)
         if stage == "audit":  # which prints how the settings differ from the paper's
@@ -101,10 +109,21 @@ class Params:
 
     def table_runs(self, name: str) -> list[str]:
         """The runs that a table shows, each once, in the order of its cells."""
-        if "texts" in self.table(name):
-            return list(self.table(name)["runs"])
+        if texts := self.table_texts(name):
+            return list(dict.fromkeys(self.texts[text]["run"] for text in texts))
         cells = [cell for row in self.table(name)["rows"].values() for cell in row.values()]
         return list(dict.fromkeys(cell.split(".")[0] for cell in cells))
+
+    def table_texts(self, name: str) -> list[str]:
+        """The texts that a table shows; one of numbers has none."""
+        return list(self.table(name).get("texts") or [])
+
+    def table_files(self, scale: str, name: str) -> list[Path]:
+        """The files and folders that a table is made of: numbers, or texts and the models that they have to be of."""
+        runs, texts = self.table_runs(name), self.table_texts(name)
+        if not texts:
+            return [paths.metrics(scale, run) for run in runs]
+        return [paths.text(scale, text) for text in texts] + [paths.train(scale, run) for run in runs]
 
     def figure_runs(self, name: str) -> list[str]:
         """The runs that a figure draws."""

@@ -17,6 +17,7 @@ from seqflows.errors import Problem
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 SOURCE = Path("src/seqflows")
+RESERVED = ("speed", "texts")  # folders beside those of the runs
 MATRIX = Path(".matrix")  # what each stage depends on in params.yaml, a folder a scale
 
 # What each stage's numbers depend on, as folders or files below SOURCE.
@@ -27,6 +28,7 @@ CODE = {
     # data, flows and models arrive here through the train folder, which differs after each training
     "evaluate": ("compute.py", "evaluation"),
     "speed": ("compute.py", "data", "evaluation", "flows", "models"),
+    "generate": ("compute.py", "evaluation"),
     "table": ("report",),
     "figure": ("report",),
     "audit": ("report",),
@@ -102,6 +104,11 @@ def evaluation(scale: str, name: str) -> Path:
 def speed(scale: str, name: str) -> Path:
     """Generation times: the only files that measure time."""
     return Path("runs") / scale / "speed" / f"{name}.csv"
+
+
+def text(scale: str, name: str) -> Path:
+    """What a model of language wrote, headed by whose it is."""
+    return Path("runs") / scale / "texts" / f"{name}.txt"
 
 
 def results(scale: str) -> Path:

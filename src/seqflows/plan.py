@@ -35,8 +35,9 @@ from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
 from seqflows.report.layout import table
 
-ON_GPU = ("train", "evaluate", "speed")
-SHORT = {"download": 5.0, "prepare": 2.0, "speed": 10.0, "table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0}
+ON_GPU = ("train", "evaluate", "generate", "speed")
+SHORT = {"download": 5.0, "prepare": 2.0, "generate": 2.0, "speed": 10.0}
+SHORT |= {"table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0}
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
@@ -148,8 +149,11 @@ def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: f
         add("evaluate", name, f"train {name}", data, cost=clock.cost(name, "evaluate"))
     for name in matrix.speeds:
         add("speed", name, *(f"prepare {matrix.runs[run]['dataset']}" for run in matrix.speed(scale, name)["runs"]))
+    for name, text in matrix.texts.items():
+        add("generate", name, f"train {text['run']}", f"prepare {text['dataset']}")
     for name in matrix.tables:
-        add("table", name, *(f"evaluate {run}" for run in matrix.table_runs(name)))
+        texts = [f"generate {text}" for text in matrix.table_texts(name)]
+        add("table", name, *(texts or (f"evaluate {run}" for run in matrix.table_runs(name))))
     for name in matrix.figures:
         speeds = (f"speed {speed}" for speed in matrix.figure_speeds(name))
         add("figure", name, *(f"evaluate {run}" for run in matrix.figure_runs(name)), *speeds)

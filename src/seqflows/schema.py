@@ -291,15 +291,9 @@ class WordEvaluation(Block):
 
 
 class LanguageEvaluation(Block):
-    """How a run on language is scored: draws of the noise, and what text to write."""
+    """How a run on language is scored: draws of the noise."""
 
     draws: Count = 1
-    generate: Whole = 8
-    beam: Count = 5
-    pairs: Whole = 3
-    ratios: list[Share] = [0.4, 0.5, 0.6]
-    contexts: Whole = 3
-    deviations: list[Weight] = [0.1, 0.5]
 
 
 class Seeds(Block):
@@ -313,16 +307,6 @@ class Speed(Block):
 
     lengths: Annotated[list[Count], Field(min_length=1)]
     repeats: Annotated[int, Field(ge=2)]
-
-
-class Table(Block):
-    """A table: cells ``<run>.<metric>`` by row and column; or of the texts that runs wrote."""
-
-    reproduces: str
-    title: str
-    rows: dict[str, dict[str, str]] | None = None
-    texts: Literal["samples", "interpolation", "regeneration"] | None = None
-    runs: list[str] | None = None
 
 
 class Figure(Block):

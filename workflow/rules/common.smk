@@ -70,9 +70,10 @@ def prepared_of(run):
 
 
 def everything():
-    """All that a scale makes: every run's metrics, tables, figures, audit and track."""
+    """All that a scale makes: every run's metrics, speeds, texts, tables, figures, audit and track."""
     made = [paths.metrics(SCALE, name) for name in MATRIX.runs]
     made += [paths.speed(SCALE, name) for name in MATRIX.speeds]
+    made += [paths.text(SCALE, name) for name in MATRIX.texts]
     made += [path for name in MATRIX.tables for path in paths.table(SCALE, name)]
     made += [path for name in MATRIX.figures for path in paths.figure(SCALE, name)]
     return strings(*made, *paths.audit(SCALE), paths.track(SCALE))

@@ -4,7 +4,7 @@
 rule table:
     input:
         code=code("table"),
-        metrics=lambda wildcards: strings(*(paths.metrics(SCALE, run) for run in MATRIX.table_runs(wildcards.name))),
+        made=lambda wildcards: strings(*MATRIX.table_files(SCALE, wildcards.name)),
     output:
         strings(*paths.table(SCALE, "{name}")),
     log:

@@ -1,4 +1,4 @@
-# Training, scoring, and the times of generation. A job that stops with status 75 left a checkpoint:
+# Training, scoring, and what models write, with the times of generation. A job that stops with status 75 left a checkpoint:
 # submitted again, by `--retries` or by the Slurm profile, it goes on.
 
 
@@ -40,6 +40,26 @@ rule evaluate:
         block=block("evaluate"),
     shell:
         command("evaluate")
+
+
+rule generate:
+    input:
+        code=code("generate"),
+        data=lambda wildcards: prepared_of(MATRIX.texts[wildcards.name]["run"]),
+        train=lambda wildcards: str(paths.train(SCALE, MATRIX.texts[wildcards.name]["run"])),
+    output:
+        str(paths.text(SCALE, "{name}")),
+    log:
+        log_of("generate"),
+    threads: COMPUTE["threads"]
+    resources:
+        mem_mb=2000 * LARGE,
+        runtime=60 * LARGE,
+        gpus=GPUS,
+    params:
+        block=block("generate"),
+    shell:
+        command("generate")
 
 
 # Measures time: on one machine it takes all cores and runs alone, on a cluster it has its node to itself.

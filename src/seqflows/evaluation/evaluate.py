@@ -85,9 +85,8 @@ def _seed(
         streams = {purpose: stream(key, seed, purpose) for purpose in purposes}
         rows = vocabulary.score(model, dataset, settings, machine, record["parameters"], streams, folder)
     elif isinstance(settings, language.Settings):
-        streams = {purpose: stream(key, seed, purpose) for purpose in language.PURPOSES}
-        where = f"{key} seed {seed}"
-        rows = language.score(model, dataset, settings, machine, record["parameters"], streams, folder, where)
+        own, where = stream(key, seed, "score"), f"{key} seed {seed}"
+        rows = language.score(model, dataset, settings, machine, record["parameters"], own, folder, where)
     else:
         rows = _sequences(key, seed, model, dataset, settings, machine, record["parameters"], folder)
     metrics.check_excess(rows, f"{key} seed {seed}")

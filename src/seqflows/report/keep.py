@@ -1,4 +1,4 @@
-"""``keep <scale>``: the small files of a scale's runs, speeds and datasets beside its tables, to be committed.
+"""``keep <scale>``: the small files of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
 
 Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
 table needs to see how a number came about, and a dataset's statistics.json what it was.
@@ -32,10 +32,10 @@ def run(scale: str) -> list[str]:
                 (folder / seed.name).mkdir()
                 for small in SMALL:
                     shutil.copyfile(seed / small, folder / seed.name / small)
-    for name in known.speeds:
-        if paths.speed(scale, name).exists():
-            target = paths.results(scale) / "speed" / f"{name}.csv"
-            files.write_text(target, paths.speed(scale, name).read_text(encoding="utf-8"))
+    written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
+    for path in written:
+        if path.exists():
+            files.write_text(paths.results(scale) / path.parent.name / path.name, path.read_text(encoding="utf-8"))
     for name in data:
         found = files.read_json(paths.prepared(scale, name) / "statistics.json")
         files.write_json(paths.statistics(scale, name), found)

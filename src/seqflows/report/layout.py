@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from seqflows.report.inputs import Summary
@@ -27,6 +28,15 @@ def wide(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A markdown table of running text, not padded."""
     lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
     return lines + ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def plain(text: str) -> str:
+    r"""Running text with markdown's own signs as they are: a tag such as ``<unk>`` would not be shown.
+
+    >>> print(plain("a <unk> of_it"))
+    a \<unk> of\_it
+    """
+    return re.sub(r"([\\`*_<\[])", r"\\\1", text)
 
 
 def number(summary: Summary | None, digits: int = 3, *, error: bool = True) -> str:

@@ -1,54 +1,137 @@
-"""Tables of text: what the models of some runs wrote, side by side (Tang et al. 2021, tables 1 to 3)."""
+"""Tables of text: what models wrote, side by side (Tang et al. 2021, tables 1 to 3)."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqflows import paths
+from seqflows import files, paths
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results, seed_folders
-from seqflows.report.layout import wide
+from seqflows.report.inputs import Results
+from seqflows.report.layout import NOTHING, plain, wide
+from seqflows.report.plots.common import label
 from seqflows.report.table_parts import corpus
 
-COLUMNS = ("run", "seed", "part", "number", "text")
+# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``.
+COLUMNS = (
+    "name", "run", "dataset", "seed", "block", "label", "decoding", "text", "model_sha256", "config_hash",
+    "train_revision", "device",
+)  # fmt: skip
+SIGNATURE = ("seed", "model_sha256", "config_hash", "train_revision", "device")
+AT_ONCE = "all steps at once"
+SAME = "″"  # of a given text that stands in the first column
+FIRST = {"samples": "", "interpolation": "ratio", "regeneration": "noise"}
+Row = Mapping[str, Any]
 
 
-def rows(results: Results, block: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every text of the first seed of each run, below the title that it stands under."""
-    return [row for run in block["runs"] for row in _of_run(results, run, block["texts"])]
+def rows(results: Results, block: Row) -> list[dict[str, Any]]:
+    """Every line of each text of a table, as its file has it."""
+    return [row for name in block["texts"] for row in _of_text(results, name)]
 
 
-def _of_run(results: Results, run: str, texts: str) -> list[dict[str, Any]]:
-    folders = seed_folders(paths.evaluation(results.scale, run))
-    if not folders or not (path := folders[0] / f"{texts}.txt").exists():
-        raise Problem(
-            f"expected {paths.evaluation(results.scale, run) / 'seed-0' / f'{texts}.txt'}, found none; "
-            f"run: python -m seqflows evaluate {results.scale}/{run}"
-        )
-    found, part, number = [], "", 0
-    for line in results.verified(run, path).read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            part, number = line[2:], 0
+def _of_text(results: Results, name: str) -> list[dict[str, Any]]:
+    header, body = read(results, name)
+    entry = results.params.texts[name]
+    shared = {"name": name, "run": entry["run"], "dataset": entry["dataset"]} | {key: header[key] for key in SIGNATURE}
+    found, title = [], ""
+    for line in filter(None, body.split("\n")):
+        if line.startswith("## "):
+            title = line[3:]
             continue
-        number += 1
-        seed = folders[0].name.removeprefix("seed-")
-        found.append(dict(zip(COLUMNS, (run, seed, part, number, line), strict=True)))
+        parts = (part.strip() for part in line.split("|", 2))
+        found.append(shared | {"block": title} | dict(zip(("label", "decoding", "text"), parts, strict=True)))
     return found
 
 
-def markdown(results: Results, block: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
-    """The page: a table a run, with its corpus."""
+def read(results: Results, name: str) -> tuple[dict[str, str], str]:
+    """Header and lines of a text, which has to be of the present settings and of the model that the run now has.
+
+    Raises:
+        Problem: no such file, one that was changed by hand, or one of other settings or another model.
+    """
+    path = paths.text(results.scale, name)
+    again = f"run: python -m seqflows generate {results.scale}/{name}"
+    if not path.exists():
+        raise Problem(f"expected {path}, found none; {again}")
+    head, _, body = path.read_text(encoding="utf-8").partition("\n\n")
+    header = dict(line[2:].partition(": ")[::2] for line in head.splitlines() if line.startswith("# "))
+    block = results.params.text(results.scale, name)
+    seed = results.params.run(results.scale, block["run"])["seeds"][0]
+    train = files.read_json(paths.seed(results.scale, block["run"], seed) / "train.json")
+    expected = {
+        "lines_sha256": hashlib.sha256(body.encode()).hexdigest(),
+        "text": name,
+        "scale": results.scale,
+        "seed": str(seed),
+        "config_hash": files.digest(block),
+        "model_sha256": train["files"]["model.safetensors"],
+    }
+    for key, wanted in expected.items():
+        if header.get(key) != wanted:
+            raise Problem(f"expected {path} with {key} {wanted}, got {header.get(key, 'none')}; {again}")
+    return header, body
+
+
+def markdown(results: Results, block: Row, found: Sequence[Row]) -> str:
+    """The page: for each corpus its samples, or a table for each pair or context, and whose the columns are."""
+    kind = results.params.texts[block["texts"][0]]["kind"]
     lines = [f"# {block['title']}", ""]
-    for run in block["runs"]:
-        dataset = results.dataset(run)
-        summary = results.summary(run, "nll", optional=True)
-        said = [summary] if summary else []
-        lines += [f"## {run}", "", f"corpus {corpus(results, dataset, said)}", ""]
-        body = [
-            (row["part"] if row["number"] == 1 else "", row["text"] or "(no word)")
-            for row in found
-            if row["run"] == run
-        ]
-        lines += [*wide(("", "text"), body), ""]
+    for dataset in dict.fromkeys(row["dataset"] for row in found):
+        mine = [row for row in found if row["dataset"] == dataset]
+        lines += [f"## {corpus(results, dataset, [])}", ""]
+        for title, shown in _blocks(mine).items():
+            lines += [] if kind == "samples" else [f"### {title[0].capitalize()}", ""]
+            lines += [*(_stacked if kind == "regeneration" else _beside)(kind, shown), ""]
+    for name, own in itertools.groupby(found, key=lambda row: row["name"]):
+        row = next(own)
+        lines.append(
+            f"- {label(row['run'])}: {row['run']}, seed {row['seed']}; model sha256 {row['model_sha256'][:12]}; "
+            f"{row['device']}; {paths.text(results.scale, name)}"
+        )
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _blocks(found: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
+    """The lines of each pair or context, of all models that were given the same texts."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for _, lines in itertools.groupby(found, key=lambda row: (row["name"], row["block"])):
+        own = list(lines)
+        given = (own[0]["block"], *(row["text"] for row in own if not row["decoding"]))
+        groups.setdefault(given, []).extend(own)
+    return groups
+
+
+def _heading(row: Row) -> str:
+    return label(row["run"]) + ("" if row["decoding"] == AT_ONCE else f", {row['decoding']}")
+
+
+def _cell(row: Row) -> str:
+    return plain(row["text"]) or "(no word)"
+
+
+def _beside(kind: str, shown: Sequence[Row]) -> list[str]:
+    """A column for each model and decoding, a row for each label; what was given stands in the first column."""
+    columns = {(row["name"], row["decoding"]): _heading(row) for row in shown if row["decoding"]}
+    given = {row["label"]: row for row in shown if not row["decoding"]}
+    made = {(row["label"], row["name"], row["decoding"]): _cell(row) for row in shown if row["decoding"]}
+    body = [
+        (name, *(made.get((name, *column), NOTHING) for column in columns))
+        for name in dict.fromkeys(k[0] for k in made)
+    ]
+    ends = [(name, _cell(row), *[SAME] * (len(columns) - 1)) for name, row in given.items()]
+    return wide((FIRST[kind], *columns.values()), [*ends[:1], *body, *ends[1:]])
+
+
+def _stacked(kind: str, shown: Sequence[Row]) -> list[str]:
+    """A row for each text, for long ones: what was given, then each label's, model by model."""
+    order = list(dict.fromkeys(row["label"] for row in shown))
+    given = [row for row in shown if not row["decoding"]][:1]
+    made = sorted((row for row in shown if row["decoding"]), key=lambda row: order.index(row["label"]))
+    body, before = [], ""
+    for row in [*given, *made]:
+        name = "original" if not row["decoding"] else row["label"].removeprefix("noise ")
+        body.append(("" if name == before else name, _heading(row) if row["decoding"] else "", _cell(row)))
+        before = name
+    return wide((FIRST[kind], "model", "text"), body)

@@ -194,6 +194,10 @@ ASSUMPTIONS = (
         "chosen to meet the parameter counts within 10 %",
     ),
     Assumption(
+        "mix ratios", "0.6, 0.5 and 0.4 from Sentence1 down to Sentence2 (Table 2)",
+        "a ratio r weighs the first sentence: r f(a) + (1 - r) f(b)", "the text printed at 0.6 is nearest to Sentence1",
+    ),
+    Assumption(
         "left-to-right decoding", "cosine similarity as token generation probability",
         "a token's score is its cosine similarity, summed in the beam; its vector conditions the next step", "not said",
     ),

@@ -1,0 +1,208 @@
+"""The stage ``generate``: what a model of language samples, interpolates or regenerates, as text that can be read.
+
+Legend: N sequences, T time (fixed), D dimensions of a word vector.
+
+A file begins with a line ``# <key>: <value>`` for each fact of its origin. Below stand blocks, each headed by
+``## <title>``, with a line ``<label> | <decoding> | <text>`` for each text; given texts have no decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqflows import compute, files, params, paths
+from seqflows.data import prepared, tokens
+from seqflows.data.batching import collate
+from seqflows.data.prepared import Dataset
+from seqflows.errors import Problem
+from seqflows.evaluation import loading
+from seqflows.evaluation.evaluate import stream
+from seqflows.models.language_flow import LanguageFlow
+
+DEFAULTS: dict[str, dict[str, Any]] = {  # of a kind's settings; `checks` says what they may be
+    "samples": {"count": 8, "beam": 5},
+    "interpolation": {"pairs": 3, "sentences": [], "ratios": [0.6, 0.5, 0.4], "beam": 5},
+    "regeneration": {"contexts": 3, "deviations": [0.1, 0.5, 1.0], "beam": 5},
+}
+
+
+class Line(NamedTuple):
+    """A text, what it is, and how it was decoded; a given one was not."""
+
+    label: str
+    decoding: str
+    text: str
+
+
+class Block(NamedTuple):
+    """Texts that belong together: all samples, a pair and what lies between, a context and its variants."""
+
+    title: str
+    lines: list[Line]
+
+
+def run(key: paths.Key) -> None:
+    """Write runs/<scale>/texts/<name>.txt of the model of the run's first seed.
+
+    Raises `Problem` when the model is missing or not the params' own, or a given text has no place in it.
+    """
+    matrix = params.load()
+    block = matrix.text(key.scale, key.name)
+    owner = matrix.run(key.scale, block["run"])
+    machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
+    dataset = prepared.load(paths.prepared(key.scale, owner["dataset"]))
+    seed = owner["seeds"][0]
+    model, record = loading.load(paths.Key(key.scale, block["run"]), owner, seed, dataset, machine)
+    settings = DEFAULTS[block["kind"]] | block["settings"]
+    # Of the dataset alone, so that all its models are shown with the same sequences and the same noise.
+    own = stream(paths.Key(key.scale, owner["dataset"]), 0, block["kind"])
+    written = KINDS[block["kind"]](model, dataset, settings, own)
+    threads = f"{machine.threads} thread{'s' * (machine.threads != 1)}"
+    header = {
+        "text": key.name,
+        "scale": key.scale,
+        "kind": block["kind"],
+        "settings": json.dumps(settings, ensure_ascii=False),
+        "run": block["run"],
+        "seed": seed,
+        "dataset": f"{owner['dataset']}, sha256 {dataset.sha256}",
+        "config_hash": files.digest(block),
+        "model_sha256": record["files"][loading.MODEL],
+        "train_config_hash": record["config_hash"],
+        "train_revision": record["revision"],
+        "revision": files.revision(),
+        "device": f"{machine.device.type}, {machine.name}, {threads}",
+    }
+    files.write_text(paths.text(key.scale, key.name), page(header, written))
+    print(f"{key}: {sum(len(part.lines) for part in written)} texts of {block['run']} seed {seed}", flush=True)
+
+
+def page(header: Mapping[str, Any], written: Sequence[Block]) -> str:
+    """The file's content; ``lines_sha256``, of all below the header, is added to it."""
+    every = [line for part in written for line in part.lines]
+    label, decoding = (max((len(line[place]) for line in every), default=0) for place in (0, 1))
+    body = ""
+    for part in written:
+        lines = [f"{line.label:<{label}} | {line.decoding:<{decoding}} | {line.text}".rstrip() for line in part.lines]
+        body += "\n".join([f"## {part.title}", *lines]) + "\n\n"
+    facts = dict(header) | {"lines_sha256": hashlib.sha256(body.encode()).hexdigest()}
+    return "\n".join(f"# {name}: {value}" for name, value in facts.items()) + "\n\n" + body
+
+
+def decodings(model: LanguageFlow, beam: int) -> dict[str, int]:
+    """The ways of decoding that a model has, and their beam (0: all steps at once)."""
+    if not model.causal:
+        return {"all steps at once": 0}
+    return {"greedy": 1} | ({f"beam of {beam}": beam} if beam > 1 else {})
+
+
+def _decoded(model: LanguageFlow, eps: Tensor, beam: int, vocabulary: Sequence[str]) -> dict[str, list[str]]:
+    """Way of decoding -> the texts of noise (N, T, D)."""
+    if not len(eps):
+        return {}
+    ways = decodings(model, beam)
+    return {way: [tokens.decode(row, vocabulary) for row in model.decode(eps, ways[way]).tolist()] for way in ways}
+
+
+def _noise(model: LanguageFlow, count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, model.length, model.vectors.shape[1], generator=generator).to(model.vectors.device)
+
+
+def _encoded(model: LanguageFlow, given: Tensor, seed: int) -> Tensor:
+    """f(x~) of tokens (N, T), (N, T, D), with the noise of x~ from a seed."""
+    torch.manual_seed(seed)
+    return model.encode(given)
+
+
+def _drawn(model: LanguageFlow, dataset: Dataset, count: int, seed: int) -> Tensor:
+    """Tokens (n, T) of ``count`` test sequences, or of all where there are fewer, each once."""
+    places = np.random.default_rng(seed).permutation(len(dataset.test))[:count]
+    if not len(places):
+        return torch.zeros(0, model.length, dtype=torch.int64, device=model.vectors.device)
+    return collate(dataset.test, np.sort(places)).x.to(model.vectors.device)
+
+
+def _given(model: LanguageFlow, dataset: Dataset, texts: Sequence[str]) -> Tensor:
+    """Tokens (n, T) of a user's texts, cut as the dataset's own; what the vocabulary lacks is ``<unk>``.
+
+    Raises:
+        Problem: a text without a token, or with more than there is room for.
+    """
+    cut, room = [tokens.tokenize(text) for text in texts], model.length - 2
+    for text, found in zip(texts, cut, strict=True):
+        if not 0 < len(found) <= room:
+            raise Problem(
+                f"expected texts of 1 to {room} tokens, which is the room of {dataset.name}, got {len(found)} in "
+                f"{text[:60]!r}; change it in params.yaml"
+            )
+    ids = tokens.encode(cut, dataset.vocabulary, model.length)
+    return torch.as_tensor(ids, dtype=torch.int64, device=model.vectors.device)
+
+
+def samples(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+    """Sequences of noise N(0, I), the same noise for each way of decoding (Table 1)."""
+    found = _decoded(model, _noise(model, settings["count"], seed), settings["beam"], dataset.vocabulary)
+    lines = [Line(str(n + 1), way, texts[n]) for n in range(settings["count"]) for way, texts in found.items()]
+    return [Block("samples", lines)]
+
+
+def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+    """For each pair of texts (a, b): f^-1 of r f(a) + (1 - r) f(b) at each ratio r, between the two (Table 2)."""
+    ratios, vocabulary = settings["ratios"], dataset.vocabulary
+    if settings["sentences"]:
+        chosen = _given(model, dataset, [text for pair in settings["sentences"] for text in pair])
+    else:
+        chosen = _drawn(model, dataset, 2 * min(settings["pairs"], len(dataset.test) // 2), seed)
+    if not len(chosen):
+        return []
+    eps = _encoded(model, chosen, seed)
+    mixed = torch.cat([r * eps[::2] + (1 - r) * eps[1::2] for r in ratios])
+    found, pairs = _decoded(model, mixed, settings["beam"], vocabulary), len(chosen) // 2
+    given = [tokens.decode(row, vocabulary) for row in chosen.tolist()]
+    written = []
+    for pair in range(pairs):
+        between = [
+            Line(str(ratio), way, texts[place * pairs + pair])
+            for place, ratio in enumerate(ratios)
+            for way, texts in found.items()
+        ]
+        first, second = given[2 * pair : 2 * pair + 2]
+        lines = [Line("sentence 1", "", first), *between, Line("sentence 2", "", second)]
+        written.append(Block(f"pair {pair + 1}", lines))
+    return written
+
+
+def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+    """For each context x: itself, and f^-1 of f(x~) + z_0 with z_0 ~ N(0, s^2) at each deviation s (Table 3)."""
+    contexts, vocabulary = settings["contexts"], dataset.vocabulary
+    own = isinstance(contexts, list)
+    chosen = _given(model, dataset, contexts) if own else _drawn(model, dataset, contexts, seed)
+    if not len(chosen):
+        return []
+    eps, z_0 = _encoded(model, chosen, seed), _noise(model, len(chosen), seed)
+    noised = torch.cat([eps + deviation * z_0 for deviation in settings["deviations"]])
+    found = _decoded(model, noised, settings["beam"], vocabulary)
+    written = []
+    for place, row in enumerate(chosen.tolist()):
+        again = [
+            Line(f"noise {deviation}", way, texts[number * len(chosen) + place])
+            for number, deviation in enumerate(settings["deviations"])
+            for way, texts in found.items()
+        ]
+        written.append(Block(f"context {place + 1}", [Line("context", "", tokens.decode(row, vocabulary)), *again]))
+    return written
+
+
+KINDS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
+    "samples": samples,
+    "interpolation": interpolations,
+    "regeneration": regenerations,
+}
