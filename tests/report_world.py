@@ -361,6 +361,7 @@ def write_scores(scale: str, name: str, seed: int, shift: float, sequences: int)
     ]
     folder = paths.evaluation(scale, name) / f"seed-{seed}"
     files.write_csv(folder / "scores.csv", rows, ("index", "length", "nll", "length_nats"))
+    files.write_text(folder / "samples.txt", "# temperature 1, symbols drawn\na sample\n")
 
 
 def write_training(scale: str, name: str, seed: int, rng: np.random.Generator) -> None:

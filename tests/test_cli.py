@@ -40,6 +40,7 @@ def test_the_command_line_imports_nothing_heavy(name, root):
 def test_each_stage_calls_its_module_with_the_key(stage):
     keys = dict.fromkeys(cli.STAGES, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
     keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
+    keys |= {"generate": "demo/tvqa-att_s-samples"}
     keys |= dict.fromkeys(("audit", "track"), "demo/all")
     for name, key in keys.items():
         called = []

@@ -128,6 +128,15 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
     }
 
 
+def test_a_change_of_a_text_changes_its_own_block_alone(scale):
+    """No number is scored anew for other sentences."""
+    content = unshared()
+    before = blocks_of(content)
+    content["texts"]["tvqa-att_s-interpolation"][scale] = {"sentences": [["a", "b"]]}
+    after = blocks_of(content)
+    assert {key for key in before if before[key] != after[key]} == {("generate", scale, "tvqa-att_s-interpolation")}
+
+
 def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(project, matrix):
     scratch = project()
     scratch.run("python", "-m", "seqflows", "matrix")
