@@ -44,7 +44,7 @@ test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, i
 
 reliability: $(STAMP) ## every fault as often as results/reliability.md says, a quarter of an hour
 	rm -f .reliability.jsonl
-	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/test_reliability.py tests/test_reliability_tracking.py tests/test_full_disk.py tests/test_slurm.py -k "not table"
+	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/test_reliability.py tests/test_reliability_tracking.py tests/test_full_disk.py tests/test_slurm.py -k "not every_table"
 	python tests/reliability.py
 
 laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
