@@ -381,6 +381,25 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     assert [path.name for path in (paths.evaluation("demo", name) / "seed-0").iterdir()] == ["scores.csv"]
 
 
+def test_references_are_densities_that_see_one_word(project, monkeypatch):
+    monkeypatch.chdir(project)
+    dataset = prepared.load(paths.prepared("demo", "questions"))
+    found = language.references(dataset)
+    train, test = (torch.as_tensor(part.symbols.reshape(-1, 16).astype(int)) for part in (dataset.train, dataset.test))
+    vectors = torch.as_tensor(dataset.vectors, dtype=torch.float64)
+    seen = vectors[train.ravel()]
+    covariance = torch.cov(seen.T, correction=0) + 4.0**-BITS * torch.eye(6)
+    gaussian = torch.distributions.MultivariateNormal(seen.mean(0), covariance)
+    noisy = vectors[test] + 2.0**-BITS * torch.randn(4000, *test.shape, 6, dtype=torch.float64)
+    bits = -gaussian.log_prob(noisy).mean(0).mean(1) / (6 * math.log(2)) - BITS
+    assert found["gaussian"] == pytest.approx(bits.numpy(), abs=0.02)
+    counts = torch.stack([(train == test[n]).sum(0) for n in range(len(test))]) + 0.5
+    tokens = (counts / (len(train) + 0.5 * len(vectors))).log2().mean(1)
+    assert found["unigram"] == pytest.approx((floor() - tokens / 6).numpy())
+    source = -dataset.test.source_log_prob.mean() / (16 * 6 * math.log(2)) + floor()
+    assert found["unigram"].mean() > source
+
+
 def test_the_first_batch_sets_the_actnorms(project, monkeypatch):
     monkeypatch.chdir(project)
     model = models.build(BLOCKS["att_s"], prepared.load(paths.prepared("demo", "questions")).facts())

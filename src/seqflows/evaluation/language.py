@@ -77,6 +77,9 @@ def score(
         nats = (bits - source) * model.dimensions * math.log(2)
         value, error = ratio(nats, np.ones(count))
         rows.add("excess", value, "nats/sequence", settings.draws, error, count)
+    for name, values in references(dataset).items():
+        value, error = ratio(values, np.ones(count))
+        rows.add(name, value, over=count, error=error)
     rows.add("parameters", parameters, "1")
     known = [None] * count if source is None else source.tolist()
     table = [
@@ -110,6 +113,33 @@ def densities(
         place = int(np.flatnonzero(~np.isfinite(bits))[0])
         raise Problem(f"expected a finite density of every test sequence, got {bits[place]} for sequence {place}")
     return bits, noise
+
+
+def references(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Bits per dimension of the test sequences, (N,), under two densities that see no other word; exact in the noise.
+
+    ``gaussian``: every word vector from one N(m, C + 2^-12 I), the training vectors' moments. ``unigram``: an upper
+    bound for the mixture over the tokens of a position, -log p_t(w) of add-one-half counts and the noise's own entropy.
+    """
+    vectors = np.asarray(dataset.vectors, dtype=np.float64)
+    (count, dim), length = vectors.shape, dataset.facts().max_length
+    train, test = (split.symbols.reshape(-1, length) for split in (dataset.train, dataset.test))
+    weights = np.bincount(train.ravel(), minlength=count) / train.size
+    mean = weights @ vectors
+    apart = vectors - mean
+    covariance = (weights * apart.T) @ apart + 4.0**-BITS * np.eye(dim)
+    precision = np.linalg.inv(covariance)
+    distance = np.einsum("vd,de,ve->v", apart, precision, apart, optimize=True) + 4.0**-BITS * np.trace(precision)
+    nats = 0.5 * (np.linalg.slogdet(2 * np.pi * covariance)[1] + distance)  # of each token's vector with noise
+    surprise = np.empty(test.shape)
+    for t in range(length):
+        seen = np.bincount(train[:, t], minlength=count)[test[:, t]] + 0.5
+        surprise[:, t] = np.log((len(train) + 0.5 * count) / seen)
+    per_dimension = dim * math.log(2)
+    return {
+        "gaussian": nats[test].mean(1) / per_dimension - BITS,
+        "unigram": surprise.mean(1) / per_dimension + floor(),
+    }
 
 
 def _numbers(values: Tensor) -> np.ndarray:

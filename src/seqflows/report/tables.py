@@ -98,19 +98,24 @@ def markdown(results: Results, title: str, made: Sequence[Cell]) -> str:
 def header(results: Results, made: Sequence[Cell]) -> list[str]:
     """Scale, corpora, device, samples and seeds, and how to read a cell."""
     summaries = [cell.summary for cell in made if cell.summary]
-    headline = [summary for summary in summaries if summary.metric == "nll"]
+    headline = [summary for summary in summaries if summary.metric in ("nll", "nll_code")]
     names = list(dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run))
     units = ", ".join(dict.fromkeys(cell.unit for cell in made if cell.unit))
     counts = listed(str(s.samples) for s in headline if s.samples and s.samples > 1)
-    language = any(cell.unit == "bits/dim" for cell in made)
+    language = any(cell.unit in ("bits/dim", "bits/D") for cell in made)
     sampled = "draws of the noise a sequence" if language else "importance samples of the NLL"
     lines = [
         f"- scale **{results.scale}**; device {devices(summaries)}; unit {units}",
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
         f"- {sampled}: {counts}; seeds: {listed(' '.join(map(str, s.seeds)) for s in summaries)}",
     ]
-    if language:
+    if any(cell.unit == "bits/dim" for cell in made):
         lines.append(f"- less is better, and no density can be below {floor():.2f} bits/dim, the noise's own entropy")
+        if any(cell.metric in ("gaussian", "unigram") for cell in made):
+            lines.append(
+                "- below the models, densities of one word at a time that nothing trains: a Gaussian with the training "
+                "vectors' moments; -log p of each word, by its frequency at its position, with the noise's own entropy"
+            )
     lines += unlike(
         results, made, "- Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
     )
