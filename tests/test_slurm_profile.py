@@ -112,7 +112,7 @@ def test_the_job_script_ends_as_its_job_and_passes_sigterm_on(tmp_path, ending, 
 def test_every_rule_says_what_the_profile_asks_for():
     text = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
     rules = text.split("\nrule ")[1:]
-    assert len(rules) == 9
+    assert len(rules) == 10
     for rule in rules:
         for resource in ("mem_mb=", "runtime=", "gpus=", "threads:"):
             assert resource in rule, rule.splitlines()[0]
