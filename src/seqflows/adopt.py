@@ -26,8 +26,10 @@ def outputs(stage: str, scale: str, name: str) -> list[Path]:
         return list(paths.audit(scale))
     if stage == "track":
         return [paths.track(scale)]
-    place = {"download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed}
-    place["generate"] = paths.text
+    place = {
+        "download": paths.raw, "prepare": paths.prepared, "train": paths.train, "speed": paths.speed,
+        "generate": paths.text,
+    }  # fmt: skip
     return [place[stage](scale, name)]
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
-PART = {"datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table"}
-PART |= {"figures": "figure"}
+PART = {
+    "datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table", "figures": "figure",
+}  # fmt: skip
 TOP = ("scale", "scales", "shared", *PART)
 RUN = ("reproduces", "dataset")
 TEXT = ("kind", "run", "dataset")
@@ -276,8 +277,9 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
     yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
 
 
-CHECKS = {"datasets": _dataset, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table}
-CHECKS |= {"figures": _figure}
+CHECKS = {
+    "datasets": _dataset, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table, "figures": _figure,
+}  # fmt: skip
 
 
 def _keys(path: str, entry: Mapping[str, Any], known: Iterable[str], required: Iterable[str] | None = None):

@@ -36,8 +36,10 @@ from seqflows.errors import Problem
 from seqflows.report.layout import table
 
 ON_GPU = ("train", "evaluate", "generate", "speed")
-SHORT = {"download": 5.0, "prepare": 2.0, "generate": 2.0, "speed": 10.0}
-SHORT |= {"table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0}
+SHORT = {
+    "download": 5.0, "prepare": 2.0, "generate": 2.0, "speed": 10.0,
+    "table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0,
+}  # fmt: skip
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
