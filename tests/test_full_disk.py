@@ -5,6 +5,7 @@ library it happens in.
 """
 
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -60,6 +61,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(scratch, stage):
     if stage.startswith("train"):
         command.append("--restart")
     env = {name: value for name, value in scratch.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    _without_bytecode(scratch.folder / "src")
     done = subprocess.run(
         command, cwd=scratch.folder, env=env, capture_output=True, text=True, preexec_fn=full, timeout=300
     )
@@ -70,8 +72,16 @@ def test_a_full_disk_is_told_and_leaves_nothing(scratch, stage):
     # whole as before, or gone: evaluate withdraws the old numbers before it scores another model
     assert {path: _content(path) for path in outputs if path.exists()}.items() <= kept.items()
     assert _names(scratch.folder) - before <= {f".locks/{stage.replace(' ', '-').replace('/', '-')}.lock"}
+    # no piece of bytecode, which no later import could read
+    assert not list((scratch.folder / "src").rglob("*.pyc"))
 
     record("disk full in each stage", 1, 1, "one line that names the file; what was there is whole or withdrawn")
+
+
+def _without_bytecode(folder):
+    """Take compiled modules away, so that the process would write each of them anew."""
+    for path in list(folder.rglob("__pycache__")):
+        shutil.rmtree(path)
 
 
 def _names(folder):
