@@ -15,6 +15,7 @@ NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
     "diag": "DIAG", "real_nvp": "REAL-NVP", "gru8": "GRU-8", "gru16": "GRU-16",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
+    "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of the text that their datasets hold
 }  # fmt: skip
 VARIANTS = {
     "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
@@ -58,11 +59,11 @@ def label(run: str) -> str:
     ('AF / AF', 'LSTM', 'AF / AF, no annealing')
     >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
     ('TRIL', '2×TRIL, K=10, BIDI', 'GRU-8')
-    >>> label("tvqa-att_s-long"), label("squad-rnn_ar")
-    ('Att-S, three times as long', 'RNN-AR')
+    >>> label("tvqa-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
+    ('Att-S, three times as long', 'RNN-AR', 'Bi-LSTM')
     """
     name, *variants = run.partition("-")[2].split("-")
-    shown = NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
+    shown = NAMES.get(run) or NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
     return ", ".join([shown, *(variant(text) for text in variants)])
 
 
