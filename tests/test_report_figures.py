@@ -8,9 +8,11 @@ import sys
 import pytest
 
 import report_world
-from seqflows import paths
+from seqflows import files, params, paths
 from seqflows.errors import Problem
-from seqflows.report import figures
+from seqflows.report import figures, gaps
+from seqflows.report.inputs import Results
+from seqflows.report.plots.common import SOURCES, corpus
 
 NAMES = (
     *("ziegler2019-figure3b", "ziegler2019-figure5", "ziegler2019-figure6", "ziegler2019-figure7"),
@@ -42,6 +44,43 @@ def test_a_missing_file_is_named_with_its_command(world, name):
 def test_an_unknown_figure_is_refused(world):
     with pytest.raises(Problem, match="figure3"):
         figures.run(paths.Key("demo", "ziegler2019-figure3"))
+
+
+def drawn(world, name, scale="demo"):
+    """A figure of a world, and all that is written in it."""
+    from matplotlib import pyplot, text
+
+    figure, _ = figures.draw(Results(world, scale), world.figures[name])
+    pyplot.close(figure)
+    return figure, [found.get_text() for found in figure.findobj(text.Text) if found.get_text()]
+
+
+def test_words_that_are_not_drawn_are_counted(world):
+    report_world.write_words("demo", world)
+    path = paths.evaluation("demo", "words-tril2-k10") / "seed-0" / "gaps.csv"
+    path.write_text(path.read_text() + "9999,0,1,2.0,1.0\n9998,1,1,2.0,1.0\n9998,1,2,2.0,1.0\n")
+    record = paths.metrics("demo", "words-tril2-k10")
+    content = files.read_json(record)
+    if listed := content.get("files"):
+        files.write_json(record, content | {"files": listed | {"seed-0/gaps.csv": files.sha256(path)}})
+    words = gaps.read(path)
+    short = len([word for word in words if len(word) < 3])
+    _, written = drawn(world, "schmidt2018-figure1")
+    assert any(f"not drawn: {short} of {len(words):,} words, of length 0/1" in text for text in written)
+    _, written = drawn(world, "schmidt2018-figure2")
+    assert any(f"of the words still alive, {len(words):,} at step 1" in text for text in written)
+    assert {f"{len(found):,}" for found in gaps.at_steps(words).values()} <= set(written)
+
+
+def test_datasets_have_their_proper_names(root):
+    matrix = params.load(root / "params.yaml")
+    laptop, demo = Results(matrix, "laptop"), Results(matrix, "demo")
+    assert [corpus(laptop, name) for name in ("jsb", "tvqa", "words_types")] == [
+        "JSB chorales", "TVQA questions", "words of Project Gutenberg, types",
+    ]  # fmt: skip
+    assert corpus(demo, "ptb") == "ptb (embedded)"
+    real = [(scale, name) for scale in (laptop, Results(matrix, "paper")) for name in matrix.datasets]
+    assert {scale.source(name) for scale, name in real if not scale.embedded(name)} == set(SOURCES)
 
 
 def test_report_and_tracking_import_without_torch_mlflow_and_matplotlib():

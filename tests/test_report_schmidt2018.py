@@ -456,12 +456,12 @@ def test_the_printed_band_and_the_source_stand_where_they_belong(world):
         figure, _ = figures.draw(Results(world, scale), world.figures["schmidt2018-trajectories"])
         shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
         pyplot.close(figure)
-        assert shown[:5] == ["TRIL", "2×TRIL, K=10", "REAL-NVP", "GRU-8", "GRU-16"]
+        assert shown[:5] == ["TRIL", "2×TRIL, K=10", "REAL-NVP-[2,3,4,5,6,7]", "BASELINE-8D", "BASELINE-16D"]
         assert set(shown[5:]) == {"entropy of the\ntest half"} | expected
 
 
 def test_labels_read_as_the_papers_rows():
     assert [label(run) for run in ("words-tril2-k5", "words-tril-inference_tril", "types-gru8", "words-real_nvp")] == [
-        "2×TRIL, K=5", "TRIL, F_q TRIL", "GRU-8", "REAL-NVP",
+        "2×TRIL, K=5", "TRIL, F_q TRIL", "BASELINE-8D", "REAL-NVP-[2,3,4,5,6,7]",
     ]  # fmt: skip
-    assert label("words-tril-annealing") == "TRIL, annealing" and label("ptb-af_af-h2") == "AF / AF, h2"
+    assert label("words-tril-annealing") == "TRIL, KL annealing" and label("ptb-af_af-h2") == "AF / AF, h2"

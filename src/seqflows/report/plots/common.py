@@ -1,4 +1,4 @@
-"""What several figures share: finding exports, naming devices and characters."""
+"""What several figures share: finding exports, naming runs, datasets, devices and characters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ from seqflows.report.inputs import Results, devices, seed_folders
 BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
 NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
-    "diag": "DIAG", "real_nvp": "REAL-NVP", "gru8": "GRU-8", "gru16": "GRU-16",
+    "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
     "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of the text that their datasets hold
 }  # fmt: skip
 VARIANTS = {
     "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
     "deep": "twice the steps", "single": "one scale", "long": "three times as long",
+    "annealing": "KL annealing", "no_annealing": "without KL annealing",
+}  # fmt: skip
+SOURCES = {
+    "ptb": "Penn Treebank", "nottingham": "Nottingham", "piano": "Piano-midi.de", "musedata": "MuseData",
+    "jsb": "JSB chorales", "gutenberg-words": "words of Project Gutenberg", "squad-articles": "SQuAD paragraphs",
+    "squad-articles-full": "SQuAD paragraphs", "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
+# Beside the colours, for lines that coincide: what is drawn later leaves gaps for what lies below it.
+DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (9, 2.5)), (0, (2, 2.5)))
+MARKERS = "osD^vPX*"
 
 
 def export(results: Results, run: str, name: str, *, named: bool = True) -> Path:
@@ -47,6 +56,14 @@ def setting(results: Results, run: str, name: str) -> Any:
     return ((results.params.runs[run].get(results.scale) or {}).get("model") or {}).get(name)
 
 
+def corpus(results: Results, dataset: str) -> str:
+    """A dataset by its proper name at this scale; one that is made here by its own, a variant with what it varies."""
+    if results.embedded(dataset):
+        return f"{dataset} (embedded)"
+    source = results.source(dataset)
+    return ", ".join(part for part in (SOURCES.get(source, source), dataset.partition("_")[2]) if part)
+
+
 def visible(character: str) -> str:
     """A character as a label: the space as an open box."""
     return "\u2423" if character == " " else character
@@ -56,9 +73,9 @@ def label(run: str) -> str:
     """A run as the paper names its model.
 
     >>> label("ptb-af_af"), label("nottingham-lstm"), label("ptb-af_af-no_annealing")
-    ('AF / AF', 'LSTM', 'AF / AF, no annealing')
+    ('AF / AF', 'LSTM', 'AF / AF, without KL annealing')
     >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
-    ('TRIL', '2×TRIL, K=10, BIDI', 'GRU-8')
+    ('TRIL', '2×TRIL, K=10, BIDI', 'BASELINE-8D')
     >>> label("tvqa-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
     ('Att-S, three times as long', 'RNN-AR', 'Bi-LSTM')
     """

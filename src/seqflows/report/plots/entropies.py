@@ -49,10 +49,16 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         patch_artist=True, boxprops={"facecolor": GREY, "lw": 0.7}, medianprops={"color": RED, "lw": 1.3},
         whiskerprops={"lw": 0.7}, capprops={"lw": 0.7},
     )  # fmt: skip
-    right.set(xlabel="step t (the end symbol's included)", ylabel=r"$H_{\mathrm{gap}}$, nats", ylim=(0, None))
-    right.set_title("along generated words", loc="left")
+    top = 1.24 * right.get_ylim()[1]  # room for the numbers of words
+    for step, values in steps.items():
+        right.text(step, 0.99 * top, f"{len(values):,}", rotation=90, ha="center", va="top", fontsize=7, color="0.4")
+    late = f"; later ones have fewer than {gaps.LEAST} words" if max(map(len, words)) > max(steps) else ""
+    right.set(xlabel=f"step t (the end symbol's included{late})", ylabel=r"$H_{\mathrm{gap}}$, nats", ylim=(0, top))
+    right.set_title("along generated words; above: how many", loc="left")
     figure.suptitle(
-        f"{block['title']}\n{label(run)}; boxes: quartiles, whiskers: 5 to 95 % of {len(words):,} words", fontsize=10
+        f"{block['title']}\n{label(run)}; boxes: quartiles, whiskers: 5 to 95 % of the words still alive, "
+        f"{len(words):,} at step 1",
+        fontsize=10,
     )
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     return figure, device(results, block["runs"])

@@ -21,9 +21,12 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     path = export(results, run, "gaps.csv", named=False)
     words = gaps.read(path)
     means: dict[int, list[float]] = {}
+    others: list[int] = []  # lengths of what is not drawn
     for word in words:
         if (letters := len(word) - 1) in LENGTHS:  # the end symbol is a step of its own
             means.setdefault(letters, []).append(statistics.fmean(word))
+        else:
+            others.append(letters)
     if not means:
         raise Problem(f"expected words of 2 to 12 letters in {path}, got none of {len(words)}; evaluate it again")
     figure, axis = pyplot.subplots(figsize=(5.6, 3.2))
@@ -37,7 +40,11 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             color="0.4",
         )  # fmt: skip
         top = max(top, mean + error)
-    axis.set(xlim=(1.4, 12.6), ylim=(0, 1.12 * top), xlabel="length of the word (letters)")
+    beside = (
+        f"; not drawn: {len(others):,} of {len(words):,} words, of length {'/'.join(map(str, sorted(set(others))))}"
+    )
+    axis.set(xlim=(1.4, 12.6), ylim=(0, 1.12 * top))
+    axis.set_xlabel("length of the word (letters)" + (beside if others else ""))
     axis.set_xticks(LENGTHS)
     axis.set_ylabel(r"$H_{\mathrm{gap}}$, nats a step")
     figure.suptitle(f"{block['title']}\n{label(run)}; error bars: standard error; above: number of words", fontsize=10)
