@@ -12,6 +12,7 @@ from seqflows import files, params, paths
 from seqflows.errors import Problem
 from seqflows.report import figures, gaps
 from seqflows.report.inputs import Results
+from seqflows.report.plots import curves
 from seqflows.report.plots.common import SOURCES, corpus
 
 NAMES = (
@@ -26,7 +27,7 @@ def test_every_kind_is_drawn_the_same_twice(world):
     for name in NAMES:
         figures.run(paths.Key("demo", name))
         png, svg = (path.read_bytes() for path in paths.figure("demo", name))
-        if world.figures[name]["kind"] in ("nlsq", "speed", "entropies", "trajectories"):
+        if world.figures[name]["kind"] in ("nlsq", "speed", "entropies", "trajectories", "curves"):
             figures.run(paths.Key("demo", name))
             assert [png, svg] == [path.read_bytes() for path in paths.figure("demo", name)], name
         assert png.startswith(b"\x89PNG") and len(png) > 10_000
@@ -53,6 +54,27 @@ def drawn(world, name, scale="demo"):
     figure, _ = figures.draw(Results(world, scale), world.figures[name])
     pyplot.close(figure)
     return figure, [found.get_text() for found in figure.findobj(text.Text) if found.get_text()]
+
+
+def write_history(run, losses, seed=0):
+    rows = [{"epoch": epoch, "valid_loss": loss, "valid_kl": loss / 2} for epoch, loss in enumerate(losses, 1)]
+    files.write_csv(paths.seed("demo", run, seed) / "history.csv", rows, tuple(rows[0]))
+
+
+def test_curves_leave_out_a_loss_without_a_weight_of_the_kl_and_say_so(world):
+    report_world.write_words("demo", world)
+    for number, run in enumerate(world.figures["schmidt2018-curves"]["runs"]):
+        start = [1.0e6, 2.0e6] if number == 1 else [11.0, 10.9]
+        write_history(run, [*start, *(10.5 - 0.05 * epoch + 0.01 * number for epoch in range(10))])
+    figure, written = drawn(world, "schmidt2018-curves")
+    assert figure.axes[0].get_ylim()[1] < 13 and written.count("above: 2 points to epoch 2") == 2
+
+
+def test_runs_that_end_close_together_are_enlarged_in_groups_and_the_others_are_named():
+    last = {"a": 5.0, "b": 5.1, "c": 9.0, "d": 1.0, "e": 1.05}
+    lines = {run: {epoch: [end + 6 - epoch] for epoch in range(1, 7)} for run, end in last.items()}
+    assert curves.close(lines, 0.5) == (range(4, 7), [["b", "a"], ["e", "d"]])
+    assert curves.close({"a": {1: [3.0]}, "b": {1: [3.0]}}, 0.5)[1] == []
 
 
 def test_words_that_are_not_drawn_are_counted(world):

@@ -454,7 +454,7 @@ def test_the_printed_band_and_the_source_stand_where_they_belong(world):
     for scale, expected in (("laptop", {"printed, Table 1"}), ("demo", {"source"})):
         report_world.write_words(scale, world)
         figure, _ = figures.draw(Results(world, scale), world.figures["schmidt2018-trajectories"])
-        shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        shown = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
         pyplot.close(figure)
         assert shown[:5] == ["TRIL", "2×TRIL, K=10", "REAL-NVP-[2,3,4,5,6,7]", "BASELINE-8D", "BASELINE-16D"]
         assert set(shown[5:]) == {"entropy of the\ntest half"} | expected

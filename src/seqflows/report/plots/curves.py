@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, read_csv, seed_folders
-from seqflows.report.plots.common import CYCLE, device, label
+from seqflows.report.plots.common import CYCLE, DASHES, corpus, device, label
 
 Curve = dict[int, list[float]]  # epoch -> a value a seed
+Looks = Mapping[str, tuple[str, Any]]  # run -> colour and dashes
 
 UNITS = {"words": "nats per word", "language": "bits per dimension"}
+WIDTH, LINE, TITLE, HEAD, PANEL, UNDER = 7.2, 0.17, 0.38, 0.33, 1.85, 0.7  # inches; lines are of title and legend
+LEFT, BETWEEN, RIGHT = 0.62, 0.62, 0.08  # of axes, inches
+COLUMNS = 4  # of a legend, at most
+REACH = 3  # an axis ends so many times as far above a line's median as that is above its least value
+APART = 0.1  # of what an axis shows: a wider gap between two last values parts groups of runs
 
 
 def curve(results: Results, run: str, column: str) -> Curve:
@@ -32,60 +40,133 @@ def curve(results: Results, run: str, column: str) -> Curve:
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """A panel a dataset, a line a run: full loss solid, its KL term dashed; the band is the range of the seeds."""
+    """A row a dataset for the loss, one for its KL term: all epochs, and the last ones where lines lie close."""
     from matplotlib import pyplot
 
     groups: dict[str, list[str]] = {}
     for run in block["runs"]:
         groups.setdefault(results.dataset(run), []).append(run)
-    columns = min(2, len(groups))
-    rows = -(-len(groups) // columns)
-    width = 0.6 + 3.2 * columns if columns > 1 else 5.8
-    figure, axes = pyplot.subplots(rows, columns, figsize=(width, 0.6 + 2.7 * rows), squeeze=False)
-    for axis, (dataset, runs) in zip(axes.flat, groups.items(), strict=False):
-        for number, run in enumerate(runs):
-            colour = CYCLE[number % len(CYCLE)]
-            line(axis, curve(results, run, "valid_loss"), colour, label(run), "-")
-            line(axis, curve(results, run, "valid_kl"), colour, None, "--")
-        kind = results.params.datasets[dataset]["kind"]
-        if kind == "language":  # densities of continuous data: no zero to start from
-            axis.margins(y=0.05)
-        else:
-            show_end(axis, results, runs, 1.6 if kind == "words" else 4)
-        axis.set_title(dataset, loc="left")
-        axis.set_xlabel("epoch")
-        axis.locator_params(axis="x", integer=True)
-        beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
-        axis.legend(**({"loc": "upper right"} if columns > 1 else beside))
-    for axis in list(axes.flat)[len(groups) :]:
-        axis.set_visible(False)
-    for axis, dataset in zip(axes[:, 0], list(groups)[::columns], strict=True):
-        kind = results.params.datasets[dataset]["kind"]
-        axis.set_ylabel(f"validation, {UNITS.get(kind, 'nats per (T + 1)')}")
-    latent = any(curve(results, run, "valid_kl") for run in block["runs"])
-    legend = "\nsolid: full loss; dashed: its KL term" if latent else ""
-    figure.suptitle(block["title"] + legend, fontsize=10)
-    figure.tight_layout(rect=(0, 0.02, 1, 1))
+    losses = {run: curve(results, run, "valid_loss") for run in block["runs"]}
+    terms = {run: values for run in block["runs"] if (values := curve(results, run, "valid_kl"))}
+    latent = {dataset: any(run in terms for run in runs) for dataset, runs in groups.items()}
+    title = block["title"] + bands(losses.values())
+    names = {dataset: name for dataset in groups if (name := corpus(results, dataset)) not in block["title"]}
+    rows = {dataset: math.ceil(len(runs) / COLUMNS) for dataset, runs in groups.items()}
+    heads = {dataset: HEAD + LINE * (rows[dataset] + (dataset in names)) for dataset in groups}
+    # Set by hand: a solver's layout would differ from process to process in the last digits.
+    heights = {dataset: heads[dataset] + (1 + latent[dataset]) * (PANEL + UNDER) for dataset in groups}
+    height = sum(heights.values()) + TITLE + LINE * title.count("\n")
+    figure, top = pyplot.figure(figsize=(WIDTH, height)), sum(heights.values())
+    for dataset, runs in groups.items():
+        looks = {run: (CYCLE[number % len(CYCLE)], DASHES[number % len(DASHES)]) for number, run in enumerate(runs)}
+        unit = UNITS.get(results.params.datasets[dataset]["kind"], "nats per (T + 1)")
+        grid = figure.add_gridspec(
+            1 + latent[dataset], 2, width_ratios=(1.15, 1), left=LEFT / WIDTH, right=1 - RIGHT / WIDTH,
+            wspace=2 * BETWEEN / (WIDTH - LEFT - BETWEEN - RIGHT), hspace=UNDER / PANEL,
+            top=(top - heads[dataset]) / height, bottom=(top - heights[dataset] + UNDER) / height,
+        )  # fmt: skip
+        first = row(figure, grid, 0, {run: losses[run] for run in runs}, looks)
+        first.set_ylabel(f"validation loss, {unit}")
+        if latent[dataset]:
+            second = row(figure, grid, 1, {run: terms[run] for run in runs if run in terms}, looks)
+            second.set_ylabel(f"its KL term, {unit}")
+            figure.align_ylabels([first, second])
+        figure.legend(
+            *first.get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, top / height), borderpad=0,
+            borderaxespad=0, ncols=math.ceil(len(runs) / rows[dataset]), handlelength=3.2, title_fontsize=9,
+            title=names.get(dataset),
+        )  # fmt: skip
+        top -= heights[dataset]
+    figure.suptitle(title, fontsize=10, y=1 - 0.08 / height, va="top")
     return figure, device(results, block["runs"])
 
 
-def show_end(axis: Any, results: Results, runs: list[str], factor: float) -> None:
-    """From zero to ``factor`` times the last full losses: while the KL has no weight the full loss is huge."""
-    high = axis.get_ylim()[1]
-    drawn = [curve(results, run, column) for run in runs for column in ("valid_loss", "valid_kl")]
-    low = min((value for line in drawn for values in line.values() for value in values), default=0.0)
-    ends = [statistics.fmean(line[max(line)]) for line in drawn[::2] if line]
-    top = min(high, factor * max(ends)) if ends and max(ends) > 0 else high
-    axis.set_ylim(min(0.0, low) - 0.03 * top, top)
+def row(figure: Any, grid: Any, number: int, curves: Mapping[str, Curve], looks: Looks) -> Any:
+    """The axis of all epochs, and beside it a panel for each group of runs that it cannot keep apart."""
+    means = {run: [statistics.fmean(values[epoch]) for epoch in sorted(values)] for run, values in curves.items()}
+    low, top, high = limits([values for values in means.values() if values])
+    epochs, groups = close(curves, APART * (top - low))
+    axis = figure.add_subplot(grid[number, 0 if groups else slice(None)])
+    for run, values in curves.items():
+        line(axis, values, looks[run][0], label(run), looks[run][1])
+    axis.set_title("all epochs", loc="left")
+    axis.set_xlabel("epoch")
+    axis.locator_params(axis="x", integer=True)
+    if top < high:
+        above = [epoch for values in curves.values() for epoch in values if statistics.fmean(values[epoch]) > top]
+        axis.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
+        axis.set_title(f"above: {len(above)} points to epoch {max(above)}", loc="right", fontsize=7, color="0.4")
+    if groups:
+        zoom(figure, grid[number, 1], epochs, groups, curves, looks)
+    return axis
 
 
-def line(axis: Any, values: Curve, colour: str, name: str | None, style: str) -> None:
+def limits(lines: list[list[float]]) -> tuple[float, float, float]:
+    """Where an axis begins and ends, and the highest value: without a weight of the KL the full loss is huge.
+
+    >>> limits([[900.0, 5.0, 4.0, 3.0, 3.0], [6.0, 5.0, 4.0, 4.0, 4.0]])
+    (3.0, 7.0, 900.0)
+    >>> limits([[9.0, 5.0, 4.0, 3.0, 3.0], [6.0, 5.0, 4.0, 4.0, 4.0]])
+    (3.0, 9.0, 9.0)
+    """
+    if not lines:
+        return 0.0, 1.0, 1.0
+    low, high = min(map(min, lines)), max(map(max, lines))
+    middles = [(statistics.median(values), min(values), max(values)) for values in lines]
+    top = max(min(most, median + REACH * (median - least)) for median, least, most in middles)
+    return low, high if high - low <= 2 * (top - low) else top, high
+
+
+def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[str]]]:
+    """The last third of the epochs that all runs have, and the groups of runs that are close together at its end."""
+    last = min((max(values) for values in curves.values() if values), default=0)
+    epochs = range(last - last // 3, last + 1)
+    ends = {run: statistics.fmean(values[last]) for run, values in curves.items() if last in values}
+    groups: list[list[str]] = []
+    before = math.inf
+    for run, end in sorted(ends.items(), key=lambda item: -item[1]):
+        if before - end > apart:
+            groups.append([])
+        groups[-1].append(run)
+        before = end
+    return epochs, [group for group in groups if len(group) > 1 and len(epochs) > 1]
+
+
+def zoom(
+    figure: Any, cell: Any, epochs: range, groups: list[list[str]], curves: Mapping[str, Curve], looks: Looks
+) -> None:
+    """The last epochs, a panel a group of runs, each with a scale of its own."""
+    cells = cell.subgridspec(len(groups), 1, hspace=0.16, height_ratios=[1 + len(group) for group in groups])
+    axes = [figure.add_subplot(cells[number]) for number in range(len(groups))]
+    for axis, group in zip(axes, groups, strict=True):
+        for run in (run for run in curves if run in group):
+            part = {epoch: values for epoch, values in curves[run].items() if epoch in epochs}
+            line(axis, part, looks[run][0], None, looks[run][1])
+        axis.locator_params(axis="x", integer=True)
+        axis.locator_params(axis="y", nbins=3 + len(group))
+        axis.tick_params(labelbottom=axis is axes[-1])
+    axes[0].set_title(f"epochs {epochs[0]} to {epochs[-1]}", loc="left")
+    if alone := [label(run) for run in curves if curves[run] and not any(run in group for group in groups)]:
+        without = alone[0] if len(alone) == 1 else f"{len(alone)} that end far apart"
+        axes[0].set_title(f"without {without}", loc="right", fontsize=7, color="0.4")
+    axes[-1].set_xlabel("epoch")
+
+
+def bands(curves: Iterable[Curve]) -> str:
+    """What lines and bands are, where some run has several seeds."""
+    several = {any(len(values) > 1 for values in found.values()) for found in curves if found}
+    if True not in several:
+        return ""
+    return "\nlines: means over seeds, bands: their range" + ("; without a band: one seed" if False in several else "")
+
+
+def line(axis: Any, values: Curve, colour: str, name: str | None, style: Any) -> None:
     """The mean over seeds, epoch by epoch, and their range as a band."""
     epochs = sorted(values)
     if not epochs:
         return
     means = [statistics.fmean(values[epoch]) for epoch in epochs]
-    axis.plot(epochs, means, style, color=colour, label=name, lw=1.4 if style == "-" else 0.9)
+    axis.plot(epochs, means, ls=style, color=colour, label=name)
     if any(len(seeds) > 1 for seeds in values.values()):
         low, high = ([pick(values[epoch]) for epoch in epochs] for pick in (min, max))
         axis.fill_between(epochs, low, high, color=colour, alpha=0.15, lw=0)
