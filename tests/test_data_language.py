@@ -198,6 +198,10 @@ def test_articles_paragraphs_questions_and_answers(tmp_path):
     [
         ('{"data": [', "expected JSON in line 1 of .*s.json, got .* at character"),
         ('{\n"data": [}\n', "expected JSON in line 2 of"),
+        pytest.param(
+            '{"data": [' + "9" * 5000 + "]}", "expected JSON in line 1 of .*s.json or below, got Exceeds", id="digits"
+        ),
+        ('{"data": [{"title": "\\udc00"}]}', "expected title to be text in .*, got half of a surrogate pair"),
         (b'{"data":\n"\xff"}', "UTF-8 in line 2 of .*, got byte 0xff"),
         ("[]", "expected an object with data in .*s.json, got \\[\\]"),
         ('{"version": 1}', "the key data in .*s.json, got version"),
@@ -304,6 +308,10 @@ def test_questions_of_both_releases(tmp_path):
         (lines(asked(qid="1")), 'qid to be a whole number in line 1 of .*, got "1"'),
         (lines(asked(a2=None)), "a2 to be text in line 1 of .*, got null"),
         (lines(asked(text=" ")), "a question and its clip in line 1"),
+        pytest.param(
+            lines(asked(vid_name="\ud800")), "vid_name to be text in line 1 of .*, got half of a surrogate", id="half"
+        ),
+        pytest.param('{"qid": ' + "1" * 5000 + "}\n", "expected JSON in line 1 of .* or below, got Ex", id="digits"),
         (lines(asked(answer_idx=5)), "answer_idx of 0 to 4 in line 1 of .*, got 5"),
         (lines(asked(answer_idx="12")), "answer_idx of 0 to 4 in line 1 of .*, got '12'"),
         (lines(asked(ts="1.5")), "ts as two times in seconds in line 1 of .*, got '1.5'"),

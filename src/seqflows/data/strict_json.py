@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from seqflows.errors import Problem
 
+HALF = re.compile("[\ud800-\udfff]")  # JSON can write it, UTF-8 cannot
 NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 
@@ -46,6 +48,8 @@ def _parsed(text: str, path: Path, first: int) -> Any:
         ) from None
     except RecursionError:
         raise Problem(f"expected JSON in {path}, got values nested too deeply; replace the file") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise Problem(f"expected JSON in line {first} of {path} or below, got {error}; replace the file") from None
 
 
 def take(value: Any, key: str, kind: type, where: str) -> Any:
@@ -57,6 +61,10 @@ def take(value: Any, key: str, kind: type, where: str) -> Any:
     found = value[key]
     if not isinstance(found, kind) or isinstance(found, bool):
         raise Problem(f"expected {key} to be {NAMES[kind]} in {where}, got {_shown(found)}; replace the file")
+    if isinstance(found, str) and (half := HALF.search(found)):
+        raise Problem(
+            f"expected {key} to be text in {where}, got half of a surrogate pair, {half[0]!a}; replace the file"
+        )
     return found
 
 
