@@ -31,7 +31,6 @@ MODELS = {
     "RNN-AR": {"structure": "past", "network": "rnn", "steps": 24, "scales": 1, "width": 800},
 }
 REPEATS = 2  # a step takes ten seconds and more
-SAMPLED = 4  # sequences
 
 
 def facts(length: int, dimensions: int, vocabulary: int) -> Facts:
@@ -61,11 +60,11 @@ def run(
         rate = matrix_rate()
         seconds = timed(lambda trainer=trainer: trainer.step([np.arange(len(ids))], 1.0), REPEATS)
         model.eval()
-        sampling = timed(lambda model=model: model.sample(SAMPLED), 1)
+        sampling = timed(lambda model=model: model.sample(shape["batch"]), 1)
         tokens = ids.size / seconds
         values = (name, sum(p.numel() for p in model.parameters()), threads, round(tokens, 1), round(seconds, 3))
         values += (round(rate, 1), round(seconds * rate, 1), round(own, 1), round(seconds * rate / own, 3))
-        values += (round(SAMPLED * shape["length"] / sampling, 1),)
+        values += (round(ids.size / sampling, 1),)
         rows.append(dict(zip(LANGUAGE, values, strict=True)))
         goal = f", goal {GOAL}: {'met' if seconds * rate <= GOAL * own else 'NOT MET'}" if "Att" in name else ""
         print(
