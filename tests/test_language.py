@@ -16,12 +16,12 @@ import yaml
 from safetensors.torch import load_file
 
 import tiny
-from seqflows import checks, cli, files, models, params, paths, schema
+from seqflows import checks, cli, compute, files, models, params, paths, schema
 from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
-from seqflows.evaluation import evaluate, language, texts
+from seqflows.evaluation import evaluate, language, loading, texts
 from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
 from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
@@ -371,10 +371,17 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     entropy = -dataset.test.source_log_prob.mean() / (16 * 6 * math.log(2))
     assert source["value"] == pytest.approx(floor() + entropy, abs=0.1)
     assert found["excess"]["value"] == pytest.approx((nll["value"] - source["value"]) * 16 * 6 * math.log(2))
-    # the released code's, over D log 2 alone: -log p in validation, -log p + D log 64 in training
-    nats = (nll["value"] * math.log(2) + math.log(64)) * 16 * 6  # -log p, by eq. (6)
-    assert found["nll_code"]["value"] == pytest.approx(nats / (6 * math.log(2)))
-    assert found["nll_code_train"]["value"] == pytest.approx((nats + 6 * math.log(64)) / (6 * math.log(2)))
+    # the released code's, of the vectors themselves and over D log 2 alone: -log p in validation, -log p + D log 64 in
+    # training
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    model, _ = loading.load(paths.Key("demo", name), params.load().run("demo", name), 0, dataset, machine)
+    ids = torch.as_tensor(dataset.test.symbols.reshape(-1, 16).astype(np.int64))
+    with torch.no_grad():
+        nats = -float(model.eval().log_density(model.vectors[ids]).mean())
+    assert found["nll_noiseless"]["value"] == pytest.approx(nats / (16 * 6 * math.log(2)) - 6, rel=1e-5)
+    assert found["nll_noiseless"]["samples"] == found["nll_code"]["samples"] == 0
+    assert found["nll_code"]["value"] == pytest.approx(nats / (6 * math.log(2)), rel=1e-5)
+    assert found["nll_code_train"]["value"] == pytest.approx((nats + 6 * math.log(64)) / (6 * math.log(2)), rel=1e-5)
     with open(paths.evaluation("demo", name) / "seed-0/scores.csv") as file:
         rows = list(csv.DictReader(file))
     assert np.mean([float(row["nll"]) for row in rows]) == pytest.approx(nll["value"])

@@ -39,7 +39,7 @@ METRICS = (
     *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
     *("train_entropy", "test_entropy"),
     # of language
-    *("nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
+    *("nll_noiseless", "nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
 )
 METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 

@@ -59,15 +59,17 @@ def score(
     bits, noise = densities(model, dataset.test, settings.draws, machine, seed)
     rows, count = Records(UNIT), len(bits)
 
-    def add(metric: str, values: np.ndarray, unit: str | None = None) -> None:
+    def add(metric: str, values: np.ndarray, unit: str | None = None, draws: int = settings.draws) -> None:
         value, error = ratio(values, np.ones(count))
-        rows.add(metric, value, unit, settings.draws, error, count)
+        rows.add(metric, value, unit, draws, error, count)
 
     add("nll", bits)
-    # The released code divides by D log 2. It validates with one level; in training it adds D log 2^6 to -log p.
-    length = model.length
-    add("nll_code", (bits + BITS) * length, "bits/D")
-    add("nll_code_train", (bits + BITS) * length + BITS, "bits/D")
+    plain = noiseless(model, dataset.test, machine)
+    add("nll_noiseless", plain, draws=0)
+    # The released code scores without noise and divides by D log 2. It validates with one level; in training it adds
+    # D log 2^6 to -log p.
+    add("nll_code", (plain + BITS) * model.length, "bits/D", draws=0)
+    add("nll_code_train", (plain + BITS) * model.length + BITS, "bits/D", draws=0)
     rows.add("floor", floor(), over=count)
     check_floor(rows, where)
     source = None
@@ -83,7 +85,8 @@ def score(
     rows.add("parameters", parameters, "1")
     known = [None] * count if source is None else source.tolist()
     table = [
-        (place, length, value, 0.0, true) for place, (value, true) in enumerate(zip(bits.tolist(), known, strict=True))
+        (place, model.length, value, 0.0, true)
+        for place, (value, true) in enumerate(zip(bits.tolist(), known, strict=True))
     ]
     files.write_csv(folder / "scores.csv", [dict(zip(COLUMNS, row, strict=True)) for row in table], COLUMNS)
     return rows
@@ -113,6 +116,22 @@ def densities(
         place = int(np.flatnonzero(~np.isfinite(bits))[0])
         raise Problem(f"expected a finite density of every test sequence, got {bits[place]} for sequence {place}")
     return bits, noise
+
+
+@torch.no_grad()
+def noiseless(model: LanguageFlow, split: Split, machine: Machine) -> np.ndarray:
+    """Eq. (6) at the word vectors themselves, without noise, in bits per dimension, (N,).
+
+    The released code scores these. They are discrete, so that nothing bounds the score from below: a Gaussian of the
+    noise's own deviation around each vector scores log2(e) / 2 = 0.72 bits better here than with noise.
+    """
+    bits = np.zeros(len(split))
+    for indices in order_by_length(split, BATCH):
+        batch = collate(split, indices).to(machine.device)
+        with machine.autocast():
+            found = model.log_density(model.vectors[batch.x])
+        bits[indices] = _numbers(model.bits_per_dimension(found.double()))
+    return bits
 
 
 def references(dataset: Dataset) -> dict[str, np.ndarray]:
