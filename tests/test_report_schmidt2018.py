@@ -105,7 +105,10 @@ def test_table_1_with_every_run(world):
     wanted = [row for row in rows if row["status"] == "reproduce"]
     assert len(wanted) == 57 and all(row["reproduced"] for row in wanted)
     assert "| 11.93 / 11.930 (0.002) |" in text and "| 1.42 / 1.420 |" in text
-    assert "unit nats/word, 1, nats" in text and "corpus words = embedded-words (embedded; sha256 abababababab)" in text
+    assert (
+        "unit nats/word, 1 (no unit), nats" in text
+        and "corpus words = embedded-words (embedded; sha256 abababababab)" in text
+    )
     assert "- trajectories of the cross entropy: 100000; generated words: 14300; seeds: 0" in text
     assert "- cross entropy exact, by the chain rule: BASELINE-8D; BASELINE-16D" in text
     assert "- **Not settled**" in text and text.split("**Not settled**")[1].splitlines()[0].endswith(": 2×TRIL")
@@ -139,7 +142,7 @@ def test_the_blocks_beyond_the_paper(world):
 def test_variants_have_several_test_sets(world):
     report_world.write_words("demo", world)
     rows, text = page("demo", VARIANTS)
-    assert {row["status"] for row in rows} == {"ours"} and "| – / 12.950 (0.002) |" in text
+    assert {row["status"] for row in rows} == {"ours"} and "| 12.950 (0.002) |" in text
     assert "source entropy  " in text and "this test set" not in text  # which has more than one
     assert "| words_sample |" in block(text, "## The halves")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,51 @@ def test_a_table_that_is_not_the_papers(world):
     world.tables["variants"] = {"title": "Variants", "rows": {"H = 5": {"Test NLL": "ptb-af_af-h5.nll"}}}
     report_world.write_run("demo", "ptb-af_af-h5")
     rows, text = made("demo", "variants")
-    assert rows[0]["status"] == "ours" and "– / 1.425 (0.010)" in text
+    assert rows[0]["status"] == "ours" and "| 1.425 (0.010) |" in text
+    assert "Each cell: ours, which the paper does not print, ± standard deviation over seeds" in text
+
+
+def test_the_seeds_are_told_by_column_or_row(world):
+    world.tables["variants"] = {
+        "title": "Variants",
+        "rows": {
+            "A": {"x": "ptb-af_af.nll", "y": "ptb-af_scf.nll"},
+            "B": {"x": "ptb-af_af-h5.nll", "y": "ptb-iaf_scf.nll"},
+            "C": {"x": "ptb-af_af-h2.nll"},
+        },
+    }
+    for run in ("ptb-af_af", "ptb-af_af-h5", "ptb-af_af-h2"):
+        report_world.write_run("demo", run)
+    for run in ("ptb-af_scf", "ptb-iaf_scf"):
+        report_world.write_run("demo", run, seeds=(0, 1))
+    assert "; seeds: 0 1 of y; 0 of the others" in made("demo", "variants")[1]
+    report_world.write_run("demo", "ptb-iaf_scf")
+    report_world.write_run("demo", "ptb-af_af", seeds=(0, 1))
+    assert "; seeds: 0 1 of A; 0 of the others" in made("demo", "variants")[1]
+    report_world.write_run("demo", "ptb-af_af")
+    assert "; seeds: 0 1; 0\n" in made("demo", "variants")[1]  # one cell, neither a row nor a column
+
+
+def test_numbers_of_other_settings_say_so(world):
+    report_world.write_all("laptop", world)
+    assert "Not as params.yaml says now" not in made("laptop", "ziegler2019-table3")[1]
+    world.runs["jsb-lstm"]["laptop"]["training"]["epochs"] = 7
+    text = made("laptop", "ziegler2019-table3")[1]
+    assert "- **Not as params.yaml says now**: jsb-lstm: scored under other settings than params.yaml has now" in text
+
+
+def test_kept_records_stand_in_for_runs_that_were_not_made_here(world):
+    """A fresh clone has results/<scale>/runs and no runs/<scale>: its tables come out as they were."""
+    report_world.write_all("laptop", world)
+    before = made("laptop", "ziegler2019-table3")
+    for name in world.runs:
+        path = paths.metrics("laptop", name)
+        paths.kept(path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, paths.kept(path))
+    shutil.rmtree("runs")
+    assert made("laptop", "ziegler2019-table3") == before
+    report_world.write_run("laptop", "jsb-lstm", seeds=(3,))  # what was made here comes first
+    assert "; seeds: 3; 0" in made("laptop", "ziegler2019-table3")[1]
 
 
 def test_mistakes_in_the_matrix_are_named(world):

@@ -116,6 +116,20 @@ def results(scale: str) -> Path:
     return Path("results") / scale
 
 
+def kept(path: Path) -> Path:
+    """Where `keep` puts a run's metrics, a seed's history.csv and train.json, a speed or a text beside the results.
+
+    >>> print(kept(metrics("laptop", "jsb-lstm")), kept(speed("laptop", "ptb")))
+    results/laptop/runs/jsb-lstm/metrics.json results/laptop/speed/ptb.csv
+    >>> print(kept(seed("laptop", "jsb-lstm", 0) / "train.json"))
+    results/laptop/runs/jsb-lstm/seed-0/train.json
+    """
+    _, scale, name, *rest = path.parts
+    if name in RESERVED:
+        return results(scale).joinpath(name, *rest)
+    return results(scale).joinpath("runs", name, *rest[rest[:1] == ["train"] :])
+
+
 def statistics(scale: str, dataset: str) -> Path:
     """A prepared dataset's statistics.json, kept beside the results."""
     return results(scale) / "datasets" / f"{dataset}.json"

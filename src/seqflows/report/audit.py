@@ -56,7 +56,7 @@ def _cells(results: Results, name: str) -> list[Cell]:
 
 
 def tolerance(cell: Cell) -> float:
-    """0.02 bpc, 0.10 nats, 0.02 of a share, 5 % of a perplexity, or two standard deviations over seeds if more."""
+    """0.02 bpc, 0.10 nats or bits/dim, 0.02 of a share, 5 % of a perplexity, or two standard deviations over seeds."""
     if cell.metric.startswith("perplexity"):
         base = TOLERANCE_PERPLEXITY * float(cell.reported)
     else:
@@ -120,8 +120,8 @@ def markdown(results: Results, rows: Mapping[str, Rows]) -> str:
         "",
         "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words",
         "over independent sets of trajectories).",
-        "Tolerance: 0.02 bpc, 0.10 nats, 0.02 of a share, 5 % of a printed perplexity, or two standard deviations over",
-        "seeds where that is more.",
+        "Tolerance: 0.02 bpc, 0.10 nats, 0.10 bits per dimension, 0.02 of a share, 5 % of a printed perplexity, or two",
+        "standard deviations over seeds where that is more.",
         "",
         *(f"- *{name}*: {meaning}" for name, meaning in VERDICTS.items() if counts[name]),
         "",

@@ -20,6 +20,7 @@ from seqflows.names import near
 from seqflows.report.settings import settings
 
 SILENT = "not said"  # a setting that the paper does not give: nothing to differ from
+SIZE, NEAR = "parameters", 0.1  # what a paper may give in place of widths, and how exactly
 
 
 def matrix() -> Any:
@@ -126,7 +127,7 @@ Times = dict[str, dict[int, list[float]]]  # run -> length -> seconds of each re
 
 def times(scale: str, name: str) -> tuple[Times, str] | None:
     """The measured seconds of a speed block and its device; None where it was not measured."""
-    rows = read_csv(paths.speed(scale, name))
+    rows = read_csv(recorded(paths.speed(scale, name)))
     if not rows:
         return None
     found: Times = {}
@@ -137,6 +138,12 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
         for row in rows
     )
     return found, "; ".join(machines)
+
+
+def recorded(path: Path) -> Path:
+    """A record below runs/<scale>; or, where it was not made here, the one that `keep` put beside the results."""
+    kept = paths.kept(path)
+    return kept if kept.exists() and not path.exists() else path
 
 
 class Results:
@@ -155,7 +162,7 @@ class Results:
         return self._metrics[run]
 
     def _read(self, run: str) -> dict[str, Summary] | None:
-        path = paths.metrics(self.scale, run)
+        path = recorded(paths.metrics(self.scale, run))
         if not path.exists():
             return None
         grouped: dict[str, list[Mapping[str, Any]]] = {}
@@ -243,21 +250,33 @@ class Results:
         return [
             f"{name} {ours.get(name) or 'none'} (paper {theirs.get(name) or 'none'})"
             for name in dict.fromkeys([*ours, *theirs])
-            if theirs.get(name) not in (SILENT, ours.get(name))
-        ]
+            if name != SIZE and theirs.get(name) not in (SILENT, ours.get(name))
+        ] + self._size(run, theirs.get(SIZE))
+
+    def _size(self, run: str, printed: int | None) -> list[str]:
+        """``parameters 0.50M (paper 128M)``; nothing within a tenth, or where either is not known."""
+        made = self.summary(run, SIZE, optional=True) if printed else None
+        if not printed or made is None or abs(made.value / printed - 1) <= NEAR:
+            return []
+        return [f"{SIZE} {made.value / 1e6:.2f}M (paper {printed / 1e6:.0f}M)"]
 
     def unsettled(self, summary: Summary) -> bool:
         """Whether it is a cross entropy of words that still moves with K, in one seed at least."""
         settled = self.summary(summary.run, "settled", optional=True)
         return summary.metric.startswith("cross_entropy_") and settled is not None and settled.value < 1
 
-    def remarks(self, run: str, summary: Summary) -> list[str]:
-        """What a reader of a number has to know: other settings than params.yaml has now, missing seeds, a small K."""
+    def outdated(self, run: str, summary: Summary) -> list[str]:
+        """How a number is not of today's params.yaml: scored under other settings, or without a seed."""
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
         if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
+        return found
+
+    def remarks(self, run: str, summary: Summary) -> list[str]:
+        """What a reader of a number has to know: other settings than params.yaml has now, missing seeds, a small K."""
+        found = self.outdated(run, summary)
         if self.unsettled(summary):
             found.append(f"cross entropy not settled at {summary.samples} trajectories")
         return found

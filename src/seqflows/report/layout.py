@@ -40,11 +40,14 @@ def plain(text: str) -> str:
 
 
 def number(summary: Summary | None, digits: int = 3, *, error: bool = True) -> str:
-    """``1.437 ± 0.004 (0.012)``: mean ± std over seeds (s.e. over sequences); what is unknown is left out."""
+    """``1.437 ± 0.004 (0.012)``: mean ± std over seeds (s.e. over sequences); what is unknown is left out.
+
+    So is the spread of what does not depend on the seed, such as a number of parameters.
+    """
     if summary is None:
         return NOT_RUN
     text = f"{summary.value:.{digits}f}"
-    if summary.std is not None:
+    if summary.std:
         text += f" ± {summary.std:.{digits}f}"
     if error and summary.standard_error is not None:
         text += f" ({summary.standard_error:.{digits}f})"

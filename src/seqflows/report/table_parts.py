@@ -48,6 +48,45 @@ def listed(texts: Any) -> str:
     return "; ".join(dict.fromkeys(texts)) or NOTHING
 
 
+def cell_form(made: Sequence[Cell]) -> str:
+    """What a cell shows: ours beside the printed number, or ours alone where a table prints none."""
+    return "reported / ours" if any(cell.reported for cell in made) else "ours, which the paper does not print,"
+
+
+def units(made: Sequence[Cell]) -> str:
+    """The units of a table's columns, each once."""
+    return ", ".join(dict.fromkeys("1 (no unit)" if cell.unit == "1" else cell.unit for cell in made if cell.unit))
+
+
+def seeds(made: Sequence[Cell]) -> str:
+    """``seeds: 0 1 2 of JSB; 0 of the others``: by columns where they tell, else by rows, else those of any cell."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in made:
+        if cell.summary:
+            groups.setdefault(" ".join(map(str, cell.summary.seeds)), []).append(cell)
+    *few, most = sorted(groups, key=lambda group: len(groups[group])) or [NOTHING]
+    for part in ("column", "row"):
+        names = {group: dict.fromkeys(getattr(cell, part) for cell in groups[group]) for group in groups}
+        if few and len({name for found in names.values() for name in found}) == sum(map(len, names.values())):
+            return (
+                "seeds: "
+                + "; ".join([*(f"{group} of {', '.join(names[group])}" for group in few), most])
+                + (" of the others")
+            )
+    return f"seeds: {listed([*few, most])}"
+
+
+def stale(results: Results, made: Sequence[Cell]) -> list[str]:
+    """A line that names the runs whose numbers are not of today's params.yaml; none where all are."""
+    found: dict[str, str] = {}
+    for cell in made:
+        if cell.summary and (remarks := results.outdated(cell.run, cell.summary)):
+            found[cell.run] = ", ".join(remarks)
+    return ["- **Not as params.yaml says now**: " + "; ".join(f"{run}: {text}" for run, text in found.items())] * bool(
+        found
+    )
+
+
 def corpus(results: Results, dataset: str, summaries: Sequence[Summary]) -> str:
     """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``; of words, without their number."""
     facts = ["embedded" if results.embedded(dataset) else "real"]
@@ -72,17 +111,18 @@ def grid(made: Sequence[Cell], text: Callable[[Cell], str]) -> tuple[list[str], 
 
 def reported_block(results: Results, made: Sequence[Cell]) -> list[str]:
     """The paper's own table, with ours beside it and the source entropy below it."""
+    beside = f"{NOTHING} / " * any(cell.reported for cell in made)
 
     def text(cell: Cell) -> str:
         if cell.status == "quoted":
             return f"{cell.reported} (quoted)"
-        return f"{cell.reported or NOTHING} / {number(cell.summary)}"
+        return f"{cell.reported} / {number(cell.summary)}" if cell.reported else f"{beside}{number(cell.summary)}"
 
     columns, rows = grid(made, text)
     for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
         if found := sources(results, made, metric):
             # The source is no model: what varies over seeds is nothing, so that only its value is shown.
-            values = [f"{NOTHING} / {s.value:.3f}" if (s := found.get(column)) else NOTHING for column in columns]
+            values = [f"{beside}{s.value:.3f}" if (s := found.get(column)) else NOTHING for column in columns]
             rows.append([label, *values])
     return table(["Model", *columns], rows)
 

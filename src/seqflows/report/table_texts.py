@@ -9,7 +9,7 @@ from typing import Any
 
 from seqflows import files, paths
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results
+from seqflows.report.inputs import Results, recorded
 from seqflows.report.layout import NOTHING, plain, wide
 from seqflows.report.plots.common import label
 from seqflows.report.table_parts import corpus
@@ -51,7 +51,7 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     Raises:
         Problem: no such file, one that was changed by hand, or one of other settings or another model.
     """
-    path = paths.text(results.scale, name)
+    path = recorded(paths.text(results.scale, name))
     again = f"run: python -m seqflows generate {results.scale}/{name}"
     if not path.exists():
         raise Problem(f"expected {path}, found none; {again}")
@@ -59,7 +59,7 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     header = dict(line[2:].partition(": ")[::2] for line in head.splitlines() if line.startswith("# "))
     block = results.params.text(results.scale, name)
     seed = results.params.run(results.scale, block["run"])["seeds"][0]
-    train = files.read_json(paths.seed(results.scale, block["run"], seed) / "train.json")
+    train = files.read_json(recorded(paths.seed(results.scale, block["run"], seed) / "train.json"))
     expected = {
         "lines_sha256": hashlib.sha256(body.encode()).hexdigest(),
         "text": name,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seqflows.report.cells import Cell
 from seqflows.report.inputs import Results, Summary, devices
 from seqflows.report.layout import NOTHING, number, table
-from seqflows.report.table_parts import corpus, listed, reported_block, runs_of, unlike
+from seqflows.report.table_parts import cell_form, corpus, listed, reported_block, runs_of, seeds, stale, units, unlike
 
 TEST, TRAIN = "cross_entropy_test", "cross_entropy_train"
 # (metric, heading, digits): what the paper does not print, a table each.
@@ -48,17 +48,15 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
     """Scale, corpora, device, units, trajectories and seeds, and how to read a cell."""
     summaries = [cell.summary for cell in made if cell.summary]
     names = list(dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run))
-    units = ", ".join(dict.fromkeys(cell.unit for cell in made if cell.unit))
     headline = {cell.row: cell.summary for cell in made if cell.summary and cell.metric == TEST}
     counts = listed(str(s.samples) for s in headline.values() if not exact(s))
     sets = [results.summary(run, "unique", optional=True) for run in runs_of(made).values()]
     drawn = listed(str(s.samples) for s in sets if s)
-    seeds = listed(" ".join(map(str, s.seeds)) for s in summaries)
     lines = [
-        f"- scale **{results.scale}**; device {devices(summaries)}; unit {units}",
+        f"- scale **{results.scale}**; device {devices(summaries)}; unit {units(made)}",
         f"- trained on {budget(results, made)}, the epoch of the lowest validation loss kept",
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
-        f"- trajectories of the cross entropy: {counts}; generated words: {drawn}; seeds: {seeds}",
+        f"- trajectories of the cross entropy: {counts}; generated words: {drawn}; {seeds(made)}",
     ]
     if rows := [row for row, summary in headline.items() if exact(summary)]:
         lines.append(f"- cross entropy exact, by the chain rule: {listed(rows)}")
@@ -67,12 +65,13 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
             "- **Not settled**: the last doubling of the trajectories moved the cross entropy by 0.01 nats or more: "
             + listed(rows)
         )
+    lines += stale(results, made)
     lines += unlike(results, made, "- The corpus, or more, is not the paper's; the audit lists what, run by run.")
     return [
         *lines,
         "",
-        "Each cell: reported / ours ± standard deviation over seeds (standard error; of a cross entropy the one over",
-        "independent sets of trajectories).",
+        f"Each cell: {cell_form(made)} ± standard deviation over seeds (standard error; of a cross entropy the one",
+        "over independent sets of trajectories).",
     ]
 
 

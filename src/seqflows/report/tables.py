@@ -13,13 +13,17 @@ from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.layout import NOT_RUN, NOTHING, number, table
 from seqflows.report.table_parts import (
     SOURCE,
+    cell_form,
     corpus,
     first_runs,
     grid,
     listed,
     reported_block,
     runs_of,
+    seeds,
     sources,
+    stale,
+    units,
     unlike,
 )
 from seqflows.report.table_words import of_words, page
@@ -100,29 +104,35 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
     summaries = [cell.summary for cell in made if cell.summary]
     headline = [summary for summary in summaries if summary.metric in ("nll", "nll_code")]
     names = list(dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run))
-    units = ", ".join(dict.fromkeys(cell.unit for cell in made if cell.unit))
-    counts = listed(str(s.samples) for s in headline if s.samples and s.samples > 1)
+    counts = listed(str(s.samples) for s in headline if s.samples)
     language = any(cell.unit in ("bits/dim", "bits/D") for cell in made)
     sampled = "draws of the noise a sequence" if language else "importance samples of the NLL"
+    drawn = [] if counts == NOTHING else [f"{sampled}: {counts}"]
     lines = [
-        f"- scale **{results.scale}**; device {devices(summaries)}; unit {units}",
+        f"- scale **{results.scale}**; device {devices(summaries)}; unit {units(made)}",
         *(f"- corpus {corpus(results, name, summaries)}" for name in names),
-        f"- {sampled}: {counts}; seeds: {listed(' '.join(map(str, s.seeds)) for s in summaries)}",
+        f"- {'; '.join((*drawn, seeds(made)))}",
     ]
-    if any(cell.unit == "bits/dim" for cell in made):
+    if any(cell.metric == "nll_noiseless" for cell in made):
+        lines.append(
+            "- *no noise*: eq. (6) of the word vectors themselves, bits/dim, which the floor with noise, "
+            f"{floor():.2f}, does not bound; *validation* and *training*, bits/D, as the released code prints its loss"
+        )
+    elif any(cell.unit == "bits/dim" for cell in made):
         lines.append(f"- less is better, and no density can be below {floor():.2f} bits/dim, the noise's own entropy")
         if any(cell.metric in ("gaussian", "unigram") for cell in made):
             lines.append(
                 "- below the models, densities of one word at a time that nothing trains: a Gaussian with the training "
                 "vectors' moments; -log p of each word, by its frequency at its position, with the noise's own entropy"
             )
+    lines += stale(results, made)
     lines += unlike(
         results, made, "- Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
     )
     return [
         *lines,
         "",
-        "Each cell: reported / ours ± standard deviation over seeds (standard error over test sequences).",
+        f"Each cell: {cell_form(made)} ± standard deviation over seeds (standard error over test sequences).",
     ]
 
 
