@@ -104,18 +104,15 @@ class Causal(nn.Module):
     def step(self, x: Tensor, kept: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The next step (B, I) -> (B, W), and what is to be kept; None before the first."""
         if self.kind == "rnn":
-            out, kept = self.lstm(x[:, None], kept)
-        else:
-            place = 0 if kept is None else kept[0].shape[2]
-            empty = x.new_zeros(x.shape[0], self.block.heads, 0, self.first.out_features // self.block.heads)
-            out, kept = self.block((self.first(x) + self.positions[place])[:, None], kept or (empty, empty))
-            out = self.norm(out)
-        return out[:, 0], kept
+            empty = x.new_zeros(x.shape[0], self.lstm.hidden_size)
+            kept = torch.lstm_cell(x, kept or (empty, empty), *self.lstm.all_weights[0])
+            return kept[0], kept
+        place = 0 if kept is None else kept[0].shape[2]
+        empty = x.new_zeros(x.shape[0], self.block.heads, 0, self.first.out_features // self.block.heads)
+        out, kept = self.block((self.first(x) + self.positions[place])[:, None], kept or (empty, empty))
+        return self.norm(out)[:, 0], kept
 
     @staticmethod
-    def select(kept: tuple[Tensor, Tensor] | None, kind: str, places: Tensor) -> tuple[Tensor, Tensor] | None:
+    def select(kept: tuple[Tensor, Tensor] | None, places: Tensor) -> tuple[Tensor, Tensor] | None:
         """What was kept, of the examples at ``places``."""
-        if kept is None:
-            return None
-        axis = 1 if kind == "rnn" else 0  # an LSTM's state is (layers, B, W)
-        return kept[0].index_select(axis, places), kept[1].index_select(axis, places)
+        return kept and (kept[0][places], kept[1][places])

@@ -132,7 +132,7 @@ class _PastCoupling(Stepper):
         self.log_dets = [value[places] for value in self.log_dets]
         if self.r is not None:
             self.r = self.r[places]
-            self.kept = Causal.select(self.kept, self.flow.network.kind, places)
+            self.kept = Causal.select(self.kept, places)
 
 
 def unidirectional(
