@@ -1,6 +1,7 @@
 """The plan: a simulation with known answers, minutes that follow the records, and what it refuses."""
 
 import csv
+import re
 import shutil
 
 import pytest
@@ -78,15 +79,16 @@ def test_minutes_are_the_records_or_follow_the_work(matrix):
     made = jobs(matrix, "paper", RECORDS, 1.0)
     assert len(made) == sum(map(len, matrix.keys().values()))
     measured = made["train jsb-af_scf"]
-    assert (measured.minutes, measured.origin) == (7200 * 3 / 60, "measured, y")  # three seeds
+    assert (measured.minutes, measured.origin) == (plan.START + 7200 * 3 / 60, "measured, y")  # three seeds
     twice = jobs(matrix, "paper", RECORDS, 2.0)
     for key, job in made.items():
-        assert twice[key].minutes == pytest.approx(job.minutes / (2 if job.origin != plan.ASSUMED else 1))
+        faster = plan.START + (job.minutes - plan.START) / 2
+        assert twice[key].minutes == pytest.approx(job.minutes if job.origin == plan.ASSUMED else faster)
     # the same model on the same words: 50 epochs of 1,000,448 against 20 of 250,368, and three seeds
     words = made["train words-tril"]
     assert words.origin == "estimated from laptop/words-tril, x 1"
-    assert words.minutes == pytest.approx(100 / 60 * 3 * (50 * 1000448) / (20 * 250368))
-    assert made["evaluate words-tril"].minutes == pytest.approx(50 / 60 * 3)  # the trajectories are the same
+    assert words.minutes == pytest.approx(plan.START + 100 / 60 * 3 * (50 * 1000448) / (20 * 250368))
+    assert made["evaluate words-tril"].minutes == pytest.approx(plan.START + 50 / 60 * 3)  # the same trajectories
     assert made["train words-gru16"].origin.startswith("estimated from laptop/words-gru8, x 3")
 
 
@@ -98,7 +100,7 @@ def test_the_nearest_reference_is_taken(matrix):
     with open("results/benchmark/training.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["shape"].startswith("PTB") and row["model"] == "IAF/SCF"]
     seconds = min(float(row["seconds"]) for row in rows) / (4 * 100 * 5)  # a symbol and posterior sample
-    assert made["train ptb-iaf_scf"].minutes == pytest.approx(seconds * symbols * 10 * 100 * 3 / 60)
+    assert made["train ptb-iaf_scf"].minutes == pytest.approx(plan.START + seconds * symbols * 10 * 100 * 3 / 60)
     # scoring has no benchmark: the run's own record, in proportion to the weights
     assert made["evaluate ptb-af_af"].origin.startswith("estimated from laptop/ptb-af_af, x ")
 
@@ -138,6 +140,27 @@ def test_the_plan_of_a_fresh_clone(matrix, capsys):
     rows = [line for line in said.splitlines() if line.startswith(("|    1 |", "|    8 |", "|   32 |"))]
     assert len(rows) == 3 and "longest chain" in said and "nan" not in said
     assert all(f"| {run} " in said for run in matrix.runs)
+
+
+def test_the_plan_of_an_embedded_scale(matrix, tmp_path, monkeypatch, capsys):
+    """The sizes are those of the embedded corpora, made or not; not those of the real ones of another scale."""
+    shutil.copytree("results", tmp_path / "results", ignore=shutil.ignore_patterns("demo"))
+    shutil.copy("params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    plan._sizes.cache_clear()
+    frames = plan._made(matrix.dataset("demo", "musedata"), "musedata")["splits"]["train"]["symbols"]
+    epochs = matrix.run("demo", "musedata-lstm")["training"]["epochs"]
+    assert frames < 3000 and plan._work(matrix, "demo", "musedata-lstm", "train") == epochs * frames
+    assert cli.main(["plan", "--scale", "demo", "--gpus", "1"]) == 0
+    said = capsys.readouterr().out
+    assert f"{len(jobs(matrix, 'demo', RECORDS, 1.0))} jobs, each on a CPU;" in said and "GPU" not in said
+    assert float(re.search(r"\|    1 \| +([0-9.]+) min ", said)[1]) < 30
+    plan._sizes.cache_clear()
+
+
+def test_on_cpus_every_job_takes_one():
+    two = of(Job("prepare", "a", 5, ""), Job("prepare", "b", 5, ""))
+    assert simulate(two, 1).makespan == 5 and simulate(two, 1, None).makespan == 10
 
 
 @pytest.mark.parametrize(

@@ -77,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "part", nargs="*", help="training, sampling, memory, words, trajectories, language_flow (all)"
     )
     benchmark.set_defaults(act=_benchmark)
-    plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; nothing is run")
-    plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
+    plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; no stage is run")
+    plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="how many (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
         "--faster", type=float, default=1.0, metavar="X", help="a GPU against the device of the records (1)"

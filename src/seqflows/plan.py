@@ -1,7 +1,7 @@
-"""``plan``: how long a scale takes on some GPUs, by simulation; nothing is run.
+"""``plan``: how long a scale takes on some GPUs, or CPUs where the scale's device is one, by simulation.
 
 A run uses one GPU, with its seeds one after another, and runs are independent: what more GPUs buy is more runs side by
-side, until the longest chain of stages is all that is left.
+side, until the longest chain of stages is all that is left. No stage is run.
 
 The minutes of ``train`` and ``evaluate`` are those of the records of this scale where there are any. Else they are
 estimated: the work, which is
@@ -11,16 +11,20 @@ estimated: the work, which is
     trajectories x words                                                 for scoring words,
 
 at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, and in
-proportion to the weights that act at each step. Stages that only read and write are taken to be short.
+proportion to the weights that act at each step. Stages that only read and write are taken to be short, those of
+embedded corpora to last no longer than their start. An embedded corpus that is not there is made in passing, for its
+sizes.
 """
 
 from __future__ import annotations
 
 import csv
 import heapq
+import json
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,6 +35,7 @@ import torch
 
 from seqflows import files, models, params, paths
 from seqflows.benchmark import measure, parts
+from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
 from seqflows.report.layout import table
@@ -40,6 +45,7 @@ SHORT = {
     "download": 5.0, "prepare": 2.0, "generate": 2.0, "speed": 10.0,
     "table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0,
 }  # fmt: skip
+START = 0.05  # minutes in which an engine starts a stage, and Python what the stage needs
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
@@ -114,17 +120,18 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
     matrix = params.load()
     found = list(_records(matrix))
     made = jobs(matrix, scale, found, faster)
-    on_gpu = [job for job in made.values() if job.stage in ON_GPU]
-    print(f"scale {scale}: {len(made)} jobs, {len(on_gpu)} of them on a GPU; a run's seeds go one after another")
+    unit, takers = ("CPU", None) if matrix.compute(scale)["device"] == "cpu" else ("GPU", ON_GPU)
+    taking = "each" if takers is None else f"{sum(job.stage in takers for job in made.values())} of them"
+    print(f"scale {scale}: {len(made)} jobs, {taking} on a {unit}; a run's seeds go one after another")
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
-    print(f"a GPU taken as {faster:g} times as fast: say --faster with what `make benchmark` shows on yours\n")
+    print(f"a {unit} taken as {faster:g} times as fast: say --faster with what `make benchmark` shows on yours\n")
     rows = []
     for count in gpus:
-        result = simulate(made, count)
+        result = simulate(made, count, takers)
         share = result.busy / (count * result.makespan)
         rows.append([str(count), _time(result.makespan), _time(result.busy), f"{100 * share:.0f} %"])
-    print("\n".join(table(["GPUs", "makespan", "GPU time", "GPUs busy"], rows, left=0)))
-    print("\nlongest chain, which no number of GPUs shortens:")
+    print("\n".join(table([f"{unit}s", "makespan", f"{unit} time", f"{unit}s busy"], rows, left=0)))
+    print(f"\nlongest chain, which no number of {unit}s shortens:")
     print("\n".join(f"  {_time(job.minutes):>11}  {job.key}" for job in chain(made)))
     rows = []
     for name in sorted(matrix.runs, key=lambda name: -made[f"train {name}"].minutes):
@@ -137,22 +144,26 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:
     """Every job of a scale by its key, in an order in which it can be run."""
     clock, made = _Clock(matrix, scale, list(records), faster), []
+    small = {name for name in matrix.datasets if matrix.dataset(scale, name)["source"] in embedded.MODULES}
 
-    def add(stage: str, name: str, *after: str, cost: tuple[float, str] | None = None) -> None:
-        minutes, origin = cost or (SHORT[stage], ASSUMED)
+    def add(
+        stage: str, name: str, *after: str, data: Iterable[str] = (), cost: tuple[float, str] | None = None
+    ) -> None:
+        minutes, origin = cost or (START if small.issuperset(data or matrix.datasets) else SHORT[stage], ASSUMED)
         made.append(Job(stage, name, minutes, origin, tuple(dict.fromkeys(after))))
 
     for name in matrix.datasets:
-        add("download", name)
-        add("prepare", name, f"download {name}")
+        add("download", name, data=[name])
+        add("prepare", name, f"download {name}", data=[name])
     for name in matrix.runs:
         data = f"prepare {matrix.runs[name]['dataset']}"
         add("train", name, data, cost=clock.cost(name, "train"))
         add("evaluate", name, f"train {name}", data, cost=clock.cost(name, "evaluate"))
     for name in matrix.speeds:
-        add("speed", name, *(f"prepare {matrix.runs[run]['dataset']}" for run in matrix.speed(scale, name)["runs"]))
+        data = [matrix.runs[run]["dataset"] for run in matrix.speed(scale, name)["runs"]]
+        add("speed", name, *(f"prepare {one}" for one in data), data=data)
     for name, text in matrix.texts.items():
-        add("generate", name, f"train {text['run']}", f"prepare {text['dataset']}")
+        add("generate", name, f"train {text['run']}", f"prepare {text['dataset']}", data=[text["dataset"]])
     for name in matrix.tables:
         texts = [f"generate {text}" for text in matrix.table_texts(name)]
         add("table", name, *(texts or (f"evaluate {run}" for run in matrix.table_runs(name))))
@@ -165,12 +176,13 @@ def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: f
     return {job.key: job for job in made}
 
 
-def simulate(made: Mapping[str, Job], gpus: int) -> Schedule:
+def simulate(made: Mapping[str, Job], gpus: int, takers: Collection[str] | None = ON_GPU) -> Schedule:
     """List scheduling: whenever a GPU is free it takes the ready job with the longest way to the end.
 
-    Jobs without a GPU start as soon as they can. Never worse than twice the best schedule (Graham 1966).
+    Jobs of other stages than ``takers`` (None: all take one) start as soon as they can. Never worse than twice the
+    best schedule (Graham 1966).
     """
-    rank = ways(made)
+    rank, takes = ways(made), {key for key, job in made.items() if takers is None or job.stage in takers}
     missing = {key: set(job.after) for key, job in made.items()}
     waiting: list[tuple[float, str]] = []
     running: list[tuple[float, str]] = []
@@ -178,7 +190,7 @@ def simulate(made: Mapping[str, Job], gpus: int) -> Schedule:
 
     def ready(keys: Iterable[str]) -> None:
         for key in keys:
-            if made[key].stage in ON_GPU:
+            if key in takes:
                 heapq.heappush(waiting, (-rank[key], key))
             else:
                 heapq.heappush(running, (now + made[key].minutes, key))
@@ -190,7 +202,7 @@ def simulate(made: Mapping[str, Job], gpus: int) -> Schedule:
             heapq.heappush(running, (now + made[key].minutes, key))
             free, busy = free - 1, busy + made[key].minutes
         now, done = heapq.heappop(running)
-        free += made[done].stage in ON_GPU
+        free += done in takes
         for after in missing.values():
             after.discard(done)
         del missing[done]
@@ -231,7 +243,7 @@ class _Clock:
         seeds = len(block["seeds"])
         if run in self.measured:
             record = self.measured[run]
-            return getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
+            return START + getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
         kind, model = self.matrix.datasets[block["dataset"]]["kind"], block["model"]
         every = [reference for reference in self.references if reference.stage == stage]
         alike = [r for r in every if (r.kind, r.model["class"]) == (kind, model["class"])] or every
@@ -245,7 +257,7 @@ class _Clock:
         ratio = weights / nearest.weights
         seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
         other = "" if nearest.model["class"] == model["class"] else ", another model"
-        return seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}{other}"
+        return START + seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}{other}"
 
     def _of_runs(self, records: Iterable[Record]) -> Iterator[Reference]:
         for record in records:
@@ -282,7 +294,8 @@ def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
 def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
     """Units of work of a stage for one seed, as the module says."""
     block = matrix.run(scale, run)
-    sizes = _sizes(scale, block["dataset"])
+    data = block["dataset"]
+    sizes = _sizes(scale, data, json.dumps(matrix.dataset(scale, data), sort_keys=True))
     training, evaluation = block["training"], block["evaluation"]
     train, test = sizes["splits"]["train"], sizes["splits"]["test"]
     if sizes["kind"] == "words":
@@ -318,18 +331,32 @@ def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[d
 
 
 @cache
-def _sizes(scale: str, dataset: str) -> dict[str, Any]:
-    """A dataset's statistics as prepared here or as kept beside the results; else those of the nearest other scale."""
+def _sizes(scale: str, dataset: str, block: str) -> dict[str, Any]:
+    """A dataset's statistics as prepared here or as kept beside the results.
+
+    Else those of the corpus that an embedded source makes of the ``block`` (JSON), or of the nearest other scale.
+    """
     order = (scale, *(other for other in reversed(paths.SCALES) if other != scale))
     places = [place for one in order for place in (paths.prepared(one, dataset), paths.statistics(one, dataset))]
-    for place in places:
-        path = place if place.suffix else place / "statistics.json"
-        if path.exists():
-            return files.read_json(path)
+    found = [path for place in places if (path := place if place.suffix else place / "statistics.json").exists()]
+    made = json.loads(block)["source"] in embedded.MODULES
+    if found and (scale in found[0].parts or not made):
+        return files.read_json(found[0])
+    if made:
+        return _made(json.loads(block), dataset)
     raise Problem(
         f"expected the sizes of {dataset} in {' or '.join(map(str, places[:2]))}, found neither, nor those of another "
         f"scale; run: python -m seqflows download {scale}/{dataset} && python -m seqflows prepare {scale}/{dataset}"
     )
+
+
+def _made(block: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """The statistics of an embedded corpus: it is made in a moment, in a folder that goes away again."""
+    with tempfile.TemporaryDirectory() as folder:
+        raw, out = Path(folder) / "raw", Path(folder) / "prepared"
+        download.fetch(block, raw)
+        prepare.prepare(block, raw, out, dataset)
+        return files.read_json(out / "statistics.json")
 
 
 def _settings(block: Mapping[str, Any]) -> Any:
