@@ -1,5 +1,6 @@
 """The command line: what it refuses, how it says so, and with which status it ends."""
 
+import os
 import subprocess
 import sys
 import types
@@ -118,6 +119,16 @@ def test_a_stage_holds_a_lock_on_its_key(stage):
 def test_check_counts_what_it_found(stage, capsys):
     assert cli.main(["check"]) == 0
     assert "params.yaml is valid: scale demo, 11 datasets, 66 runs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "plan"])
+def test_a_reader_that_has_gone_ends_it_quietly(command, root):
+    """As in `python -m seqflows plan | head -1`; little output is written at the end alone, much on the way."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "seqflows", command], stdout=writing, stderr=subprocess.PIPE, cwd=root)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_show_prints_the_first_table_and_where_the_rest_is(stage, tmp_path, capsys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -32,7 +33,31 @@ STAGES = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, 1 (a `Problem`, told in one line), 75 (interrupted, to be run again) or 2 (usage)."""
+    """Run one command; 0, 1 (a `Problem`, told in one line), 75 (interrupted, to be run again) or 2 (usage).
+
+    141, as a shell says of whom SIGPIPE ended, where the reader of what it prints has gone, such as `head`.
+    """
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            _flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 128 + signal.SIGPIPE
+
+
+def _flush() -> None:
+    """Meet a reader that has gone now; of whatever else ails stdout, Python itself tells at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, AttributeError):  # None where the process has no stdout
+        pass
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
     said = " ".join(["seqflows", given.command, getattr(given, "key", None) or getattr(given, "scale", "")]).strip()
     try:
