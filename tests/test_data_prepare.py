@@ -129,7 +129,7 @@ def test_a_changed_raw_file_is_refused(tmp_path, change):
 
 
 def test_prepare_before_download_says_so(tmp_path):
-    with pytest.raises(Problem, match="found none; run its download stage first"):
+    with pytest.raises(Problem, match="found none; run: python -m seqflows download .*/raw$"):
         prepare.prepare(TEXT, tmp_path / "raw", tmp_path / "out", "small")
 
 
@@ -311,7 +311,9 @@ def test_one_flipped_bit_in_a_prepared_file_is_found(tmp_path, name):
 
 
 def test_missing_prepared_files_are_named(tmp_path):
-    with pytest.raises(Problem, match="run its prepare stage first"):
+    with pytest.raises(
+        Problem, match="found none; run: python -m seqflows download (.*) && python -m seqflows prepare "
+    ):
         prepared.load(tmp_path / "none")
     prepare.prepare(TEXT, text_folder(tmp_path / "raw"), tmp_path / "out", "small")
     (tmp_path / "out/test.npz").unlink()

@@ -95,7 +95,7 @@ def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksu
     kept = words.filtered(read, (options["shortest"], options["longest"]), options["min_count"], str(found[0]))
     rng = np.random.default_rng([options["seed"], 2])
     if options["sample_tokens"] is not None:
-        kept = kept._replace(counts=words.thinned(rng, kept.counts, options["sample_tokens"]))
+        kept = kept._replace(counts=words.thinned(rng, kept.counts, options["sample_tokens"], "sample_tokens"))
     divide = words.split_types if options["split"] == "types" else words.split_tokens
     halves = divide(rng, kept.counts, options["test_share"], options["valid_tokens"])
     source = embedded.read(raw) if block["source"] in embedded.MODULES else None
@@ -170,7 +170,8 @@ def _language(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, chec
 def verify_raw(raw: Path) -> dict[str, str]:
     """The checksums of a raw folder, after comparing every file with them."""
     if not raw.is_dir():
-        raise Problem(f"expected the raw folder {raw}, found none; run its download stage first")
+        key = "/".join(raw.parts[-2:])
+        raise Problem(f"expected the raw folder {raw}, found none; run: python -m seqflows download {key}")
     listed = files.read_json(raw / CHECKSUMS)
     if listed.get("sha256") != combined(listed.get("files", {})):
         raise Problem(f"expected {raw / CHECKSUMS} as download wrote it, got other content; run download again")

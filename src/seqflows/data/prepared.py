@@ -210,7 +210,11 @@ def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where
 
 def _verify(folder: Path) -> str:
     if not folder.is_dir():
-        raise Problem(f"expected the prepared dataset {folder}, found none; run its prepare stage first")
+        key = "/".join(folder.parts[-2:])
+        raise Problem(
+            f"expected the prepared dataset {folder}, found none; "
+            f"run: python -m seqflows download {key} && python -m seqflows prepare {key}"
+        )
     listed = files.read_json(folder / "checksums.json")
     names = {f"{name}.npz" for name in SPLITS} | {"vocabulary.json", "statistics.json"}
     if set(listed.get("files", ())) - {EMBEDDINGS} != names or listed.get("sha256") != combined(listed["files"]):

@@ -109,15 +109,20 @@ def entropy(counts: np.ndarray) -> float:
     return float(-(p * np.log(p)).sum())
 
 
-def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int) -> np.ndarray:
+def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int, key: str = "tokens") -> np.ndarray:
     """The counts of ``tokens`` tokens drawn without replacement: multivariate hypergeometric, one type after another.
 
     The conditional of each type given those before it is a hypergeometric number; no token is ever written out. While
     10^9 tokens or more are left, it is the normal number of the same mean and variance, rounded.
+
+    Raises `Problem` for more tokens than there are; ``key`` is what they are called in params.yaml.
     """
     total = int(counts.sum())
     if not 0 <= tokens <= total:
-        raise Problem(f"expected 0 to {total} tokens to draw, got {tokens}; lower the number in params.yaml")
+        raise Problem(
+            f"expected {key} of 0 to {total}, all tokens that there are to draw from, got {tokens}; "
+            f"set a lower {key} in the dataset's block of params.yaml"
+        )
     drawn = np.zeros_like(counts)
     rest, left = total, tokens
     for n, count in enumerate(counts.tolist()):
@@ -141,7 +146,7 @@ def split_tokens(
 ) -> dict[str, np.ndarray]:
     """The standard split: a share of the tokens is the test half; of the rest some are for validation."""
     test = thinned(rng, counts, round(test_share * int(counts.sum())))
-    valid = thinned(rng, counts - test, valid_tokens)
+    valid = thinned(rng, counts - test, valid_tokens, "valid_tokens")
     return {"train": counts - test - valid, "valid": valid, "test": test}
 
 
@@ -152,7 +157,7 @@ def split_types(
     held = np.zeros(len(counts), bool)
     held[rng.permutation(len(counts))[: round(test_share * len(counts))]] = True
     test = np.where(held, counts, 0)
-    valid = thinned(rng, counts - test, valid_tokens)
+    valid = thinned(rng, counts - test, valid_tokens, "valid_tokens")
     return {"train": counts - test - valid, "valid": valid, "test": test}
 
 
