@@ -58,7 +58,23 @@ STUB = textwrap.dedent(
         digest = files.digest([block, [content(path) for path in inputs]])
         for path in outputs:
             files.write_text(path, digest)
+        record(stage, key, block, digest)
         return 0
+
+
+    def record(stage, key, block, digest):
+        # What `adopt` compares with params.yaml.
+        if stage == "prepare":
+            files.write_json(paths.prepared(*key) / "checksums.json", {"sha256": digest})
+        if stage in ("train", "evaluate"):
+            data = files.read_json(paths.prepared(key.scale, block["dataset"]) / "checksums.json")["sha256"]
+            parts = {part: block[part] for part in ("dataset", "model", "training")}
+            settings = files.digest(parts if stage == "train" else params.scored(block))
+            records = [{"seed": n, "config_hash": settings, "dataset_sha256": data} for n in block["seeds"]]
+            if stage == "evaluate":
+                files.write_json(paths.metrics(*key), {"metrics": records, "digest": digest})
+            for one in records if stage == "train" else ():
+                files.write_json(paths.seed(*key, one["seed"]) / "train.json", one)
     """
 )
 COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")

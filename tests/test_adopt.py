@@ -1,0 +1,134 @@
+"""What `adopt` hands to DVC: outputs of the present params.yaml alone, and only those whose inputs are there."""
+
+import shutil
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from conftest import ROOT, _Plain
+from engines import by_dvc
+from seqflows import adopt, cli, params, paths
+
+RUN, WRITER, TEXT = "gaussians-affine", "tvqa-att_s", "tvqa-att_s-samples"
+MADE = {
+    *(("download", "gaussians"), ("prepare", "gaussians"), ("train", RUN), ("evaluate", RUN)),
+    *(("download", "tvqa"), ("prepare", "tvqa"), ("train", WRITER), ("generate", TEXT)),
+}
+
+
+def write(content):
+    with open("params.yaml", "w") as file:
+        yaml.dump(content, file, Dumper=_Plain)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a run, a model and its text, made by the stages themselves."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        content = params.read(ROOT / "params.yaml")
+        patch.chdir(folder)
+        patch.setenv("SEQFLOWS_CHECKPOINTS", str(folder / "checkpoints"))
+        for run in (RUN, WRITER):
+            content["runs"][run]["demo"]["training"]["epochs"] = 1
+        write(content)
+        for stage, name in sorted(MADE, key=lambda one: list(cli.STAGES).index(one[0])):
+            assert cli.main([stage, f"demo/{name}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def there(made, tmp_path, monkeypatch):
+    """A copy of it as the working directory, and what is said to DVC, which is not run."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    told = []
+
+    def run(command, **options):
+        told.append(command)
+        return SimpleNamespace(returncode=0, stderr="")
+
+    monkeypatch.setattr(adopt, "subprocess", SimpleNamespace(run=run, PIPE=None, DEVNULL=None))
+    return told
+
+
+def change(alter):
+    content = params.read("params.yaml")
+    alter(content)
+    write(content)
+
+
+def test_what_is_of_the_present_params_is_handed_over(there, capsys):
+    assert cli.main(["adopt"]) == 0
+    assert "taken over 8 stages of scale demo" in capsys.readouterr().out
+    ((*command, first), named) = there[0][:4], there[0][4:]
+    assert (command, first) == (["dvc", "commit", "--force"], "matrix")
+    assert set(named) == {f"{stage}@{name}" for stage, name in MADE}
+
+
+@pytest.mark.parametrize(
+    ("alter", "stages"),
+    [
+        (lambda content: content["runs"][RUN]["demo"]["model"].update(flow_width=77), {"train", "evaluate"}),
+        (lambda content: content["runs"][RUN]["demo"].update(seeds=[0, 1]), {"train", "evaluate"}),
+        (lambda content: content["runs"][RUN]["demo"].update(seeds=[1]), {"train", "evaluate"}),
+        (lambda content: content["runs"][RUN]["demo"]["evaluation"].update(chunk=77), {"evaluate"}),
+        (lambda content: content["texts"][TEXT]["demo"].update(count=2), {"generate"}),
+    ],
+)
+def test_outputs_of_other_settings_are_refused_by_name(there, capsys, alter, stages):
+    change(alter)
+    assert cli.main(["adopt"]) == 1
+    said = capsys.readouterr().err
+    named = {f"{stage} demo/{TEXT if stage == 'generate' else RUN}" for stage in stages}
+    assert "expected outputs of the present params.yaml" in said and said.count("\n") == 1 and not there
+    assert {f"{stage} demo/{name}" for stage, name in MADE if f"{stage} demo/{name}" in said} == named
+    assert all(f"python -m seqflows {key} && " in said for key in named)
+
+
+def test_runs_on_other_data_and_texts_of_another_model_are_refused(there, capsys):
+    change(lambda content: content["datasets"]["gaussians"]["demo"].update(seed=77))
+    change(lambda content: content["runs"][WRITER]["demo"]["training"].update(learning_rate=0.003))
+    for stage, name in (("download", "gaussians"), ("prepare", "gaussians"), ("train", WRITER)):
+        assert cli.main([stage, f"demo/{name}"]) == 0
+    assert cli.main(["adopt"]) == 1
+    said = capsys.readouterr().err
+    assert f"of train demo/{RUN}, evaluate demo/{RUN}, generate demo/{TEXT}; run: " in said and not there
+
+
+def test_results_without_what_they_were_made_of_stay_out(there, capsys):
+    """As in a fresh clone, which has committed tables and no runs."""
+    shutil.rmtree(paths.prepared("demo", "tvqa"))
+    table = paths.table("demo", "ziegler2019-table1")
+    table[0].parent.mkdir(parents=True)
+    for path in table:
+        path.write_text("kept")
+    assert cli.main(["adopt"]) == 0
+    assert set(there[0][4:]) == {f"{stage}@{name}" for stage, name in MADE if "tvqa" not in name} | {"download@tvqa"}
+    shutil.rmtree("runs")
+    shutil.rmtree("data")
+    assert cli.main(["adopt"]) == 1
+    assert "expected outputs of scale demo, " in capsys.readouterr().err
+
+
+def test_what_dvc_says_is_shown(there, capsys, monkeypatch, tmp_path):
+    """For real: in a folder that is no repository."""
+    monkeypatch.setattr(adopt, "subprocess", subprocess)
+    assert cli.main(["adopt"]) == 1
+    said = capsys.readouterr().err
+    assert "ERROR: you are not inside of a DVC repository" in said
+    assert said.splitlines()[-1].endswith("stages over, got status 253; see above")
+
+
+def test_inputs_and_outputs_are_those_of_dvc(project):
+    scratch = project()
+    found = params.load(scratch.folder / "params.yaml")
+    jobs, _ = by_dvc(scratch.folder)
+    for stage, names in found.keys().items():
+        for name in names:
+            job = jobs[f"{stage} demo/{name}"]
+            read = {path for path in job.inputs if not path.startswith("src/")}
+            assert {str(path) for path in adopt.inputs(found, stage, name)} == read, (stage, name)
+            assert {str(path) for path in adopt.outputs(stage, "demo", name)} == job.outputs, (stage, name)
