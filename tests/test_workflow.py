@@ -178,6 +178,14 @@ def test_snakemake_refuses_an_unknown_scale(project):
     assert "expected a scale of demo, laptop, paper, got 'labtop'" in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize("given", ["scal=laptop", "Scale=laptop"])
+def test_snakemake_refuses_an_unknown_key_of_config(project, given):
+    said = project().run("snakemake", "-n", "--config", given, status=1)
+    key = given.partition("=")[0]
+    assert f"expected --config to have keys among scale, got {key!r}; the nearest is scale" in said
+    assert "Traceback" not in said and "Building DAG" not in said
+
+
 def test_every_rule_has_the_resources_that_a_cluster_asks_for(project):
     printed = project().run("snakemake", "-n", "-p").split("\nrule ")[1:]
     blocks = [block for block in printed if not block.startswith("all:")]

@@ -6,8 +6,10 @@ from snakemake.exceptions import WorkflowError
 
 from seqflows import files, matrix, params, paths
 from seqflows.errors import Problem
+from seqflows.names import refuse_unknown
 
 try:
+    refuse_unknown("--config", config, ["scale"])
     MATRIX = params.load()
     SCALE = params.scale_of(config.get("scale", MATRIX.scale))
 except Problem as problem:
