@@ -1,6 +1,8 @@
 """Every bijection in every parametrisation: the list that the contract test runs over.
 
-A new flow needs one line in `CASES`. Legend: B batch, T time, D dimensions, C context, W hidden units.
+A new flow needs a line in `VECTORS`, `SEQUENCES` or `FIXED`, of which all lists below are made.
+
+Legend: B batch, T time, D dimensions, C context, W hidden units.
 """
 
 from __future__ import annotations

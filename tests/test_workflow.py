@@ -256,8 +256,20 @@ def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine)
     if engine is Dvc:
         tables = [str(paths.table("demo", name)[0]) for name in TABLES]
         assert "Nothing to be done" in made.scratch.run("snakemake", "-n", "--", *tables)
+        check_forced(made, tables)
         check_scales(made)
         check_clone(made)
+
+
+def check_forced(made, tables):
+    """What README.md says: a change of what DVC made is DVC's to see, and Snakemake's where it is told so."""
+    made.change("demo")
+    forced = {f"train demo/{CHANGED}", f"evaluate demo/{CHANGED}", f"table demo/{TABLES[1]}"}
+    assert "Nothing to be done" in made.scratch.run("snakemake", "-n", "--", *tables)
+    told = made.scratch.run("snakemake", "-n", "-p", "-R", str(paths.train("demo", CHANGED)), "--", *tables)
+    assert set(by_snakemake(told)) == forced
+    made.make("demo")
+    assert made.ran() - DIVIDED == forced
 
 
 def check_scales(made):
