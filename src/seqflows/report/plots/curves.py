@@ -9,7 +9,7 @@ from typing import Any
 
 from seqflows import paths
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results, read_csv, seed_folders
+from seqflows.report.inputs import Results, read_csv, recorded, seed_folders
 from seqflows.report.plots.common import CYCLE, DASHES, corpus, device, label
 
 Curve = dict[int, list[float]]  # epoch -> a value a seed
@@ -25,7 +25,7 @@ APART = 0.1  # of what an axis shows: a wider gap between two last values parts 
 
 def curve(results: Results, run: str, column: str) -> Curve:
     """One column of history.csv over the seeds of a run; empty where the column is not there."""
-    folders = seed_folders(paths.train(results.scale, run))
+    folders = seed_folders(recorded(paths.train(results.scale, run)))
     if not folders:
         raise Problem(
             f"expected {paths.train(results.scale, run)}/seed-*, found none; "
