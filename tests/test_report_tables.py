@@ -128,12 +128,12 @@ def test_the_seeds_are_told_by_column_or_row(world):
         report_world.write_run("demo", run)
     for run in ("ptb-af_scf", "ptb-iaf_scf"):
         report_world.write_run("demo", run, seeds=(0, 1))
-    assert "; seeds: 0 1 of y; 0 of the others" in made("demo", "variants")[1]
+    assert "; seeds: 0, and 0 1 of y\n" in made("demo", "variants")[1]
     report_world.write_run("demo", "ptb-iaf_scf")
     report_world.write_run("demo", "ptb-af_af", seeds=(0, 1))
-    assert "; seeds: 0 1 of A; 0 of the others" in made("demo", "variants")[1]
+    assert "; seeds: 0, and 0 1 of A\n" in made("demo", "variants")[1]
     report_world.write_run("demo", "ptb-af_af")
-    assert "; seeds: 0 1; 0\n" in made("demo", "variants")[1]  # one cell, neither a row nor a column
+    assert "; seeds: 0; 0 1\n" in made("demo", "variants")[1]  # one cell, neither a row nor a column
 
 
 def test_numbers_of_other_settings_say_so(world):
@@ -155,7 +155,7 @@ def test_kept_records_stand_in_for_runs_that_were_not_made_here(world):
     shutil.rmtree("runs")
     assert made("laptop", "ziegler2019-table3") == before
     report_world.write_run("laptop", "jsb-lstm", seeds=(3,))  # what was made here comes first
-    assert "; seeds: 3; 0" in made("laptop", "ziegler2019-table3")[1]
+    assert "; seeds: 0; 3\n" in made("laptop", "ziegler2019-table3")[1]
 
 
 def test_mistakes_in_the_matrix_are_named(world):

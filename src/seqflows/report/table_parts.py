@@ -59,7 +59,7 @@ def units(made: Sequence[Cell]) -> str:
 
 
 def seeds(made: Sequence[Cell]) -> str:
-    """``seeds: 0 1 2 of JSB; 0 of the others``: by columns where they tell, else by rows, else those of any cell."""
+    """``seeds: 0, and 0 1 2 of JSB``: by columns where they tell, else by rows, else those of any cell."""
     groups: dict[str, list[Cell]] = {}
     for cell in made:
         if cell.summary:
@@ -68,12 +68,8 @@ def seeds(made: Sequence[Cell]) -> str:
     for part in ("column", "row"):
         names = {group: dict.fromkeys(getattr(cell, part) for cell in groups[group]) for group in groups}
         if few and len({name for found in names.values() for name in found}) == sum(map(len, names.values())):
-            return (
-                "seeds: "
-                + "; ".join([*(f"{group} of {', '.join(names[group])}" for group in few), most])
-                + (" of the others")
-            )
-    return f"seeds: {listed([*few, most])}"
+            return ", and ".join([f"seeds: {most}", *(f"{group} of {'; '.join(names[group])}" for group in few)])
+    return f"seeds: {listed([most, *few])}"
 
 
 def stale(results: Results, made: Sequence[Cell]) -> list[str]:
