@@ -56,7 +56,7 @@ def score(
         Problem: an estimate below the floor that the noise sets, which no density can reach.
     """
     model.eval()
-    bits, noise = densities(model, dataset.test, settings.draws, machine, seed)
+    bits, noise, plain = densities(model, dataset.test, settings.draws, machine, seed)
     rows, count = Records(UNIT), len(bits)
 
     def add(metric: str, values: np.ndarray, unit: str | None = None, draws: int = settings.draws) -> None:
@@ -64,7 +64,6 @@ def score(
         rows.add(metric, value, unit, draws, error, count)
 
     add("nll", bits)
-    plain = noiseless(model, dataset.test, machine)
     add("nll_noiseless", plain, draws=0)
     # The released code scores without noise and divides by D log 2. It validates with one level; in training it adds
     # D log 2^6 to -log p.
@@ -95,43 +94,35 @@ def score(
 @torch.no_grad()
 def densities(
     model: LanguageFlow, split: Split, draws: int, machine: Machine, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bits per dimension of x~ under the model, (N,), and of the noise in x~ under its own density, (N,).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Eq. (6) in bits per dimension, (N,) each: x~ under the model, its noise under its own density, x under the model.
 
-    Both are means over ``draws`` draws. The latter is, with -log p(tokens), what the true source gives x~.
+    The first two are means over ``draws`` draws; the second is, with -log p(tokens), what the true source gives x~. The
+    third is of the word vectors themselves, without noise, which the released code scores. They are discrete, so that
+    nothing bounds it from below: a Gaussian of the noise's own deviation around each vector scores log2(e) / 2 = 0.72
+    bits better there than with noise.
     """
     torch.manual_seed(seed)
-    bits, noise = np.zeros(len(split)), np.zeros(len(split))
+    bits, noise, plain = (np.zeros(len(split)) for _ in range(3))
+
+    def scored(x: Tensor) -> np.ndarray:
+        with machine.autocast():
+            found = model.log_density(x)
+        return _numbers(model.bits_per_dimension(found.double()))
+
     for indices in order_by_length(split, BATCH):
         batch = collate(split, indices).to(machine.device)
+        plain[indices] = scored(model.vectors[batch.x])
         for _ in range(draws):
             x = model.embedded(batch.x)
-            with machine.autocast():
-                found = model.log_density(x)
-            bits[indices] += _numbers(model.bits_per_dimension(found.double())) / draws
+            bits[indices] += scored(x) / draws
             u = (x - model.vectors[batch.x]).double() * 2.0**BITS
             log_density = standard_normal_log_density(u).sum((1, 2)) + model.dimensions * BITS * math.log(2)
             noise[indices] += _numbers(model.bits_per_dimension(log_density)) / draws
     if not np.isfinite(bits).all():
         place = int(np.flatnonzero(~np.isfinite(bits))[0])
         raise Problem(f"expected a finite density of every test sequence, got {bits[place]} for sequence {place}")
-    return bits, noise
-
-
-@torch.no_grad()
-def noiseless(model: LanguageFlow, split: Split, machine: Machine) -> np.ndarray:
-    """Eq. (6) at the word vectors themselves, without noise, in bits per dimension, (N,).
-
-    The released code scores these. They are discrete, so that nothing bounds the score from below: a Gaussian of the
-    noise's own deviation around each vector scores log2(e) / 2 = 0.72 bits better here than with noise.
-    """
-    bits = np.zeros(len(split))
-    for indices in order_by_length(split, BATCH):
-        batch = collate(split, indices).to(machine.device)
-        with machine.autocast():
-            found = model.log_density(model.vectors[batch.x])
-        bits[indices] = _numbers(model.bits_per_dimension(found.double()))
-    return bits
+    return bits, noise, plain
 
 
 def references(dataset: Dataset) -> dict[str, np.ndarray]:

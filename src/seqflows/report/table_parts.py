@@ -78,9 +78,8 @@ def stale(results: Results, made: Sequence[Cell]) -> list[str]:
     for cell in made:
         if cell.summary and (remarks := results.outdated(cell.run, cell.summary)):
             found[cell.run] = ", ".join(remarks)
-    return ["- **Not as params.yaml says now**: " + "; ".join(f"{run}: {text}" for run, text in found.items())] * bool(
-        found
-    )
+    listing = "; ".join(f"{run}: {text}" for run, text in found.items())
+    return [f"- **Not as params.yaml says now**: {listing}"] if found else []
 
 
 def corpus(results: Results, dataset: str, summaries: Sequence[Summary]) -> str:
