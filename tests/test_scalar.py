@@ -57,10 +57,10 @@ def test_nlsq_stays_increasing_where_its_slope_is_least():
     for row in p:
         eps, log_slope = NLSq(alpha=0.95).forward(x, row.expand(len(x), -1))
         assert (eps.diff() > 0).all()
-        least = 0.05 * math.exp(7 * math.tanh(0.2 / 7))
+        least = 0.05 * math.exp(7 * math.tanh(0.4 * 0.2 / 7))
         assert log_slope.min().exp().item() == pytest.approx(least, rel=1e-4)
         flattest = x[log_slope.argmin()].item()
-        d = math.exp(7 * math.tanh(0.1 / 7))
+        d = math.exp(7 * math.tanh(0.4 * 0.1 / 7))
         assert min(abs(flattest - (-0.5 + sign * math.sqrt(1 / 3)) / d) for sign in (-1, 1)) < 1e-3
 
 
@@ -71,7 +71,7 @@ def test_nlsq_is_affine_where_c_is_zero():
     x = torch.randn(1000, dtype=torch.float64)
     for direction in ("forward", "inverse"):
         out, slope = getattr(NLSq(), direction)(x, p)
-        expected, expected_slope = getattr(Affine(), direction)(x, p[:, :2])
+        expected, expected_slope = getattr(Affine(0.4), direction)(x, p[:, :2])
         assert torch.allclose(out, expected, rtol=1e-12, atol=1e-12)
         assert torch.allclose(slope, expected_slope, rtol=1e-12, atol=1e-12)
 
@@ -93,7 +93,7 @@ def test_nlsq_is_the_equation_of_the_paper(alpha):
         c = 8 * math.sqrt(3) / (9 * d) * b * alpha * raw_c.tanh()
         return a + b * e + c / (1 + (d * e + g) ** 2)
 
-    value, _ = NLSq(alpha).forward(e, p)
+    value, _ = NLSq(alpha, scales=(1.0, 1.0, 1.0)).forward(e, p)
     softened = [7 * torch.tanh(v / 7) for v in (raw_b, raw_d)]
     assert torch.allclose(value, equation(*softened), rtol=1e-12, atol=1e-12)
     for soft, raw in zip(softened, (raw_b, raw_d), strict=True):
@@ -139,3 +139,18 @@ def test_scalars_keep_the_shape_and_the_type():
 def test_an_alpha_that_is_not_invertible_is_refused(alpha):
     with pytest.raises(ValueError, match="Expected alpha"):
         NLSq(alpha)
+
+
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+def test_nlsq_scales_its_parameters_as_the_released_code_does(direction):
+    """b', c' and d' times 0.4, 0.3 and 0.4, values and gradients."""
+    torch.manual_seed(0)
+    p = (2 * torch.randn(500, 5, dtype=torch.float64)).requires_grad_()
+    value = torch.randn(500, dtype=torch.float64)
+    scaled = p * torch.tensor([1.0, 0.4, 0.3, 0.4, 1.0], dtype=torch.float64)
+    found = getattr(NLSq(), direction)(value, p)
+    expected = getattr(NLSq(scales=(1.0, 1.0, 1.0)), direction)(value, scaled)
+    for out, other in zip(found, expected, strict=True):
+        assert torch.allclose(out, other, rtol=1e-12, atol=1e-12)
+        grads = [torch.autograd.grad(part.sum(), p, retain_graph=True)[0] for part in (out, other)]
+        assert torch.allclose(*grads, rtol=1e-9, atol=1e-12)

@@ -260,8 +260,11 @@ class Training(Block):
     validation_samples: Count = 1
     kl_free_epochs: Weight = 0
     kl_ramp_epochs: Weight = 0
+    kl_floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     decay: Annotated[float, Field(gt=1)] = 4.0
     patience: Count | None = None
+    drops: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    cosine_from: Annotated[float, Field(ge=0, lt=1)] | None = None
     stop_rate: Positive | None = None
     drawn: Count | None = None
 

@@ -149,7 +149,7 @@ def hand_set(count: int = 2001) -> dict[str, np.ndarray]:
     ``eps`` = f(z) at ``count`` values of z; ``base_density`` N(eps; 0, 1); ``density`` that of z,
     N(eps; 0, 1) |d eps / d z|.
     """
-    layer = NLSq()
+    layer = NLSq(scales=(1.0, 1.0, 1.0))
     z = torch.linspace(-3.5, 4.5, count, dtype=torch.float64)
     eps, log_slope = z, torch.zeros_like(z)
     for row in HAND_SET:

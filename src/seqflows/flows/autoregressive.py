@@ -10,15 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqflows.flows.bijection import Bijection
+from seqflows.flows.initial import NEAR_ZERO, start
 from seqflows.flows.scalar import Scalar
 
 
 class MaskedAutoregressive(Bijection):
     r"""eps_d = f(z_d; parameters(z_{<d}, context)) (Ziegler & Rush 2019, section 3, AF; Appendix D).
 
-    Two masked hidden layers of ``width`` units. A hidden unit of degree m (0 to D-1) sees z_1..z_m; the
-    parameters of z_d see the units of degree < d, and the context linearly, so that those of z_1 are not left
-    to the few units of degree 0. ``forward`` is parallel; ``inverse`` solves for all dimensions by sweeps.
+    Two masked hidden layers of ``width`` units. A hidden unit of degree m (0 to D-1) sees z_1..z_m and the
+    context; the parameters of z_d see the units of degree < d. The hidden layers start near 0, as in the released
+    code. ``forward`` is parallel; ``inverse`` solves for all dimensions by sweeps.
 
     Args:
         dim: D.
@@ -39,26 +40,19 @@ class MaskedAutoregressive(Bijection):
         self.first = nn.Linear(dim, width)
         self.hidden = nn.Linear(width, width)
         self.last = nn.Linear(width, dim * scalar.count)  # (P, D) rows
-        self.condition = nn.Linear(context, width + dim * scalar.count, bias=False) if context else None
-        with torch.no_grad():
-            self.last.weight.mul_(0.3)
-            self.last.bias.zero_()
+        self.condition = nn.Linear(context, width, bias=False) if context else None
+        start(self.first, self.hidden, *([self.condition] if context else []), within=NEAR_ZERO)
 
-    def _condition(self, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the context (and the biases) add to the first layer and to the parameters."""
-        if self.condition is None or context is None:
-            return self.first.bias, self.last.bias
-        split = [self.first.out_features, self.last.out_features]
-        added_first, added_last = self.condition(context).split(split, -1)
-        return added_first + self.first.bias, added_last + self.last.bias
+    def _condition(self, context: Tensor | None) -> Tensor:
+        """What the context and the bias add to the first layer."""
+        return self.first.bias if self.condition is None else self.condition(context) + self.first.bias
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all dimensions at once."""
         self.check(z, context)
-        base_first, base_last = self._condition(context)
-        h = F.relu(F.linear(z, self.first.weight * self.mask_in) + base_first)
+        h = F.relu(F.linear(z, self.first.weight * self.mask_in) + self._condition(context))
         h = F.relu(F.linear(h, self.hidden.weight * self.mask_hidden, self.hidden.bias))
-        p = F.linear(h, self.last.weight * self.mask_out) + base_last
+        p = F.linear(h, self.last.weight * self.mask_out, self.last.bias)
         eps, log_slope = self.scalar.forward(z, p.unflatten(-1, (self.scalar.count, self.dim)).transpose(-1, -2))
         return eps, log_slope.sum(-1)
 
@@ -76,16 +70,16 @@ class MaskedAutoregressive(Bijection):
         when a sweep changes nothing the solution is found, after about ten of them for D = 50 (Song et al. 2021,
         "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving").
         """
-        base_first, base_last = self._condition(context)
+        base_first = self._condition(context)
         w_first = (self.first.weight * self.mask_in).t()
         w_hidden, b_hidden = (self.hidden.weight * self.mask_hidden).t(), self.hidden.bias
-        w_last = (self.last.weight * self.mask_out).t()
+        w_last, b_last = (self.last.weight * self.mask_out).t(), self.last.bias
         # the first dimension, and a first guess at the others, from what the context alone says
         z, tolerance = torch.zeros_like(eps), 4 * torch.finfo(eps.dtype).eps
         for _ in range(self.dim + 1):
             h = torch.relu(base_first + z.nan_to_num() @ w_first)  # a sweep too early may overflow; 0 times it is NaN
             h = torch.relu(torch.addmm(b_hidden, h, w_hidden))
-            p = base_last + h @ w_last
+            p = torch.addmm(b_last, h, w_last)
             before = z
             z, log_slope = self.scalar.inverse(eps, p.unflatten(-1, (self.scalar.count, self.dim)).transpose(-1, -2))
             if bool(((z - before).abs() <= tolerance * (1 + z.abs())).all()):
@@ -95,9 +89,8 @@ class MaskedAutoregressive(Bijection):
     def _inverse_by_dimension(self, eps: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """D steps, each of which computes just the units that it completes: all of them together cost one pass."""
         rows = eps.shape[0]
-        base_first, base_last = self._condition(context)
-        base_first = base_first.expand(rows, -1)
-        base_last = base_last.expand(rows, -1).unflatten(-1, (self.scalar.count, self.dim))
+        base_first = self._condition(context).expand(rows, -1)
+        b_last = self.last.bias.unflatten(0, (self.scalar.count, self.dim))
         w_in, w_hidden = self.first.weight, self.hidden.weight
         w_out = self.last.weight.unflatten(0, (self.scalar.count, self.dim))
         z = eps.new_empty(rows, 0)
@@ -110,7 +103,7 @@ class MaskedAutoregressive(Bijection):
                 new2 = F.relu(F.linear(h1, w_hidden[start:end, :end], self.hidden.bias[start:end]))
                 h2 = torch.cat([h2, new2], -1)
                 start = end
-            p = base_last[:, :, d] + F.linear(h2, w_out[:, d, :end])
+            p = F.linear(h2, w_out[:, d, :end], b_last[:, d])
             z_d, log_slope = self.scalar.inverse(eps[:, d], p)
             z = torch.cat([z, z_d[:, None]], -1)
             total = total + log_slope

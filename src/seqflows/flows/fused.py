@@ -19,10 +19,13 @@ class NLSqForward(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, z: Tensor, p: Tensor, strength: float, bound: float) -> tuple[Tensor, Tensor]:
-        """Shapes: z any, p that and a last axis of 5 (a, b', c', d', g)."""
+    def forward(
+        ctx, z: Tensor, p: Tensor, strength: float, scales: tuple[float, float, float], bound: float
+    ) -> tuple[Tensor, Tensor]:
+        """Shapes: z any, p that and a last axis of 5 (a, b', c', d', g); ``scales`` are those of b', c' and d'."""
         a, b, c, d, g = p.unbind(-1)
-        tanh_b, tanh_c, tanh_d = torch.tanh(b * (1 / bound)), torch.tanh(c), torch.tanh(d * (1 / bound))
+        by_b, by_c, by_d = scales
+        tanh_b, tanh_c, tanh_d = torch.tanh(b * (by_b / bound)), torch.tanh(by_c * c), torch.tanh(d * (by_d / bound))
         log_b, scale_d = bound * tanh_b, torch.exp(bound * tanh_d)
         scale_b = log_b.exp()
         u = torch.addcmul(g, scale_d, z)
@@ -31,7 +34,7 @@ class NLSqForward(torch.autograd.Function):
         q = 2 * kr * (u * r)
         bz, bump = scale_b * z, kr * (scale_b / scale_d)
         ctx.save_for_backward(z, tanh_b, tanh_c, tanh_d, scale_b, scale_d, u, r, kr, q, bz, bump)
-        ctx.strength = strength
+        ctx.strength, ctx.scales = strength, scales
         return a + bz + bump, log_b + torch.log1p(-q)
 
     @staticmethod
@@ -39,17 +42,18 @@ class NLSqForward(torch.autograd.Function):
     def backward(ctx, grad_eps: Tensor, grad_slope: Tensor):
         """The derivatives by the chain rule through u, k, log b and log d."""
         z, tanh_b, tanh_c, tanh_d, scale_b, scale_d, u, r, kr, q, bz, bump = ctx.saved_tensors
+        by_b, by_c, by_d = ctx.scales
         share = grad_slope / (1 - q)
         ur = u * r
         grad_u = -(grad_eps * q * (scale_b / scale_d)) - share * (2 * kr * r) * (1 - 4 * u * ur)
         grad_p = z.new_empty((*z.shape, 5))
         grad_p[..., 0] = grad_eps
-        grad_p[..., 1] = torch.addcmul(grad_slope, grad_eps, bz + bump) * (1 - tanh_b * tanh_b)
+        grad_p[..., 1] = torch.addcmul(grad_slope, grad_eps, bz + bump) * (by_b * (1 - tanh_b * tanh_b))
         grad_k = grad_eps * r * (scale_b / scale_d) - 2 * share * ur * r
-        grad_p[..., 2] = grad_k * (ctx.strength * (1 - tanh_c * tanh_c))
-        grad_p[..., 3] = (grad_u * scale_d * z - grad_eps * bump) * (1 - tanh_d * tanh_d)
+        grad_p[..., 2] = grad_k * (by_c * ctx.strength * (1 - tanh_c * tanh_c))
+        grad_p[..., 3] = (grad_u * scale_d * z - grad_eps * bump) * (by_d * (1 - tanh_d * tanh_d))
         grad_p[..., 4] = grad_u
-        return torch.addcmul(grad_eps * scale_b, grad_u, scale_d), grad_p, None, None
+        return torch.addcmul(grad_eps * scale_b, grad_u, scale_d), grad_p, None, None, None
 
 
 class LSTMGates(torch.autograd.Function):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.flows.bijection import Bijection
+from seqflows.flows.initial import start
 from seqflows.flows.scalar import Scalar
 
 
@@ -18,8 +19,10 @@ class Independent(Bijection):
     def __init__(self, dim: int, context: int, scalar: Scalar) -> None:
         super().__init__(dim, context)
         self.scalar = scalar
-        self.bias = nn.Parameter(0.1 * torch.randn(scalar.count * dim))
+        self.bias = nn.Parameter(torch.zeros(scalar.count * dim))
         self.condition = nn.Linear(context, scalar.count * dim, bias=False) if context else None
+        if self.condition is not None:
+            start(self.condition)
 
     def _scalar_parameters(self, context: Tensor | None, rows: int) -> Tensor:
         p = self.bias.expand(rows, -1) if self.condition is None else self.condition(context) + self.bias

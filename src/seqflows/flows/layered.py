@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seqflows.flows.autoregressive import MaskedAutoregressive
 from seqflows.flows.bijection import Bijection, Chain, Reverse
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.independent import Independent
+from seqflows.flows.initial import start
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.triangular import Triangular, TriangularChain
 
-SCALARS: dict[str, type[Affine] | type[NLSq]] = {"affine": Affine, "nlsq": NLSq}
+# as in the released code, whose affine transformation takes half of b'
+SCALARS: dict[str, Callable[[], Scalar]] = {"affine": lambda: Affine(0.5), "nlsq": NLSq}
 KINDS = ("made", "coupling", "independent")
 
 
@@ -35,6 +39,7 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
             flows.append(MaskedAutoregressive(dim, context, width, scalar))
         elif kind == "coupling":
             flows.append(SplitCoupling(dim, context, width, scalar))
+            start(flows[-1])
         else:
             flows.append(Independent(dim, context, scalar))
         if layer + 1 < layers and kind != "independent":

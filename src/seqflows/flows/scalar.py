@@ -4,8 +4,8 @@ Both map data to base noise in closed form (Ziegler & Rush 2019, Appendix B: the
 the direction that training takes) and take *unconstrained* parameters, the last axis of ``p``.
 
 Log-slopes are softly bounded, :math:`s(v) = 7 \tanh(v / 7)`, so that no parameter makes a map that floating
-point cannot invert: s(v) differs from v by less than 0.7 % for |v| <= 1 and 6 % for |v| <= 3. The paper has
-plain exponentials, the released code scales by 0.4.
+point cannot invert: s(v) differs from v by less than 0.7 % for |v| <= 1 and 6 % for |v| <= 3. Before that the
+parameters are scaled as in the released code, which the paper does not mention.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from seqflows.flows.fused import NLSqForward
 
 BOUND = 7.0
+SCALES = (0.4, 0.3, 0.4)  # of b', c' and d' of NLSq in the released code
 LIMIT = 8 * math.sqrt(3) / 9  # largest |c| d / b of an invertible NLSq
 
 
@@ -42,7 +43,10 @@ def bounded(v: Tensor) -> Tensor:
 
 
 class Affine:
-    r"""eps = a + exp(s(b')) z (Ziegler & Rush 2019, section 3, read from data to noise).
+    r"""eps = a + exp(s(scale b')) z (Ziegler & Rush 2019, section 3, read from data to noise).
+
+    Args:
+        scale: of b'; the released code has 0.5.
 
     >>> eps, log_slope = Affine().forward(torch.tensor(2.0), torch.tensor([1.0, 0.0]))
     >>> eps.item(), log_slope.item()
@@ -51,24 +55,27 @@ class Affine:
 
     count = 2
 
+    def __init__(self, scale: float = 1.0) -> None:
+        self.scale = scale
+
     def forward(self, z: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Data to noise."""
         a, b = p.unbind(-1)
-        log_b = bounded(b)
+        log_b = bounded(self.scale * b)
         return torch.addcmul(a, log_b.exp(), z), log_b
 
     def inverse(self, eps: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Noise to data."""
         a, b = p.unbind(-1)
-        log_b = bounded(b)
+        log_b = bounded(self.scale * b)
         return (eps - a) * torch.exp(-log_b), -log_b
 
 
 class NLSq:
     r"""The non-linear squared flow (Ziegler & Rush 2019, section 4.3 and Appendix B), from data to noise.
 
-    .. math:: \epsilon = a + b z + \frac{c}{1 + (d z + g)^2},\quad b = e^{s(b')},\ d = e^{s(d')},\
-              c = \frac{8\sqrt3}{9}\frac{b}{d}\,\alpha\tanh c'
+    .. math:: \epsilon = a + b z + \frac{c}{1 + (d z + g)^2},\quad b = e^{s(0.4 b')},\ d = e^{s(0.4 d')},\
+              c = \frac{8\sqrt3}{9}\frac{b}{d}\,\alpha\tanh(0.3 c')
 
     The slope is b (1 - 2 k u / (1 + u^2)^2) with u = d z + g and k = c d / b, at least (1 - alpha) b.
     With w = (eps - a) d / b + g the inverse is the one real root of u + k / (1 + u^2) = w, which lies between
@@ -77,6 +84,7 @@ class NLSq:
 
     Args:
         alpha: how close to a vanishing slope c may come, in (0, 1); the paper's 0.95.
+        scales: of b', c' and d'; those of the released code.
 
     Raises:
         ValueError: alpha outside (0, 1).
@@ -84,14 +92,14 @@ class NLSq:
 
     count = 5
 
-    def __init__(self, alpha: float = 0.95) -> None:
+    def __init__(self, alpha: float = 0.95, scales: tuple[float, float, float] = SCALES) -> None:
         if not 0 < alpha < 1:
             raise ValueError(f"Expected alpha in (0, 1), got {alpha}")
-        self.strength = alpha * LIMIT
+        self.strength, self.scales = alpha * LIMIT, scales
 
     def forward(self, z: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Data to noise, in closed form."""
-        return NLSqForward.apply(z, p, self.strength, BOUND)
+        return NLSqForward.apply(z, p, self.strength, self.scales, BOUND)
 
     def inverse(self, eps: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Noise to data: the cubic's real root."""
@@ -99,8 +107,9 @@ class NLSq:
         eps, p = eps.double(), p.double()
         with torch.no_grad():
             a, b, c, d, g = p.unbind(-1)
-            log_b, log_d = bounded(b), bounded(d)
-            scale_b, scale_d, k = torch.exp(log_b), torch.exp(log_d), self.strength * torch.tanh(c)
+            by_b, by_c, by_d = self.scales
+            log_b, log_d = bounded(by_b * b), bounded(by_d * d)
+            scale_b, scale_d, k = torch.exp(log_b), torch.exp(log_d), self.strength * torch.tanh(by_c * c)
             ratio, shifted = scale_d / scale_b, eps - a
             z = (real_root(torch.addcmul(g, shifted, ratio), k) - g) / scale_d
         if torch.is_grad_enabled():

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from seqflows.flows.bijection import Bijection
 from seqflows.flows.fused import LSTMGates
+from seqflows.flows.initial import start
 
 
 def _flatten(inner: Bijection, direction: str, value: Tensor, context: Tensor | None, mask: Tensor | None):
@@ -50,16 +51,16 @@ class Stepwise(Bijection):
 
 
 class AutoregressiveInTime(Bijection):
-    r"""eps_t = f(z_t; LSTM(z_{<t}, position_{<=t}), position_t) (Ziegler & Rush 2019, section 4.3, model 1).
+    r"""eps_t = f(z_t; LSTM(z_{<t}, position_{<=t})) (Ziegler & Rush 2019, section 4.3, model 1).
 
     A ``depth``-layer LSTM reads z_{t-1} and the context of t; its state conditions every layer of the inner
-    flow, beside the context of t itself. Before the first step its state comes from a small ReLU network of
+    flow. Before the first step its state comes from a small ReLU network of
     the context at t = 1. ``forward`` is parallel in time, ``inverse`` serial. The inverse autoregressive flow
     (model 3) is ``Inverse(AutoregressiveInTime(Inverse(inner), ...))``: then ``inverse``, the sampling, is the
     parallel direction, and the closed form of the inner flow is still the one that training takes.
 
     Args:
-        inner: a vector flow over D with a context of width ``width + context``.
+        inner: a vector flow over D with a context of width ``width``.
         context: C, the width of what is known at every step.
         width: W.
         depth: L, layers of the LSTM.
@@ -70,12 +71,13 @@ class AutoregressiveInTime(Bijection):
 
     def __init__(self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__(inner.dim, context)
-        if inner.context != width + context:
-            raise ValueError(f"Expected an inner flow with context {width + context}, got {inner.context}")
+        if inner.context != width:
+            raise ValueError(f"Expected an inner flow with context {width}, got {inner.context}")
         self.inner, self.width, self.depth, self.dropout = inner, width, depth, dropout
         between = dropout if depth > 1 else 0.0
         self.lstm = nn.LSTM(inner.dim + context, width, depth, batch_first=True, dropout=between)
         self.initial = nn.Sequential(nn.Linear(context, width), nn.ReLU(), nn.Linear(width, 2 * depth * width))
+        start(self.initial)
 
     def _start(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """The state before the first step, two tensors (L, B, W)."""
@@ -84,13 +86,13 @@ class AutoregressiveInTime(Bijection):
         return torch.tanh(h), c
 
     def states(self, z: Tensor, context: Tensor) -> Tensor:
-        """The context of the inner flow at every step, (B, T, W + C): what z_{<t} and the position say."""
+        """The context of the inner flow at every step, (B, T, W): what z_{<t} and the position say."""
         h, c = self._start(context)
         top = h[-1][:, None]
         if z.shape[1] > 1:
             out, _ = self.lstm(torch.cat([z[:, :-1], context[:, 1:]], -1), (h, c))
             top = torch.cat([top, out], 1)
-        return torch.cat([F.dropout(top, self.dropout, self.training), context], -1)
+        return F.dropout(top, self.dropout, self.training)
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all steps at once."""
@@ -105,11 +107,11 @@ class AutoregressiveInTime(Bijection):
         cell = _Cell(self.lstm, self.dim, context, self.dropout if self.training else 0.0)
         h, c = (list(state.unbind(0)) for state in self._start(context))
         steps, log_dets = [], []
-        for t, (eps_t, context_t) in enumerate(zip(eps.unbind(1), context.unbind(1), strict=True)):
+        for t, eps_t in enumerate(eps.unbind(1)):
             if t:
                 cell.step(steps[-1], t, h, c)
             top = F.dropout(h[-1], self.dropout, self.training)
-            z_t, log_det = self.inner.inverse(eps_t, torch.cat([top, context_t], -1))
+            z_t, log_det = self.inner.inverse(eps_t, top)
             steps.append(z_t)
             log_dets.append(log_det)
         z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)

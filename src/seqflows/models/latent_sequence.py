@@ -25,6 +25,7 @@ from seqflows.flows import (
     layered,
     standard_normal_log_density,
 )
+from seqflows.flows.initial import START, start
 from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
 from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, step_mask
 
@@ -60,7 +61,7 @@ class Config:
 
 def flow_prior(config: Config) -> Bijection:
     """p(z | T) as a flow over sequences: AF, IAF or no dependence in time (sections 4.3, 6.1)."""
-    context = config.position + (0 if config.time == "none" else config.width)
+    context = config.position if config.time == "none" else config.width
     inner = layered(config.hidden, config.latent, context, config.flow_width, SCALARS[config.scalar](), config.layers)
     if config.time == "none":
         return Stepwise(inner)
@@ -84,12 +85,13 @@ class LatentSequence(Model):
         check_emission(facts, ("categorical", "bernoulli"), "latent_sequence")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.positions = Positions(facts.max_length, config.position)
-        self.emission = Emission(facts, config.embedding)
+        self.emission = Emission(facts, config.embedding, START)
+        self.positions = Positions(facts.max_length, config.position, self.emission.norm)
         self.encoder = BiLSTM(config.embedding + config.position, config.width, config.depth)
         self.to_posterior = nn.Linear(2 * config.width, 2 * config.latent)
         self.decoder = BiLSTM(config.latent + config.position, config.width, config.depth)
         self.to_embedding = nn.Linear(2 * config.width + config.latent, config.embedding)
+        start(self.to_posterior, self.to_embedding)
         self.prior = flow_prior(config)
 
     def length_log_prob(self, lengths: Tensor) -> Tensor:

@@ -22,14 +22,15 @@ class Positions(nn.Module):
     """The distance from the start plus the distance from the end, each looked up in a table (Appendix C).
 
     The paper feeds two one-hot vectors to every network; a one-hot vector times a matrix is a row of it.
-    Here the rows have ``width`` numbers and the networks' own matrices follow.
+    Here the rows have ``width`` numbers and the networks' own matrices follow. Their deviation falls with the
+    width, so that a position, the sum of two rows, has the squared norm ``norm`` of a symbol at any width.
     """
 
-    def __init__(self, max_length: int, width: int) -> None:
+    def __init__(self, max_length: int, width: int, norm: float) -> None:
         super().__init__()
         self.max_length = max_length
         self.table = nn.Embedding(2 * max_length, width)
-        nn.init.normal_(self.table.weight, std=0.3)
+        nn.init.normal_(self.table.weight, std=(norm / (2 * width)) ** 0.5)
 
     def forward(self, lengths: Tensor, steps: int) -> Tensor:
         """(B, T, P) for sequences of the given lengths; rows past the end are those of the end."""
@@ -108,12 +109,16 @@ class BiLSTM(nn.Module):
 
 
 class Emission(nn.Module):
-    """The input embedding and the output layer tied to it: Categorical over V symbols or V Bernoulli keys."""
+    """The input embedding and the output layer tied to it: Categorical over V symbols or V Bernoulli keys.
 
-    def __init__(self, facts: Facts, embedding: int) -> None:
+    Entries start uniform in +-``start``: a symbol's squared norm is then ``norm`` = E start^2 / 3.
+    """
+
+    def __init__(self, facts: Facts, embedding: int, start: float) -> None:
         super().__init__()
         self.categorical, self.symbols = facts.emission == "categorical", facts.symbols
-        self.weight = nn.Parameter(torch.randn(facts.symbols, embedding) * embedding**-0.5)
+        self.weight = nn.Parameter(torch.empty(facts.symbols, embedding).uniform_(-start, start))
+        self.norm = embedding * start**2 / 3
         self.bias = nn.Parameter(torch.zeros(facts.symbols))
 
     def embed(self, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows.initial import start
 from seqflows.models.base import Model, Terms, at_least, check_emission
 from seqflows.models.networks import Emission, LengthModel, Positions, step_mask
 
@@ -48,14 +49,14 @@ class RecurrentBaseline(Model):
         check_emission(facts, ("categorical", "bernoulli"), "recurrent_baseline")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.positions = Positions(facts.max_length, config.position)
-        self.emission = Emission(facts, config.embedding)
+        self.emission = Emission(facts, config.embedding, (6 / (facts.symbols + config.embedding)) ** 0.5)  # Xavier
+        self.positions = Positions(facts.max_length, config.position, self.emission.norm)
         self.begin = nn.Parameter(torch.zeros(config.embedding))
         between = config.dropout if config.depth > 1 else 0.0
         inputs = config.embedding + config.position
         self.lstm = nn.LSTM(inputs, config.width, config.depth, batch_first=True, dropout=between)
-        same = config.width == config.embedding
-        self.to_embedding = nn.Identity() if same else nn.Linear(config.width, config.embedding)
+        self.to_embedding = nn.Linear(config.width, config.embedding)
+        start(self.to_embedding)
 
     def length_log_prob(self, lengths: Tensor) -> Tensor:
         """log p(T), (B,), nats."""
@@ -65,8 +66,8 @@ class RecurrentBaseline(Model):
         """The parameters of p(x_t | x_<t), (B, T, V)."""
         begin = self.begin.expand(len(x), 1, -1)
         before = torch.cat([begin, self.emission.embed(x[:, :-1])], 1)
-        inputs = torch.cat([before, self.positions(lengths, x.shape[1])], -1)
-        states, _ = self.lstm(F.dropout(inputs, self.config.dropout, self.training))
+        before = F.dropout(before, self.config.dropout, self.training)
+        states, _ = self.lstm(torch.cat([before, self.positions(lengths, x.shape[1])], -1))
         return self.emission.logits(self.to_embedding(F.dropout(states, self.config.dropout, self.training)))
 
     def objective(self, batch: Batch, samples: int) -> Terms:

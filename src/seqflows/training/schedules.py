@@ -6,34 +6,49 @@ an epoch; the rate falls, and the model is chosen, by validation losses after th
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from seqflows.training.settings import Settings
 
 
-def kl_weight(epochs: float, free: float, ramp: float) -> float:
+def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> float:
     """The KL weight after ``epochs`` passes (3.5 is the middle of the fourth).
 
-    0 for ``free`` epochs, then linear to 1 over ``ramp`` epochs:
-    min(1, max(0, (epochs - free) / ramp)).
+    ``floor`` for ``free`` epochs, then linear to 1 over ``ramp`` epochs: floor + (1 - floor) s with
+    s = min(1, max(0, (epochs - free) / ramp)). The released code's floor is 1e-5, under which Adam, blind to the scale
+    of a gradient, trains the prior at nearly its full rate from the first step.
 
     >>> [kl_weight(epochs, 4, 10) for epochs in (0, 4, 9, 14, 20)]
     [0.0, 0.0, 0.5, 1.0, 1.0]
+    >>> kl_weight(2, 4, 10, 1e-5), kl_weight(14, 4, 10, 1e-5)
+    (1e-05, 1.0)
     >>> kl_weight(0, 0, 0)
     1.0
     """
-    if ramp <= 0:
-        return 1.0 if epochs >= free else 0.0
-    return min(1.0, max(0.0, (epochs - free) / ramp))
+    share = float(epochs >= free) if ramp <= 0 else min(1.0, max(0.0, (epochs - free) / ramp))
+    return floor + (1 - floor) * share
+
+
+def cosine(epochs: float, settings: Settings) -> float:
+    """What the learning rate is multiplied by after ``epochs`` passes: 1 up to ``cosine_from`` of all, then to 0.
+
+    With s the share of what lies beyond that has passed: (1 + cos(pi s)) / 2.
+    """
+    if settings.cosine_from is None:
+        return 1.0
+    share = (epochs / settings.epochs - settings.cosine_from) / (1 - settings.cosine_from)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share))))
 
 
 @dataclass
 class Plateau:
     """Learning rate and model choice, from one validation loss an epoch.
 
-    An epoch counts when it was trained with KL weight 1 from its start. The rate is divided by
-    ``decay`` after ``patience`` counted epochs in a row without a better loss.
+    An epoch counts when it was trained with KL weight 1 from its start. The rate is divided by ``decay`` after
+    ``patience`` counted epochs in a row without a better loss, or, whatever the losses, after each share of the epochs
+    that ``drops`` lists; ``rate`` is what `cosine` multiplies.
     """
 
     rate: float
@@ -48,18 +63,17 @@ class Plateau:
         is over every epoch's model is kept in the place of the one before it, so that a training
         that ends there leaves its last.
         """
-        if epoch - 1 < settings.kl_free_epochs + settings.kl_ramp_epochs:
+        counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs
+        better = not counted or self.best_loss is None or loss < self.best_loss
+        if better:
             self.best_epoch = epoch
-            return True, False
-        if self.best_loss is None or loss < self.best_loss:
-            self.best_loss, self.best_epoch, self.waited = loss, epoch, 0
-            return True, False
-        self.waited += 1
-        if settings.patience is None or self.waited < settings.patience:
-            return False, False
-        self.waited = 0
-        self.rate /= settings.decay
-        return False, True
+            self.best_loss = loss if counted else None
+        self.waited = 0 if better else self.waited + 1
+        dropped = epoch in settings.drop_epochs or (settings.patience is not None and self.waited >= settings.patience)
+        if dropped:
+            self.waited = 0
+            self.rate /= settings.decay
+        return better, dropped
 
     def finished(self, settings: Settings) -> bool:
         """Whether the rate has fallen below ``stop_rate``."""

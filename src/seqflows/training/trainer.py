@@ -24,7 +24,7 @@ from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
 from seqflows.training import checkpoint, optimise
 from seqflows.training.progress import Progress
-from seqflows.training.schedules import Plateau, kl_weight
+from seqflows.training.schedules import Plateau, cosine, kl_weight
 from seqflows.training.settings import Settings
 from seqflows.training.stopping import Stop
 
@@ -139,7 +139,8 @@ class Trainer:
                 self._halt(reason)
             started = time.monotonic()
             passed = self.epoch + self.position / len(groups)
-            self.step(groups[self.position], kl_weight(passed, settings.kl_free_epochs, settings.kl_ramp_epochs))
+            self.optimizer.rate = self.plateau.rate * cosine(passed, settings)
+            self.step(groups[self.position], self._kl_weight(passed))
             self.position += 1
             self.steps += 1
             if len(self._pending) >= (WINDOW if self.machine.cuda else 1):
@@ -178,6 +179,11 @@ class Trainer:
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
+
+    def _kl_weight(self, epochs: float) -> float:
+        """The KL weight after so many passes."""
+        settings = self.settings
+        return kl_weight(epochs, settings.kl_free_epochs, settings.kl_ramp_epochs, settings.kl_floor)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
         """What a sequence's loss is divided by: T + 1, the length being a symbol; 1 for what is taken whole."""
@@ -221,8 +227,8 @@ class Trainer:
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,
-            "learning_rate": self.plateau.rate,
-            "kl_weight": kl_weight(self.epoch + 1, settings.kl_free_epochs, settings.kl_ramp_epochs),
+            "learning_rate": self.optimizer.rate,  # of its last step
+            "kl_weight": self._kl_weight(self.epoch + 1),
             "train_loss": values[0],
             **{f"train_{name}": value for name, value in zip(self.names, values[1:], strict=True)},
             "valid_loss": sum(valid.values()),
