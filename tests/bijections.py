@@ -168,7 +168,7 @@ def _in_time(
     kind: str, scalar: str, dim: int, layers: int = 2, inverse: bool = False, context: int = 2, depth: int = 2
 ) -> Bijection:
     width = 6
-    inner = _vector(kind, scalar, dim, width + context, layers)
+    inner = _vector(kind, scalar, dim, width, layers)
     if inverse:
         return Inverse(AutoregressiveInTime(Inverse(inner), context, width, depth, 0.2))
     return AutoregressiveInTime(inner, context, width, depth, 0.2)

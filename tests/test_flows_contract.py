@@ -383,7 +383,7 @@ def _count_calls(flow: Bijection, monkeypatch) -> dict[str, int]:
 @pytest.mark.parametrize("inverse", [False, True], ids=["af", "iaf"])
 def test_which_direction_is_parallel_in_time(inverse, monkeypatch):
     """AF scores all steps at once and samples step by step; IAF the other way round; both score in closed form."""
-    inner = layered("coupling", 2, 6 + 2, 8, NLSq(), 2)
+    inner = layered("coupling", 2, 6, 8, NLSq(), 2)
     calls = _count_calls(inner, monkeypatch)
     flow = Inverse(AutoregressiveInTime(Inverse(inner), 2, 6)) if inverse else AutoregressiveInTime(inner, 2, 6)
     z, context, _ = inputs(flow.double(), rows=2, steps=7)
