@@ -61,11 +61,12 @@ adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
 benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine
 	python -m seqflows benchmark
 
-lint: $(STAMP) ## ruff, import-linter, snakefmt
+lint: $(STAMP) ## ruff, import-linter, snakefmt, params.yaml, and dvc.yaml as written from it
 	ruff check .
 	ruff format --check .
 	lint-imports
 	snakefmt --check Snakefile workflow
+	python -m seqflows check
 
 format: $(STAMP) ## rewrite the source as lint wants it
 	ruff check --fix .

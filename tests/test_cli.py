@@ -9,8 +9,9 @@ import pytest
 
 from seqflows import cli, paths
 from seqflows.errors import Interrupted, Problem
+from seqflows.stages import TABLE
 
-MODULES = [module for module, _ in cli.STAGES.values()]
+MODULES = [row.module for row in TABLE.values()]
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    for name in (*cli.STAGES, "matrix", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
+    for name in (*TABLE, "matrix", "dvc", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
         assert f"\n    {name}" in done.stdout
 
 
@@ -39,13 +40,13 @@ def test_the_command_line_imports_nothing_heavy(name, root):
 
 
 def test_each_stage_calls_its_module_with_the_key(stage):
-    keys = dict.fromkeys(cli.STAGES, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
+    keys = dict.fromkeys(TABLE, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
     keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
     keys |= {"generate": "demo/tvqa-att_s-samples"}
     keys |= dict.fromkeys(("audit", "track"), "demo/all")
     for name, key in keys.items():
         called = []
-        stage(cli.STAGES[name][0], lambda key, called=called, **options: called.append((key, options)))
+        stage(TABLE[name].module, lambda key, called=called, **options: called.append((key, options)))
         assert cli.main([name, key]) == 0
         expected = {"restart": False, "tracker": None} if name == "train" else {}
         assert called == [(paths.Key.parse(key), expected)]

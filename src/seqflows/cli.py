@@ -16,20 +16,7 @@ from typing import Any
 
 from seqflows import files, paths
 from seqflows.errors import Interrupted, Problem
-
-# Stage -> its module below seqflows and what it does. Each module offers ``run(key)``.
-STAGES = {
-    "download": ("data.download", "fetch or generate a dataset's raw files"),
-    "prepare": ("data.prepare", "turn raw files into arrays, vocabulary and statistics"),
-    "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
-    "evaluate": ("evaluation.evaluate", "score a run's test set and export what figures draw"),
-    "speed": ("evaluation.speed", "time generation against length"),
-    "generate": ("evaluation.texts", "write what a model of language samples, interpolates or regenerates"),
-    "table": ("report.tables", "write a table, reported beside reproduced"),
-    "figure": ("report.figures", "draw a figure"),
-    "audit": ("report.audit", "judge every cell and every claim (key: <scale>/all)"),
-    "track": ("tracking", "bring MLflow up to date from the files (key: <scale>/all)"),
-}
+from seqflows.stages import TABLE, WHOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,14 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m seqflows train demo/ptb-af_af",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="<command>")
-    for stage, (_, what) in STAGES.items():
-        command = commands.add_parser(stage, help=what, description=what)
+    for stage, row in TABLE.items():
+        command = commands.add_parser(stage, help=row.what, description=row.what)
         command.add_argument("key", metavar="<scale>/<key>", help="such as demo/ptb-af_af")
         if stage == "train":
             command.add_argument("--restart", action="store_true", help="ignore the checkpoint of an earlier start")
         command.set_defaults(act=_stage)
     matrix = commands.add_parser("matrix", help="validate params.yaml and give each stage its part of it")
     matrix.set_defaults(act=_matrix)
+    dvc = commands.add_parser("dvc", help="write dvc.yaml from params.yaml and the table of stages")
+    dvc.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.dvc").run())
     show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
@@ -111,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand what Snakemake made to DVC")
     adopt.set_defaults(act=_adopt)
-    check = commands.add_parser("check", help="validate params.yaml")
+    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml is written from it")
     check.set_defaults(act=_check)
     return parser
 
@@ -121,25 +110,24 @@ def _stage(given: argparse.Namespace) -> None:
     from seqflows import params
 
     key = paths.Key.parse(given.key)
-    matrix = params.load()
-    part = params.KEYED.get(given.command)
-    known = getattr(matrix, part) if part else [params.WHOLE]
+    matrix, row = params.load(), TABLE[given.command]
+    known = row.keys(matrix)
     if key.name not in known:
         from seqflows.names import near
 
-        where = f"a key among {part} of params.yaml" if part else f"{key.scale}/{params.WHOLE}"
+        where = f"a key among {row.part} of params.yaml" if row.part else f"{key.scale}/{WHOLE}"
         raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
     options: dict[str, Any] = {}
     if given.command == "train":
         options = {"restart": given.restart, "tracker": _tracker(matrix.tracking(key.scale))}
-    run: Callable[..., None] = importlib.import_module(f"seqflows.{STAGES[given.command][0]}").run
+    run: Callable[..., None] = importlib.import_module(f"seqflows.{row.module}").run
     with _checkout(), files.lock(paths.lock(given.command, key)):
         run(key, **options)
 
 
 def _matrix(given: argparse.Namespace) -> None:
     with _checkout(), files.lock(paths.lock("matrix")):
-        importlib.import_module("seqflows.matrix").run()
+        importlib.import_module("seqflows.pipeline.matrix").run()
 
 
 def _checkout() -> AbstractContextManager[None]:
@@ -165,17 +153,18 @@ def _benchmark(given: argparse.Namespace) -> None:
 
 
 def _plan(given: argparse.Namespace) -> None:
-    importlib.import_module("seqflows.plan").run(given.scale, given.gpus, given.faster)
+    importlib.import_module("seqflows.pipeline.plan").run(given.scale, given.gpus, given.faster)
 
 
 def _adopt(given: argparse.Namespace) -> None:
-    importlib.import_module("seqflows.adopt").run()
+    importlib.import_module("seqflows.pipeline.adopt").run()
 
 
 def _check(given: argparse.Namespace) -> None:
     from seqflows import params
 
     matrix = params.load()
+    importlib.import_module("seqflows.pipeline.dvc").check(matrix)
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 import seqflows
-from seqflows import files, paths
+from seqflows import files, paths, stages
 from seqflows.errors import Problem
 
 STATE = "checkpoint.json"
@@ -28,7 +28,7 @@ PACKAGE = Path(seqflows.__file__).resolve().parent  # the code that runs, wherev
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
     """The name of the folder: everything that the bits of the outcome depend on."""
-    found = paths.source_files("train", PACKAGE)
+    found = stages.TABLE["train"].sources(PACKAGE)
     source = {path.relative_to(PACKAGE).as_posix(): files.sha256(path) for path in found}
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
     return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})

@@ -24,11 +24,6 @@ from seqflows.training.trainer import Trainer
 MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
 
 
-def configuration(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's block training depends on; its digest is ``config_hash``."""
-    return {name: run[name] for name in ("dataset", "model", "training")}
-
-
 def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -> None:
     """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
 
@@ -41,7 +36,7 @@ def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -
     settings = Settings.of(block["training"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
-    config = configuration(block)
+    config = params.trained(block)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
     folders = {
         seed: paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256)) for seed in block["seeds"]
@@ -103,7 +98,7 @@ def _info(
     machine: compute.Machine,
     model: torch.nn.Module,
 ) -> dict[str, Any]:
-    config = configuration(block)
+    config = params.trained(block)
     return {
         "run": key.name,
         "scale": key.scale,
