@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WHOLE = "all"  # the name in the key of a stage that has one key a scale
 SOURCE = Path("src/seqflows")
+PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
 TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
 RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
 
@@ -38,6 +39,7 @@ class Stage(NamedTuple):
         limit, memory: minutes and MB to ask of a cluster for the embedded data.
         computes: whether it uses the scale's threads and device, and takes more with larger data.
         alone: whether nothing else may run beside it on its machine.
+        elsewhere: whether it also writes to other than files, so that files do not say whether it is up to date.
         foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
     """
 
@@ -53,6 +55,7 @@ class Stage(NamedTuple):
     memory: int
     computes: bool = False
     alone: bool = False
+    elsewhere: bool = False
     foreach: bool = False
 
     def keys(self, found: Params) -> list[str]:
@@ -292,5 +295,6 @@ TABLE = {
         usual=2.0,
         limit=60,
         memory=2000,
+        elsewhere=True,
     ),
 }

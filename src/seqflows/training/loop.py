@@ -27,8 +27,8 @@ MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
 def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -> None:
     """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
 
-    Seeds that an interrupted run finished, and the step that it was in, are taken over from the
-    checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
+    Seeds that are done, in an interrupted training or one with fewer seeds, and the step that one
+    was in, are taken over from the checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
     `Interrupted`, with a checkpoint written and no output, when asked to stop.
     """
     matrix = params.load()
@@ -38,9 +38,11 @@ def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
     config = params.trained(block)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
-    folders = {
-        seed: paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256)) for seed in block["seeds"]
-    }
+
+    def place(seed: int) -> Path:
+        return paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256))
+
+    folders = {seed: place(seed) for seed in block["seeds"]}
     if restart:
         for folder in folders.values():
             checkpoint.remove(folder)
@@ -50,13 +52,14 @@ def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -
             for seed, folder in folders.items():
                 if checkpoint.finished(folder) is None:
                     _train(key, block, settings, seed, dataset, machine, folder, stop, guard)
+                else:
+                    print(f"{key} seed {seed}: trained before, with the same settings, data and code", flush=True)
     finally:
         guard.close()
     with files.replacing_folder(paths.train(key.scale, key.name)) as output:
         for seed, folder in folders.items():
-            shutil.copytree(folder / checkpoint.FINISHED, output / f"seed-{seed}")
-    for folder in folders.values():
-        checkpoint.remove(folder)
+            shutil.copytree(checkpoint.finished(folder), output / f"seed-{seed}")
+    checkpoint.keep(key, folders.values(), place)
 
 
 def _train(
