@@ -7,7 +7,8 @@ import types
 
 import pytest
 
-from seqflows import cli, paths
+import seqflows
+from seqflows import cli, params, paths
 from seqflows.errors import Interrupted, Problem
 from seqflows.stages import TABLE
 
@@ -50,6 +51,37 @@ def test_each_stage_calls_its_module_with_the_key(stage):
         assert cli.main([name, key]) == 0
         expected = {"restart": False, "tracker": None} if name == "train" else {}
         assert called == [(paths.Key.parse(key), expected)]
+
+
+def test_list_names_the_keys_of_a_stage(stage, capsys):
+    assert cli.main(["list", "generate", "laptop"]) == 0
+    assert capsys.readouterr().out.split() == [f"laptop/{name}" for name in TABLE["generate"].keys(params.load())]
+    assert cli.main(["list", "audit"]) == 0
+    assert capsys.readouterr().out == "demo/all\n"
+    with pytest.raises(SystemExit):
+        cli.main(["list", "trian"])
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"seqflows {seqflows.__version__}\n"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_help_of_a_stage_names_a_key_that_it_has(stage, capsys, name):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([name, "--help"])
+    example = capsys.readouterr().out.split("example: python -m seqflows ")[1].split()
+    assert example[0] == name
+    assert paths.Key.parse(example[1]).name in TABLE[name].keys(params.load())
+
+
+def test_the_help_of_a_stage_needs_no_params(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["train", "--help"])
+    assert "--force" in capsys.readouterr().out
 
 
 def test_train_hands_on_restart_and_a_live_tracker(stage, monkeypatch):

@@ -144,6 +144,11 @@ def checkpoints(digest: str) -> Path:
     return Path(os.environ.get("SEQFLOWS_CHECKPOINTS", "checkpoints")) / digest
 
 
+def made(scale: str, stage: str, name: str) -> Path:
+    """What is known of how a key was made; outside both engines."""
+    return Path(".made") / scale / f"{stage}-{name}.json"
+
+
 def lock(stage: str, key: Key | None = None) -> Path:
     """The lock that a stage holds while it works, on a key where it has one."""
     return Path(".locks") / f"{'-'.join([stage, *(key or ())])}.lock"
