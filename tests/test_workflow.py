@@ -300,7 +300,7 @@ def test_snakemake_refuses_an_unknown_scale(project):
 def test_snakemake_refuses_an_unknown_key_of_config(project, given):
     said = project().run("snakemake", "-n", "--config", given, status=1)
     key = given.partition("=")[0]
-    assert f"expected --config to have keys among scale, got {key!r}; the nearest is scale" in said
+    assert f"expected --config to have keys among scale, got {key!r}; nearest: scale" in said
     assert "Traceback" not in said and "Building DAG" not in said
 
 
