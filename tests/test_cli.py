@@ -47,10 +47,10 @@ def test_each_stage_calls_its_module_with_the_key(stage):
     keys |= dict.fromkeys(("audit", "track"), "demo/all")
     for name, key in keys.items():
         called = []
-        stage(TABLE[name].module, lambda key, called=called, **options: called.append((key, options)))
+        stage(TABLE[name].module, lambda key, found, called=called, **options: called.append((key, found, options)))
         assert cli.main([name, key]) == 0
         expected = {"restart": False, "tracker": None} if name == "train" else {}
-        assert called == [(paths.Key.parse(key), expected)]
+        assert called == [(paths.Key.parse(key), params.load(), expected)]
 
 
 def test_list_names_the_keys_of_a_stage(stage, capsys):
@@ -86,7 +86,7 @@ def test_the_help_of_a_stage_needs_no_params(tmp_path, monkeypatch, capsys):
 
 def test_train_hands_on_restart_and_a_live_tracker(stage, monkeypatch):
     called = {}
-    stage("training.loop", lambda key, **options: called.update(options))
+    stage("training.loop", lambda key, found, **options: called.update(options))
     monkeypatch.setitem(sys.modules, "seqflows.tracking", types.SimpleNamespace(Live=lambda: "live"))
     assert cli.main(["train", "paper/ptb-lstm", "--restart"]) == 0
     assert called == {"restart": True, "tracker": "live"}
@@ -111,7 +111,7 @@ def test_a_wrong_key_is_one_line_and_status_1(stage, capsys, arguments, message)
 
 
 def test_a_problem_is_told_without_a_traceback(stage, capsys):
-    def run(key):
+    def run(key, found):
         raise Problem("expected this, got that; do so")
 
     stage("data.prepare", run)
@@ -121,7 +121,7 @@ def test_a_problem_is_told_without_a_traceback(stage, capsys):
 
 @pytest.mark.parametrize("error", [Interrupted("a checkpoint was written"), KeyboardInterrupt()])
 def test_an_interruption_ends_with_status_75(stage, capsys, error):
-    def run(key, **options):
+    def run(key, found, **options):
         raise error
 
     stage("training.loop", run)
@@ -130,7 +130,7 @@ def test_an_interruption_ends_with_status_75(stage, capsys, error):
 
 
 def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
-    stage("data.prepare", lambda key: pytest.fail("ran"))
+    stage("data.prepare", lambda *given: pytest.fail("ran"))
     path = tmp_path / "params.yaml"
     path.write_text(path.read_text().replace("dataset: jsb", "dataset: jbs", 1))
     assert cli.main(["prepare", "demo/ptb"]) == 1
@@ -138,10 +138,20 @@ def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
     assert cli.main(["check"]) == 1
 
 
+def test_a_stage_reads_params_once(stage, monkeypatch, root):
+    """What it is made of is what was looked at when it was asked whether it is up to date."""
+    read, loaded = params.read, []
+    monkeypatch.setattr(params, "read", lambda path: loaded.append(path) or read(path))
+    for name in ("ptb", "gaussians"):
+        assert cli.main(["download", f"demo/{name}"]) == 0
+        assert cli.main(["prepare", f"demo/{name}"]) == 0
+    assert len(loaded) == 4
+
+
 def test_a_stage_holds_a_lock_on_its_key(stage):
     import fcntl
 
-    def run(key):
+    def run(key, found):
         with open(paths.lock("prepare", key)) as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

@@ -59,7 +59,7 @@ def test_what_was_made_of_the_present_files_does_nothing(there, capsys, monkeypa
     for stage, name in JOBS:
         module = f"seqflows.{stages.TABLE[stage].module}.run"
         with monkeypatch.context() as patch:
-            patch.setattr(module, lambda key, **options: pytest.fail("ran"))
+            patch.setattr(module, lambda *given, **options: pytest.fail("ran"))
             assert cli.main([stage, f"demo/{name}"]) == 0
         assert capsys.readouterr().out == f"{stage} demo/{name} is up to date; --force makes it anew\n"
 
@@ -123,7 +123,7 @@ def test_another_version_of_a_library_is_seen(there, monkeypatch):
 
 
 def test_a_stage_that_failed_is_not_up_to_date(there, monkeypatch, capsys):
-    def fails(key, **options):
+    def fails(key, found, **options):
         paths.metrics(*key).write_text("{}")
         raise KeyboardInterrupt
 
@@ -168,7 +168,7 @@ def test_force_makes_it_anew(there, capsys):
 
 def test_what_also_writes_to_a_store_always_runs(there, monkeypatch):
     ran = []
-    monkeypatch.setattr("seqflows.tracking.run", lambda key: ran.append(files.write_text(paths.track("demo"), "{}")))
+    monkeypatch.setattr("seqflows.tracking.run", lambda *given: ran.append(files.write_text(paths.track("demo"), "{}")))
     for _ in range(2):
         assert cli.main(["track", "demo/all"]) == 0
     assert len(ran) == 2

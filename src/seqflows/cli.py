@@ -151,7 +151,7 @@ def _stage(given: argparse.Namespace) -> None:
         if given.command == "train":
             options = {"restart": given.force, "tracker": _tracker(matrix.tracking(key.scale))}
         wanted = found.wanted(given.command, key.name)
-        importlib.import_module(f"seqflows.{row.module}").run(key, **options)
+        importlib.import_module(f"seqflows.{row.module}").run(key, matrix, **options)
         found.record(given.command, key.name, wanted)
 
 

@@ -1,7 +1,7 @@
 """The table of stages: what each runs, which keys it has, what it reads and writes, and what it depends on.
 
 ``dvc.yaml`` is written from it (`pipeline.dvc`); Snakemake's rules, the command line, `pipeline.adopt`, `pipeline.plan`
-and `pipeline.status` read it. A new stage is a module with ``run(key)`` and a row here.
+and `pipeline.status` read it. A new stage is a module with ``run(key, params)`` and a row here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Stage(NamedTuple):
     """A row of the table.
 
     Attributes:
-        module: where its ``run(key)`` is, below seqflows.
+        module: where its ``run(key, params)`` is, below seqflows.
         what: what it does, in the words of ``--help``.
         part: the part of params.yaml whose entries are its keys; "" where it has one key a scale, `WHOLE`.
         code: what its outputs depend on of the source, as folders or files below `SOURCE`.

@@ -70,22 +70,22 @@ class Entry:
         }
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Bring the store up to date with the files of a scale; write results/<scale>/track.json.
 
     A store that cannot be reached is one warning on standard error; track.json then says so.
     """
-    found = list(entries(key.scale))
+    made = list(entries(key.scale, found))
     reached = True
     try:
         with Store(key.scale) as store:
-            for entry in found:
+            for entry in made:
                 store.put(entry)
     except Exception as error:  # whatever a tracker raises must not fail a pipeline
         reached = False
         warn(error)
     kind = address().partition(":")[0]
-    listing = {"scale": key.scale, "store": kind, "logged": reached, "runs": [entry.listing() for entry in found]}
+    listing = {"scale": key.scale, "store": kind, "logged": reached, "runs": [entry.listing() for entry in made]}
     files.write_json(paths.track(key.scale), listing)
 
 
@@ -99,9 +99,9 @@ def address() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or STORE
 
 
-def entries(scale: str) -> Iterator[Entry]:
+def entries(scale: str, found: params.Params | None = None) -> Iterator[Entry]:
     """Everything that the store shall hold of a scale: each trained seed, then the tables and figures."""
-    matrix = params.load()
+    matrix = found or params.load()
     shown = {name: [table for table in matrix.tables if name in matrix.table_runs(table)] for name in matrix.runs}
     for name in matrix.runs:
         for folder in sorted(paths.train(scale, name).glob("seed-*"), key=lambda path: int(path.name[5:])):

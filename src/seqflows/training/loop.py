@@ -24,14 +24,16 @@ from seqflows.training.trainer import Trainer
 MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
 
 
-def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -> None:
+def run(
+    key: paths.Key, found: params.Params | None = None, *, restart: bool = False, tracker: Tracker | None = None
+) -> None:
     """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
 
     Seeds that are done, in an interrupted training or one with fewer seeds, and the step that one
     was in, are taken over from the checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
     `Interrupted`, with a checkpoint written and no output, when asked to stop.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.run(key.scale, key.name)
     settings = Settings.of(block["training"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
