@@ -30,7 +30,7 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    for name in (*TABLE, "matrix", "dvc", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
+    for name in (*TABLE, "list", "status", "matrix", "dvc", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
         assert f"\n    {name}" in done.stdout
 
 
@@ -41,10 +41,7 @@ def test_the_command_line_imports_nothing_heavy(name, root):
 
 
 def test_each_stage_calls_its_module_with_the_key(stage):
-    keys = dict.fromkeys(TABLE, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
-    keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
-    keys |= {"generate": "demo/tvqa-att_s-samples"}
-    keys |= dict.fromkeys(("audit", "track"), "demo/all")
+    keys = {name: f"demo/{row.keys(params.load())[0]}" for name, row in TABLE.items()}
     for name, key in keys.items():
         called = []
         stage(TABLE[name].module, lambda key, found, called=called, **options: called.append((key, found, options)))
