@@ -1,4 +1,4 @@
-# One of the two readings of params.yaml; the other is dvc.yaml. A test compares them.
+# One of the two readings of params.yaml and the table of stages; the other is dvc.yaml. A test compares them.
 #
 #   snakemake -j 2                                   the scale that params.yaml names
 #   snakemake -j 2 --config scale=laptop             another one

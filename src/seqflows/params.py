@@ -1,7 +1,7 @@
 """The matrix: params.yaml, read, validated, and looked up by scale and name.
 
 params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the
-Snakefile are two readings of it. What differs by scale stands in blocks ``demo:``,
+Snakefile are two readings of it and of `stages`. What differs by scale stands in blocks ``demo:``,
 ``laptop:`` and ``paper:``. Keys and types are checked where pydantic is importable
 (`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the
 same file.
