@@ -7,7 +7,7 @@ import yaml
 
 from conftest import ROOT, _Plain
 from seqflows import cli, files, params, paths, stages
-from seqflows.pipeline.status import MADE, MISSING, STALE, Status
+from seqflows.pipeline.status import MADE, MISSING, STALE, State, Status
 
 RUN = "gaussians-affine"
 JOBS = [("download", "gaussians"), ("prepare", "gaussians"), ("train", RUN), ("evaluate", RUN)]
@@ -166,12 +166,15 @@ def test_force_makes_it_anew(there, capsys):
     assert "up to date" not in capsys.readouterr().out and states()[:3] == [MADE] * 3
 
 
-def test_what_also_writes_to_a_store_always_runs(there, monkeypatch):
+def test_what_also_writes_to_a_store_always_runs(there, monkeypatch, capsys):
     ran = []
+    monkeypatch.setattr(Status, "of", lambda *_: State(MADE))  # as far as files say
     monkeypatch.setattr("seqflows.tracking.run", lambda *given: ran.append(files.write_text(paths.track("demo"), "{}")))
     for _ in range(2):
         assert cli.main(["track", "demo/all"]) == 0
     assert len(ran) == 2
+    assert cli.main(["evaluate", f"demo/{RUN}"]) == 0
+    assert "is up to date" in capsys.readouterr().out
 
 
 def test_status_counts_and_names_what_is_not_made(there, capsys):
