@@ -61,11 +61,12 @@ adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
 benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine
 	python -m seqflows benchmark
 
-lint: $(STAMP) ## ruff, import-linter, snakefmt
+lint: $(STAMP) ## ruff, import-linter, snakefmt, params.yaml, and dvc.yaml as written from it
 	ruff check .
 	ruff format --check .
 	lint-imports
 	snakefmt --check Snakefile workflow
+	python -m seqflows check
 
 format: $(STAMP) ## rewrite the source as lint wants it
 	ruff check --fix .
@@ -82,4 +83,4 @@ lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tool
 	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
 
 clean: ## remove what the pipeline made, the downloads and .venv aside; results/laptop and results/paper stay
-	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .matrix .snakemake .dvc/cache .dvc/tmp
+	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

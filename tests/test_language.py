@@ -227,7 +227,7 @@ def check_bijection(model):
     [
         ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
         ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
-        ({"network": "attentoin"}, "did you mean 'attention'"),
+        ({"network": "attentoin"}, "nearest: attention"),
         ({"scales": 5}, "language_flow: Expected a length that 16 divides for 5 scales, got 8; mend the run's model"),
         ({"scales": 4}, "Expected an even number of steps, got 1; mend the run's model block or its dataset's sizes"),
         ({"heads": 5}, "Expected a width that 5 heads divide, got 12; mend the run's model block"),
@@ -450,7 +450,7 @@ def test_an_estimate_below_the_floor_is_a_bug():
     ("block", "message"),
     [
         ({"draws": 0}, "expected evaluation.draws to be a whole number of at least 1, got 0"),
-        ({"draw": 1}, "got 'draw'; the nearest is draws"),
+        ({"draw": 1}, "got 'draw'; nearest: draws"),
     ],
 )
 def test_bad_settings_are_refused(block, message):

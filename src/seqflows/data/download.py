@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.data import embedded, registry
 from seqflows.data.prepared import combined
 from seqflows.data.registry import File, Source
@@ -30,11 +30,9 @@ CHECKSUMS = "checksums.json"
 LARGEST = 2**30  # bytes of an archive member; more is a mistake or an attack
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Make ``data/raw/<scale>/<dataset>/``."""
-    from seqflows import params
-
-    fetch(params.load().dataset(key.scale, key.name), paths.raw(key.scale, key.name))
+    fetch((found or params.load()).dataset(key.scale, key.name), paths.raw(key.scale, key.name))
 
 
 def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:

@@ -48,12 +48,12 @@ class Block(NamedTuple):
     lines: list[Line]
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write runs/<scale>/texts/<name>.txt of the model of the run's first seed.
 
     Raises `Problem` when the model is missing or not the params' own, or a given text has no place in it.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.text(key.scale, key.name)
     owner = matrix.run(key.scale, block["run"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqflows import files, paths
 from seqflows.noise import floor
+from seqflows.params import Params
 from seqflows.report import table_texts
 from seqflows.report.cells import Cell, cells
 from seqflows.report.inputs import Results, devices, matrix
@@ -40,9 +41,9 @@ BEYOND = (
 )  # fmt: skip
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/<table>.csv and .md; raise `Problem` for an unknown table or metric."""
-    results = Results(matrix(), key.scale)
+    results = Results(found or matrix(), key.scale)
     block = results.params.table(key.name)
     csv_path, md_path = paths.table(key.scale, key.name)
     if "texts" in block:
