@@ -72,10 +72,14 @@ FEW = LATENT[::5] + RECURRENT + DENSITIES
 def sharpened(model: Model) -> Model:
     """Weights further from 0 than at initialisation, so that what depends on what shows in every number.
 
-    The inner flow of the prior keeps its weights, so that a quadrature resolves it, and the posterior gets the
-    prior's mean and more than its deviation, so that importance weights have a variance.
+    The inner flow of the prior, which starts near a constant, is drawn as torch draws linear maps: it then depends on
+    its context and a quadrature still resolves it. The posterior gets the prior's mean and more than its deviation, so
+    that importance weights have a variance.
     """
     with torch.no_grad():
+        for name, module in model.named_modules():
+            if name.startswith("prior") and isinstance(module, torch.nn.Linear):
+                module.reset_parameters()
         for name, parameter in model.named_parameters():
             if not name.startswith(("prior", "to_posterior")):
                 parameter.mul_(2.0)

@@ -6,7 +6,7 @@ import torch
 
 from seqflows.errors import Problem
 from seqflows.training import optimise
-from seqflows.training.schedules import Plateau, kl_weight
+from seqflows.training.schedules import Plateau, cosine, kl_weight
 from seqflows.training.settings import Settings
 
 
@@ -18,6 +18,10 @@ def test_kl_weight_is_zero_then_linear_within_epochs_then_one():
     assert [kl_weight(e, 4, 10) for e in (0, 3.9, 4, 4.5, 9, 14, 99)] == [0, 0, 0, 0.05, 0.5, 1, 1]
     assert kl_weight(0, 0, 0) == 1.0
     assert [kl_weight(e, 2, 0) for e in (1.9, 2)] == [0.0, 1.0]
+
+
+def test_kl_weight_has_a_floor():
+    assert [kl_weight(e, 4, 10, 0.2) for e in (0, 4, 9, 14, 99)] == pytest.approx([0.2, 0.2, 0.6, 1, 1])
 
 
 def test_before_the_ramp_is_over_nothing_counts_and_the_last_model_is_kept():
@@ -38,6 +42,32 @@ def test_rate_falls_after_patience_epochs_without_improvement_each_time():
         rates.append(plateau.rate)
     assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25]
     assert plateau.waited == 1 and Plateau(**plateau.state()) == plateau
+
+
+def test_the_rate_drops_after_shares_of_the_epochs_whatever_the_losses():
+    plateau, chosen = Plateau(1.0), settings(drops=[0.5, 0.9], kl_free_epochs=8)
+    rates = []
+    for epoch in range(1, 11):
+        _, dropped = plateau.update(chosen, epoch, 10.0 - epoch)
+        rates.append((plateau.rate, dropped))
+    assert [epoch for epoch, (_, dropped) in enumerate(rates, 1) if dropped] == [5, 9]
+    assert [rate for rate, _ in rates] == [1] * 4 + [0.25] * 4 + [1 / 16] * 2
+
+
+def test_the_cosine_is_flat_then_falls_to_zero():
+    chosen = settings(cosine_from=0.6)
+    values = [cosine(epochs, chosen) for epochs in (0, 6, 7, 8, 9, 10)]
+    assert values == pytest.approx([1, 1, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5, 0])
+    assert cosine(9, settings()) == 1.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"patience": 1, "drops": [0.5]}, {"patience": 1, "cosine_from": 0.5}, {"drops": [0.5], "cosine_from": 0.5}],
+)
+def test_two_rules_for_the_rate_are_refused(changes):
+    with pytest.raises(Problem, match=f"one rule for the learning rate.*{' and '.join(changes)}"):
+        settings(**changes)
 
 
 def test_without_patience_the_rate_stays_and_stop_rate_ends():
