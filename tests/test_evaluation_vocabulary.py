@@ -132,7 +132,11 @@ def test_generated_words_are_counted(tmp_path):
     assert rows["known"]["value"] == pytest.approx(sum(word in Both(dataset()).vocabulary for word in made) / 30)
     assert rows["unique_known"]["value"] == pytest.approx(len(set(made) & Both(dataset()).vocabulary) / 30)
     assert rows["unique_all"]["samples"] == 5  # as many as there are training words
-    assert rows["perplexity_2"]["value"] > 1 and rows["perplexity_2_tokens"]["value"] > 1
+    test = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}  # fitted on types, and on tokens
+    for name, weights in (("perplexity_2", [1] * len(test)), ("perplexity_2_tokens", list(test.values()))):
+        wanted, error = ngrams.perplexity(ngrams.fit(list(test), weights, 2), made)
+        assert (rows[name]["value"], rows[name]["standard_error"]) == pytest.approx((wanted, error))
+    assert rows["perplexity_2"]["value"] != rows["perplexity_2_tokens"]["value"]
 
 
 def test_likeliest_symbols_and_a_wider_vocabulary(tmp_path):
