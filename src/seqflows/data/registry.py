@@ -265,7 +265,8 @@ KINDS = {
     "embedded-words": "words",
     "embedded-language": "language",
 }
-WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "seed")
+WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "wide_count")
+WORDS += ("seed",)
 LANGUAGE = ("length", "dimensions", "glove", "min_count", "vocabulary_size", "sha256")
 
 

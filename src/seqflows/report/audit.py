@@ -120,7 +120,7 @@ def markdown(results: Results, rows: Mapping[str, Rows]) -> str:
         f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}.",
         "",
         "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words",
-        "over independent sets of trajectories).",
+        "over the words that were drawn and their samples).",
         "Tolerance: 0.02 bpc, 0.10 nats, 0.10 bits per dimension, 0.02 of a share, 5 % of a printed perplexity, or two",
         "standard deviations over seeds where that is more.",
         "",
