@@ -38,6 +38,7 @@ FLOWS = {
     "rnn_ar": {"structure": "past", "network": "rnn", "scales": 1},
     "rnn_ar-literal": {"structure": "past", "network": "rnn", "scales": 1, "cell": "literal"},
 }
+EARLIER = {"start": "rotation", "squeeze": "joined", "mixing": "time"}  # what records of before the mends are of
 BLOCKS = {name: {"class": "language_flow", **SMALL, **block} for name, block in FLOWS.items()}
 BLOCKS["lstm"] = {"class": "recurrent_density", "width": 12}
 CAUSAL = ("att_ar", "rnn_ar", "rnn_ar-literal")
@@ -226,6 +227,9 @@ def check_bijection(model):
     ("block", "message"),
     [
         ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
+        ({"start": "identity"}, "expected start of permutation, rotation, got 'identity'"),
+        ({"squeeze": "paired"}, "expected squeeze of interleaved, joined, got 'paired'"),
+        ({"mixing": "channels"}, "expected mixing of both, time, got 'channels'"),
         ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
         ({"network": "attentoin"}, "did you mean 'attention'"),
         ({"scales": 5}, "language_flow: Expected a length that 16 divides for 5 scales, got 8; mend the run's model"),
@@ -238,6 +242,34 @@ def test_impossible_models_are_refused(block, message):
         models.build({"class": "language_flow", **SMALL, "scales": 2, **block}, facts())
     with pytest.raises(Problem, match="expected data with embedded emissions"):
         models.build(BLOCKS["att_s"], Facts("categorical", 5, 8, (0,) * 8 + (1,)))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_flows_of_before_the_mends_are_still_built(name):
+    """Of other settings, so that kept records of theirs are marked as such, and with other weights or values."""
+    known = facts(16)
+    torch.manual_seed(0)
+    earlier = models.build(BLOCKS[name] | {"scales": 3 - 2 * (name in CAUSAL)} | EARLIER, known)
+    torch.manual_seed(0)
+    now = models.build(BLOCKS[name] | {"scales": 3 - 2 * (name in CAUSAL)}, known)
+    before, after = earlier.state_dict(), now.state_dict()
+    if name in CAUSAL:
+        assert len(after) > len(before)
+    elif name.endswith("_s"):
+        weights = [model.flow.blocks[0].flows[1].weight() for model in (earlier, now)]
+        assert [int((weight.abs() > 1e-3).sum()) > 16 for weight in weights] == [True, False]
+    else:  # over channels the squeeze alone is another
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        x = torch.randn(2, 16, 6)
+        assert not torch.allclose(earlier.log_density(x), now.log_density(x))
+
+
+def test_params_say_which_flows_they_mean():
+    """A record is known to be of other settings by what params.yaml says, to which defaults do not belong."""
+    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    blocks = [run[scale]["model"] for run in matrix.runs.values() for scale in paths.SCALES]
+    flows = [block for block in blocks if block["class"] == "language_flow"]
+    assert flows and all(set(EARLIER) <= set(block) for block in flows)
 
 
 @pytest.mark.parametrize("network", ["attention", "rnn"])

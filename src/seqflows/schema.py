@@ -221,6 +221,9 @@ class LanguageFlow(Block):
     heads: Count = 8
     hidden: Count = 750
     cell: Literal["parallel", "literal"] = "parallel"
+    start: Literal["permutation", "rotation"] = "permutation"
+    squeeze: Literal["interleaved", "joined"] = "interleaved"
+    mixing: Literal["both", "time"] = "both"
 
 
 class RecurrentDensity(Block):
