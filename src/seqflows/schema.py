@@ -122,7 +122,7 @@ class RealLanguage(Real):
 
     length: Annotated[int, Field(ge=3)]
     dimensions: Count
-    glove: Literal["6B-50d-9163", "840B-300d", "own"]
+    glove: Literal["6B-50d", "6B-50d-9163", "840B-300d", "own"]
     min_count: Count = 1
     vocabulary_size: Count | None = None
     sha256: dict[str, str] | None = None

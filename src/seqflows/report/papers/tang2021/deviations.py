@@ -116,7 +116,7 @@ DEVIATIONS = (
         "word vectors",
         "GloVe, 300 dimensions",
         "840B tokens, 300 dimensions",
-        "scale paper: 840B-300d; scale laptop: the first 9,163 words of 6B-50d",
+        "scale paper: 840B-300d; scale laptop: 6B-50d, all 400,000 words",
         "what can be had without 2 GB",
     ),
     Deviation(
