@@ -128,6 +128,24 @@ def test_a_missing_or_altered_text_is_refused(written):
         page(1)
 
 
+def test_kept_texts_of_other_settings_say_so(written):
+    """What stands beside the results is shown as what it is; what is to be made here has to be of today."""
+    keep.run(SCALE)
+    said = "- **Not as params.yaml says now**"
+    assert not any(line.startswith(said) for line in page(1)[1])
+    written.texts[ENTRY][SCALE] = {"count": 3}
+    with pytest.raises(Problem, match=f"with config_hash .*; {AGAIN}"):
+        page(1)
+    paths.text(SCALE, ENTRY).unlink()
+    assert f"{said}: {ENTRY}: written under other settings" in page(1)[1]
+    kept = paths.results(SCALE) / "texts/tvqa-att_s-samples.txt"
+    paths.text(SCALE, "tvqa-att_s-samples").unlink()
+    head, _, body = kept.read_text().partition("\n\n")
+    kept.write_text(f"{head}\n# train_config_hash: {'0' * 64}\n\n{body}")
+    line = next(line for line in page(1)[1] if line.startswith(said))
+    assert "tvqa-att_s-samples: of a model of other settings" in line and f"{ENTRY}: written under" in line
+
+
 def test_texts_are_kept_beside_the_tables(written):
     keep.run(SCALE)
     assert (paths.results(SCALE) / "texts" / f"{ENTRY}.txt").read_text() == paths.text(SCALE, ENTRY).read_text()

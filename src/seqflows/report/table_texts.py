@@ -51,6 +51,8 @@ def _of_text(results: Results, name: str) -> list[dict[str, Any]]:
 def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     """Header and lines of a text, which has to be of the present settings and of the model that the run now has.
 
+    One that was kept beside the results may be of earlier settings; `outdated` says so.
+
     Raises:
         Problem: no such file, one that was changed by hand, or one of other settings or another model.
     """
@@ -71,16 +73,32 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
         "config_hash": files.digest(block),
         "model_sha256": train["files"]["model.safetensors"],
     }
+    if not paths.text(results.scale, name).exists():
+        del expected["config_hash"]
     for key, wanted in expected.items():
         if header.get(key) != wanted:
             raise Problem(f"expected {path} with {key} {wanted}, got {header.get(key, 'none')}; {again}")
     return header, body
 
 
+def outdated(results: Results, name: str) -> list[str]:
+    """How a text is not of today's params.yaml: of other settings of its own, or of a model of others."""
+    header, _ = read(results, name)
+    block = results.params.text(results.scale, name)
+    run = results.params.run(results.scale, block["run"])
+    trained = files.digest({part: run[part] for part in ("dataset", "model", "training")})
+    found = [] if header["config_hash"] == files.digest(block) else ["written under other settings"]
+    return found + ([] if header.get("train_config_hash", trained) == trained else ["of a model of other settings"])
+
+
 def markdown(results: Results, block: Row, found: Sequence[Row]) -> str:
     """The page: for each corpus its samples, or a table for each pair or context, and whose the columns are."""
     kind = results.params.texts[block["texts"][0]]["kind"]
     lines = [f"# {block['title']}", ""]
+    stale = {name: said for name in block["texts"] if (said := outdated(results, name))}
+    if stale:
+        listing = "; ".join(f"{name}: {', '.join(said)}" for name, said in stale.items())
+        lines += [f"- **Not as params.yaml says now**: {listing}", ""]
     for dataset in dict.fromkeys(row["dataset"] for row in found):
         mine = [row for row in found if row["dataset"] == dataset]
         lines += [f"## {corpus(results, dataset, [])}", ""]
