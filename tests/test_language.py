@@ -272,6 +272,16 @@ def test_params_say_which_flows_they_mean():
     assert flows and all(set(EARLIER) <= set(block) for block in flows)
 
 
+def test_params_have_the_papers_noise_and_all_words():
+    """Variance 0.5 (appendix A.8) among the deviations of every regeneration; the full table of vectors on a laptop."""
+    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    regenerated = [text for text in matrix.texts.values() if text["kind"] == "regeneration"]
+    deviations = [text[scale]["deviations"] for text in regenerated for scale in paths.SCALES]
+    assert deviations and all(any(abs(s**2 - 0.5) < 1e-3 for s in one) for one in deviations)
+    assert any(abs(s**2 - 0.5) < 1e-3 for s in texts.DEFAULTS["regeneration"]["deviations"])
+    assert {matrix.dataset("laptop", name)["glove"] for name in ("tvqa", "squad")} == {"6B-50d"}
+
+
 @pytest.mark.parametrize("network", ["attention", "rnn"])
 @pytest.mark.parametrize(("structure", "most"), [("time", 4), ("channels", 4), ("past", 1)])
 def test_the_check_of_params_refuses_the_sizes_that_the_flows_refuse(structure, network, most):
