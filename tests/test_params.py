@@ -28,8 +28,9 @@ def test_both_loaders_read_the_same(content, root):
     """DVC reads YAML 1.2 by ruamel, stages YAML 1.1 by PyYAML: 1e-3, on, 010 differ between them."""
     from dvc.utils.serialize import load_yaml
 
-    assert load_yaml(root / "params.yaml") == content
-    assert repr(load_yaml(root / "params.yaml")) == repr(content)  # 1 == 1.0 == True, but not here
+    found = params.written(root / "params.yaml")
+    assert load_yaml(root / "params.yaml") == found
+    assert repr(load_yaml(root / "params.yaml")) == repr(found)  # 1 == 1.0 == True, but not here
 
 
 def test_the_default_scale_is_the_demo(matrix):
@@ -38,10 +39,10 @@ def test_the_default_scale_is_the_demo(matrix):
 
 def test_every_run_of_the_paper_is_there(matrix):
     variants = ("affine", "independent", "independent_affine", "h2", "h5", "h80", "no_annealing")
-    expected = {f"ptb-{name}" for name in ("lstm", "af_only", "af_af", "af_scf", "iaf_scf")}
+    expected = {f"ptb-{name}" for name in ("lstm", "lstm-adam", "af_only", "af_af", "af_scf", "iaf_scf")}
     expected |= {f"ptb-af_af-{name}" for name in variants} | {"gaussians-nlsq", "gaussians-affine"}
     for corpus in ("nottingham", "piano", "musedata", "jsb"):
-        expected |= {f"{corpus}-{name}" for name in ("lstm", "af_af", "af_scf", "iaf_scf")}
+        expected |= {f"{corpus}-{name}" for name in ("lstm", "lstm-adam", "af_af", "af_scf", "iaf_scf")}
     assert {name for name, run in matrix.runs.items() if run["reproduces"] == PAPER} == expected
 
 
@@ -58,6 +59,7 @@ def test_every_reproduced_number_has_its_cell_and_every_cell_its_number(matrix, 
         for table in (f"{PAPER}-table{number}" for number in (1, 2, 3))
         for row, cells in matrix.tables[table]["rows"].items()
         for column in cells
+        if row != "LSTM, Adam"  # which stands beside the printed rows
     }
     assert cells == reported and len(cells) == 41
 
@@ -68,8 +70,9 @@ def test_the_paper_scale_has_the_papers_hyperparameters(matrix):
     assert run["training"]["batch_size"] == 15 and run["training"]["samples"] == 10 and run["seeds"] == [0, 1, 2]
     assert matrix.run("paper", "ptb-iaf_scf")["model"]["layers"] == 3
     assert matrix.run("paper", "jsb-iaf_scf")["model"]["layers"] == 5
-    for name in ("ptb-iaf_scf", "jsb-iaf_scf"):
-        assert matrix.run("paper", name)["model"]["dropout"] == 0
+    # the README of the code turns dropout off for IAF on characters alone
+    for name, dropout in (("ptb-iaf_scf", 0.0), ("jsb-iaf_scf", 0.2)):
+        assert matrix.run("paper", name)["model"]["dropout"] == dropout
     assert [matrix.run("paper", f"{corpus}-af_af")["training"]["batch_size"] for corpus in ("jsb", "piano")] == [5, 8]
     assert [matrix.run("paper", f"jsb-{name}")["training"]["patience"] for name in ("af_af", "lstm")] == [2, 4]
 

@@ -275,7 +275,7 @@ def paths_of(value, at=()):
         yield from paths_of(entry, (*at, key))
 
 
-PLACES = [place for place in paths_of(MATRIX) if place and place[0] != "shared"]
+PLACES = [place for place in paths_of(MATRIX) if place]
 
 
 def changed(place, value, how):

@@ -44,7 +44,7 @@ def shrink(content):
         run["demo"]["training"]["epochs"] = 2
     used = {run["dataset"] for run in content["runs"].values()}
     content["datasets"] = {name: content["datasets"][name] for name in content["datasets"] if name in used}
-    content.update(speeds={}, texts={}, figures={}, shared={})
+    content.update(speeds={}, texts={}, figures={})
 
 
 def tables(folder):

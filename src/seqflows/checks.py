@@ -18,7 +18,7 @@ from seqflows.paths import NAME, RESERVED, SCALES
 PART = {
     "datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table", "figures": "figure",
 }  # fmt: skip
-TOP = ("scale", "scales", "shared", *PART)
+TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
 TEXT = ("kind", "run", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
@@ -50,7 +50,7 @@ def errors(content: Any) -> Iterator[str]:
     if not isinstance(content, Mapping):
         yield f"expected a mapping with keys {', '.join(TOP)}, got {type(content).__name__}"
         return
-    yield from _keys("", content, TOP, required=[key for key in TOP if key != "shared"])
+    yield from _keys("", content, TOP)
     if content.get("scale") not in SCALES:
         yield from _one_of("scale", content.get("scale"), SCALES)
     parts = {}

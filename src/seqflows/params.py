@@ -1,10 +1,10 @@
 """The matrix: params.yaml, read, validated, and looked up by scale and name.
 
-params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the
-Snakefile are two readings of it and of `stages`. What differs by scale stands in blocks ``demo:``,
-``laptop:`` and ``paper:``. Keys and types are checked where pydantic is importable
-(`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the
-same file.
+params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the Snakefile are two
+readings of it and of `stages`. How an entry is written, with what all scales share, with a base and with columns,
+`entries` says; here each has a block ``demo``, ``laptop`` and ``paper``. Keys and types are checked where pydantic is
+importable (`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the same
+file.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from seqflows import checks
+from seqflows.entries import expand
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES
@@ -116,7 +117,12 @@ def parse(content: Any, name: str = "params.yaml") -> Params:
 
 
 def read(path: str | Path) -> Any:
-    """The content of a YAML file, anchors and merge keys resolved; a key given twice is a `Problem`."""
+    """The content of a YAML file in the form of params.yaml, its rules applied (`entries`)."""
+    return expand(written(path))
+
+
+def written(path: str | Path) -> Any:
+    """The content of a YAML file as it stands there, anchors resolved; a key given twice is a `Problem`."""
     try:
         with open(path, encoding="utf-8") as file:
             return yaml.load(file, _Loader)

@@ -270,7 +270,7 @@ class Training(Block):
     kl_floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     decay: Annotated[float, Field(gt=1)] = 4.0
     patience: Count | None = None
-    drops: list[Annotated[float, Field(gt=0, lt=1)]] = []
+    drops: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
     cosine_from: Annotated[float, Field(ge=0, lt=1)] | None = None
     stop_rate: Positive | None = None
     drawn: Count | None = None

@@ -17,7 +17,15 @@ from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
-MATRIX = ("checks.py", "params.py", "pipeline/matrix.py", "schema.py", "stages.py")  # what the blocks depend on
+# what the blocks depend on
+MATRIX = (
+    "checks.py",
+    "entries.py",
+    "params.py",
+    "pipeline/matrix.py",
+    "schema.py",
+    "stages.py",
+)
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
 # it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.

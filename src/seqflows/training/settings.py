@@ -29,7 +29,7 @@ class Settings:
     kl_floor: float = 0.0  # the KL weight while it counts as 0
     decay: float = 4.0  # the rate is divided by it
     patience: int | None = None  # epochs without a better validation loss before it is; None: never
-    drops: Sequence[float] = ()  # shares of the epochs after which it is, whatever the losses
+    drops: Sequence[float] | None = None  # shares of the epochs after which it is, whatever the losses
     cosine_from: float | None = None  # share of the epochs after which the rate falls to 0 by a cosine
     stop_rate: float | None = None  # stop once the rate has fallen below
     drawn: int | None = None  # sequences an epoch, where the training split counts them
@@ -49,7 +49,7 @@ class Settings:
     @property
     def drop_epochs(self) -> set[int]:
         """The epochs, from 1, after which ``drops`` divides the rate."""
-        return {max(1, round(share * self.epochs)) for share in self.drops}
+        return {max(1, round(share * self.epochs)) for share in self.drops or ()}
 
     def _check(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -60,14 +60,14 @@ class Settings:
             _need(name, getattr(self, name), "a number of at least 0", lambda v: v >= 0)
         _need("learning_rate", self.learning_rate, "a number above 0", lambda v: v > 0)
         _need("decay", self.decay, "a number above 1", lambda v: v > 1)
-        if not isinstance(self.drops, (list, tuple)) or list(self.drops) != sorted(set(self.drops)):
+        if self.drops is not None and (not isinstance(self.drops, list) or self.drops != sorted(set(self.drops))):
             raise Problem(f"expected training.drops to be rising shares of the epochs, got {self.drops!r}")
-        for share in self.drops:
+        for share in self.drops or ():
             _need("drops", share, "shares of the epochs between 0 and 1", lambda v: 0 < v < 1)
         _need("kl_floor", self.kl_floor, "a number of at least 0 and below 1", lambda v: 0 <= v < 1)
         if self.cosine_from is not None:
             _need("cosine_from", self.cosine_from, "a number of at least 0 and below 1", lambda v: 0 <= v < 1)
-        rules = [name for name in ("patience", "drops", "cosine_from") if getattr(self, name) not in (None, (), [])]
+        rules = [name for name in ("patience", "drops", "cosine_from") if getattr(self, name) is not None]
         if len(rules) > 1:
             raise Problem(f"expected one rule for the learning rate in training, got {' and '.join(rules)}; keep one")
         if self.clip is not None:

@@ -1,0 +1,102 @@
+"""The entries of params.yaml as they are written, and what they mean: three rules.
+
+1. What stands outside ``demo``, ``laptop`` and ``paper`` in a dataset, run, speed or text holds at every scale; a
+   scale's own block goes on top of it.
+2. ``base:`` names the entry to start from, of the same part or of ``bases``. Mappings are merged key by key, everything
+   else is replaced; ``reproduces``, ``dataset`` and the like are inherited too.
+3. In a table with ``columns`` a row is a text that each column's ``{}`` is filled with; a row may also be written out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from seqflows.errors import Problem
+from seqflows.names import near
+from seqflows.paths import SCALES
+
+BASES = "bases"
+FREE = {  # part -> what is an entry's own at all scales; the rest belongs to each scale's block
+    "datasets": ("kind",),
+    "runs": ("reproduces", "dataset"),
+    "speeds": ("runs",),
+    "texts": ("kind", "run", "dataset"),
+}
+
+
+def expand(content: Any) -> Any:
+    """The content of params.yaml with its three rules applied: a block for each scale, a cell for each column.
+
+    What is no mapping where one is expected is left as it is, for `checks` to name.
+
+    Raises:
+        Problem: a base that does not exist or leads back to itself.
+    """
+    if not isinstance(content, Mapping):
+        return content
+    found = {part: value for part, value in content.items() if part != BASES}
+    bases = content.get(BASES) or {}
+    for part, free in FREE.items():
+        entries = content.get(part)
+        if isinstance(entries, Mapping) and isinstance(bases, Mapping):
+            found[part] = {name: _entry(part, name, {**bases, **entries}, free) for name in entries}
+    if isinstance(content.get("tables"), Mapping):
+        found["tables"] = {name: _filled(table) for name, table in content["tables"].items()}
+    return found
+
+
+def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]) -> Any:
+    """An entry with a block for each scale; its ``free`` keys stand beside these."""
+    if not isinstance(known[name], Mapping):
+        return known[name]
+    chain = list(_chain(part, name, known))
+    own: dict[str, Any] = {}
+    blocks: dict[str, Any] = {scale: {} for scale in SCALES}
+    for entry in reversed(chain):
+        own |= {key: entry[key] for key in free if key in entry}
+        shared = {key: value for key, value in entry.items() if key not in (*free, *SCALES, "base")}
+        for scale in SCALES:
+            blocks[scale] = merged(merged(blocks[scale], shared), entry.get(scale, {}))
+    return own | blocks
+
+
+def _chain(part: str, name: str, known: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """An entry, its base, that one's base, and so on."""
+    seen = [name]
+    while isinstance(entry := known[seen[-1]], Mapping):
+        yield entry
+        if "base" not in entry:
+            return
+        base, path = entry["base"], f"{part}.{seen[-1]}.base"
+        if base in seen:
+            trail = " -> ".join((*seen, base))
+            raise Problem(f"{path}: expected a base that does not lead back to itself, got {trail}")
+        if base not in known:
+            wanted = f"the name of an entry of {part} or {BASES}"
+            raise Problem(f"{path}: expected {wanted}, got {base!r}{near(base, known)}")
+        seen.append(base)
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Mappings key by key, everything else replaced by what is above."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+
+
+def _filled(table: Any) -> Any:
+    """A table whose rows are written out: column -> cell."""
+    if not isinstance(table, Mapping) or not isinstance(table.get("columns"), Mapping):
+        return table
+    rest = {key: value for key, value in table.items() if key != "columns"}
+    rows = {name: dict(_cells(table["columns"], row)) for name, row in (table.get("rows") or {}).items()}
+    return rest | {"rows": rows}
+
+
+def _cells(columns: Mapping[str, Any], row: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(row, Mapping):
+        yield from row.items()
+    else:
+        for column, cell in columns.items():
+            yield column, str(cell).replace("{}", str(row))

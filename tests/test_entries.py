@@ -1,0 +1,87 @@
+"""The three rules by which an entry of params.yaml is written."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seqflows import params
+from seqflows.entries import expand, merged
+from seqflows.errors import Problem
+from seqflows.paths import SCALES
+
+ROOT = Path(__file__).parents[1]
+RUNS = """
+bases:
+  all: {reproduces: own, seeds: [0], model: {width: 1, depth: 2}, laptop: {model: {width: 8}}}
+runs:
+  a: {base: all, dataset: d, demo: {seeds: [1, 2]}, paper: {model: {depth: 3}}}
+  b: {base: a, model: {width: 5}, laptop: {model: {depth: 7}}}
+  c: {dataset: e, demo: {seeds: [3]}}
+"""
+
+
+def test_what_stands_outside_the_scales_holds_at_each_and_a_scale_goes_on_top():
+    run = expand(yaml.safe_load(RUNS))["runs"]["a"]
+    assert {key: run[key] for key in run if key not in SCALES} == {"reproduces": "own", "dataset": "d"}
+    assert run["demo"] == {"seeds": [1, 2], "model": {"width": 1, "depth": 2}}  # lists are replaced
+    assert run["laptop"] == {"seeds": [0], "model": {"width": 8, "depth": 2}}  # mappings merged
+    assert run["paper"] == {"seeds": [0], "model": {"width": 1, "depth": 3}}
+
+
+def test_an_entry_outweighs_its_base_at_every_scale_whose_own_blocks_it_has():
+    run = expand(yaml.safe_load(RUNS))["runs"]["b"]
+    assert [run[scale]["model"] for scale in SCALES] == [
+        {"width": 5, "depth": 2},
+        {"width": 5, "depth": 7},
+        {"width": 5, "depth": 3},
+    ]
+    assert run["dataset"] == "d" and run["demo"]["seeds"] == [1, 2]
+
+
+def test_bases_are_no_entries_and_what_is_written_out_stays_as_it_is():
+    content = yaml.safe_load(RUNS)
+    before, found = copy.deepcopy(content), expand(content)
+    assert content == before and "bases" not in found and set(found["runs"]) == {"a", "b", "c"}
+    assert expand(found) == found
+    assert found["runs"]["c"] == {"dataset": "e", "demo": {"seeds": [3]}, "laptop": {}, "paper": {}}
+
+
+def test_columns_are_filled_and_rows_may_be_written_out():
+    table = {"title": "t", "columns": {"A": "{}.nll", "B": "x-{}"}, "rows": {"one": "r", "two": {"A": "s.kl"}}}
+    found = expand({"tables": {"t": table, "u": {"rows": {"one": {"A": "r.nll"}}}}})["tables"]
+    assert found["t"] == {"title": "t", "rows": {"one": {"A": "r.nll", "B": "x-r"}, "two": {"A": "s.kl"}}}
+    assert found["u"] == {"rows": {"one": {"A": "r.nll"}}}
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        (
+            {"a": {"base": "b"}, "b": {"base": "a"}},
+            r"runs.b.base: expected a base that does not lead back.*a -> b -> a",
+        ),
+        ({"abc": {"base": "abd"}, "abe": {}}, r"runs.abc.base: expected the name of an entry.*'abd'.*nearest.*abe"),
+    ],
+)
+def test_bases_that_lead_nowhere_are_named(runs, text):
+    with pytest.raises(Problem, match=text):
+        expand({"runs": runs})
+
+
+def test_hostile_content_is_left_for_the_checks_to_name():
+    empty = {"tables": {"t": {"columns": {"A": 1}, "rows": None}}}
+    for content in (None, [], 3, {"runs": 3}, {"runs": {"a": 3}}, empty):
+        expand(content)
+    assert merged({"a": 1}, 2) == 2 and merged(1, {"a": 2}) == {"a": 2}
+
+
+def test_params_yaml_stays_short_and_is_the_matrix_that_it_spells():
+    assert (ROOT / "params.yaml").stat().st_size <= 28_000
+    found = params.read(ROOT / "params.yaml")
+    assert found["runs"]["ptb-iaf_scf"]["laptop"]["model"]["layers"] == 3
+    assert "depth" not in found["runs"]["jsb-af_af"]["laptop"]["model"]  # its digest has none
+    assert found["tables"]["ziegler2019-table3"]["rows"]["AF / AF"]["JSB"] == "jsb-af_af.nll"
