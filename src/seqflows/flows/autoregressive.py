@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqflows.flows.bijection import Bijection
-from seqflows.flows.initial import NEAR_ZERO, start
 from seqflows.flows.scalar import Scalar
 
 
@@ -18,8 +17,8 @@ class MaskedAutoregressive(Bijection):
     r"""eps_d = f(z_d; parameters(z_{<d}, context)) (Ziegler & Rush 2019, section 3, AF; Appendix D).
 
     Two masked hidden layers of ``width`` units. A hidden unit of degree m (0 to D-1) sees z_1..z_m and the
-    context; the parameters of z_d see the units of degree < d. The hidden layers start near 0, as in the released
-    code. ``forward`` is parallel; ``inverse`` solves for all dimensions by sweeps.
+    context; the parameters of z_d see the units of degree < d. ``forward`` is parallel; ``inverse`` solves for all
+    dimensions by sweeps.
 
     Args:
         dim: D.
@@ -41,7 +40,6 @@ class MaskedAutoregressive(Bijection):
         self.hidden = nn.Linear(width, width)
         self.last = nn.Linear(width, dim * scalar.count)  # (P, D) rows
         self.condition = nn.Linear(context, width, bias=False) if context else None
-        start(self.first, self.hidden, *([self.condition] if context else []), within=NEAR_ZERO)
 
     def _condition(self, context: Tensor | None) -> Tensor:
         """What the context and the bias add to the first layer."""
