@@ -201,7 +201,7 @@ def test_above_the_source(tmp_path):
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"trajectorys": [1]}, "the nearest is trajectories"),
+        ({"trajectorys": [1]}, "nearest: trajectories"),
         ({"sets": 3}, "expected evaluation.trajectories to list"),
         ({"trajectories": [0]}, "expected evaluation.trajectories of whole numbers of at least 1, got 0"),
         ({"trajectories": [1, 1000]}, r"expected evaluation.trajectories to hold half .* \(500 of 1000\)"),

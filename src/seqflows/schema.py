@@ -126,7 +126,7 @@ class RealLanguage(Real):
 
     length: Annotated[int, Field(ge=3)]
     dimensions: Count
-    glove: Literal["6B-50d-9163", "840B-300d", "own"]
+    glove: Literal["6B-50d", "6B-50d-9163", "840B-300d", "own"]
     min_count: Count = 1
     vocabulary_size: Count | None = None
     sha256: dict[str, str] | None = None
@@ -225,6 +225,9 @@ class LanguageFlow(Block):
     heads: Count = 8
     hidden: Count = 750
     cell: Literal["parallel", "literal"] = "parallel"
+    start: Literal["permutation", "rotation"] = "permutation"
+    squeeze: Literal["interleaved", "joined"] = "interleaved"
+    mixing: Literal["both", "time"] = "both"
 
 
 class RecurrentDensity(Block):

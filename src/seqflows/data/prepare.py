@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.data import embedded, embedded_gaussians, glove, language, polyphonic, registry, text, tokens, words
 from seqflows.data.download import CHECKSUMS
 from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
@@ -32,11 +32,9 @@ class Part:
     dropped_long: int = 0
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Make ``data/prepared/<scale>/<dataset>/`` from ``data/raw/<scale>/<dataset>/``."""
-    from seqflows import params
-
-    block = params.load().dataset(key.scale, key.name)
+    block = (found or params.load()).dataset(key.scale, key.name)
     prepare(block, paths.raw(key.scale, key.name), paths.prepared(key.scale, key.name), key.name)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqflows import files, paths
 from seqflows.noise import floor
+from seqflows.params import Params
 from seqflows.report.cells import Cell, cells, reported
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import Ours, Printed
@@ -36,9 +37,9 @@ VERDICTS = {
 }
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/audit.csv and audit.md; what was not run is said, never filled in."""
-    results = Results(matrix(), key.scale)
+    results = Results(found or matrix(), key.scale)
     rows = {
         paper.name: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
         for paper in PAPERS.values()

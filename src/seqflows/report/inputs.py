@@ -293,10 +293,17 @@ class Results:
         return found
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
-        """How a number is not of today's params.yaml: scored under other settings, or without a seed."""
+        """How a number is not of today's params.yaml: of other settings, of other data, or without a seed.
+
+        Today's data are those whose statistics `keep` put beside the results, where it did.
+        """
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
+        kept = paths.statistics(self.scale, self.dataset(run))
+        data = files.read_json(kept).get("sha256") if kept.exists() else None
+        if data and summary.dataset_sha256 != data:
+            found.append(f"scored on other data than {self.dataset(run)} has now")
         if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
         return found

@@ -36,8 +36,11 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
 def idle(model: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings of a model block that its other settings leave without effect."""
     if model.get("class") == "language_flow":
-        network = () if model.get("network") == "attention" else ("inner", "heads")
-        return network if model.get("structure") == "past" else (*network, "hidden", "cell")
+        found = () if model.get("network") == "attention" else ("inner", "heads")
+        structure = model.get("structure")
+        found += () if structure == "past" else ("hidden", "cell", "mixing")
+        found += () if structure == "time" else ("start",)
+        return found if model.get("scales", 1) > 1 else (*found, "squeeze")
     if model.get("class") != "state_space":
         return ()
     return ("layers",) if model.get("transition") == "real_nvp" else ("keep_from", "keep_to")
