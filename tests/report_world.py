@@ -59,7 +59,7 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
     """Both papers' whole matrix; demo embedded, laptop real and reduced, paper real."""
     datasets: dict[str, Any] = {}
     for name, options in {"words": {}, "words_types": {"split": "types"}, "words_sample": {"sample_tokens": 9}}.items():
-        real = {"source": "gutenberg-words", **options}
+        real = {"source": "gutenberg-words", "wide_count": 4, **options}
         demo = {"source": "embedded-words", "tokens": 9000, "seed": 7, **options}
         datasets[name] = {"kind": "words", "demo": demo, "laptop": real, "paper": real | {"source": "web-words"}}
     for name in ("ptb", *SETS.values(), "gaussians"):

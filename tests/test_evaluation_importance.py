@@ -45,7 +45,7 @@ class Known(words.WordModel):
 
 def estimate(model, count, samples, seed, c, p=Q):
     plan = Plan.of(Q, count, np.random.default_rng(seed))
-    scored = importance.score(model, split(), plan.places, samples, CPU, seed)
+    scored = importance.score(model, split(), plan, samples, CPU, seed)
     return plan.mean(p, scored.values["nll"], scored.variances["nll"], c)
 
 
@@ -55,14 +55,14 @@ def estimate(model, count, samples, seed, c, p=Q):
 def test_frequent_words_are_scored_each_and_the_others_drawn():
     q = np.array([0.5, 0.2, 0.1, *np.full(100, 0.002), 0.0])
     plan = Plan.of(q, 20, np.random.default_rng(0))
-    assert plan.places[: plan.frequent].tolist() == [0, 1, 2] and len(plan.places) == 20
-    assert set(plan.places[3:]) <= set(range(3, 103))
+    assert plan.frequent.tolist() == [0, 1, 2] and plan.copies.tolist() == [10, 4, 2] and len(plan.drawn) == 4
+    assert set(plan.drawn) <= set(range(3, 103)) and plan.places.tolist() == [0, 1, 2, *plan.drawn]
     assert np.allclose(plan.weights, 0.2 / 0.002)
 
 
 def test_few_words_are_scored_each():
     plan = Plan.of(Q, len(TEXTS), np.random.default_rng(0))
-    assert plan.frequent == len(plan.places) == len(TEXTS)
+    assert len(plan.frequent) == len(plan.places) == len(TEXTS) and (plan.copies >= 1).all()
     values = np.arange(len(TEXTS), dtype=float)
     mean, error = plan.mean(Q, values, np.full(len(TEXTS), 4.0), RNG.random(len(TEXTS)))
     assert mean == pytest.approx(Q @ values) and error == pytest.approx(2 * np.sqrt((Q**2).sum()))
@@ -103,7 +103,8 @@ def test_prior_trajectories_take_what_drawing_adds():
 
 def test_half_of_the_samples_lies_higher():
     model = Known(spread=0.2)
-    scored = importance.score(model, split(), np.arange(len(TEXTS)), 40, CPU, 0)
+    plan = Plan.of(np.full(len(TEXTS), 1 / len(TEXTS)), len(TEXTS), np.random.default_rng(0))
+    scored = importance.score(model, split(), plan, 40, CPU, 0)
     assert (scored.values["half"] >= scored.values["nll"] - 1e-12).all()  # the log of a mean is concave
     assert (scored.values["elbo"] >= scored.values["half"]).all()
     assert np.allclose(scored.values["elbo"], scored.values["reconstruction"] + scored.values["kl"])
@@ -111,6 +112,21 @@ def test_half_of_the_samples_lies_higher():
     seen = (scored.values["half"] - scored.values["nll"]).mean()
     assert seen == pytest.approx((model.spread.square().exp() - 1).mean().item() / 80, rel=0.5)
     assert ((scored.values["ess"] >= 1) & (scored.values["ess"] <= 40)).all()
+
+
+def test_a_frequent_word_has_the_samples_of_all_its_draws():
+    """Weights with a tail: what one frequent word's own few samples miss would be the error of the whole."""
+    model, q = Known(), np.array([0.9, *np.full(len(TEXTS) - 1, 0.1 / (len(TEXTS) - 1))])
+    plan = Plan.of(q, 60, np.random.default_rng(0))
+    assert plan.copies.tolist() == [54] and len(plan.drawn) == 6
+    scored = importance.score(model, split(), plan, 20, CPU, 0)
+    alone = np.exp(model.spread[0].item() ** 2) - 1  # a weight's variance
+    assert scored.variances["nll"][0] == pytest.approx(alone / (54 * 20), rel=0.3)
+    assert abs(scored.values["nll"][0] + model.log_p[0].item()) < 4 * math.sqrt(alone / 1080)
+    assert scored.variances["nll"][1:].mean() > 15 * scored.variances["nll"][0]
+    # what stands beside it is by the same samples: pooled, not of the last copy
+    assert scored.values["elbo"][0] == pytest.approx(-model.log_p[0].item() + model.spread[0].item() ** 2 / 2, abs=0.03)
+    assert scored.variances["elbo"][0] == pytest.approx(model.spread[0].item() ** 2 / 1080, rel=0.2)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 r"""Cross entropies of words by importance sampling with the trained posterior, with prior trajectories beside it.
 
 H[P, P^] = -sum_w p(w) log P^(w), P^(w) = (1/S) sum_s omega_s(w) with omega of `WordModel.importance`, which is unbiased
-for P(w). Not all words are scored: the frequent ones each, the others as draws by frequency. What prior trajectories
-(Schmidt & Hofmann 2018, eq. 12) say of every word at once, c(w), is the control variate:
+for P(w). Words are scored as so many draws by frequency would: those that the draws would hold are scored themselves,
+each with the samples of all its draws, the others are drawn. What prior trajectories (Schmidt & Hofmann 2018, eq. 12)
+say of every word at once, c(w), is the control variate:
 
 .. math:: H = \sum_w p(w) c(w) + \sum_{frequent} p(w) [x(w) - c(w)] + \frac 1n \sum_{i=1}^n \frac{p(w_i)}{r(w_i)}
           [x(w_i) - c(w_i)],\quad x = -\log P^,\quad w_i \sim r
@@ -10,7 +11,7 @@ for P(w). Not all words are scored: the frequent ones each, the others as draws 
 Whatever c is, it leaves the expectation alone, its bias too; the nearer c is to x up to a constant, the less the
 drawing matters.
 
-Legend: N words, R rows that are scored (frequent words, then draws), S samples.
+Legend: N words, F frequent ones, n draws of the others, R = F + n, S samples.
 """
 
 from __future__ import annotations
@@ -21,77 +22,79 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from seqflows.compute import Machine
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
-from seqflows.evaluation import likelihood
 from seqflows.models.words import WordModel
 
-AT_ONCE = 65536  # symbols of a batch, all draws counted
+AT_ONCE = 65536  # symbols of a batch, all samples counted
 FEWEST = 2  # draws of the other words, of which an error is taken
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which words are scored: ``places`` (R,), the first ``frequent`` of them each once; ``q`` (N,) chose them.
+    """Which words are scored: each of ``frequent`` (F,) with the samples of ``copies`` (F,) draws, and ``drawn`` (n,).
 
-    The others are drawn, with replacement, in proportion to q: r(w) = q(w) / (the mass of all that are not frequent).
+    The latter with replacement in proportion to q (N,): r(w) = q(w) / (the mass of all that are not frequent).
     """
 
-    places: np.ndarray
-    frequent: int
+    frequent: np.ndarray
+    copies: np.ndarray
+    drawn: np.ndarray
     q: np.ndarray
 
     @classmethod
     def of(cls, q: np.ndarray, count: int, rng: np.random.Generator) -> Plan:
-        """About ``count`` rows: every word that so many draws would hold once or oftener, and draws for the rest.
+        """What ``count`` draws by q come to: a word that they would hold once or oftener is scored itself.
 
-        Where there are no more than ``count`` words all are scored and nothing is drawn.
+        Where there are no more than ``count`` words all are, and nothing is drawn.
         """
         present = np.flatnonzero(q > 0)
         frequent = present if len(present) <= count else present[q[present] * count >= 1]
+        copies = np.maximum(1, np.floor(q[frequent] * count)).astype(np.int64)
         rest = np.setdiff1d(present, frequent)
         drawn = np.zeros(0, np.int64)
         if len(rest):
-            drawn = rng.choice(rest, max(FEWEST, count - len(frequent)), p=q[rest] / q[rest].sum())
-        return cls(np.concatenate([frequent, drawn]), len(frequent), q)
+            drawn = rng.choice(rest, max(FEWEST, count - int(copies.sum())), p=q[rest] / q[rest].sum())
+        return cls(frequent, copies, drawn, q)
+
+    @property
+    def places(self) -> np.ndarray:
+        """The words whose scores `mean` takes, (R,): the frequent ones, then the draws."""
+        return np.concatenate([self.frequent, self.drawn])
 
     @property
     def weights(self) -> np.ndarray:
-        """1 / r(w_i) of the draws."""
-        drawn = self.places[self.frequent :]
-        every = np.ones(len(self.q), bool)
-        every[self.places[: self.frequent]] = False
-        return self.q[every].sum() / self.q[drawn]
+        """1 / r(w_i) of the draws, (n,)."""
+        others = np.ones(len(self.q), bool)
+        others[self.frequent] = False
+        return self.q[others].sum() / self.q[self.drawn]
 
     def mean(self, p: np.ndarray, x: np.ndarray, variance: np.ndarray, c: np.ndarray) -> tuple[float, float]:
-        """sum_w p(w) x(w) and its standard error, from x and its Monte Carlo ``variance`` of the rows, (R,) each.
+        """sum_w p(w) x(w) and its standard error, from x and its Monte Carlo ``variance`` of `places`, (R,) each.
 
         p (N,) may be a difference of distributions. Independent are the samples of each frequent word, and the draws,
         whose spread holds that of their own samples: the error is of both. c (N,) is the control variate.
         """
-        known = p != 0
-        total = float(p[known] @ c[known])
-        places, drawn = self.places[: self.frequent], self.places[self.frequent :]
+        known, size = p != 0, len(self.frequent)
         beyond = x - c[self.places]
-        total += float(p[places] @ beyond[: self.frequent])
-        square = float(p[places] ** 2 @ variance[: self.frequent])
-        if len(drawn):
-            values = p[drawn] * self.weights * beyond[self.frequent :]
+        total = float(p[known] @ c[known]) + float(p[self.frequent] @ beyond[:size])
+        square = float(p[self.frequent] ** 2 @ variance[:size])
+        if len(self.drawn):
+            values = p[self.drawn] * self.weights * beyond[size:]
             total += float(values.mean())
-            square += float(values.var(ddof=1)) / len(drawn)
+            square += float(values.var(ddof=1)) / len(values)
         return total, math.sqrt(square)
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Of each row what its samples say, by name, (R,) each, and the Monte Carlo variance of that.
+    """Of each of a plan's places what its samples say, by name, (R,) each, and the Monte Carlo variance of that.
 
-    ``nll`` is -log P^ by all samples, with the delta method's variance s^2 / (S mean^2) of the weights; ``half`` the
-    mean of the same by either half of them; ``elbo`` = ``reconstruction`` + ``kl`` the negative bound; ``ess`` the
-    effective number of samples, whose variance is not known.
+    ``nll`` is -log P^ by all samples, with the delta method's variance s^2 / (m mean^2) of m weights; ``half`` the mean
+    of the same by either half of them; ``elbo`` = ``reconstruction`` + ``kl`` the negative bound; ``ess`` the effective
+    number of S samples, whose variance is not known.
     """
 
     samples: int
@@ -123,34 +126,37 @@ def pieces(split: Split, places: np.ndarray, samples: int) -> Iterator[np.ndarra
 
 
 @torch.no_grad()
-def score(model: WordModel, split: Split, places: np.ndarray, samples: int, machine: Machine, seed: int) -> Scored:
-    """Score words by ``samples`` (at least 2) draws each; a word that stands twice is scored twice.
+def score(model: WordModel, split: Split, plan: Plan, samples: int, machine: Machine, seed: int) -> Scored:
+    """Score a plan's words by ``samples`` (even) draws each, a frequent one by as many for each of its copies.
 
     A sample is a pass of Algorithm 1 with the model's own number of proposals, and the mean of its log-weight the bound
     that was trained.
     """
     torch.manual_seed(seed)
-    values: dict[str, np.ndarray] = {}
-    variances: dict[str, np.ndarray] = {}
-    for rows in pieces(split, places, samples * model.proposals):
-        batch = collate(split, places[rows]).to(machine.device)
-        log_weights, log_likelihood = (value.double() for value in model.importance(batch, samples))
-        for name, (value, variance) in _row(log_weights, log_likelihood).items():
-            for kept, of_rows in ((values, value), (variances, variance)):
-                kept.setdefault(name, np.zeros(len(places)))[rows] = of_rows.cpu().numpy()
+    size = len(plan.places)
+    owners = np.concatenate(
+        [np.repeat(np.arange(len(plan.frequent)), plan.copies), np.arange(len(plan.frequent), size)]
+    )
+    halves, squares = np.full((2, size), -np.inf), np.full(size, -np.inf)  # logs of sums of weights, and of squares
+    sums = {name: np.zeros((2, size)) for name in ("elbo", "reconstruction", "kl")}  # of values and of their squares
+    for rows in pieces(split, plan.places[owners], samples * model.proposals):
+        mine = owners[rows]
+        batch = collate(split, plan.places[mine]).to(machine.device)
+        log_weights, log_likelihood = (value.double().cpu() for value in model.importance(batch, samples))
+        for half, part in zip(halves, log_weights.chunk(2, 1), strict=True):
+            np.logaddexp.at(half, mine, part.logsumexp(1).numpy())
+        np.logaddexp.at(squares, mine, (2 * log_weights).logsumexp(1).numpy())
+        terms = {"elbo": -log_weights, "reconstruction": -log_likelihood, "kl": log_likelihood - log_weights}
+        for name, term in terms.items():
+            np.add.at(sums[name][0], mine, term.sum(1).numpy())
+            np.add.at(sums[name][1], mine, term.square().sum(1).numpy())
+    counts = samples * np.bincount(owners, minlength=size)
+    total = np.logaddexp(*halves)
+    relative = np.exp(np.log(counts) + squares - 2 * total)  # m sum w^2 / (sum w)^2, at least 1
+    delta = np.maximum(relative - 1, 0) / (counts - 1)
+    values = {"nll": np.log(counts) - total, "half": np.log(counts / 2) - halves.mean(0), "ess": samples / relative}
+    variances = {"nll": delta, "half": delta, "ess": np.zeros(size)}
+    for name, (first, second) in sums.items():
+        values[name] = first / counts
+        variances[name] = np.maximum(second / counts - values[name] ** 2, 0) / (counts - 1)
     return Scored(samples, values, variances)
-
-
-def _row(log_weights: Tensor, log_likelihood: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    samples = log_weights.shape[1]
-    weights = (log_weights - log_weights.amax(1, keepdim=True)).exp()
-    delta = weights.var(1) / weights.mean(1).square() / samples
-    found = {name: (likelihood.importance_nll(log_weights, n), delta) for name, n in _counts(samples)}
-    terms = {"elbo": -log_weights, "reconstruction": -log_likelihood, "kl": log_likelihood - log_weights}
-    found |= {name: (term.mean(1), term.var(1) / samples) for name, term in terms.items()}
-    ess = likelihood.effective_samples(log_weights)
-    return found | {"ess": (ess, torch.zeros_like(ess))}
-
-
-def _counts(samples: int) -> tuple[tuple[str, int], ...]:
-    return ("nll", samples), ("half", samples // 2)

@@ -47,7 +47,7 @@ class Settings:
     trajectories: tuple[int, ...]  # the K of the cross entropies
     sets: int = 10  # independent sets of K trajectories, fewer where K is large
     samples: int = 400  # posterior samples of a word, for the headline
-    types: int = 5000  # words that are scored so: the frequent ones each, of the others as many draws as are left
+    types: int = 5000  # draws of words by frequency that are scored so; what they would hold is scored itself
     generated: int = 14_300  # words of the set-based measures: a tenth of the paper's vocabulary
     gap_words: int = 5000  # words generated for the entropies
     gap_samples: int = 20  # draws of the noise for the marginal entropy, section 5.2
@@ -197,7 +197,7 @@ def _importance(
     """
     ps = both.distributions
     plan = importance.Plan.of((ps["train"] + ps["test"]) / 2, settings.types, np.random.default_rng(seed))
-    scored = importance.score(model, both.split, plan.places, settings.samples, machine, seed)
+    scored = importance.score(model, both.split, plan, settings.samples, machine, seed)
     for name, values in scored.values.items():
         if not np.isfinite(values).all():
             raise Problem(f"expected a finite {name} for every word, got another; train the model again")

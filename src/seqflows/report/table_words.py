@@ -24,10 +24,11 @@ SETS = (
     ("entropy_marginal", "H_marginal", 3), ("entropy_expected", "H_expected", 3),
 )  # fmt: skip
 READINGS = (
-    ("entropy_gap", "H_gap, eq. (14)", 3), ("known", "w in V", 3), ("known_wide", "wider V", 3),
-    ("known_likeliest", "likeliest", 3), ("known_likeliest_wide", "likeliest, wider V", 3),
-    ("unique_known", "w unique", 3), ("unique_known_wide", "wider V", 3), ("unique_known_likeliest", "likeliest", 3),
-    ("unique_known_likeliest_wide", "likeliest, wider V", 3),
+    ("entropy_gap", "H_gap, eq. (14)", 3), ("known", "w in V", 3), ("known_wide", "w in wider V", 3),
+    ("known_likeliest", "likeliest in V", 3), ("known_likeliest_wide", "likeliest in wider V", 3),
+    ("unique_known", "w unique", 3), ("unique_known_wide", "unique, wider V", 3),
+    ("unique_known_likeliest", "unique, likeliest", 3),
+    ("unique_known_likeliest_wide", "unique, likeliest, wider V", 3),
 )  # fmt: skip
 WHOLE = "entropy_gap_whole"
 HALVES = (
@@ -158,16 +159,20 @@ def readings(results: Results, made: Sequence[Cell]) -> list[str]:
     text = [
         "H_gap with the marginal of eq. (14), over the noise of one step after each state; and with that of eq. (12),",
         "which section 5.2 names, over K whole trajectories. Generated words: of symbols that are drawn, as a model",
-        "generates them, or of the likeliest symbol of each sampled state. V: the training types; the wider V has all",
-        f"words of counts of {_wide(results, made)} and more that are not held out. These readings were found by",
-        "looking for what fits the printed numbers: hypotheses, told for all rows.",
+        "generates them, or of the likeliest symbol of each sampled state. These readings were found by looking for",
+        "what fits the printed numbers: hypotheses, told for all rows.",
     ]
+    if wide := _wide(results, made):
+        text += [
+            f"V: the training types; the wider V has all words of counts of {wide} and more that are not held out."
+        ]
     return ["## Other readings", "", *text, "", *block(results, runs, chosen)]
 
 
 def _wide(results: Results, made: Sequence[Cell]) -> str:
-    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
-    return listed(str(results.params.datasets[name][results.scale].get("wide_count", NOTHING)) for name in names)
+    """The count from which on a wider V has a word; nothing where no dataset of the table keeps one."""
+    blocks = [results.params.datasets[results.dataset(cell.run)][results.scale] for cell in made if cell.run]
+    return "; ".join(dict.fromkeys(str(block["wide_count"]) for block in blocks if block.get("wide_count")))
 
 
 def beyond(results: Results, made: Sequence[Cell]) -> list[str]:
