@@ -83,14 +83,14 @@ DEVIATIONS = (
         "a random rotation",
         "a random permutation, L = I, U = 0 and s = 1, trained from there (`start: permutation`, not `rotation`)",
         "a dense rotation makes of every step a mixture of all words, which couplings over time have to take apart: "
-        "results/LOG.md has both, three seeds",
+        "results/LOG.md has both",
     ),
     Deviation(
         "channels of the autoregressive flow",
         "a lower triangular convolution over time (2.3); nothing mixes channels between two cells",
         "two linear maps of all channels in each cell",
         "an invertible 1x1 convolution over channels before each cell (`mixing: both`; `time` is without)",
-        "without it all K cells split the channels into the same two halves: results/LOG.md has both, three seeds",
+        "without it all K cells split the channels into the same two halves: results/LOG.md has both",
     ),
     Deviation(
         "permutation entries",
