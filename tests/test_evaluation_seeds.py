@@ -1,4 +1,4 @@
-"""What of an evaluation is a seed's own: its model, its noise; and what six sequences can show without a test of chance."""
+"""What of an evaluation is a seed's own: its model and its noise; and the threshold that stages have."""
 
 import json
 import shutil
