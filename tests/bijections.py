@@ -210,6 +210,7 @@ SMALL = Size(width=8, inner=12, heads=2)
 FIXED: dict[str, Callable[[], Bijection]] = {  # of a fixed length
     "actnorm": lambda: Actnorm(3, 4),
     "mixing-time": lambda: Mixing(4, 3, "time"),
+    "mixing-rotated": lambda: Mixing(4, 3, "time", start="rotation"),
     "mixing-channels": lambda: Mixing(3, 4, "channels"),
     "mixing-causal": lambda: Mixing(4, 3, "time", causal=True),
     "lstm-past": lambda: RecurrentAffine(3, 2, 6),
@@ -220,10 +221,12 @@ for _n in NETWORKS:
     for _a in ("time", "channels"):
         FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: Halves(4, 4, a, n, SMALL)
         FIXED[f"multiscale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(16, 2, a, n, SMALL, steps=2, blocks=3)
+        FIXED[f"joined_scales-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(8, 2, a, n, SMALL, 1, 2, "rotation", "joined")
         FIXED[f"one_scale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(4, 2, a, n, SMALL, steps=1, blocks=1)
     for _c in CELLS:
         FIXED[f"past-{_c}-{_n}"] = lambda n=_n, c=_c: PastCoupling(4, 2, n, SMALL, 8, c)
         FIXED[f"unidirectional-{_c}-{_n}"] = lambda n=_n, c=_c: unidirectional(4, 2, n, SMALL, 8, 2, c)
+        FIXED[f"unidirectional-{_c}-{_n}-apart"] = lambda n=_n, c=_c: unidirectional(4, 2, n, SMALL, 8, 2, c, "time")
 
 OPEN = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
 LANGUAGE = [Case(name, build) for name, build in FIXED.items()]

@@ -1,5 +1,6 @@
 """One thread a process, subprocesses that find this checkout, and scratch copies of the project."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -8,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from seqflows import params
+from seqflows.errors import Problem
+from seqflows.pipeline import dvc
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = (
@@ -70,6 +75,8 @@ class Project:
         change(content)
         text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=1000)
         path.write_text(text)
+        with contextlib.suppress(Problem):  # a wrong params.yaml has no dvc.yaml
+            (self.folder / "dvc.yaml").write_text(dvc.text(params.load(path)))
 
     def scale(self, name: str) -> None:
         """Set the scale that the engines read."""

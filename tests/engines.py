@@ -11,7 +11,7 @@ STUB = textwrap.dedent(
     import os
     import sys
 
-    from seqflows import files, params, paths
+    from seqflows import files, params, paths, stages
 
 
     def content(path):
@@ -24,40 +24,19 @@ STUB = textwrap.dedent(
         with open("ran.log", "a") as log:
             log.write(" ".join(sys.argv[1:]) + "\\n")
         if stage == "matrix":
-            from seqflows import matrix
+            from seqflows.pipeline import matrix
 
             return matrix.run()
         key, matrix = paths.Key.parse(*given), params.load()
         scale, name = key
-        if stage in ("download", "prepare"):
-            block = matrix.dataset(scale, name)
-            inputs = [paths.raw(scale, name)] if stage == "prepare" else []
-            outputs = [getattr(paths, {"download": "raw", "prepare": "prepared"}[stage])(scale, name) / "content"]
-        elif stage in ("train", "evaluate"):
-            block = matrix.run(scale, name)
-            inputs = [paths.prepared(scale, block["dataset"])]
-            if stage == "train":
-                outputs = [paths.seed(scale, name, seed) / "content" for seed in block["seeds"]]
-            else:
-                inputs.append(paths.train(scale, name))
-                outputs = [paths.metrics(scale, name), paths.evaluation(scale, name) / "content"]
-        elif stage == "table":
-            block, outputs = matrix.table(name), paths.table(scale, name)
-            inputs = matrix.table_files(scale, name)
-        elif stage == "figure":
-            block, outputs = matrix.figure(name), paths.figure(scale, name)
-            inputs = matrix.figure_files(scale, name)
-        elif stage == "speed":
-            block, outputs = matrix.speed(scale, name), [paths.speed(scale, name)]
-            inputs = sorted({paths.prepared(scale, matrix.runs[run]["dataset"]) for run in block["runs"]})
-        elif stage == "generate":
-            block, outputs = matrix.text(scale, name), [paths.text(scale, name)]
-            inputs = [paths.prepared(scale, block["dataset"]), paths.train(scale, block["run"])]
-        else:
-            raise SystemExit(f"not stubbed: {stage}")
+        row = stages.TABLE[stage]
+        inputs, outputs = row.inputs(matrix, scale, name), row.outputs(scale, name)
+        if stage == "train":
+            outputs = [paths.seed(scale, name, seed) for seed in matrix.run(scale, name)["seeds"]]
+        block = matrix.run(scale, name) if row.part == "runs" else row.block(matrix, scale, name)
         digest = files.digest([block, [content(path) for path in inputs]])
         for path in outputs:
-            files.write_text(path, digest)
+            files.write_text(path if path.suffix else path / "content", digest)
         record(stage, key, block, digest)
         return 0
 
@@ -68,8 +47,7 @@ STUB = textwrap.dedent(
             files.write_json(paths.prepared(*key) / "checksums.json", {"sha256": digest})
         if stage in ("train", "evaluate"):
             data = files.read_json(paths.prepared(key.scale, block["dataset"]) / "checksums.json")["sha256"]
-            parts = {part: block[part] for part in ("dataset", "model", "training")}
-            settings = files.digest(parts if stage == "train" else params.scored(block))
+            settings = files.digest((params.trained if stage == "train" else params.scored)(block))
             records = [{"seed": n, "config_hash": settings, "dataset_sha256": data} for n in block["seeds"]]
             if stage == "evaluate":
                 files.write_json(paths.metrics(*key), {"metrics": records, "digest": digest})

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from conftest import ROOT, _Plain
-from engines import by_dvc
-from seqflows import adopt, cli, params, paths
+from seqflows import cli, params, paths, stages
+from seqflows.pipeline import adopt
 
 RUN, WRITER, TEXT = "gaussians-affine", "tvqa-att_s", "tvqa-att_s-samples"
 MADE = {
@@ -34,7 +34,7 @@ def made(tmp_path_factory):
         for run in (RUN, WRITER):
             content["runs"][run]["demo"]["training"]["epochs"] = 1
         write(content)
-        for stage, name in sorted(MADE, key=lambda one: list(cli.STAGES).index(one[0])):
+        for stage, name in sorted(MADE, key=lambda one: list(stages.TABLE).index(one[0])):
             assert cli.main([stage, f"demo/{name}"]) == 0
     return folder
 
@@ -120,15 +120,3 @@ def test_what_dvc_says_is_shown(there, capsys, monkeypatch, tmp_path):
     said = capsys.readouterr().err
     assert "ERROR: you are not inside of a DVC repository" in said
     assert said.splitlines()[-1].endswith("stages over, got status 253; see above")
-
-
-def test_inputs_and_outputs_are_those_of_dvc(project):
-    scratch = project()
-    found = params.load(scratch.folder / "params.yaml")
-    jobs, _ = by_dvc(scratch.folder)
-    for stage, names in found.keys().items():
-        for name in names:
-            job = jobs[f"{stage} demo/{name}"]
-            read = {path for path in job.inputs if not path.startswith("src/")}
-            assert {str(path) for path in adopt.inputs(found, stage, name)} == read, (stage, name)
-            assert {str(path) for path in adopt.outputs(stage, "demo", name)} == job.outputs, (stage, name)

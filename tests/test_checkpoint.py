@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 
-from seqflows import files, paths
+from seqflows import files, paths, stages
 from seqflows.errors import Problem
 from seqflows.training import checkpoint
 
@@ -99,8 +99,8 @@ def test_digest_depends_on_everything(tmp_path, monkeypatch):
     ]
     digests = [checkpoint.digest(*values) for values in (base, *others)]
     copied = tmp_path / "seqflows"
-    shutil.copytree(checkpoint.PACKAGE, copied)
-    monkeypatch.setattr(checkpoint, "PACKAGE", copied)
+    shutil.copytree(stages.PACKAGE, copied)
+    monkeypatch.setattr(stages, "PACKAGE", copied)
     assert checkpoint.digest(*base) == digests[0]  # wherever the code lies
     (copied / "training/loop.py").write_text("1")
     digests.append(checkpoint.digest(*base))

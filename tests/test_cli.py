@@ -7,10 +7,12 @@ import types
 
 import pytest
 
-from seqflows import cli, files, paths
+import seqflows
+from seqflows import cli, files, params, paths
 from seqflows.errors import Interrupted, Problem
+from seqflows.stages import TABLE
 
-MODULES = [module for module, _ in cli.STAGES.values()]
+MODULES = [row.module for row in TABLE.values()]
 
 
 @pytest.fixture
@@ -28,7 +30,8 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    for name in (*cli.STAGES, "matrix", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"):
+    others = ["list", "status", "matrix", "dvc", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"]
+    for name in (*TABLE, *others):
         assert f"\n    {name}" in done.stdout
 
 
@@ -39,21 +42,49 @@ def test_the_command_line_imports_nothing_heavy(name, root):
 
 
 def test_each_stage_calls_its_module_with_the_key(stage):
-    keys = dict.fromkeys(cli.STAGES, "demo/ptb") | {"train": "demo/ptb-lstm", "evaluate": "demo/ptb-lstm"}
-    keys |= {"table": "demo/ziegler2019-table1", "figure": "demo/ziegler2019-figure5"}
-    keys |= {"generate": "demo/tvqa-att_s-samples"}
-    keys |= dict.fromkeys(("audit", "track"), "demo/all")
+    keys = {name: f"demo/{row.keys(params.load())[0]}" for name, row in TABLE.items()}
     for name, key in keys.items():
         called = []
-        stage(cli.STAGES[name][0], lambda key, called=called, **options: called.append((key, options)))
+        stage(TABLE[name].module, lambda key, found, called=called, **options: called.append((key, found, options)))
         assert cli.main([name, key]) == 0
         expected = {"restart": False, "tracker": None} if name == "train" else {}
-        assert called == [(paths.Key.parse(key), expected)]
+        assert called == [(paths.Key.parse(key), params.load(), expected)]
+
+
+def test_list_names_the_keys_of_a_stage(stage, capsys):
+    assert cli.main(["list", "generate", "laptop"]) == 0
+    assert capsys.readouterr().out.split() == [f"laptop/{name}" for name in TABLE["generate"].keys(params.load())]
+    assert cli.main(["list", "audit"]) == 0
+    assert capsys.readouterr().out == "demo/all\n"
+    with pytest.raises(SystemExit):
+        cli.main(["list", "trian"])
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"seqflows {seqflows.__version__}\n"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_help_of_a_stage_names_a_key_that_it_has(stage, capsys, name):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([name, "--help"])
+    example = capsys.readouterr().out.split("example: python -m seqflows ")[1].split()
+    assert example[0] == name
+    assert paths.Key.parse(example[1]).name in TABLE[name].keys(params.load())
+
+
+def test_the_help_of_a_stage_needs_no_params(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["train", "--help"])
+    assert "--force" in capsys.readouterr().out
 
 
 def test_train_hands_on_restart_and_a_live_tracker(stage, monkeypatch):
     called = {}
-    stage("training.loop", lambda key, **options: called.update(options))
+    stage("training.loop", lambda key, found, **options: called.update(options))
     monkeypatch.setitem(sys.modules, "seqflows.tracking", types.SimpleNamespace(Live=lambda: "live"))
     assert cli.main(["train", "paper/ptb-lstm", "--restart"]) == 0
     assert called == {"restart": True, "tracker": "live"}
@@ -78,7 +109,7 @@ def test_a_wrong_key_is_one_line_and_status_1(stage, capsys, arguments, message)
 
 
 def test_a_problem_is_told_without_a_traceback(stage, capsys):
-    def run(key):
+    def run(key, found):
         raise Problem("expected this, got that; do so")
 
     stage("data.prepare", run)
@@ -88,7 +119,7 @@ def test_a_problem_is_told_without_a_traceback(stage, capsys):
 
 @pytest.mark.parametrize("error", [Interrupted("a checkpoint was written"), KeyboardInterrupt()])
 def test_an_interruption_ends_with_status_75(stage, capsys, error):
-    def run(key, **options):
+    def run(key, found, **options):
         raise error
 
     stage("training.loop", run)
@@ -97,7 +128,7 @@ def test_an_interruption_ends_with_status_75(stage, capsys, error):
 
 
 def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
-    stage("data.prepare", lambda key: pytest.fail("ran"))
+    stage("data.prepare", lambda *given: pytest.fail("ran"))
     path = tmp_path / "params.yaml"
     path.write_text(path.read_text().replace("dataset: jsb", "dataset: jbs", 1))
     assert cli.main(["prepare", "demo/ptb"]) == 1
@@ -105,10 +136,20 @@ def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
     assert cli.main(["check"]) == 1
 
 
+def test_a_stage_reads_params_once(stage, monkeypatch, root):
+    """What it is made of is what was looked at when it was asked whether it is up to date."""
+    read, loaded = params.read, []
+    monkeypatch.setattr(params, "read", lambda path: loaded.append(path) or read(path))
+    for name in ("ptb", "gaussians"):
+        assert cli.main(["download", f"demo/{name}"]) == 0
+        assert cli.main(["prepare", f"demo/{name}"]) == 0
+    assert len(loaded) == 4
+
+
 def test_a_stage_holds_a_lock_on_its_key(stage):
     import fcntl
 
-    def run(key):
+    def run(key, found):
         with open(paths.lock("prepare", key)) as file, pytest.raises(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

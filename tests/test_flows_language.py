@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_hook
 
-from bijections import LANGUAGE, SMALL, inputs, randomised
+from bijections import LANGUAGE, SMALL, inputs, jacobian, randomised
 from seqflows.flows import (
     CELLS,
+    MIXINGS,
     NETWORKS,
+    SQUEEZES,
     Actnorm,
     Halves,
     Mixing,
@@ -28,7 +30,8 @@ from seqflows.flows import (
 from seqflows.flows.attention import Causal
 from seqflows.flows.multiscale import MultiScale, squeeze, unsqueeze
 
-CAUSAL = [case for case in LANGUAGE if case.name.startswith(("past", "unidirectional", "mixing-causal", "actnorm"))]
+STEPPED = ("past", "unidirectional", "mixing-causal", "mixing-channels", "actnorm")
+CAUSAL = [case for case in LANGUAGE if case.name.startswith(STEPPED)]
 
 
 def test_actnorms_are_set_by_data_one_after_another(monkeypatch):
@@ -73,7 +76,7 @@ def test_steps_one_by_one_are_the_flow(case):
 
 
 def test_flows_that_look_ahead_have_no_steps():
-    for flow in (Mixing(4, 2, "time"), Halves(4, 2, "time", "rnn", SMALL), Steps(Mixing(4, 2, "channels"))):
+    for flow in (Mixing(4, 2, "time"), Halves(4, 2, "time", "rnn", SMALL), Steps(Mixing(4, 2, "time"))):
         with pytest.raises(TypeError, match="Expected a flow that is autoregressive in time"):
             flow.stepper()
 
@@ -109,10 +112,24 @@ def test_the_density_of_the_lstm_layers_is_parallel_in_time(monkeypatch):
         assert counted(lambda length: recurrent_affine(length, 4, 6, 3), length, monkeypatch) == (2 * 3, 0)
 
 
-def test_squeezing_puts_neighbours_side_by_side():
+def test_squeezing_interleaves_neighbours():
+    """Half of the channels are half of both words' coordinates; joined end to end they would be one of the words."""
     z = torch.arange(16).view(1, 4, 4)
-    assert torch.equal(squeeze(z)[0, 0], torch.arange(8))
-    assert torch.equal(unsqueeze(squeeze(z)), z)
+    assert squeeze(z)[0].tolist() == [[0, 4, 1, 5, 2, 6, 3, 7], [8, 12, 9, 13, 10, 14, 11, 15]]
+    assert torch.equal(squeeze(z, interleaved=False)[0, 0], torch.arange(8))
+    for interleaved in (True, False):
+        assert torch.equal(unsqueeze(squeeze(z, interleaved), interleaved), z)
+
+
+def test_a_split_between_scales_separates_coordinates():
+    """What leaves after the second scale is the same coordinates of every word that is left, not every other word."""
+    for squeezed in SQUEEZES:
+        flow = MultiScale(*(Actnorm(length, 8) for length in (4, 2, 1)), squeezed=squeezed)
+        with torch.no_grad():
+            flow.gaussians[1].bias[:4] = 1.0  # the mean of what leaves there, and the one thing that changes a number
+            moved = flow.forward(torch.zeros(1, 4, 8))[0][0] != 0  # word, coordinate
+        rows = [[0, 0, 1, 1, 0, 0, 0, 0]] * 4 if squeezed == "interleaved" else [[0] * 8, [1] * 4 + [0] * 4] * 2
+        assert torch.equal(moved, torch.tensor(rows).bool()), squeezed
 
 
 def test_what_leaves_between_scales_has_a_learned_gaussian():
@@ -132,11 +149,51 @@ def test_what_leaves_between_scales_has_a_learned_gaussian():
     assert torch.allclose(standard_normal_log_density(eps).sum((1, 2)) + log_det, expected)
 
 
-def test_permutations_start_as_rotations_or_as_nothing():
+def test_mixings_start_as_permutations_as_rotations_or_as_nothing():
+    """Over time a step is one step, of another place, until something is learned; over channels as in Glow."""
     torch.manual_seed(0)
-    weight = Mixing(16, 2, "time").weight()
-    assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5) and not torch.allclose(weight, torch.eye(16))
+    weights = [Mixing(16, 2, "time").weight() for _ in range(2)]
+    for weight in weights:
+        assert torch.equal(weight.sort(-1).values, torch.eye(16)[-1:].expand(16, 16))
+        assert torch.equal(weight.sum(0), torch.ones(16))
+        assert not torch.equal(weight, torch.eye(16))
+    assert not torch.equal(*weights)
+    flow = multiscale(16, 4, "time", "rnn", SMALL, steps=2, blocks=2)
+    mixings = [module for module in flow.modules() if isinstance(module, Mixing)]
+    assert [module.axis for module in mixings] == ["time"] * 4
+    assert all(bool(((module.weight() == 0) | (module.weight() == 1)).all()) for module in mixings)
+    for dense in (Mixing(2, 16, "channels"), Mixing(16, 2, "time", start="rotation")):
+        weight = dense.weight()
+        assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5) and int((weight.abs() > 1e-3).sum()) > 200
     assert torch.equal(Mixing(16, 2, "time", causal=True).weight(), torch.eye(16))
+
+
+def test_a_permutation_is_where_training_starts():
+    """Every entry of L, U and s has a gradient there: W may become any mixing."""
+    torch.manual_seed(0)
+    flow = Mixing(6, 3, "time")
+    eps, log_det = flow.forward(torch.randn(50, 6, 3))
+    (eps.square().sum((1, 2)) - log_det).mean().backward()
+    assert bool((flow.lower.grad[torch.ones(6, 6).tril(-1) > 0] != 0).all())
+    assert bool((flow.upper.grad[torch.ones(6, 6).triu(1) > 0] != 0).all()) and bool((flow.log_size.grad != 0).all())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_channels_mix_in_the_causal_flow(cell):
+    """Each coordinate of a word conditions each of the same word, already at the first step, where no cell acts.
+
+    Without the convolution it is the diagonal there; and two halves that never mix further on: with the couplings'
+    networks as they start, a flow of any K would treat each coordinate by itself.
+    """
+    torch.manual_seed(0)
+    z = torch.randn(3, 4, 6, dtype=torch.float64)
+    for mixing in MIXINGS:
+        flow = unidirectional(4, 6, "rnn", SMALL, 8, 3, cell, mixing=mixing).double()
+        found = jacobian(lambda z, flow=flow: flow.forward(z)[0], z).view(3, 4, 6, 4, 6)
+        for t in range(4):
+            own = found[:, t, :, t].abs() > 1e-6
+            assert bool(own.all()) if mixing == "both" else torch.equal(own, torch.eye(6).bool().expand(3, 6, 6))
+            assert not found[:, t, :, t + 1 :].any()  # and causal all the same
 
 
 def test_couplings_start_as_the_gate_alone():
@@ -184,7 +241,10 @@ def test_the_cells_differ_after_the_first_step():
         (lambda: Halves(4, 4, "time", "cnn", SMALL), "a network of rnn or attention, got 'time', 'cnn'"),
         (lambda: Halves(4, 4, "time", "attention", Size(9, 4, 2)), "Expected a width that 2 heads divide, got 9"),
         (lambda: Mixing(4, 4, "channels", causal=True), "Expected a causal mixing over time"),
+        (lambda: Mixing(4, 4, "time", start="identity"), "Expected a start of permutation or rotation, got 'identity'"),
+        (lambda: MultiScale(Actnorm(4, 4), squeezed="paired"), "Expected a squeeze of interleaved or joined"),
         (lambda: Mixing(4, 4, "words"), "Expected an axis of time or channels, got 'words'"),
+        (lambda: unidirectional(4, 4, "rnn", SMALL, 8, 2, mixing="channels"), "Expected a mixing of both or time"),
         (lambda: PastCoupling(4, 3, "rnn", SMALL, 8), "an even width, got 'rnn', 'parallel' and 3"),
         (lambda: PastCoupling(4, 4, "rnn", SMALL, 8, "serial"), "a cell of parallel or literal"),
         (lambda: Steps(), "Expected at least one flow"),

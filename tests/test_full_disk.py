@@ -58,8 +58,8 @@ def test_a_full_disk_is_told_and_leaves_nothing(scratch, stage):
     kept = {path: _content(path) for path in outputs if path.exists()}
     before = _names(scratch.folder)
     command = [sys.executable, "-m", "seqflows", *stage.split()]
-    if stage.startswith("train"):
-        command.append("--restart")
+    if stage != "matrix":
+        command.append("--force")
     env = {name: value for name, value in scratch.env.items() if name != "PYTHONDONTWRITEBYTECODE"}
     _without_bytecode(scratch.folder / "src")
     done = subprocess.run(

@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 
 import tiny
 from seqflows import checks, cli, compute, files, models, params, paths, schema
-from seqflows.data import download, prepare, prepared
+from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
-from seqflows.evaluation import evaluate, language, loading, texts
+from seqflows.evaluation import evaluate, language, loading, ngrams, texts
 from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
 from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
@@ -38,6 +38,7 @@ FLOWS = {
     "rnn_ar": {"structure": "past", "network": "rnn", "scales": 1},
     "rnn_ar-literal": {"structure": "past", "network": "rnn", "scales": 1, "cell": "literal"},
 }
+EARLIER = {"start": "rotation", "squeeze": "joined", "mixing": "time"}  # what records of before the mends are of
 BLOCKS = {name: {"class": "language_flow", **SMALL, **block} for name, block in FLOWS.items()}
 BLOCKS["lstm"] = {"class": "recurrent_density", "width": 12}
 CAUSAL = ("att_ar", "rnn_ar", "rnn_ar-literal")
@@ -128,13 +129,13 @@ def searched(model, eps, beam):
     kept = [(0.0, ())]
     for t in range(model.length):
         found = []
-        for total, tokens in kept:
+        for total, chosen in kept:
             # all steps so far as chosen, and the noise from this one on: the future reaches no earlier step
-            known = torch.cat([model.vectors[list(tokens)], eps.new_zeros(model.length - t, eps.shape[1])])
+            known = torch.cat([model.vectors[list(chosen)], eps.new_zeros(model.length - t, eps.shape[1])])
             there, _ = model.flow.forward(known[None])
             x, _ = model.flow.inverse(torch.cat([there[:, :t], eps[None, t:]], 1))
             scores = torch.cosine_similarity(x[0, t], model.vectors, -1).tolist()
-            found += [(total + score, (*tokens, token)) for token, score in enumerate(scores)]
+            found += [(total + score, (*chosen, token)) for token, score in enumerate(scores)]
         kept = sorted(found, reverse=True)[:beam]
     return torch.tensor(kept[0][1])
 
@@ -226,8 +227,11 @@ def check_bijection(model):
     ("block", "message"),
     [
         ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
+        ({"start": "identity"}, "expected start of permutation, rotation, got 'identity'"),
+        ({"squeeze": "paired"}, "expected squeeze of interleaved, joined, got 'paired'"),
+        ({"mixing": "channels"}, "expected mixing of both, time, got 'channels'"),
         ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
-        ({"network": "attentoin"}, "did you mean 'attention'"),
+        ({"network": "attentoin"}, "nearest: attention"),
         ({"scales": 5}, "language_flow: Expected a length that 16 divides for 5 scales, got 8; mend the run's model"),
         ({"scales": 4}, "Expected an even number of steps, got 1; mend the run's model block or its dataset's sizes"),
         ({"heads": 5}, "Expected a width that 5 heads divide, got 12; mend the run's model block"),
@@ -238,6 +242,44 @@ def test_impossible_models_are_refused(block, message):
         models.build({"class": "language_flow", **SMALL, "scales": 2, **block}, facts())
     with pytest.raises(Problem, match="expected data with embedded emissions"):
         models.build(BLOCKS["att_s"], Facts("categorical", 5, 8, (0,) * 8 + (1,)))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_flows_of_before_the_mends_are_still_built(name):
+    """Of other settings, so that kept records of theirs are marked as such, and with other weights or values."""
+    known = facts(16)
+    torch.manual_seed(0)
+    earlier = models.build(BLOCKS[name] | {"scales": 3 - 2 * (name in CAUSAL)} | EARLIER, known)
+    torch.manual_seed(0)
+    now = models.build(BLOCKS[name] | {"scales": 3 - 2 * (name in CAUSAL)}, known)
+    before, after = earlier.state_dict(), now.state_dict()
+    if name in CAUSAL:
+        assert len(after) > len(before)
+    elif name.endswith("_s"):
+        weights = [model.flow.blocks[0].flows[1].weight() for model in (earlier, now)]
+        assert [int((weight.abs() > 1e-3).sum()) > 16 for weight in weights] == [True, False]
+    else:  # over channels the squeeze alone is another
+        assert all(torch.equal(before[key], after[key]) for key in before)
+        x = torch.randn(2, 16, 6)
+        assert not torch.allclose(earlier.log_density(x), now.log_density(x))
+
+
+def test_params_say_which_flows_they_mean():
+    """A record is known to be of other settings by what params.yaml says, to which defaults do not belong."""
+    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    blocks = [run[scale]["model"] for run in matrix.runs.values() for scale in paths.SCALES]
+    flows = [block for block in blocks if block["class"] == "language_flow"]
+    assert flows and all(set(EARLIER) <= set(block) for block in flows)
+
+
+def test_params_have_the_papers_noise_and_all_words():
+    """Variance 0.5 (appendix A.8) among the deviations of every regeneration; the full table of vectors on a laptop."""
+    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    regenerated = [text for text in matrix.texts.values() if text["kind"] == "regeneration"]
+    deviations = [text[scale]["deviations"] for text in regenerated for scale in paths.SCALES]
+    assert deviations and all(any(abs(s**2 - 0.5) < 1e-3 for s in one) for one in deviations)
+    assert any(abs(s**2 - 0.5) < 1e-3 for s in texts.DEFAULTS["regeneration"]["deviations"])
+    assert {matrix.dataset("laptop", name)["glove"] for name in ("tvqa", "squad")} == {"6B-50d"}
 
 
 @pytest.mark.parametrize("network", ["attention", "rnn"])
@@ -307,9 +349,9 @@ def test_a_block_scored_and_passed_on_is_no_density():
 DATA = {"source": "embedded-language", "seed": 1, "train": 40, "valid": 10, "test": 12, "length": 16, "dimensions": 6}
 EVALUATION = {"draws": 2}
 WRITTEN = {
-    "samples": {"count": 3, "beam": 2},
-    "interpolation": {"pairs": 2, "ratios": [1, 0.5, 0.0], "beam": 2},
-    "regeneration": {"contexts": 2, "deviations": [0, 3.0], "beam": 2},
+    "samples": {"count": 3, "beam": 2, "measured": 0},
+    "interpolation": {"pairs": 2, "ratios": [1, 0.5, 0.0], "beam": 2, "measured": 0},
+    "regeneration": {"contexts": 2, "deviations": [0, 3.0], "beam": 2, "measured": 0},
 }
 
 
@@ -360,8 +402,18 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     assert nll["unit"] == "bits/dim" and nll["samples"] == 2 and nll["sequences"] == 12 and nll["standard_error"] > 0
     assert found["floor"]["value"] == pytest.approx(floor())
     assert found["floor"]["value"] < source["value"] < nll["value"]
-    # the source: -log p(tokens) above the noise's entropy, over M = 16 x 6 dimensions
     dataset = prepared.load(paths.prepared("demo", "questions"))
+    # a position of 6 dimensions; the word-by-word reference comes to its own -log p of a word
+    assert found["nll_above_floor"]["unit"] == "nats/position" and found["nll_above_floor"]["samples"] == 2
+    assert found["nll_above_floor"]["value"] == pytest.approx((nll["value"] - floor()) * 6 * math.log(2))
+    assert found["nll_above_floor"]["standard_error"] == pytest.approx(nll["standard_error"] * 6 * math.log(2))
+    train, test = (part.symbols.reshape(-1, 16) for part in (dataset.train, dataset.test))
+    seen = (train[:, None] == test[None]).sum(0) + 0.5
+    surprise = np.log((len(train) + 0.5 * len(dataset.vectors)) / seen).mean(1)
+    assert found["unigram_above_floor"]["value"] == pytest.approx(surprise.mean())
+    spread = surprise.std(ddof=1) / math.sqrt(len(surprise))
+    assert found["unigram_above_floor"]["standard_error"] == pytest.approx(spread)
+    # the source: -log p(tokens) above the noise's entropy, over M = 16 x 6 dimensions
     entropy = -dataset.test.source_log_prob.mean() / (16 * 6 * math.log(2))
     assert source["value"] == pytest.approx(floor() + entropy, abs=0.1)
     assert found["excess"]["value"] == pytest.approx((nll["value"] - source["value"]) * 16 * 6 * math.log(2))
@@ -450,7 +502,7 @@ def test_an_estimate_below_the_floor_is_a_bug():
     ("block", "message"),
     [
         ({"draws": 0}, "expected evaluation.draws to be a whole number of at least 1, got 0"),
-        ({"draw": 1}, "got 'draw'; the nearest is draws"),
+        ({"draw": 1}, "got 'draw'; nearest: draws"),
     ],
 )
 def test_bad_settings_are_refused(block, message):
@@ -479,7 +531,7 @@ def generate(name, change=None):
         content["texts"][name]["demo"] = change
         Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     texts.run(paths.Key("demo", name))
-    return lines_of(name)
+    return {title: lines for title, lines in lines_of(name).items() if title != texts.NUMBERS}
 
 
 @pytest.fixture
@@ -547,18 +599,18 @@ def test_own_sentences_are_cut_as_the_datasets_are(here):
     known = prepared.load(paths.prepared("demo", "questions")).vocabulary
     word = next(word for word in known[4:] if word.isalpha())
     own = [f"{word.upper()} {word}", f"{word} zyzzyva"]
-    found = generate("att_s-interpolation", {"sentences": [own], "ratios": [1]})
+    found = generate("att_s-interpolation", {"sentences": [own], "ratios": [1], "measured": 0})
     assert [line[0] for line in found["pair 1"]] == ["sentence 1", "1", "sentence 2"]
     assert found["pair 1"][1][2] == found["pair 1"][0][2] == f"{word} {word}"
     assert found["pair 1"][2][2] == f"{word} <unk>" and list(found) == ["pair 1"]
-    found = generate("rnn_ar-regeneration", {"contexts": own, "deviations": [0]})
+    found = generate("rnn_ar-regeneration", {"contexts": own, "deviations": [0], "measured": 0})
     assert [lines[0][2] for lines in found.values()] == [f"{word} {word}", f"{word} <unk>"]
     assert {line[2] for line in found["context 1"]} == {f"{word} {word}"}
 
 
 def test_own_sentences_that_have_no_room_are_refused(here):
     fits, longer = " ".join(["the"] * 14), " ".join(["the"] * 15)
-    assert generate("att_s-regeneration", {"contexts": [fits]})["context 1"][0][2].count(" ") == 13
+    assert generate("att_s-regeneration", {"contexts": [fits], "measured": 0})["context 1"][0][2].count(" ") == 13
     with pytest.raises(Problem, match="expected texts of 1 to 14 tokens, .* questions, got 15 in 'the the"):
         generate("att_s-regeneration", {"contexts": [longer]})
 
@@ -566,7 +618,74 @@ def test_own_sentences_that_have_no_room_are_refused(here):
 @pytest.mark.parametrize("kind", ["samples", "interpolation", "regeneration"])
 def test_nothing_asked_for_is_a_file_without_lines(here, kind):
     most = {"samples": "count", "interpolation": "pairs", "regeneration": "contexts"}[kind]
-    assert not any(generate(f"rnn_ar-{kind}", {most: 0}).values())
+    assert not any(generate(f"rnn_ar-{kind}", {most: 0, "measured": 0}).values())
+
+
+def counted(name, **change):
+    """(label, decoding) -> the numbers of a text's file."""
+    generate(name, change)
+    return {line[:2]: table_texts.counts(line[2]) for line in lines_of(name)[texts.NUMBERS]}
+
+
+def value(text):
+    """The number and its error, of ``0.25 (0.01)``."""
+    return [float(part.strip("()")) for part in text.split()]
+
+
+@every_writer
+def test_what_is_written_is_counted(here, name):
+    """At noise 0 every word comes back; with much noise few do, and what stands there is no text of the training."""
+    found = counted(f"{name}-regeneration", contexts=1, deviations=[0, 0.01, 30.0], beam=2, measured=10)
+    assert list(found) == [
+        ("test sequences", ""),
+        *((f"noise {deviation}", way) for deviation in ("0", "0.01", "30.0") for way in WAYS[name]),
+    ]
+    given = found["test sequences", ""]
+    assert given["texts"] == "10" and "right" not in given and "changed" not in given
+    for way in WAYS[name]:
+        none, little, much = (found[f"noise {deviation}", way] for deviation in ("0", "0.01", "30.0"))
+        assert value(none["right"]) == [1, 0] and none["words"] == given["words"] and "changed" not in none
+        assert none["perplexity"] == given["perplexity"] and none["distinct"] == given["distinct"]
+        assert "right" not in little and value(little["changed"])[0] < 0.2 < 0.5 < value(much["changed"])[0]
+        assert value(much["perplexity"])[0] > 2 * value(given["perplexity"])[0]
+
+
+def test_samples_and_interpolations_are_counted(here):
+    found = counted("rnn_ar-samples", count=1, beam=2, measured=10)
+    assert list(found)[1:] == [(label, way) for label in ("noise 0", "samples") for way in WAYS["rnn_ar"]]
+    assert "changed" not in found["samples", "greedy"] and found["samples", "greedy"]["texts"] == "10"
+    found = counted("att_s-interpolation", pairs=1, ratios=[1, 0.5], measured=10)
+    ways = [("1", WAYS["att_s"][0]), ("0.5", WAYS["att_s"][0])]
+    assert list(found)[2:] == ways and [found[way]["texts"] for way in ways] == ["5", "5"]  # of pairs of the ten
+
+
+def test_the_numbers_are_those_of_the_texts(here):
+    """Counted by hand, and the perplexity that nltk itself gives each word and end."""
+    dataset = prepared.load(paths.prepared("demo", "questions"))
+    known = dataset.vocabulary
+    cut = [tokens.decode(row, known).split() for row in dataset.train.symbols.reshape(-1, 16).tolist()]
+    trigram = ngrams.fit(cut, [1] * len(cut), 3)
+    given = torch.as_tensor(dataset.test.symbols.reshape(-1, 16)[:3].astype(np.int64))
+    other = given.clone()
+    other[1] = other[0]
+    last = len(tokens.decode(given[2].tolist(), known).split())
+    other[2, last] = other[2, last - 1]  # one word of the third text, which stands before </s>
+    found = table_texts.counts(texts._counted(other, known, trigram, given, "noise 1"))
+    rows = [tokens.decode(row, known).split() for row in other.tolist()]
+    before = [tokens.decode(row, known).split() for row in given.tolist()]
+    moved = sum(
+        a != b for a, b in zip(given[1].tolist(), other[1].tolist(), strict=True) if known[a] not in tokens.SPECIAL
+    )
+    moved += int(given[2, last] != other[2, last])
+    assert found["words"] == str(sum(map(len, rows))) and value(found["distinct"]) == [0.6667]
+    assert value(found["changed"])[0] == pytest.approx(moved / sum(map(len, before)), abs=1e-4)
+    nats = []
+    for row in rows:
+        padded = ["<s>", "<s>", *row, "</s>"]
+        nats += [-math.log(trigram.score(padded[t], padded[t - 2 : t])) for t in range(2, len(padded))]
+    assert value(found["perplexity"])[0] == pytest.approx(math.exp(np.mean(nats)), rel=1e-3)
+    words = {word for row in cut for word in row} | {"</s>"}
+    assert sum(trigram.score(word, ["<s>", cut[0][0]]) for word in words) == pytest.approx(1)
 
 
 def test_the_file_says_whose_it_is_and_is_the_same_again(here):

@@ -81,8 +81,14 @@ def test_made_starts_near_a_constant_and_its_context_reaches_the_hidden_units_al
 def test_embeddings_and_output_maps_start_as_in_the_released_code():
     torch.manual_seed(0)
     latent = LATENT[0].build(embedding=64, width=16)
-    for weight in (latent.emission.weight, latent.to_posterior.weight, latent.to_embedding.weight):
+    for weight in (latent.to_posterior.weight, latent.to_embedding.weight):
         assert 0.05 < weight.abs().max() <= 0.07
+    wide = Facts("categorical", 49, 3, (0, 2, 5, 1))  # +-0.07 at the paper's 500; the same norm where it is narrower
+    for embedding in (500, 125):
+        symbols = LATENT[0].build(wide, embedding=embedding).emission.weight
+        bound = 0.07 * (500 / embedding) ** 0.5
+        assert 0.98 * bound < symbols.abs().max() <= bound
+        assert symbols.square().sum(1).mean().item() == pytest.approx(500 * 0.07**2 / 3, rel=0.03)
     lstm = RECURRENT[0].build(embedding=64)
     bound = (6 / (lstm.emission.weight.shape[0] + 64)) ** 0.5  # Xavier
     assert 0.8 * bound < lstm.emission.weight.abs().max() <= bound

@@ -32,7 +32,8 @@ def test_imports_run_downwards_only(root):
 
 
 @pytest.mark.parametrize(
-    "module", ["training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.texts", "data.prepare"]
+    "module",
+    ["training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.texts", "data.prepare", "pipeline.status"],
 )
 def test_train_and_evaluate_need_no_more_than_a_bare_node_has(root, module):
     code = f"import seqflows.{module}\nfrom seqflows import params\nprint(params.load().scale)"
@@ -42,7 +43,8 @@ def test_train_and_evaluate_need_no_more_than_a_bare_node_has(root, module):
 
 
 def test_the_live_tracker_starts_where_mlflow_is_missing(root):
-    code = "from seqflows.tracking import Live\nLive().start({'scale': 'demo', 'run': 'a', 'seed': 0})"
+    code = "from seqflows.tracking import Live\nfrom seqflows.training.live import Guard\nguard = Guard(Live())\n"
+    code += "guard.start({'scale': 'demo', 'run': 'a', 'seed': 0})\nguard.close()"
     done = run(root, code, NOT_ON_A_NODE)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("warning") == 1

@@ -353,7 +353,7 @@ def test_prior_conditionals_are_the_steps_of_the_prior(case):
     ("block", "emission", "message"),
     [
         ({"class": "latent_sequenc"}, "categorical", "expected a model class"),
-        ({"class": "latent_sequence", "latnt": 3}, "categorical", "did you mean 'latent'"),
+        ({"class": "latent_sequence", "latnt": 3}, "categorical", "nearest: latent"),
         ({"class": "latent_sequence", "latent": "3"}, "categorical", "of type int"),
         ({"class": "latent_sequence", "latent": 0}, "categorical", "latent >= 1"),
         ({"class": "latent_sequence", "time": "fa"}, "categorical", "expected time"),

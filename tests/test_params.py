@@ -168,7 +168,7 @@ BROKEN = [
     ((*TEXT, "kind"), "interpolations", "kind: expected one of samples, .*; nearest: interpolation"),
     ((*TEXT, "run"), "tvqa-att_x", "att_s-interpolation.run: expected the name of a run.*; nearest: tvqa-att_"),
     ((*TEXT, "run"), "squad-att_s", "dataset: expected squad, as squad-att_s has, got 'tvqa'"),
-    ((*TEXT, "demo"), None, "demo: expected a mapping with keys pairs, sentences, ratios, beam, got None"),
+    ((*TEXT, "demo"), None, "demo: expected a mapping with keys pairs, sentences, ratios, beam, measured, got None"),
     ((*TEXT, "demo", "ratio"), [0.5], "demo.ratio: expected one of the keys pairs, .*; nearest: ratios"),
     ((*TEXT, "demo", "ratios"), [0.5, -0.1], r"ratios: expected numbers from 0 to 1 that differ, got \[0.5, -0.1\]"),
     ((*TEXT, "demo", "ratios"), [0.5, 0.5], "ratios: expected numbers from 0 to 1 that differ"),

@@ -14,6 +14,7 @@ import pytest
 import report_world
 from reliability import count, record
 from seqflows import files, params, paths, tracking
+from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
 KEY = paths.Key("demo", "all")
@@ -90,17 +91,26 @@ def rows():
     return list(tracking.history(paths.seed("demo", NAME, 0) / "history.csv"))
 
 
+def served(live):
+    """Wait until all that was handed to a guard has arrived."""
+    until = time.monotonic() + 60
+    while not live._calls.empty() and time.monotonic() < until:
+        time.sleep(0.01)
+
+
 def train(server, name, down):
     """Feed a live tracker as a training does, the server down at the start or killed after some epochs."""
     if down != "start":
         server.start()
-    live = tracking.Live()
+    live = Guard(tracking.Live())
     live.start({**report_world.train_info("demo", name, 0), "epochs": 0})
     for row in rows():
         if down == "middle" and row["epoch"] == 7:
+            served(live)
             server.kill()
         live.epoch(row)
     live.end()
+    live.close()
     server.kill()  # at the latest now
     tracking.run(KEY)  # costs a warning
     assert files.read_json(paths.track("demo"))["logged"] is False

@@ -239,11 +239,16 @@ def test_the_papers_settings_are_those_of_the_scale_paper():
     for name, theirs in inputs.paper_settings().items():
         ours = inputs.settings(matrix, "paper", name)
         if of[name] == "ziegler2019":
-            assert ours == theirs, name
+            assert set(ours) == set(theirs), name
+            # one-hots have no width; the paper's 0 of the KL weight is 1e-5 in its code, which the deviations name
+            floor = ["kl_floor 1e-05 (paper none)"] * bool(ours.get("kl_floor"))
+            assert {key for key in theirs if theirs[key] == "not said"} <= {"position"}, name
+            assert Results(matrix, "paper").differences(name) == floor, name
         elif of[name] == "tang2021":
             # the numbers of parameters stand for widths that the text does not give
             assert set(theirs) - set(ours) <= {"parameters", "min_count"} and set(ours) <= set(theirs), name
-            assert Results(matrix, "paper").differences(name) == [], name
+            mended = {"time": ["start permutation (paper rotation)"], "past": ["mixing both (paper time)"]}
+            assert Results(matrix, "paper").differences(name) == mended.get(ours.get("structure"), []), name
         else:  # which says little: what it does say is so, less the corpus
             assert set(ours) == set(theirs), name
             found = Results(matrix, "paper").differences(name)

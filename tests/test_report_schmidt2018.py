@@ -15,12 +15,13 @@ from seqflows.report import audit, cells, figures, gaps, inputs, tables
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Ours, Printed, Value, weighted
 from seqflows.report.papers import PAPERS
-from seqflows.report.papers.schmidt2018 import judges, steps
+from seqflows.report.papers.schmidt2018 import alike, judges, steps
 from seqflows.report.plots.common import label
 
 PAPER = PAPERS["schmidt2018"]
 ONE, TWO, VARIANTS = "schmidt2018-table1", "schmidt2018-table2", "schmidt2018-variants"
 TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
+NEARER = "the baseline's number is nearer to a sampled one"
 
 
 def claim(name):
@@ -109,7 +110,8 @@ def test_table_1_with_every_run(world):
         "unit nats/word, 1 (no unit), nats" in text
         and "corpus words = embedded-words (embedded; sha256 abababababab)" in text
     )
-    assert "- trajectories of the cross entropy: 100000; generated words: 14300; seeds: 0" in text
+    assert "- importance samples of a word for the cross entropy: 400; generated words: 14300; seeds: 0" in text
+    assert "- trained on 5,007,360 words" in text and "Another estimator" not in text
     assert "- cross entropy exact, by the chain rule: BASELINE-8D; BASELINE-16D" in text
     assert "- **Not settled**" in text and text.split("**Not settled**")[1].splitlines()[0].endswith(": 2×TRIL")
     assert "- *H[P_train, P^]; H[P_test, P^]*: the paper prints no unit" in text
@@ -124,14 +126,17 @@ def test_the_blocks_beyond_the_paper(world):
     _, text = page("demo", ONE)
     halves = block(text, "## The halves")
     assert "| words   |" in halves and " 6.800 |" in halves and " 0.0002 |" in halves
-    counts = block(text, "## Cross entropy against the number of trajectories")
+    counts = block(text, "## Cross entropy against the number of samples")
     assert "K=100000" in counts and "H[P_test, P^]:" in counts and "H[P_train, P^]:" in counts
     gru = next(line for line in counts.splitlines() if line.startswith("| BASELINE-8D"))
     exact, first = (cell.strip() for cell in gru.split("|")[2:4])
-    assert exact == "12.970" and first == "15.270 (0.002)"  # the headline is exact, K = 1 is not
+    assert exact == "12.970" and first == "–"  # the headline is exact, without samples to halve
+    assert gru.split("|")[5].strip() == "15.270 (0.002)"  # and K = 1 is not
+    tril = next(line for line in counts.splitlines() if line.startswith("| TRIL "))
+    assert [cell.strip() for cell in tril.split("|")[2:5]] == ["11.930 (0.002)", "11.933 (0.002)", "0.100"]
     assert "sampled reading" in counts
     beyond = block(text, "## Beyond the paper")
-    for part in ("test, bits", "w unique, N = types", "NLL", "-ELBO", "excess (nats/sequence)", "parameters"):
+    for part in ("test, bits", "w unique, N = types", "-ELBO", "excess (nats/sequence)", "parameters"):
         assert part in beyond
     assert f"{11.93 / math.log(2):.3f}" in beyond and "P_3-gram of tokens" not in beyond
     _, text = page("demo", TWO)
@@ -196,10 +201,10 @@ def test_another_corpus_and_an_unsettled_number_are_reasons(world):
     rows = {(c.row, c.column): audit.judged(results, c)[1] for c in cells.cells(results, ONE)}
     assert rows["TRIL", TEST]["verdict"] == "within"
     assert rows["TRIL", TEST]["reason"] == "not the paper's corpus: source gutenberg-words (paper web-words)"
-    assert "not settled at 100000 trajectories; not the paper's" in rows["2×TRIL", TEST]["reason"]
+    assert "not settled at 400 importance samples; not the paper's" in rows["2×TRIL", TEST]["reason"]
     assert "settled" not in rows["2×TRIL", "H_gap"]["reason"]
     audit.run(paths.Key("laptop", "all"))
-    assert "words-tril2: cross entropy not settled at 100000" in paths.audit("laptop")[1].read_text()
+    assert "words-tril2: cross entropy not settled at 400 importance samples" in paths.audit("laptop")[1].read_text()
 
 
 def test_a_paper_without_tables_in_the_matrix_stands_in_the_audit(world):
@@ -217,7 +222,7 @@ def test_a_paper_without_tables_in_the_matrix_stands_in_the_audit(world):
 
 PRINTED = {
     "importance weighting, K = 5": "fails", "importance weighting, K = 2": "fails", "diminishing returns": "holds",
-    "two layers": "holds", "Real-NVP is poor": "fails", "BIDI improves only slightly": "holds",
+    "two layers": "holds", "Real-NVP is poor": "fails", "BIDI improves only slightly": "fails",
     "the baseline's cross entropy is poor": "holds", "on par in the set-based measures": "holds",
     "the noise is used": "holds", "the alternative split is harder": "holds", "Table 1 carries over": "holds",
     "on par under n-grams": "holds", "slight advantage under 5-grams": "holds",
@@ -277,7 +282,7 @@ def test_seeds_that_agree_in_set_based_measures_fail(world):
 def test_what_is_printed_for_the_real_corpus_is_not_set_beside_an_embedded_one(world):
     report_world.write_words("demo", world)
     found = judged(ours(world, "demo"))
-    for name in ("Table 1 is of few trajectories", "the baseline was sampled", "the oracle is in nats"):
+    for name in ("Table 1 is of few trajectories", NEARER, "the oracle is in nats"):
         assert found[name] == "other corpus"
     assert found["two layers"] == "holds"
 
@@ -308,10 +313,10 @@ def test_the_printed_number_is_located_among_the_trajectories(world):
 def test_the_reading_of_the_baseline(world):
     """Printed 12.97: with an exact 8.9 the sampled 13.86 at K = 20 is nearer; with an exact 12.97 it is not."""
     report_world.write_words("laptop", world)
-    assert claim("the baseline was sampled").judge(ours(world)).verdict == "fails"
+    assert claim(NEARER).judge(ours(world)).verdict == "fails"
     for run in ("words-gru8", "words-gru16"):
         rewrite("laptop", run, lambda r: r | ({"value": 8.9} if r["metric"] == "cross_entropy_test" else {}))
-    finding = claim("the baseline was sampled").judge(ours(world))
+    finding = claim(NEARER).judge(ours(world))
     assert finding.verdict == "holds" and "headline 8.90" in finding.text
     # and then the exact reading is the better model's
     assert claim("the baseline's cross entropy is poor").judge(ours(world)).verdict == "fails"
@@ -324,7 +329,7 @@ def test_missing_numbers_of_trajectories_are_not_run(world):
         if run.startswith("words-"):
             rewrite("laptop", run, lambda r: None if r["metric"].endswith("@20") else r)
     for name in (
-        "20 trajectories suffice", "the same, sampled", "the baseline was sampled", "Table 1 is of few trajectories",
+        "20 trajectories suffice", "the same, sampled", NEARER, "Table 1 is of few trajectories",
     ):  # fmt: skip
         finding = claim(name).judge(ours(world))
         assert finding.verdict == "not run" and "no K = 20" in finding.text
@@ -384,7 +389,7 @@ def test_the_error_of_own_draws_is_that_over_seeds_where_there_are_several(world
     summary = side.value(judges.one("TRIL")).summary
     assert summary.own_draws and summary.standard_error == 0.002
     assert side.value(judges.one("TRIL")).error == pytest.approx(summary.std / math.sqrt(3))
-    assert side.value("words-tril.nll").summary.own_draws is False
+    assert side.value("words-tril.elbo").summary.own_draws is False
 
 
 def test_the_models_unit_is_looked_for_beside_ours(world):
@@ -394,6 +399,104 @@ def test_the_models_unit_is_looked_for_beside_ours(world):
     for run in ("words-gru8", "words-gru16"):  # exact values whose bits are what is printed
         rewrite("laptop", run, lambda r: r | ({"value": 8.99} if r["metric"].startswith("cross_entropy_test") else {}))
     assert claim("the models are in nats too").judge(ours(world)).verdict == "fails"
+
+
+# What can be compared
+
+
+def before(record):
+    """A record as it was before importance sampling: the headline is that of the largest number of trajectories."""
+    if record["metric"].endswith("_half") or record["metric"] == "trajectories_above":
+        return None
+    headline = record["metric"].startswith("cross_entropy_") and "@" not in record["metric"] and record["samples"]
+    return record | ({"samples": 100000, "value": record["value"] + 0.1} if headline else {})
+
+
+def test_records_of_before_are_read_and_marked(world):
+    report_world.write_words("laptop", world)
+    rewrite("laptop", "words-tril", before)
+    for run in ("words-tril2", "words-tril-k5"):
+        rewrite("laptop", run, lambda r: None if r["metric"].startswith(("entropy_gap_whole", "known_")) else r)
+    _, text = page("laptop", ONE)
+    line = next(line for line in text.splitlines() if line.startswith("- **Another estimator**"))
+    assert line.endswith("by 100,000 prior trajectories, which lies higher than by importance sampling: TRIL")
+    assert "for the cross entropy: 400; generated" in text  # TRIL's 100,000 are not among them
+    counts = block(text, "## Cross entropy against the number of samples")
+    tril = next(line for line in counts.splitlines() if line.startswith("| TRIL "))
+    assert [cell.strip() for cell in tril.split("|")[2:5]] == ["12.030 (0.002)", "–", "–"]
+    readings = block(text, "## Other readings")
+    heading = next(line for line in readings.splitlines() if line.startswith("| Model"))
+    assert [cell.strip() for cell in heading.split("|")[3:7]] == ["(12), K=20", "(12), K=1000", "w in V", "wider V"]
+    two_ = next(line for line in readings.splitlines() if line.startswith("| 2×TRIL  "))
+    assert [cell.strip() for cell in two_.split("|")[2:7]] == ["0.870", "–", "–", "0.550", "–"]
+    assert "| 1.420 |" in readings.replace("  ", "") and "1.820" in readings
+    results = Results(world, "laptop")
+    reason = {(c.row, c.column): audit.judged(results, c)[1]["reason"] for c in cells.cells(results, ONE)}
+    assert "cross entropy by 100000 prior trajectories, which lies higher" in reason["TRIL", TEST]
+    assert "trajectories" not in reason["2×TRIL, K=5", TEST] + reason["TRIL", "H_gap"] + reason["BASELINE-8D", TEST]
+
+
+def test_two_estimators_are_not_compared(world):
+    report_world.write_words("laptop", world, (0, 1, 2))
+    assert claim("DIAG stagnates").judge(ours(world)).verdict == "holds"
+    rewrite("laptop", "words-tril", before)
+    for name in ("DIAG stagnates", "no annealing needed", "two layers", "diminishing returns"):
+        finding = claim(name).judge(ours(world))
+        assert finding.verdict == "undecided" and "importance sampling and prior trajectories" in finding.text, name
+    # an exact one stands beside either, and what is no cross entropy has one estimator
+    assert claim("the baseline's cross entropy is poor").judge(ours(world)).verdict == "holds"
+    side = ours(world)
+    assert alike.unlike(side, (judges.one("TRIL", "H_gap"), judges.one("2×TRIL", "H_gap"))) is None
+    rewrite("laptop", "words-diag", before)
+    assert claim("DIAG stagnates").judge(ours(world)).verdict == "holds"  # both as they were before
+
+
+def test_other_schedules_are_not_compared(world):
+    """Neither other settings nor, under the same settings, a rate that fell by the luck of a noisy bound."""
+    report_world.write_words("laptop", world, (0, 1, 2))
+    assert claim("a richer F_q does not help").judge(ours(world)).verdict == "holds"
+    folder = paths.seed("laptop", "words-tril-inference_tril", 1)
+    (folder / "history.csv").write_text("epoch,learning_rate\n1,0.002\n2,0.0005\n")
+    finding = claim("a richer F_q does not help").judge(ours(world))
+    assert finding.verdict == "undecided" and finding.text.endswith(
+        "not comparable, the learning rate fell at other epochs"
+    )
+    path = paths.seed("laptop", "words-diag", 2) / "train.json"
+    record = files.read_json(path)
+    record["config"]["training"]["epochs"] = 40
+    files.write_json(path, record)
+    finding = claim("DIAG stagnates").judge(ours(world))
+    assert finding.verdict == "undecided" and finding.text.endswith("not comparable, trained with another epochs")
+    # the annealed run is what it is by its KL weight: that alone is no other schedule
+    assert claim("no annealing needed").judge(ours(world)).verdict == "holds"
+
+
+def test_one_seed_has_the_spread_of_rows_with_several(world):
+    """A gap of 0.15 that one seed's own error would decide, where seeds of other rows lie 0.2 apart."""
+    report_world.write_words("laptop", world, (0,))
+    assert claim("importance weighting, K = 2").judge(ours(world)).verdict == "fails"
+    for run in ("words-tril-k10", "words-real_nvp"):
+        report_world.write_words_run("laptop", run, (0, 1, 2), spread=0.2)
+    side = ours(world)
+    found = alike.spread(side)
+    assert found.value(judges.one("TRIL")).error == pytest.approx(0.2)
+    assert found.value(judges.one("TRIL, K=10")).error == pytest.approx(0.2 / math.sqrt(3))
+    assert found.value(judges.one("BASELINE-8D")).error == side.value(judges.one("BASELINE-8D")).error  # exact ones
+    finding = alike.below(side, judges.one("2×TRIL"), judges.one("TRIL"))
+    assert finding.verdict == "undecided" and "± 0.283 (one seed)" in finding.text
+
+
+def test_the_printed_baselines_fit_sampling_in_difference_not_in_level(world):
+    """As measured: exact 10.88 and 9.92, sampled 13.62 and 13.30; printed 12.97 and 12.60."""
+    report_world.write_words("laptop", world)
+    ours_ = {"words-gru8": (10.88, 13.62), "words-gru16": (9.92, 13.30)}
+    for run, (exact, sampled) in ours_.items():
+        known = {"cross_entropy_test": exact, "cross_entropy_test@100000": sampled}
+        rewrite("laptop", run, lambda r, known=known: r | {"value": known.get(r["metric"], r["value"])})
+    finding = claim("the baselines' difference fits sampling").judge(ours(world))
+    assert finding.verdict == "holds" and "printed 0.37; ours 0.32 at K=100000, exact 0.96" in finding.text
+    finding = claim("the baselines' level fits sampling").judge(ours(world))
+    assert finding.verdict == "fails" and "printed 12.97; ours 13.62 at K=100000, exact 10.88" in finding.text
 
 
 # Gaps and figures
@@ -468,3 +571,33 @@ def test_labels_read_as_the_papers_rows():
         "2×TRIL, K=5", "TRIL, F_q TRIL", "BASELINE-8D", "REAL-NVP-[2,3,4,5,6,7]",
     ]  # fmt: skip
     assert label("words-tril-annealing") == "TRIL, KL annealing" and label("ptb-af_af-h2") == "AF / AF, h2"
+
+
+# --- params.yaml: what is compared was trained alike
+
+
+@pytest.mark.parametrize("scale", paths.SCALES)
+def test_every_run_of_words_has_the_same_fixed_schedule(scale):
+    """A rate that falls by a noisy validation loss falls in one row and not in another: no claim could compare them."""
+    matrix = params.load(ROOT / "params.yaml")
+    found = []
+    for name, run in matrix.runs.items():
+        if run["reproduces"] == "schmidt2018":
+            training = dict(run[scale]["training"])
+            annealed = [training.pop(key, 0) for key in ("kl_free_epochs", "kl_ramp_epochs")]
+            assert any(annealed) == (name == "words-tril-annealing")
+            assert sum(annealed) < training["cosine_from"] * training["epochs"]
+            found.append(training)
+    assert len(found) == 18 and all(training == found[0] for training in found)
+    assert 0.5 <= found[0]["cosine_from"] <= 0.6 and "patience" not in found[0]
+    assert scale == "demo" or found[0]["epochs"] * found[0]["drawn"] > 1e7
+
+
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_rows_that_claims_compare_have_three_seeds(scale):
+    matrix = params.load(ROOT / "params.yaml")
+    tables = ("schmidt2018-table1", "schmidt2018-table2", "schmidt2018-variants")
+    runs = {run for table in tables for run in matrix.table_runs(table)}
+    assert {"words-diag", "words-tril-annealing", "types-gru8", "words-real_nvp"} <= runs
+    for run in runs - {"sample-tril2-k5", "sample-gru8"}:
+        assert len(matrix.runs[run][scale]["seeds"]) == 3, run

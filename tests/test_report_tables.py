@@ -82,6 +82,16 @@ def test_music_table_has_both_conventions_and_the_excess(world):
     assert "2.39 / 2.380 (0.010)" in text
 
 
+def test_language_is_also_in_nats_a_position_above_the_floor(world):
+    report_world.write_all("laptop", world)
+    _, text = made("laptop", "tang2021-table4")
+    block = text.split("## Nats a position above the floor")[1].split("##")[0]
+    line = next(line for line in block.splitlines() if line.startswith("| Att-AR"))
+    found = [float(cell.split()[0]) for cell in line.split("|")[2:4]]
+    assert found == pytest.approx([50 * (bits + 9.953) * math.log(2) for bits in (-9.62, -17.12)], abs=0.02)
+    assert "## Nats a position" not in made("laptop", "ziegler2019-table1")[1]
+
+
 def test_seeds_are_summarised(world):
     report_world.write_run("demo", "ptb-lstm", (0, 1, 2), spread=0.01)
     summary = inputs.Results(world, "demo").summary("ptb-lstm", "nll")
@@ -142,6 +152,23 @@ def test_numbers_of_other_settings_say_so(world):
     world.runs["jsb-lstm"]["laptop"]["training"]["epochs"] = 7
     text = made("laptop", "ziegler2019-table3")[1]
     assert "- **Not as params.yaml says now**: jsb-lstm: scored under other settings than params.yaml has now" in text
+
+
+def test_numbers_of_other_data_say_so(world):
+    """As of word vectors that a dataset had before: no setting of the run itself is another."""
+    from seqflows.report import keep
+
+    report_world.write_all("laptop", world)
+    folder, before = paths.prepared("laptop", "jsb"), made("laptop", "ziegler2019-table3")
+    files.write_json(folder / "statistics.json", {"kind": "music"})
+    files.write_json(folder / "checksums.json", {"files": {}, "sha256": before[0][0]["dataset_sha256"]})
+    keep.run("laptop")
+    assert files.read_json(paths.statistics("laptop", "jsb"))["kind"] == "music"
+    assert made("laptop", "ziegler2019-table3") == before
+    files.write_json(folder / "checksums.json", {"files": {}, "sha256": "0" * 64})
+    keep.run("laptop")
+    text = made("laptop", "ziegler2019-table3")[1]
+    assert "jsb-lstm: scored on other data than jsb has now" in text and "nottingham-lstm: scored" not in text
 
 
 def test_kept_records_stand_in_for_runs_that_were_not_made_here(world):

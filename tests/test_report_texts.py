@@ -39,12 +39,13 @@ def test_samples_stand_beside_one_another(written):
         "| tvqa-att\\_ar wrote \\| 1 beam of 5 |"
     )
     assert lines[at + 3].startswith("| 2 |") and lines[at + 4] == ""
-    assert [(row["name"], row["label"], row["decoding"]) for row in rows] == [
+    assert [(row["name"], row["label"], row["decoding"]) for row in rows if row["block"] != "numbers"] == [
         ("tvqa-att_s-samples", "1", "all steps at once"),
         ("tvqa-att_s-samples", "2", "all steps at once"),
         *((ENTRY, label, way) for label in "12" for way in ("greedy", "beam of 5")),
     ]
-    assert rows[-1]["text"] == "tvqa-att_ar wrote | 2 beam of 5"
+    shown = [row for row in rows if row["block"] == "samples"]
+    assert shown[-1]["text"] == "tvqa-att_ar wrote | 2 beam of 5"
     assert rows[0]["model_sha256"] == report_world.MODEL_SHA256 and rows[0]["seed"] == "0"
 
 
@@ -53,10 +54,10 @@ def test_an_interpolation_stands_between_its_sentences(written):
     at = lines.index("### Pair 1")
     assert lines.count("### Pair 1") == 1  # both models were given the same
     assert lines[at + 2] == "| ratio | Att-S | Att-AR, greedy | Att-AR, beam of 5 |"
-    table = [line for line in lines[at + 4 :] if line.startswith("|")]
+    table = [line for line in lines[at + 4 : lines.index("### Numbers")] if line.startswith("|")]
     assert [line.split(" | ")[0] for line in table] == ["| sentence 1", "| 0.6", "| 0.4", "| sentence 2"]
     assert table[0] == "| sentence 1 | the \\<unk> end\\_1 | ″ | ″ |"
-    assert {row["label"] for row in rows} == {"sentence 1", "0.6", "0.4", "sentence 2"}
+    assert {row["label"] for row in rows if row["block"] == "pair 1"} == {"sentence 1", "0.6", "0.4", "sentence 2"}
 
 
 def test_models_that_were_given_others_have_tables_of_their_own(written):
@@ -80,6 +81,22 @@ def test_a_context_is_followed_by_what_each_model_made_of_it(written):
         ["| original", ""], ["| 0.1", "Att-S"], ["| ", "Att-AR, greedy"], ["| ", "Att-AR, beam of 5"],
         ["| 0.5", "Att-S"], ["| ", "Att-AR, greedy"], ["| ", "Att-AR, beam of 5"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_numbers_stand_beside_the_texts(written, number):
+    rows, lines = page(number)
+    at = lines.index("### Numbers")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[at:] if line.startswith("|")]
+    assert table[0] == ["what", "model", "texts", "words", "right", "changed", "perplexity", "distinct"]
+    nothing, body = "–", [row for row in table[2:] if row[0] != "what" and not row[0].startswith("--")]
+    assert body[0] == ["test sequences", "", "4", "40", nothing, nothing, "55.00 (5.00)", "1.0000"]
+    assert ["noise 0", "Att-S", "4", "36", "0.9000 (0.0500)", nothing, "310.00 (20.00)", "0.7500"] in body
+    changed = ["4", "36", nothing, "0.9000 (0.0500)", "310.00 (20.00)", "0.7500"]
+    assert ["noise 0.5", "Att-AR, beam of 5", *changed] in body
+    assert lines.count("### Numbers") == (2 if number == 3 else 1)  # of each corpus
+    assert sum(row[0] == "test sequences" for row in body) == lines.count("### Numbers")  # one for all models
+    assert {row["block"] for row in rows} >= {"numbers"}
 
 
 @pytest.mark.parametrize(
@@ -109,6 +126,24 @@ def test_a_missing_or_altered_text_is_refused(written):
     path.unlink()
     with pytest.raises(Problem, match=f"expected {path}, found none; {AGAIN}"):
         page(1)
+
+
+def test_kept_texts_of_other_settings_say_so(written):
+    """What stands beside the results is shown as what it is; what is to be made here has to be of today."""
+    keep.run(SCALE)
+    said = "- **Not as params.yaml says now**"
+    assert not any(line.startswith(said) for line in page(1)[1])
+    written.texts[ENTRY][SCALE] = {"count": 3}
+    with pytest.raises(Problem, match=f"with config_hash .*; {AGAIN}"):
+        page(1)
+    paths.text(SCALE, ENTRY).unlink()
+    assert f"{said}: {ENTRY}: written under other settings" in page(1)[1]
+    kept = paths.results(SCALE) / "texts/tvqa-att_s-samples.txt"
+    paths.text(SCALE, "tvqa-att_s-samples").unlink()
+    head, _, body = kept.read_text().partition("\n\n")
+    kept.write_text(f"{head}\n# train_config_hash: {'0' * 64}\n\n{body}")
+    line = next(line for line in page(1)[1] if line.startswith(said))
+    assert "tvqa-att_s-samples: of a model of other settings" in line and f"{ENTRY}: written under" in line
 
 
 def test_texts_are_kept_beside_the_tables(written):

@@ -349,7 +349,7 @@ def test_real_nvp_transitions():
         ({"proposals": 0}, "expected proposals >= 1, got 0"),
         ({"delta": 0.5}, r"expected delta in \(0, 0.5\), got 0.5"),
         ({"delta": 0.0}, r"expected delta in \(0, 0.5\), got 0.0"),
-        ({"transition": "trill"}, "did you mean 'tril'"),
+        ({"transition": "trill"}, "nearest: tril"),
         ({"state": 0}, "expected state >= 1"),
     ],
 )

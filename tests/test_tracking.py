@@ -9,6 +9,7 @@ import pytest
 
 import report_world
 from seqflows import files, params, paths, tracking
+from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
 KEY = paths.Key("demo", "all")
@@ -120,11 +121,13 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
     assert warning.count("warning:") == 1 and "secret" not in warning
     content = files.read_json(paths.track("demo"))
     assert content["logged"] is False and content["store"] == "http" and len(content["runs"]) == 5
-    live = tracking.Live()
+    live = Guard(tracking.Live())
     live.start({**report_world.train_info("demo", "ptb-lstm", 0), "epochs": 0})
     live.epoch({"epoch": 1, "train_loss": 1.0})
     live.end()
-    assert capsys.readouterr().err.count("warning:") == 1
+    live.close()
+    warning = capsys.readouterr().err
+    assert warning.count("warning:") == 1 and "secret" not in warning
 
 
 def test_without_mlflow_files_only(world, monkeypatch, capsys):

@@ -36,6 +36,11 @@ def history(name, seed=0):
         return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
 
 
+def left():
+    """What stands in the checkpoints beside the seeds that are done."""
+    return [path for path in Path("checkpoints").rglob("*") if path.is_file() and path.parent.name != "kept"]
+
+
 def model_bytes(name, seed=0):
     return (paths.seed("demo", name, seed) / "model.safetensors").read_bytes()
 
@@ -57,8 +62,8 @@ def test_outputs_are_complete_and_repeat_bit_for_bit(project, name):
     record = json.loads((folder / "train.json").read_text())
     assert record["files"] == {file: files.sha256(folder / file) for file in ("model.safetensors", "history.csv")}
     assert record["config_hash"] == files.digest(record["config"]) and record["epochs"] == 3
-    assert not list(Path("checkpoints").glob("*"))
-    loop.run(key)
+    assert not left()
+    loop.run(key, restart=True)
     assert (history(name), model_bytes(name)) == (rows, first)
 
 
@@ -76,6 +81,7 @@ def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
     key = paths.Key("demo", name)
     loop.run(key)
     whole, rows = model_bytes(name), history(name)
+    shutil.rmtree("checkpoints")  # and with them the seed that is done
     cuts, pieces = 0, [1, 2, 1, 3, 4, 1, 5, 2, 99]  # in the middle of epochs and in validations
     files_after = set()
     shutil.rmtree("runs")
@@ -94,7 +100,7 @@ def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
             assert not paths.train("demo", name).exists()
     assert cuts >= 5 and files_after == {".json", ".safetensors"}
     assert history(name) == rows and model_bytes(name) == whole
-    assert not list(Path("checkpoints").glob("*"))
+    assert not left()
 
 
 def test_finished_seeds_survive_an_interruption_and_outputs_come_together(project, monkeypatch):
@@ -132,7 +138,67 @@ def test_restart_ignores_checkpoints_and_a_damaged_one_is_refused(project, monke
     with pytest.raises(Problem, match=r"tensors-.*--restart"):
         loop.run(key)
     loop.run(key, restart=True)
-    assert paths.train("demo", "text-lstm").exists() and not list(Path("checkpoints").glob("*"))
+    assert paths.train("demo", "text-lstm").exists() and not left()
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The seeds that are really trained."""
+    seeds, train = [], loop._train
+
+    def counted(key, block, settings, seed, *rest):
+        seeds.append(seed)
+        train(key, block, settings, seed, *rest)
+
+    monkeypatch.setattr(loop, "_train", counted)
+    return seeds
+
+
+def test_a_seed_that_is_added_trains_alone(project, trained):
+    """Also where the outputs are gone, which DVC takes away. A seed that was dropped is there when it comes back."""
+    key = paths.Key("demo", "x")
+
+    def run(*seeds, epochs=2, **options):
+        trained.clear()
+        tiny.write_matrix(project, {"x": tiny.run("text", tiny.LSTM, {"epochs": epochs}, seeds=seeds)})
+        shutil.rmtree("runs", ignore_errors=True)
+        loop.run(key, **options)
+        assert sorted(path.name for path in paths.train(*key).iterdir()) == [f"seed-{seed}" for seed in seeds]
+        return {path.relative_to("runs"): path.read_bytes() for path in Path("runs").rglob("*") if path.is_file()}
+
+    first = run(0, 1)
+    assert trained == [0, 1]
+    more = run(0, 1, 2)
+    assert trained == [2] and first.items() < more.items()
+    run(1)
+    assert trained == []
+    assert run(0, 1, 2) == more and trained == []
+    run(0, 1, 2, restart=True)
+    assert trained == [0, 1, 2] and not left()
+
+
+def test_a_seed_of_other_settings_data_or_code_is_trained_anew(project, trained, monkeypatch):
+    key = paths.Key("demo", "text-lstm")
+    other = paths.Key("demo", "points-flow")
+    loop.run(other)
+    kept = set(Path("checkpoints").iterdir())
+    loop.run(key)
+    tiny.write_matrix(project, {"text-lstm": tiny.run("text", tiny.LSTM, {"epochs": 2})})
+    loop.run(key)
+    monkeypatch.setattr(files, "sha256", lambda path, sha256=files.sha256: sha256(path) + "f" * (path.suffix == ".py"))
+    loop.run(key)
+    assert trained == [0, 0, 0, 0]
+    assert len(set(Path("checkpoints").iterdir()) - kept) == 1, "what a run kept under other settings goes"
+    assert kept < set(Path("checkpoints").iterdir()), "another run's stays"
+
+
+def test_a_damaged_seed_that_was_kept_is_refused(project):
+    key = paths.Key("demo", "text-lstm")
+    loop.run(key)
+    (model,) = Path("checkpoints").rglob("model.safetensors")
+    model.write_bytes(model.read_bytes()[:100])
+    with pytest.raises(Problem, match=r"kept/model.safetensors.*--restart"):
+        loop.run(key)
 
 
 def test_time_limit_and_signals_are_noted(monkeypatch):
@@ -277,7 +343,7 @@ def test_a_tracker_hears_everything_and_cannot_fail_a_training(project, capsys):
     key, heard = paths.Key("demo", "text-lstm"), Record()
     loop.run(key, tracker=heard)
     assert heard.calls == [("start", "text-lstm", False), ("epoch", 1), ("epoch", 2), ("epoch", 3), ("end",)]
-    loop.run(key, tracker=Record(fail=True))
+    loop.run(key, restart=True, tracker=Record(fail=True))
     assert capsys.readouterr().err.count("warning") == 1
 
 

@@ -2,15 +2,18 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
+import yaml
 
-from conftest import ROOT
+from conftest import ROOT, _Plain
 from engines import STUB, by_dvc, by_snakemake
-from seqflows import matrix as matrix_stage
-from seqflows import params, paths
+from seqflows import params, paths, stages
+from seqflows.errors import Problem
+from seqflows.pipeline import dvc
+from seqflows.pipeline import matrix as matrix_stage
 
-STAGES = ("download", "prepare", "train", "evaluate", "speed", "generate", "table", "figure", "audit", "track")
 TABLES = ("ziegler2019-table1", "ziegler2019-table2")
 CHANGED = "ptb-af_af-affine"  # shown in table 2 alone
 DIVIDED = {"matrix"}  # DVC's alone: Snakemake holds the blocks in memory
@@ -28,12 +31,7 @@ def scale(request):
 
 def expected(matrix, scale):
     """Every stage and key of a scale."""
-    keys = {
-        **{"download": matrix.datasets, "prepare": matrix.datasets, "train": matrix.runs, "evaluate": matrix.runs},
-        **{"speed": matrix.speeds, "generate": matrix.texts, "table": matrix.tables, "figure": matrix.figures},
-        **{"audit": ["all"], "track": ["all"]},
-    }
-    return {f"{stage} {scale}/{name}" for stage in STAGES for name in keys[stage]}
+    return {f"{stage} {scale}/{name}" for stage, name in stages.every(matrix)}
 
 
 def downstream(jobs, start):
@@ -58,21 +56,140 @@ def test_both_engines_agree(project, matrix, scale):
         assert job == snakemake[name], name
     check_tables(matrix, scale, dvc)
     check_runs(matrix, scale, dvc)
-    keys = [(stage, name) for stage, names in matrix.keys().items() for name in names]
-    cut = {key for key in keys if matrix.block(key[0], scale, key[1]) is not None}
+    cut = {key for key in stages.every(matrix) if stages.TABLE[key[0]].block(matrix, scale, key[1]) is not None}
     assert blocks == {f"{stage} {scale}/{name}": str(paths.block(scale, stage, name)) for stage, name in cut}
 
 
 def check_tables(matrix, scale, jobs):
-    """A table's and a figure's inputs are the files of exactly the runs that params.yaml has in them."""
+    """A table's inputs are the files of exactly the runs that params.yaml has in it."""
     for name in matrix.tables:
         inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith("src/")}
-        assert inputs == {str(path) for path in matrix.table_files(scale, name)}
         if not matrix.table_texts(name):
             assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
-    for name in matrix.figures:
-        inputs = {path for path in jobs[f"figure {scale}/{name}"].inputs if not path.startswith("src/")}
-        assert inputs == {str(path) for path in matrix.figure_files(scale, name)}
+
+
+DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
+AFFINE = "runs/demo/gaussians-affine"
+WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
+READ_AND_WRITTEN = {
+    "download demo/ptb": ({"data"}, set(), {"data/raw/demo/ptb"}),
+    "prepare demo/ptb": ({"data"}, {"data/raw/demo/ptb"}, {DATA}),
+    "train demo/ptb-lstm": ({"compute.py", "data", "flows", "models", "training"}, {DATA}, {f"{RUN}/train"}),
+    "evaluate demo/ptb-lstm": (
+        {"compute.py", "evaluation"},
+        {DATA, f"{RUN}/train"},
+        {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
+    ),
+    "generate demo/tvqa-att_s-samples": (
+        {"compute.py", "evaluation"},
+        {"data/prepared/demo/tvqa", f"{WRITER}/train"},
+        {f"{TEXTS}_s-samples.txt"},
+    ),
+    "speed demo/ptb": (
+        {"compute.py", "data", "evaluation", "flows", "models"},
+        {DATA},
+        {"runs/demo/speed/ptb.csv"},
+    ),
+    "table demo/tang2021-table1": (
+        {"report"},
+        {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
+        {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
+    ),
+    "figure demo/ziegler2019-figure6": (
+        {"report"},
+        {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
+        {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
+    ),
+    "figure demo/ziegler2019-figure7": (
+        {"report"},
+        {"runs/demo/speed/ptb.csv", "runs/demo/speed/nottingham.csv"},
+        {"results/demo/ziegler2019-figure7.png", "results/demo/ziegler2019-figure7.svg"},
+    ),
+}
+
+
+@pytest.mark.parametrize("job", READ_AND_WRITTEN)
+def test_what_a_stage_reads_and_writes(matrix, job):
+    """Said once more, by hand: both engines take it from the table."""
+    stage, _, name = job.replace("demo/", "").partition(" ")
+    code, read, written = READ_AND_WRITTEN[job]
+    row = stages.TABLE[stage]
+    assert set(row.code) == code
+    assert {str(path) for path in row.inputs(matrix, "demo", name)} == read
+    assert {str(path) for path in row.outputs("demo", name)} == written
+
+
+def test_each_stage_is_said_by_hand():
+    """That of the audit and the tracker below."""
+    assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "track"} == set(stages.TABLE)
+
+
+def test_the_audit_and_the_tracker_read_all_that_a_scale_has(matrix):
+    made = {}
+    for stage in ("evaluate", "speed", "table", "figure", "audit"):
+        names = stages.TABLE[stage].keys(matrix)
+        made[stage] = {str(path) for name in names for path in stages.TABLE[stage].outputs("demo", name)}
+    numbers = {path for path in made["evaluate"] if path.endswith(".json")}
+    read = {
+        stage: {str(path) for path in stages.TABLE[stage].inputs(matrix, "demo", "all")} for stage in ("audit", "track")
+    }
+    assert read["audit"] == numbers | {DATA} | made["speed"] | {path for path in made["table"] if path.endswith(".csv")}
+    assert read["track"] == numbers | made["table"] | made["figure"] | made["audit"]
+
+
+def test_dvc_yaml_is_that_of_the_table_and_of_params(matrix, project):
+    assert (ROOT / dvc.FILE).read_text() == dvc.text(matrix), "dvc.yaml is out of date: run `python -m seqflows dvc`"
+    scratch = project()
+    path = scratch.folder / "params.yaml"
+    content = params.read(path)
+    content["runs"]["own"] = content["runs"][CHANGED]
+    path.write_text(yaml.dump(content, Dumper=_Plain))
+    for command in ("check", "matrix"):  # `make lint` and every engine meet it
+        said = scratch.run("python", "-m", "seqflows", command, status=1)
+        assert "expected dvc.yaml to be of the present params.yaml and stages" in said and "seqflows dvc\n" in said
+    scratch.run("python", "-m", "seqflows", "dvc")
+    scratch.run("python", "-m", "seqflows", "check")
+    assert by_dvc(scratch.folder)[0]["train demo/own"].outputs == {"runs/demo/own/train"}
+
+
+def of_a_run(matrix):
+    """The matrix with a dataset that a run of another one writes, and a run on it."""
+    made = {"kind": "language", **{scale: {"source": "generated", "run": "tvqa-att_s"} for scale in paths.SCALES}}
+    run = matrix.runs["tvqa-lstm"] | {"dataset": "more"}
+    return replace(matrix, datasets=matrix.datasets | {"more": made}, runs=matrix.runs | {"more-lstm": run})
+
+
+def test_a_dataset_may_be_made_from_a_run(project, matrix):
+    """An invented entry: in both engines its download waits for the run's training; DVC's others stay as they are."""
+    scratch, more = project(), of_a_run(matrix)
+    before, _ = by_dvc(scratch.folder)
+    (scratch.folder / dvc.FILE).write_text(dvc.text(more))
+    after, _ = by_dvc(scratch.folder)
+    assert all(after[name] == job for name, job in before.items() if not name.endswith(("matrix", "demo/all")))
+    download = after["download demo/more"]
+    assert {path for path in download.inputs if not path.startswith("src/")} == {f"{WRITER}/train"}
+    assert downstream(after, {"train demo/tvqa-att_s"}) >= {f"{stage} demo/more" for stage in ("download", "prepare")}
+    assert "train demo/more-lstm" in downstream(after, {"download demo/more"})
+    assert dvc.addresses(more)["download", "more"] == "download-more"
+    common = scratch.folder / "workflow/rules/common.smk"
+    entries = f"datasets={more.datasets!r}, runs={more.runs!r}"
+    common.write_text(common.read_text().replace("params.load()", f"dataclasses.replace(params.load(), {entries})"))
+    common.write_text("import dataclasses\n" + common.read_text())
+    snakemake = by_snakemake(scratch.run("snakemake", "-n", "-p"))
+    assert set(after) - {"matrix"} == set(snakemake) and all(job == after[name] for name, job in snakemake.items())
+    waits = stages.ordered(more, "demo")
+    assert waits["download", "more"] == [("train", "tvqa-att_s")]
+    assert list(waits).index(("train", "tvqa-att_s")) < list(waits).index(("download", "more"))
+
+
+def test_a_dataset_of_other_runs_at_each_scale_or_of_itself_is_refused(matrix):
+    more = of_a_run(matrix)
+    more.datasets["more"]["paper"] = {"source": "generated", "run": "tvqa-att_ar"}
+    with pytest.raises(Problem, match="expected download more to read the same at each scale, got .*att_ar/train"):
+        dvc.text(more)
+    more.datasets["more"] = {"kind": "language", **{scale: {"run": "more-lstm"} for scale in paths.SCALES}}
+    with pytest.raises(Problem, match="expected stages that do not wait for themselves, got .*download more"):
+        stages.ordered(more, "demo")
 
 
 def check_runs(matrix, scale, jobs):
@@ -88,8 +205,8 @@ def check_runs(matrix, scale, jobs):
 def blocks_of(content):
     """Every block of a matrix: (stage, scale, name) -> its text."""
     found = params.parse(content)
-    keys = [(stage, scale, name) for stage, names in found.keys().items() for scale in paths.SCALES for name in names]
-    return {key: matrix_stage.text(found.block(*key)) for key in keys}
+    keys = [(stage, scale, name) for stage, name in stages.every(found) for scale in paths.SCALES]
+    return {key: matrix_stage.text(stages.TABLE[key[0]].block(found, *key[1:])) for key in keys}
 
 
 def unshared():
@@ -141,8 +258,8 @@ def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(proje
     scratch = project()
     scratch.run("python", "-m", "seqflows", "matrix")
     written = {path.name: path.read_text() for path in (scratch.folder / ".matrix/laptop").iterdir()}
-    keys = [(stage, name) for stage, names in matrix.keys().items() for name in names]
-    held = {f"{stage}-{name}.json": matrix.block(stage, "laptop", name) for stage, name in keys}
+    every = stages.every(matrix)
+    held = {f"{stage}-{name}.json": stages.TABLE[stage].block(matrix, "laptop", name) for stage, name in every}
     assert written == {name: matrix_stage.text(block) for name, block in held.items() if block is not None}
 
 
@@ -182,7 +299,7 @@ def test_snakemake_refuses_an_unknown_scale(project):
 def test_snakemake_refuses_an_unknown_key_of_config(project, given):
     said = project().run("snakemake", "-n", "--config", given, status=1)
     key = given.partition("=")[0]
-    assert f"expected --config to have keys among scale, got {key!r}; the nearest is scale" in said
+    assert f"expected --config to have keys among scale, got {key!r}; nearest: scale" in said
     assert "Traceback" not in said and "Building DAG" not in said
 
 
@@ -357,7 +474,8 @@ def test_dvc_adopts_what_snakemake_made(project, matrix):
 
 ADOPT = """
 import sys
-from seqflows import adopt, errors
+from seqflows import errors
+from seqflows.pipeline import adopt
 try:
     adopt.run()
 except errors.Problem as problem:

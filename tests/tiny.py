@@ -24,8 +24,8 @@ TRAINING = {
 }
 EVALUATION = {"samples": 6, "at": [1, 3], "headline": 3, "chunk": 64, "generate": 3}
 WORDS = {
-    **{"trajectories": [1, 2, 4], "sets": 3, "samples": 5, "sequences": 20, "generated": 30},
-    **{"gap_words": 10, "gap_samples": 4, "ngrams": [2]},
+    **{"trajectories": [1, 2, 4], "sets": 3, "samples": 6, "types": 20, "generated": 30},
+    **{"gap_words": 10, "gap_samples": 4, "gap_sets": [2, 5], "ngrams": [2]},
 }
 
 

@@ -40,6 +40,7 @@ METRICS = (
     *("train_entropy", "test_entropy"),
     # of language
     *("nll_noiseless", "nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
+    *(f"{name}_above_floor" for name in ("nll", "gaussian", "unigram")),
 )
 METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 
@@ -192,12 +193,13 @@ Rule = tuple[str, Callable[[Any], bool]]
 COUNTED: Rule = ("a whole number of at least 0", lambda value: _whole(value, 0))
 BEAM: Rule = ("a whole number of at least 1", lambda value: _whole(value, 1))
 TEXTS: dict[str, dict[str, Rule]] = {
-    "samples": {"count": COUNTED, "beam": BEAM},
+    "samples": {"count": COUNTED, "beam": BEAM, "measured": COUNTED},
     "interpolation": {
         "pairs": COUNTED,
         "sentences": ("pairs of texts that differ, [[a, b], ...]", lambda value: _several(value, _pair)),
         "ratios": ("numbers from 0 to 1 that differ", lambda value: _several(value, lambda one: _number(one, 1))),
         "beam": BEAM,
+        "measured": COUNTED,
     },
     "regeneration": {
         "contexts": (
@@ -209,6 +211,7 @@ TEXTS: dict[str, dict[str, Rule]] = {
             lambda value: _several(value, lambda one: _number(one, math.inf)),
         ),
         "beam": BEAM,
+        "measured": COUNTED,
     },
 }
 

@@ -6,30 +6,17 @@ Nothing heavy is imported before a stage is known: ``--help`` answers at once.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from typing import Any
 
-from seqflows import files, paths
+from seqflows import __version__, files, paths
 from seqflows.errors import Interrupted, Problem
-
-# Stage -> its module below seqflows and what it does. Each module offers ``run(key)``.
-STAGES = {
-    "download": ("data.download", "fetch or generate a dataset's raw files"),
-    "prepare": ("data.prepare", "turn raw files into arrays, vocabulary and statistics"),
-    "train": ("training.loop", "train a run, one seed after another; resumes from its checkpoint"),
-    "evaluate": ("evaluation.evaluate", "score a run's test set and export what figures draw"),
-    "speed": ("evaluation.speed", "time generation against length"),
-    "generate": ("evaluation.texts", "write what a model of language samples, interpolates or regenerates"),
-    "table": ("report.tables", "write a table, reported beside reproduced"),
-    "figure": ("report.figures", "draw a figure"),
-    "audit": ("report.audit", "judge every cell and every claim (key: <scale>/all)"),
-    "track": ("tracking", "bring MLflow up to date from the files (key: <scale>/all)"),
-}
+from seqflows.stages import TABLE, WHOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +46,8 @@ def _flush() -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     given = _parser().parse_args(arguments)
-    said = " ".join(["seqflows", given.command, getattr(given, "key", None) or getattr(given, "scale", "")]).strip()
+    key = getattr(given, "key", None) or getattr(given, "scale", None)
+    said = " ".join(["seqflows", given.command, *([key] if key else [])])
     try:
         given.act(given)
     except Problem as problem:
@@ -75,20 +63,30 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="seqflows",
         description="Normalizing flows for sequences, reproduced and audited. What a key means stands in params.yaml.",
         epilog="example: python -m seqflows train demo/ptb-af_af",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="<command>")
-    for stage, (_, what) in STAGES.items():
-        command = commands.add_parser(stage, help=what, description=what)
-        command.add_argument("key", metavar="<scale>/<key>", help="such as demo/ptb-af_af")
-        if stage == "train":
-            command.add_argument("--restart", action="store_true", help="ignore the checkpoint of an earlier start")
+    parser.add_argument("--version", action="version", version=f"seqflows {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="<command>", parser_class=_Parser)
+    for stage, row in TABLE.items():
+        command = commands.add_parser(stage, help=row.what, description=row.what)
+        command.add_argument("key", metavar="<scale>/<key>", help=f"one of: python -m seqflows list {stage}")
+        names = ("--force", "--restart") if stage == "train" else ("--force",)
+        also = ", checkpoints and seeds that are done too" if stage == "train" else ""
+        command.add_argument(*names, action="store_true", help=f"make it anew where it is up to date{also}")
         command.set_defaults(act=_stage)
+    status = commands.add_parser("status", help="say what of a scale is made, stale and missing")
+    listed = commands.add_parser("list", help="print the keys of a stage")
+    listed.add_argument("stage", choices=TABLE, metavar="<stage>", help=", ".join(TABLE))
+    for command, act in ((status, _status), (listed, _list)):
+        command.add_argument("scale", nargs="?", choices=paths.SCALES, help="the scale (that of params.yaml)")
+        command.set_defaults(act=act)
     matrix = commands.add_parser("matrix", help="validate params.yaml and give each stage its part of it")
     matrix.set_defaults(act=_matrix)
+    dvc = commands.add_parser("dvc", help="write dvc.yaml from params.yaml and the table of stages")
+    dvc.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.dvc").run())
     show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
@@ -111,42 +109,73 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand what Snakemake made to DVC")
     adopt.set_defaults(act=_adopt)
-    check = commands.add_parser("check", help="validate params.yaml")
+    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml is written from it")
     check.set_defaults(act=_check)
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends a stage's help with a key that it has."""
+
+    def format_help(self) -> str:
+        """The help; params.yaml is read for a stage's alone."""
+        stage = self.prog.split()[-1]
+        if stage in TABLE:
+            from seqflows import params
+
+            with contextlib.suppress(Problem):  # without a params.yaml there are no keys
+                found = params.load()
+                self.epilog = f"example: python -m seqflows {stage} {found.scale}/{TABLE[stage].keys(found)[0]}"
+        return super().format_help()
+
+
 def _stage(given: argparse.Namespace) -> None:
-    """Validate the matrix and the key, take the key's lock, and run the stage."""
+    """Validate the matrix and the key, take the key's lock, and run the stage where it is not up to date."""
     from seqflows import params
 
     key = paths.Key.parse(given.key)
-    matrix = params.load()
-    part = params.KEYED.get(given.command)
-    known = getattr(matrix, part) if part else [params.WHOLE]
+    matrix, row = params.load(), TABLE[given.command]
+    known = row.keys(matrix)
     if key.name not in known:
         from seqflows.names import near
 
-        where = f"a key among {part} of params.yaml" if part else f"{key.scale}/{params.WHOLE}"
+        where = f"a key among {row.part} of params.yaml" if row.part else f"{key.scale}/{WHOLE}"
         raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
-    options: dict[str, Any] = {}
-    if given.command == "train":
-        options = {"restart": given.restart, "tracker": _tracker(matrix.tracking(key.scale))}
-    run: Callable[..., None] = importlib.import_module(f"seqflows.{STAGES[given.command][0]}").run
     with _checkout(), files.lock(paths.lock(given.command, key)):
-        run(key, **options)
+        status = importlib.import_module("seqflows.pipeline.status")
+        found = status.Status(matrix, key.scale)
+        if not (given.force or row.elsewhere) and found.of(given.command, key.name).state == status.MADE:
+            print(f"{given.command} {key} is up to date; --force makes it anew")
+            return
+        options: dict[str, Any] = {}
+        if given.command == "train":
+            options = {"restart": given.force, "tracker": _tracker(matrix.tracking(key.scale))}
+        wanted = found.wanted(given.command, key.name)
+        importlib.import_module(f"seqflows.{row.module}").run(key, matrix, **options)
+        found.record(given.command, key.name, wanted)
 
 
 def _matrix(given: argparse.Namespace) -> None:
     with _checkout(), files.lock(paths.lock("matrix")):
-        importlib.import_module("seqflows.matrix").run()
+        importlib.import_module("seqflows.pipeline.matrix").run()
 
 
-def _checkout() -> AbstractContextManager[None]:
+def _checkout() -> contextlib.AbstractContextManager[None]:
     """Held by a stage that DVC runs, and by Snakemake from start to end: each takes away what the other just made."""
     if "DVC_STAGE" not in os.environ:  # DVC sets it
-        return nullcontext()
+        return contextlib.nullcontext()
     return files.lock(paths.lock("engine"), "Snakemake is at work in this checkout")
+
+
+def _status(given: argparse.Namespace) -> None:
+    importlib.import_module("seqflows.pipeline.status").run(given.scale)
+
+
+def _list(given: argparse.Namespace) -> None:
+    from seqflows import params
+
+    found = params.load()
+    print("\n".join(f"{given.scale or found.scale}/{name}" for name in TABLE[given.stage].keys(found)))
 
 
 def _tracker(kind: str) -> Any:
@@ -165,17 +194,18 @@ def _benchmark(given: argparse.Namespace) -> None:
 
 
 def _plan(given: argparse.Namespace) -> None:
-    importlib.import_module("seqflows.plan").run(given.scale, given.gpus, given.faster)
+    importlib.import_module("seqflows.pipeline.plan").run(given.scale, given.gpus, given.faster)
 
 
 def _adopt(given: argparse.Namespace) -> None:
-    importlib.import_module("seqflows.adopt").run()
+    importlib.import_module("seqflows.pipeline.adopt").run()
 
 
 def _check(given: argparse.Namespace) -> None:
     from seqflows import params
 
     matrix = params.load()
+    importlib.import_module("seqflows.pipeline.dvc").check(matrix)
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "

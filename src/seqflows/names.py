@@ -26,6 +26,4 @@ def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> Non
     known = list(known)
     for name in given:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, 1)
-            hint = f"; the nearest is {nearest[0]}" if nearest else ""
-            raise Problem(f"expected {what} to have keys among {', '.join(known)}, got {name!r}{hint}")
+            raise Problem(f"expected {what} to have keys among {', '.join(known)}, got {name!r}{near(name, known)}")

@@ -1,7 +1,7 @@
 """The matrix: params.yaml, read, validated, and looked up by scale and name.
 
 params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the
-Snakefile are two readings of it. What differs by scale stands in blocks ``demo:``,
+Snakefile are two readings of it and of `stages`. What differs by scale stands in blocks ``demo:``,
 ``laptop:`` and ``paper:``. Keys and types are checked where pydantic is importable
 (`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the
 same file.
@@ -16,17 +16,10 @@ from typing import Any
 
 import yaml
 
-from seqflows import checks, paths
+from seqflows import checks
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES
-
-# Stage -> the part of params.yaml whose entries are its keys; the other stages have one key a scale.
-KEYED = {"download": "datasets", "prepare": "datasets", "train": "runs", "evaluate": "runs"}
-TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
-KEYED |= {"speed": "speeds", "generate": "texts", "table": "tables", "figure": "figures"}
-RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
-WHOLE = "all"  # the name in the key of a stage that has one key a scale
 
 
 @dataclass(frozen=True)
@@ -78,35 +71,6 @@ class Params:
         """A figure's block."""
         return _entry("figure", self.figures, name)
 
-    def keys(self) -> dict[str, list[str]]:
-        """Every stage that has a key for each entry of a part of params.yaml, and those keys."""
-        return {stage: list(getattr(self, part)) for stage, part in KEYED.items()} | {
-            "audit": [WHOLE],
-            "track": [WHOLE],
-        }
-
-    def block(self, stage: str, scale: str, name: str) -> Any:
-        """What the outputs of a stage depend on in this file: where it differs, an engine runs the stage again."""
-        if stage in ("download", "prepare"):
-            return self.dataset(scale, name)
-        if stage == "train":
-            run = self.run(scale, name)
-            return {**{part: run[part] for part in ("seeds", "model", "training")}, "compute": self.compute(scale)}
-        if stage == "evaluate":
-            return self.run(scale, name)["evaluation"]
-        if stage == "speed":
-            block = self.speed(scale, name)
-            timed = {run: self.run(scale, run) for run in block["runs"]}
-            return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
-        if stage == "generate":
-            return self.text(scale, name)
-        if stage in ("table", "figure"):
-            return getattr(self, stage)(name)
-        if stage == "audit":  # which prints how the settings differ from the paper's
-            blocks = {part: {name: entry[scale] for name, entry in getattr(self, part).items()} for part in RESOLVED}
-            return {"tables": self.tables, "scale": self.scales[scale], **blocks}
-        return None
-
     def table_runs(self, name: str) -> list[str]:
         """The runs that a table shows, each once, in the order of its cells."""
         if texts := self.table_texts(name):
@@ -118,13 +82,6 @@ class Params:
         """The texts that a table shows; one of numbers has none."""
         return list(self.table(name).get("texts") or [])
 
-    def table_files(self, scale: str, name: str) -> list[Path]:
-        """The files and folders that a table is made of: numbers, or texts and the models that they have to be of."""
-        runs, texts = self.table_runs(name), self.table_texts(name)
-        if not texts:
-            return [paths.metrics(scale, run) for run in runs]
-        return [paths.text(scale, text) for text in texts] + [paths.train(scale, run) for run in runs]
-
     def figure_runs(self, name: str) -> list[str]:
         """The runs that a figure draws."""
         return list(self.figure(name).get("runs") or [])
@@ -133,14 +90,10 @@ class Params:
         """The speeds that a figure draws."""
         return list(self.figure(name).get("speeds") or [])
 
-    def figure_files(self, scale: str, name: str) -> list[Path]:
-        """The files and folders that a figure draws from."""
-        kind, drawn = self.figure(name)["kind"], []
-        folders = {"curves": (paths.train,), "entropies": (paths.train, paths.evaluation)}
-        for run in self.figure_runs(name):
-            drawn += [paths.metrics(scale, run)]
-            drawn += [folder(scale, run) for folder in folders.get(kind, (paths.evaluation,))]
-        return drawn + [paths.speed(scale, speed) for speed in self.figure_speeds(name)]
+
+def trained(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's block training depends on, seeds aside; the digest is the ``config_hash`` of train.json."""
+    return {part: run[part] for part in ("dataset", "model", "training")}
 
 
 def scored(run: Mapping[str, Any]) -> dict[str, Any]:

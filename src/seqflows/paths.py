@@ -16,24 +16,8 @@ from seqflows.errors import Problem
 
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
-SOURCE = Path("src/seqflows")
 RESERVED = ("speed", "texts")  # folders beside those of the runs
 MATRIX = Path(".matrix")  # what each stage depends on in params.yaml, a folder a scale
-
-# What each stage's numbers depend on, as folders or files below SOURCE.
-CODE = {
-    "download": ("data",),
-    "prepare": ("data",),
-    "train": ("compute.py", "data", "flows", "models", "training"),
-    # data, flows and models arrive here through the train folder, which differs after each training
-    "evaluate": ("compute.py", "evaluation"),
-    "speed": ("compute.py", "data", "evaluation", "flows", "models"),
-    "generate": ("compute.py", "evaluation"),
-    "table": ("report",),
-    "figure": ("report",),
-    "audit": ("report",),
-    "track": ("tracking.py",),
-}
 
 
 class Key(NamedTuple):
@@ -160,16 +144,11 @@ def checkpoints(digest: str) -> Path:
     return Path(os.environ.get("SEQFLOWS_CHECKPOINTS", "checkpoints")) / digest
 
 
+def made(scale: str, stage: str, name: str) -> Path:
+    """What is known of how a key was made; outside both engines."""
+    return Path(".made") / scale / f"{stage}-{name}.json"
+
+
 def lock(stage: str, key: Key | None = None) -> Path:
     """The lock that a stage holds while it works, on a key where it has one."""
     return Path(".locks") / f"{'-'.join([stage, *(key or ())])}.lock"
-
-
-def source_files(stage: str, source: Path = SOURCE) -> list[Path]:
-    """The source files that a stage's outputs depend on, in a fixed order."""
-    files: list[Path] = []
-    for part in CODE[stage]:
-        path = source / part
-        found = [file for end in ("*.py", "*.csv", "*.json") for file in sorted(path.rglob(end))]
-        files += found if path.is_dir() else [path]
-    return files

@@ -87,7 +87,10 @@ class EmbeddedGaussians(Embedded):
 
 
 class RealWords(Block):
-    """Words with counts: the paper's filter, how many tokens to sample, the split (by tokens or by types), its seed."""
+    """Words with counts: the paper's filter, how many tokens to sample, the split (by tokens or by types), its seed.
+
+    ``wide_count`` keeps a list of rarer words, of at least that count, beside the splits, for a wider V.
+    """
 
     source: str
     split: Literal["tokens", "types"] = "tokens"
@@ -97,6 +100,7 @@ class RealWords(Block):
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     valid_tokens: Count = 10_000
     sample_tokens: Count | None = None
+    wide_count: Count | None = None
     seed: Whole = 0
 
 
@@ -122,7 +126,7 @@ class RealLanguage(Real):
 
     length: Annotated[int, Field(ge=3)]
     dimensions: Count
-    glove: Literal["6B-50d-9163", "840B-300d", "own"]
+    glove: Literal["6B-50d", "6B-50d-9163", "840B-300d", "own"]
     min_count: Count = 1
     vocabulary_size: Count | None = None
     sha256: dict[str, str] | None = None
@@ -221,6 +225,9 @@ class LanguageFlow(Block):
     heads: Count = 8
     hidden: Count = 750
     cell: Literal["parallel", "literal"] = "parallel"
+    start: Literal["permutation", "rotation"] = "permutation"
+    squeeze: Literal["interleaved", "joined"] = "interleaved"
+    mixing: Literal["both", "time"] = "both"
 
 
 class RecurrentDensity(Block):
@@ -285,11 +292,12 @@ class WordEvaluation(Block):
 
     trajectories: Annotated[list[Count], Field(min_length=1)]
     sets: Count = 10
-    samples: Count = 100
-    sequences: Annotated[int, Field(ge=2)] = 5000
+    samples: Annotated[int, Field(ge=2, multiple_of=2)] = 400
+    types: Annotated[int, Field(ge=2)] = 5000
     generated: Count = 14_300
     gap_words: Count = 5000
     gap_samples: Count = 20
+    gap_sets: list[Count] = [20, 1000]
     ngrams: list[Count] = []
 
 

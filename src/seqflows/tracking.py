@@ -13,7 +13,6 @@ import csv
 import itertools
 import os
 import random
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from seqflows import files, params, paths
+from seqflows.errors import shown
 
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
@@ -70,30 +70,28 @@ class Entry:
         }
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Bring the store up to date with the files of a scale; write results/<scale>/track.json.
 
     A store that cannot be reached is one warning on standard error; track.json then says so.
     """
-    found = list(entries(key.scale))
+    made = list(entries(key.scale, found))
     reached = True
     try:
         with Store(key.scale) as store:
-            for entry in found:
+            for entry in made:
                 store.put(entry)
     except Exception as error:  # whatever a tracker raises must not fail a pipeline
         reached = False
         warn(error)
     kind = address().partition(":")[0]
-    listing = {"scale": key.scale, "store": kind, "logged": reached, "runs": [entry.listing() for entry in found]}
+    listing = {"scale": key.scale, "store": kind, "logged": reached, "runs": [entry.listing() for entry in made]}
     files.write_json(paths.track(key.scale), listing)
 
 
 def warn(error: Exception) -> None:
-    """One line on standard error, without a password that an address may carry."""
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    line = f"warning: MLflow at {address()} was not reached ({text}); files only"
-    print(re.sub(r"//[^/@\s]*@", "//", line), file=sys.stderr)
+    """One line on standard error."""
+    print(f"warning: MLflow at {shown(address())} was not reached ({shown(error)}); files only", file=sys.stderr)
 
 
 def address() -> str:
@@ -101,9 +99,9 @@ def address() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or STORE
 
 
-def entries(scale: str) -> Iterator[Entry]:
+def entries(scale: str, found: params.Params | None = None) -> Iterator[Entry]:
     """Everything that the store shall hold of a scale: each trained seed, then the tables and figures."""
-    matrix = params.load()
+    matrix = found or params.load()
     shown = {name: [table for table in matrix.tables if name in matrix.table_runs(table)] for name in matrix.runs}
     for name in matrix.runs:
         for folder in sorted(paths.train(scale, name).glob("seed-*"), key=lambda path: int(path.name[5:])):
@@ -338,38 +336,16 @@ class Live:
     """Feeds the store while training runs; `run` completes the same MLflow run afterwards.
 
     ``start(info)``, with what train.json says of the seed and ``epochs``, the number already trained (more than 0
-    when it resumes); ``epoch(row)``, a row of history.csv; ``end()``. None of them raises: the first failure is
-    one warning, and the rest of the training is files only.
+    when it resumes); ``epoch(row)``, a row of history.csv; ``end()``. What they raise, the training's guard catches.
     """
 
     def __init__(self) -> None:
         self._store: Store | None = None
         self._run = ""
-        self._failed = False
         self._present: frozenset[int] = frozenset()
 
     def start(self, info: Mapping[str, Any]) -> None:
         """Begin a seed, or go on with the run that an interrupted training of it left."""
-        self._try(self._start, info)
-
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        """Log one epoch."""
-        self._try(self._epoch, row)
-
-    def end(self) -> None:
-        """Mark the run as over; `track` adds the rest."""
-        self._try(self._end)
-
-    def _try(self, call: Any, *arguments: Any) -> None:
-        if self._failed:
-            return
-        try:
-            call(*arguments)
-        except Exception as error:  # whatever a tracker raises must not reach the training
-            self._failed = True
-            warn(error)
-
-    def _start(self, info: Mapping[str, Any]) -> None:
         name = f"{info['scale']}/{info['run']}/{info['seed']}"
         with Store(str(info["scale"])) as store:
             self._store = store
@@ -391,12 +367,14 @@ class Live:
                 self._present = frozenset()
                 store.log(self._run, [], [store.Param(*pair) for pair in parameters(info).items()], [])
 
-    def _epoch(self, row: Mapping[str, Any]) -> None:
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Log one epoch."""
         values = numbers(row)
         if self._store and self._run and int(values["epoch"]) not in self._present:
             self._store.log(self._run, self._store.points(values, int(1000 * time.time())), [], [])
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Mark the run as over; `track` adds the rest."""
         if self._store and self._run:
             self._store.client.set_terminated(self._run, "FINISHED")
             self._run = ""

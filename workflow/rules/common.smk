@@ -4,9 +4,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seqflows import files, matrix, params, paths
+from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 from seqflows.names import refuse_unknown
+from seqflows.pipeline import matrix
 
 try:
     refuse_unknown("--config", config, ["scale"])
@@ -29,21 +30,6 @@ onstart:
         raise WorkflowError(str(problem)) from None
 
 
-wildcard_constraints:
-    name="[a-z0-9][a-z0-9_-]*",
-
-
-def command(stage, name="{wildcards.name}"):
-    """The stage's command, which DVC runs too; what it says goes to the log, and to the terminal when it fails."""
-    return (
-        f"python -m seqflows {stage} {SCALE}/{name} > {{log}} 2>&1 || " "{{ status=$?; cat {log} >&2; exit $status; }}"
-    )
-
-
-def log_of(stage, name="{name}"):
-    return f"logs/{stage}/{SCALE}/{name}.log"
-
-
 def alone():
     """All cores of this machine; on a cluster one, where the node is asked for whole."""
     try:
@@ -52,30 +38,7 @@ def alone():
         return 1
 
 
-def block(stage, name=None):
-    """What a stage depends on in params.yaml, as text: when it changes, so do the rule's params, and the job runs again."""
-    if name:
-        return matrix.text(MATRIX.block(stage, SCALE, name))
-    return lambda wildcards: matrix.text(MATRIX.block(stage, SCALE, wildcards.name))
-
-
-def code(stage):
-    return [str(path) for path in paths.source_files(stage)]
-
-
-def strings(*some):
-    return [str(path) for path in some]
-
-
-def prepared_of(run):
-    return str(paths.prepared(SCALE, MATRIX.runs[run]["dataset"]))
-
-
 def everything():
-    """All that a scale makes: every run's metrics, speeds, texts, tables, figures, audit and track."""
-    made = [paths.metrics(SCALE, name) for name in MATRIX.runs]
-    made += [paths.speed(SCALE, name) for name in MATRIX.speeds]
-    made += [paths.text(SCALE, name) for name in MATRIX.texts]
-    made += [path for name in MATRIX.tables for path in paths.table(SCALE, name)]
-    made += [path for name in MATRIX.figures for path in paths.figure(SCALE, name)]
-    return strings(*made, *paths.audit(SCALE), paths.track(SCALE))
+    """All files that a scale makes; the folders are made on the way."""
+    made = (path for stage, name in stages.every(MATRIX) for path in stages.TABLE[stage].outputs(SCALE, name))
+    return [str(path) for path in made if path.suffix]

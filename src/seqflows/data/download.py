@@ -1,14 +1,16 @@
 """The stage download: raw files, each with a known checksum, never edited afterwards.
 
 A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``, gzipped or not), then in
-``data/cache/<sha256>``, then on the network, from where it goes into the cache. An embedded
-source writes its files itself and needs neither mirror nor network.
+``data/cache/<sha256>``, then on the network, from where it goes into the cache; what a package
+holds is taken from the installed package in place of the network. An embedded source writes its
+files itself and needs neither mirror nor network.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib.util
 import os
 import posixpath
 import shutil
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.data import embedded, registry
 from seqflows.data.prepared import combined
 from seqflows.data.registry import File, Source
@@ -30,11 +32,9 @@ CHECKSUMS = "checksums.json"
 LARGEST = 2**30  # bytes of an archive member; more is a mistake or an attack
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Make ``data/raw/<scale>/<dataset>/``."""
-    from seqflows import params
-
-    fetch(params.load().dataset(key.scale, key.name), paths.raw(key.scale, key.name))
+    fetch((found or params.load()).dataset(key.scale, key.name), paths.raw(key.scale, key.name))
 
 
 def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
@@ -75,7 +75,7 @@ def _given(block: Mapping[str, Any], file: File) -> str:
 
 def _provenance(name: str, source: Source, listed: tuple[File, ...]) -> dict[str, Any]:
     addresses = {
-        file.name: "mirror only" if file.url is None else file.url + (f"#{file.member}" if file.member else "")
+        file.name: (file.url or file.package or "mirror only") + (f"#{file.member}" if file.member else "")
         for file in listed
     }
     return {
@@ -123,6 +123,8 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
         remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
         return _verify(Path(mirror) / file.mirror, expected, remedy)
     cached = cache / expected
+    if file.package is not None and not cached.is_file():
+        return _verify(_packaged(file), expected, f"reinstall it: pip install --force-reinstall {file.package}")
     if not cached.is_file() and file.url is None:
         raise Problem(
             f"expected {file.mirror} below the folder SEQFLOWS_MIRROR, got {mirror or 'no such variable'} without it; "
@@ -137,6 +139,22 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
             else:
                 _store_members(arrived, siblings, cache)
     return _verify(cached, expected, "delete it and run download again")
+
+
+def _packaged(file: File) -> Path:
+    """A file of an installed package, which is not imported; without it a `Problem` that says how to get it."""
+    assert file.package is not None and file.member is not None
+    folder, _, rest = file.member.partition("/")
+    found = importlib.util.find_spec(folder)
+    for place in (found.submodule_search_locations or []) if found else []:
+        if (Path(place) / rest).is_file():
+            return Path(place) / rest
+    mirror = os.environ.get("SEQFLOWS_MIRROR")
+    raise Problem(
+        f"expected {file.mirror} below the folder SEQFLOWS_MIRROR or in the package {file.package}, got "
+        f"{mirror or 'no such variable'} without it and {'another' if found else 'no such'} package; "
+        f"pip install {file.package}, or put a copy there"
+    )
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Word vectors in the text format of GloVe, and vectors for the words that it does not have.
+"""Word vectors as GloVe's text or as a table, and vectors for the words that they do not have.
 
 Legend: V words, D numbers a vector.
 """
@@ -57,6 +57,43 @@ def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> 
     return found
 
 
+def read_table(
+    numbers: Path, words: Path, dimensions: int, wanted: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The vectors (D,) float32 of an array (V, D) in .npy and its words, the one column of a .parquet, row by row.
+
+    With ``wanted`` those of these words alone. Raises `Problem` as `read` does, with the row; and without the package
+    pyarrow, which reads the words.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise Problem(f"expected the package pyarrow to read {words}, got none; pip install pyarrow") from None
+    try:
+        column = parquet.read_table(words).column(0).to_pylist()
+    except (pyarrow.ArrowException, IndexError) as error:
+        raise Problem(f"expected a column of words in {words}, got {error}; replace the file") from None
+    try:
+        rows = np.load(numbers, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise Problem(f"expected an array in {numbers}, got {error}; replace the file") from None
+    if rows.ndim != 2 or rows.shape != (len(column), dimensions):
+        raise Problem(
+            f"expected an array of {len(column)} words, as {words} has, by {dimensions} numbers in {numbers}, got "
+            f"{'x'.join(map(str, rows.shape))}; state its own width as dimensions in params.yaml, or replace the files"
+        )
+    found: dict[str, np.ndarray] = {}
+    sought = None if wanted is None else set(wanted)
+    for place, word in enumerate(column):
+        if sought is None or word in sought:
+            where = f"row {place + 1} of {numbers}"
+            if word in found:
+                raise Problem(f"expected each word once in {words}, got {word!r} again for {where}; replace the files")
+            found[word] = _checked(np.asarray(rows[place], dtype=np.float32), where)
+    return found
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     if path.suffix == ".zip":
@@ -93,12 +130,21 @@ def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):  # to infinity, which is refused below
             vector = np.array([float(field) for field in fields]).astype(np.float32)
-            norm = np.linalg.norm(vector)
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field)).decode(errors="replace")
         raise Problem(f"expected {len(fields)} numbers in {where}, got {wrong!r}; replace the file") from None
     if not np.isfinite(vector).all():
         wrong = fields[int(np.flatnonzero(~np.isfinite(vector))[0])].decode()
+        raise Problem(f"expected finite float32 numbers in {where}, got {wrong}; replace the file")
+    return _checked(vector, where)
+
+
+def _checked(vector: np.ndarray, where: str) -> np.ndarray:
+    """The vector, if it is finite and has a direction."""
+    with np.errstate(over="ignore"):
+        norm = np.linalg.norm(vector)
+    if not np.isfinite(vector).all():
+        wrong = vector[int(np.flatnonzero(~np.isfinite(vector))[0])]
         raise Problem(f"expected finite float32 numbers in {where}, got {wrong}; replace the file")
     if not 0 < norm < np.inf:
         raise Problem(

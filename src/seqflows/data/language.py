@@ -141,8 +141,10 @@ def vocabulary(
 
 
 def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
-    """The vocabulary's vectors, of the one file glove* of the raw folder."""
+    """The vocabulary's vectors, of the one file glove* of the raw folder, or of the two that are one table."""
     files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
+    if [path.suffix for path in files] == [".npy", ".parquet"]:
+        return glove.embed(known, glove.read_table(*files, block["dimensions"], known), str(files[0]))
     if len(files) != 1:
         raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
     wanted = known if files[0].suffix == ".zip" else None

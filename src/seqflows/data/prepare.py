@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.data import embedded, embedded_gaussians, glove, language, polyphonic, registry, text, tokens, words
 from seqflows.data.download import CHECKSUMS
 from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 
 WORDS = {
     **{"split": "tokens", "min_count": 10, "shortest": 2, "longest": 12},
-    **{"test_share": 0.1, "valid_tokens": 10_000, "sample_tokens": None, "seed": 0},
+    **{"test_share": 0.1, "valid_tokens": 10_000, "sample_tokens": None, "seed": 0, "wide_count": None},
 }
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
 
@@ -32,11 +32,9 @@ class Part:
     dropped_long: int = 0
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Make ``data/prepared/<scale>/<dataset>/`` from ``data/raw/<scale>/<dataset>/``."""
-    from seqflows import params
-
-    block = params.load().dataset(key.scale, key.name)
+    block = (found or params.load()).dataset(key.scale, key.name)
     prepare(block, paths.raw(key.scale, key.name), paths.prepared(key.scale, key.name), key.name)
 
 
@@ -93,6 +91,7 @@ def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksu
         raise Problem(f"expected one file counts.* in {raw}, got {len(found)}; run download again")
     read = words.read(found[0], strict=found[0].suffix != ".csv")
     kept = words.filtered(read, (options["shortest"], options["longest"]), options["min_count"], str(found[0]))
+    rarer = _rarer(read, kept, options, str(found[0]))
     rng = np.random.default_rng([options["seed"], 2])
     if options["sample_tokens"] is not None:
         kept = kept._replace(counts=words.thinned(rng, kept.counts, options["sample_tokens"], "sample_tokens"))
@@ -123,11 +122,23 @@ def _words(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksu
     content = {
         **{"kind": "words", "dataset": dataset, "source": block["source"], "max_length": options["longest"] + 1},
         **{"options": options, "splits": statistics, "types": len(kept.words), "tokens": int(kept.counts.sum())},
+        **({"rarer_types": len(rarer)} if rarer else {}),
         **{"entropy": words.entropy(kept.counts), "source_entropy": _source_entropy(source)},
         "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
         "raw": checksums,
     }
-    return save(out, words.VOCABULARY, splits, content)
+    return save(out, words.VOCABULARY, splits, content, rarer=rarer)
+
+
+def _rarer(read: words.Counts, kept: words.Counts, options: Mapping[str, Any], where: str) -> list[str]:
+    """The words that pass the filter at ``wide_count`` and not at ``min_count``: no split has them, a wider V does."""
+    least, wide = options["min_count"], options["wide_count"]
+    if wide is None:
+        return []
+    if wide >= least:
+        raise Problem(f"expected wide_count below min_count ({least}), got {wide}; lower it or leave it out")
+    wider = words.filtered(read, (options["shortest"], options["longest"]), wide, where)
+    return wider.words[len(kept.words) :]
 
 
 def _language(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, checksums: dict[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
 ``vocabulary.json``, ``statistics.json`` and ``checksums.json``, and for the kind language
-``embeddings.npz``; `load` verifies every checksum before it looks at the content.
+``embeddings.npz``, for words that keep rarer ones ``rarer.json``; `load` verifies every checksum before it looks at
+the content.
 
 Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers a vector.
 """
@@ -10,7 +11,7 @@ Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ EMISSIONS = {
     "language": "embedded",
 }
 EMBEDDINGS = "embeddings.npz"
+RARER = "rarer.json"
 KEYS = 88  # of a piano, MIDI 21 to 108
 
 
@@ -101,7 +103,8 @@ class Split:
 class Dataset:
     """Three splits and what is known of them; ``sha256`` identifies the whole content.
 
-    ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; other kinds have none.
+    ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; other kinds have none. ``rarer`` are words
+    too rare for the splits, where a dataset of words keeps some.
     """
 
     name: str
@@ -113,6 +116,7 @@ class Dataset:
     statistics: dict[str, Any]
     sha256: str
     vectors: np.ndarray | None = None
+    rarer: tuple[str, ...] = ()
 
     @cached_property
     def _facts(self) -> Facts:
@@ -149,10 +153,11 @@ def save(
     splits: Mapping[str, Split],
     statistics: dict[str, Any],
     vectors: np.ndarray | None = None,
+    rarer: Sequence[str] = (),
 ) -> str:
     """Write a prepared dataset as a whole in place of ``folder``; return its sha256.
 
-    ``vectors`` (V, D) float32 go with the kind language, and with no other.
+    ``vectors`` (V, D) float32 go with the kind language, and with no other; ``rarer`` words with the kind words.
     """
     _check_vectors(statistics["kind"], vocabulary, vectors, str(folder))
     with files.replacing_folder(Path(folder)) as temporary:
@@ -166,6 +171,8 @@ def save(
             np.savez(temporary / f"{name}.npz", **arrays)
         if vectors is not None:
             np.savez(temporary / EMBEDDINGS, vectors=vectors)
+        if rarer:
+            files.write_json(temporary / RARER, list(rarer))
         files.write_json(temporary / "vocabulary.json", vocabulary)
         files.write_json(temporary / "statistics.json", statistics)
         checksums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
@@ -187,9 +194,9 @@ def load(folder: Path) -> Dataset:
         with np.load(folder / EMBEDDINGS, allow_pickle=False) as arrays:
             vectors = arrays["vectors"]
     _check_vectors(kind, vocabulary, vectors, str(folder))
-    return Dataset(
-        statistics["dataset"], kind, vocabulary, **splits, statistics=statistics, sha256=sha256, vectors=vectors
-    )
+    rarer = tuple(files.read_json(folder / RARER)) if (folder / RARER).is_file() else ()
+    beside = {"statistics": statistics, "sha256": sha256, "vectors": vectors, "rarer": rarer}
+    return Dataset(statistics["dataset"], kind, vocabulary, **splits, **beside)
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
@@ -217,7 +224,7 @@ def _verify(folder: Path) -> str:
         )
     listed = files.read_json(folder / "checksums.json")
     names = {f"{name}.npz" for name in SPLITS} | {"vocabulary.json", "statistics.json"}
-    if set(listed.get("files", ())) - {EMBEDDINGS} != names or listed.get("sha256") != combined(listed["files"]):
+    if set(listed.get("files", ())) - {EMBEDDINGS, RARER} != names or listed.get("sha256") != combined(listed["files"]):
         raise Problem(
             f"expected {folder / 'checksums.json'} to list {', '.join(sorted(names))}, got other content; "
             "delete the folder and run its prepare stage again"

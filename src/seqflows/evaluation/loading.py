@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from seqflows import files, models, paths
+from seqflows import files, models, params, paths
 from seqflows.compute import Machine
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
@@ -29,7 +29,7 @@ def load(
     if not (folder / RECORD).exists() or not (folder / MODEL).exists():
         raise Problem(f"expected the trained model {folder / MODEL}, found none; {again}")
     record = files.read_json(folder / RECORD)
-    wanted = files.digest({name: block[name] for name in ("dataset", "model", "training")})
+    wanted = files.digest(params.trained(block))
     if record.get("config_hash") != wanted:
         raise Problem(
             f"expected {folder} to be trained with the present parameters (config {wanted[:12]}...), "

@@ -1,6 +1,7 @@
-"""Character n-grams with interpolated Kneser-Ney smoothing (nltk), under which generated words are scored.
+"""N-grams with interpolated Kneser-Ney smoothing (nltk), under which generated words and texts are scored.
 
-Schmidt & Hofmann 2018, section 5: "two Kneser-Ney-smoothed character n-gram models trained on the test data".
+Schmidt & Hofmann 2018, section 5: "two Kneser-Ney-smoothed character n-gram models trained on the test data". A word is
+a string of letters; a text, a list of words, may stand in its place, and its words in that of letters.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ BEGIN, END = "<s>", "</s>"
 FLOOR = 1e-6  # the probability of a symbol that no word of the fit contains
 
 
-def grams(word: str, order: int) -> Iterator[tuple[str, ...]]:
+def grams(word: Sequence[str], order: int) -> Iterator[tuple[str, ...]]:
     """The n-grams of every order up to ``order`` that end in a letter or the end symbol, never in the padding.
 
     >>> list(grams("a", 2))
@@ -31,7 +32,7 @@ def grams(word: str, order: int) -> Iterator[tuple[str, ...]]:
             yield tuple(symbols[place - size + 1 : place + 1])
 
 
-def fit(words: Sequence[str], weights: Sequence[int], order: int) -> Any:
+def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> Any:
     """The model of some words, each as often as its weight says.
 
     The one discount of all orders is n_1 / (n_1 + 2 n_2), n_k being the n-grams of the highest order whose count is k
@@ -41,7 +42,7 @@ def fit(words: Sequence[str], weights: Sequence[int], order: int) -> Any:
     try:
         from nltk.lm import KneserNeyInterpolated, NgramCounter, Vocabulary
     except ImportError:
-        raise Problem("expected the package nltk for evaluation.ngrams, found none; install it") from None
+        raise Problem("expected the package nltk for n-grams, found none; install it") from None
     counter = NgramCounter()
     for word, weight in zip(words, weights, strict=True):
         for gram in grams(word, order):
@@ -76,7 +77,7 @@ def _continuations(counter: Any, order: int) -> Callable[..., tuple[int, int]]:
     return counts
 
 
-def perplexity(model: Any, words: Sequence[str]) -> tuple[float, float]:
+def perplexity(model: Any, words: Sequence[Sequence[str]]) -> tuple[float, float]:
     """exp of the mean -log P of a symbol, end symbols included, and its standard error over words."""
     found: dict[tuple[str, ...], float] = {}
     sums = np.zeros(len(words))

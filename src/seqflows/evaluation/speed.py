@@ -20,12 +20,12 @@ COLUMNS = ("speed", "run", "length", "repeat", "seconds", "device", "threads", "
 WARM_UP = 2
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Time ``model.sample(1, lengths=[L])`` of each run's model and write the csv.
 
     Repeats go round all models and lengths, so that a passing disturbance meets all alike.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.speed(key.scale, key.name)
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
     lengths, repeats = block["lengths"], block["repeats"]
@@ -34,11 +34,11 @@ def run(key: paths.Key) -> None:
             f"expected speeds.{key.name} to have lengths and repeats of at least 1, got lengths {lengths} and "
             f"repeats {repeats}; change them in params.yaml"
         )
-    found = {name: _build(matrix.run(key.scale, name), key.scale, machine, max(lengths)) for name in block["runs"]}
+    built = {name: _build(matrix.run(key.scale, name), key.scale, machine, max(lengths)) for name in block["runs"]}
     rows = []
     for repeat in range(-WARM_UP, repeats):
         for length in lengths:
-            for name, model in found.items():
+            for name, model in built.items():
                 torch.manual_seed(max(0, repeat))
                 seconds = duration(model, length, machine)
                 if repeat >= 0:

@@ -3,7 +3,8 @@
 Legend: N sequences, T time (fixed), D dimensions of a word vector.
 
 A file begins with a line ``# <key>: <value>`` for each fact of its origin. Below stand blocks, each headed by
-``## <title>``, with a line ``<label> | <decoding> | <text>`` for each text; given texts have no decoding.
+``## <title>``, with a line ``<label> | <decoding> | <text>`` for each text; given texts have no decoding. The last
+block, ``## numbers``, has in place of a text what is counted over more texts than are shown, see `numbers`.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from seqflows.data import prepared, tokens
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
-from seqflows.evaluation import loading
+from seqflows.evaluation import likelihood, loading, ngrams
 from seqflows.evaluation.evaluate import stream
 from seqflows.models.language_flow import LanguageFlow
 
 DEFAULTS: dict[str, dict[str, Any]] = {  # of a kind's settings; `checks` says what they may be
-    "samples": {"count": 8, "beam": 5},
-    "interpolation": {"pairs": 3, "sentences": [], "ratios": [0.6, 0.5, 0.4], "beam": 5},
-    "regeneration": {"contexts": 3, "deviations": [0.1, 0.5, 1.0], "beam": 5},
+    "samples": {"count": 8, "beam": 5, "measured": 32},
+    "interpolation": {"pairs": 3, "sentences": [], "ratios": [0.6, 0.5, 0.4], "beam": 5, "measured": 32},
+    "regeneration": {"contexts": 3, "deviations": [0.1, 0.5, 0.707, 1.0], "beam": 5, "measured": 32},
 }
+
+
+NUMBERS, GIVEN, UNCHANGED = "numbers", "test sequences", "noise 0"
+ORDER = 3  # of the n-grams that the texts are scored by
 
 
 class Line(NamedTuple):
@@ -48,12 +53,12 @@ class Block(NamedTuple):
     lines: list[Line]
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write runs/<scale>/texts/<name>.txt of the model of the run's first seed.
 
     Raises `Problem` when the model is missing or not the params' own, or a given text has no place in it.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.text(key.scale, key.name)
     owner = matrix.run(key.scale, block["run"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
@@ -64,6 +69,8 @@ def run(key: paths.Key) -> None:
     # Of the dataset alone, so that all its models are shown with the same sequences and the same noise.
     own = stream(paths.Key(key.scale, owner["dataset"]), 0, block["kind"])
     written = KINDS[block["kind"]](model, dataset, settings, own)
+    shown = sum(len(part.lines) for part in written)
+    written += numbers(model, dataset, block["kind"], settings, own)
     threads = f"{machine.threads} thread{'s' * (machine.threads != 1)}"
     header = {
         "text": key.name,
@@ -81,7 +88,7 @@ def run(key: paths.Key) -> None:
         "device": f"{machine.device.type}, {machine.name}, {threads}",
     }
     files.write_text(paths.text(key.scale, key.name), page(header, written))
-    print(f"{key}: {sum(len(part.lines) for part in written)} texts of {block['run']} seed {seed}", flush=True)
+    print(f"{key}: {shown} texts of {block['run']} seed {seed}", flush=True)
 
 
 def page(header: Mapping[str, Any], written: Sequence[Block]) -> str:
@@ -206,3 +213,57 @@ KINDS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[
     "interpolation": interpolations,
     "regeneration": regenerations,
 }
+
+
+def numbers(model: LanguageFlow, dataset: Dataset, kind: str, settings: Mapping[str, Any], seed: int) -> list[Block]:
+    """What becomes of ``measured`` test sequences, or of as many draws, as one block of a line for each way.
+
+    The first line is of the test sequences themselves; "noise 0" is of f^-1(f(x~)), decoded; then each kind's own. Each
+    has ``<name> <value> (<standard error over texts>)``, joined by "; ":
+
+    - texts and words: how many the rest is of, words between <s> and </s>;
+    - right (at noise 0) or changed (with noise): the share of the given words that stand, or do not, where they stood;
+    - perplexity: exp of the mean -log p of a word or end under a Kneser-Ney trigram of the training texts;
+    - distinct: the share of different texts.
+    """
+    given = _drawn(model, dataset, settings["measured"], seed)
+    if not len(given):
+        return []
+    vocabulary, length = dataset.vocabulary, model.length
+    train = [_words(row, vocabulary) for row in dataset.train.symbols.reshape(-1, length).tolist()]
+    trigram = ngrams.fit(train, [1] * len(train), ORDER)
+    eps, z = _encoded(model, given, seed), _noise(model, len(given), seed)
+    found = {UNCHANGED: eps}
+    if kind == "samples":
+        found["samples"] = z
+    elif kind == "interpolation":
+        pairs = len(given) // 2
+        found |= {str(r): r * eps[:pairs] + (1 - r) * eps[pairs : 2 * pairs] for r in settings["ratios"] if pairs}
+    else:
+        found |= {f"noise {s}": eps + s * z for s in settings["deviations"] if s > 0}
+    lines = [Line(GIVEN, "", _counted(given, vocabulary, trigram))]
+    for label, noise in found.items():
+        for way, beam in decodings(model, settings["beam"]).items():
+            before = given if label.startswith("noise") else None
+            lines.append(Line(label, way, _counted(model.decode(noise, beam), vocabulary, trigram, before, label)))
+    return [Block(NUMBERS, lines)]
+
+
+def _words(row: Sequence[int], vocabulary: Sequence[str]) -> list[str]:
+    return tokens.decode(row, vocabulary).split()
+
+
+def _counted(ids: Tensor, vocabulary: Sequence[str], trigram: Any, given: Tensor | None = None, label: str = "") -> str:
+    """The numbers of texts (N, T), beside the ``given`` (N, T) that they were made of."""
+    texts = [_words(row, vocabulary) for row in ids.tolist()]
+    found = [f"texts {len(texts)}", f"words {sum(map(len, texts))}"]
+    if given is not None:
+        special = torch.tensor([vocabulary.index(token) for token in (tokens.PAD, tokens.START, tokens.END)])
+        real = ~torch.isin(given.cpu(), special)
+        same = (ids.cpu() == given.cpu()) & real
+        name, counted = ("right", same) if label == UNCHANGED else ("changed", real & ~same)
+        share, error = likelihood.ratio(counted.sum(1).numpy(), real.sum(1).numpy())
+        found.append(f"{name} {share:.4f} ({error or 0.0:.4f})")
+    perplexity, error = ngrams.perplexity(trigram, texts)
+    found.append(f"perplexity {perplexity:.2f} ({error:.2f})")
+    return "; ".join([*found, f"distinct {len({tuple(text) for text in texts}) / len(texts):.4f}"])

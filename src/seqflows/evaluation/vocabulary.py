@@ -16,27 +16,26 @@ import torch
 
 from seqflows import files
 from seqflows.compute import Machine
-from seqflows.data.batching import Batch, collate
+from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Split
 from seqflows.data.words import decode, entropy
 from seqflows.errors import Problem
-from seqflows.evaluation import likelihood, ngrams
+from seqflows.evaluation import importance, likelihood, ngrams
 from seqflows.evaluation.metrics import Records
 from seqflows.evaluation.words import (
     BLOCK,
-    Estimate,
+    SETTLED,
     Trie,
     cross_entropy,
     estimates,
     exact,
     generated,
-    settled,
     weighted,
 )
-from seqflows.models.words import WordModel
+from seqflows.models.words import WordModel, gaps
 from seqflows.names import refuse_unknown
 
-AT_ONCE = 65536  # symbols of an importance-sampled batch, all draws counted; generated words
+AT_ONCE = 65536  # generated words
 UNIT = "nats/word"
 GAPS = ("word", "length", "step", "marginal", "expected")
 
@@ -47,11 +46,12 @@ class Settings:
 
     trajectories: tuple[int, ...]  # the K of the cross entropies
     sets: int = 10  # independent sets of K trajectories, fewer where K is large
-    samples: int = 100  # posterior samples of the importance-sampled NLL
-    sequences: int = 5000  # test tokens that it is taken over
+    samples: int = 400  # posterior samples of a word, for the headline
+    types: int = 5000  # words that are scored so: the frequent ones each, of the others as many draws as are left
     generated: int = 14_300  # words of the set-based measures: a tenth of the paper's vocabulary
     gap_words: int = 5000  # words generated for the entropies
     gap_samples: int = 20  # draws of the noise for the marginal entropy, section 5.2
+    gap_sets: tuple[int, ...] = (20, 1000)  # whole trajectories of the marginal in its other reading
     ngrams: tuple[int, ...] = ()  # orders of the Kneser-Ney models
 
     @classmethod
@@ -69,6 +69,8 @@ class Settings:
                 if isinstance(one, bool) or not isinstance(one, int) or one < 1:
                     raise Problem(f"expected evaluation.{name} of whole numbers of at least 1, got {one!r}")
         _check_trajectories(settings.trajectories)
+        if settings.samples % 2:
+            raise Problem(f"expected evaluation.samples even, as half of them are seen alone, got {settings.samples}")
         return settings
 
 
@@ -95,6 +97,7 @@ class Both:
         places = {word: place for place, word in enumerate(dict.fromkeys([*words[0], *words[1]]))}
         self.words = list(places)
         self.vocabulary = set(words[0])
+        self.rarer = set(dataset.rarer)
         self.train, self.test = (np.zeros(len(places), np.int64) for _ in halves)
         for counts, split, texts in zip((self.train, self.test), halves, words, strict=True):
             counts[[places[text] for text in texts]] = split.counts
@@ -111,6 +114,11 @@ class Both:
         train, test = (counts / counts.sum() for counts in (self.train, self.test))
         return {"train": train, "test": test, "difference": test - train}
 
+    @property
+    def over(self) -> dict[str, int]:
+        """How many words each of the distributions is over."""
+        return {name: int((p != 0).sum()) for name, p in self.distributions.items()}
+
 
 def score(
     model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, parameters: int, seeds: Mapping[str, int],
@@ -121,13 +129,12 @@ def score(
     ``seeds`` gives a seed to each purpose: trajectories, importance, samples, entropies, oracle.
     """
     both, rows = Both(dataset), Records(UNIT)
-    log_p = _cross_entropies(rows, model, both, settings, machine, _generator(seeds["trajectories"]))
-    _importance(rows, model, dataset, settings, machine, seeds["importance"])
+    log_p, headline = _cross_entropies(rows, model, both, settings, machine, seeds)
     words = _generated(rows, model, both, settings, _generator(seeds["samples"]))
     _entropies(rows, model, settings, _generator(seeds["entropies"]), folder)
     _ngrams(rows, words, both, settings)
     _oracle(rows, both, settings, np.random.default_rng(seeds["oracle"]))
-    _source(rows, log_p, both, dataset)
+    _source(rows, log_p, headline, both, dataset)
     rows.add("parameters", parameters, "1")
     columns = {"word": both.words, "train": both.train.tolist(), "test": both.test.tolist(), "log_p": log_p.tolist()}
     table = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -141,82 +148,79 @@ def _generator(seed: int) -> torch.Generator:
 
 
 def _cross_entropies(
-    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, generator: torch.Generator
-) -> np.ndarray:
-    """H[P, P^] of both halves and test less train: the headline in nats and bits, then at every K.
+    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, seeds: Mapping[str, int]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """H[P, P^] of both halves and test less train: the headline in nats and bits, then by prior trajectories at each K.
 
-    The headline is that of the largest K, the same for all models; of an exact model it is exact, and what it has at
-    each K is the paper's reading, along sampled states. Returns log P^ of all words.
+    The headline is by importance sampling with the trained posterior, the trajectories of the largest K its control
+    variate; of an exact model it is exact, and what it has at each K is the paper's reading, along sampled states.
+    Returns log P of all words, exact or along the trajectories, and the test half's headline with its error.
     """
     trie, ps = Trie.of(both.split), both.distributions
+    generator = _generator(seeds["trajectories"])
     found, log_p = estimates(model, trie, list(ps.values()), settings.trajectories, generator, settings.sets)
-    headline = found[-1]
+    beside = Records(UNIT)
     if model.exact:
         log_p = exact(model, both.split, machine.device)
-        headline = Estimate(0, 1, tuple(weighted(p, log_p) for p in ps.values()), None)
-    worst = max(value for one in (headline, *found) for value in one.mean)
+        headline = {name: (weighted(p, log_p), 0.0) for name, p in ps.items()}
+    else:
+        headline = _importance(beside, model, both, settings, machine, seeds["importance"], log_p)
+    worst = max(*(value for value, _ in headline.values()), *(value for one in found for value in one.mean))
     if not math.isfinite(worst):
         raise Problem(
             f"expected a finite cross entropy, got {worst}: all trajectories give some word of the data probability 0; "
             "raise evaluation.trajectories or train the model again"
         )
-    over = {name: int((p != 0).sum()) for name, p in ps.items()}
-
-    def add(name: str, which: int, one: Estimate, end: str, unit: str = UNIT, scale: float = 1.0) -> None:
-        error = None if one.error is None else one.error[which] / scale
-        rows.add(f"cross_entropy_{name}{end}", one.mean[which] / scale, unit, one.samples, error, over[name])
-
-    for which, name in enumerate(ps):
-        add(name, which, headline, "")
-        if name != "difference":
-            add(name, which, headline, "_bits", "bits/word", math.log(2))
-    if not model.exact:
-        rows.add("settled", settled(found, 1), "1", headline.samples)
+    samples = 0 if model.exact else settings.samples
+    for name, (value, error) in headline.items():
+        for end, unit, scale in (("", UNIT, 1.0), ("_bits", "bits/word", math.log(2)))[: 1 + (name != "difference")]:
+            known = None if model.exact else error / scale
+            rows.add(f"cross_entropy_{name}{end}", value / scale, unit, samples, known, both.over[name])
+    rows += beside
     for one in found:
         for which, name in enumerate(ps):
             if name != "difference":
-                add(name, which, one, f"@{one.samples}")
-    return log_p
+                error = None if one.error is None else one.error[which]
+                end = f"{name}@{one.samples}"
+                rows.add(f"cross_entropy_{end}", one.mean[which], UNIT, one.samples, error, both.over[name])
+    return log_p, headline["test"]
 
 
-@torch.no_grad()
 def _importance(
-    rows: Records, model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, seed: int
-) -> None:
-    """-log P(w) by posterior importance sampling on test tokens drawn by frequency: it needs no prior trajectories.
+    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, seed: int, log_p: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """The cross entropies by importance sampling, each with its error; rows get what stands beside them.
 
-    A sample is a whole pass of Algorithm 1 with the run's own number of proposals: the mean of its log-weight is the
-    bound that was trained.
+    One drawing of words, by the mean of both halves' frequencies, serves the halves and their difference. Beside: the
+    same with half of the samples, by which it is seen to have settled; how far the trajectories lie above, whose sum
+    over all words is known, so that the error is the same; the bound and the effective sample size.
     """
-    rng = np.random.default_rng(seed)
-    p = dataset.test.counts / dataset.test.counts.sum()
-    places = np.sort(rng.choice(len(p), settings.sequences, p=p))
-    torch.manual_seed(seed)
-    found: dict[str, list[torch.Tensor]] = {"nll": [], "reconstruction": [], "kl": [], "ess": []}
-    each = 1 if model.exact else settings.samples * model.proposals
-    width = max(1, AT_ONCE // (model.longest * each))
-    for start in range(0, len(places), width):
-        batch = collate(dataset.test, places[start : start + width]).to(machine.device)
-        if model.exact:
-            found["nll"].append(-model.log_prob(batch))
-            continue
-        log_weights, log_likelihood = (value.double() for value in model.importance(batch, settings.samples))
-        found["nll"].append(likelihood.importance_nll(log_weights, settings.samples))
-        found["reconstruction"].append(-log_likelihood.mean(1))
-        found["kl"].append((log_likelihood - log_weights).mean(1))
-        found["ess"].append(likelihood.effective_samples(log_weights))
-    values = {name: torch.cat(parts).double().cpu().numpy() for name, parts in found.items() if parts}
-    if not model.exact:
-        values["elbo"] = values["reconstruction"] + values["kl"]
-    for name, value in values.items():
-        if not np.isfinite(value).all():
-            raise Problem(f"expected a finite {name} for every test word, got another; train the model again")
-        mean, error = likelihood.ratio(value, np.ones(len(value)))
-        unit = "samples" if name == "ess" else UNIT
-        rows.add(name, mean, unit, 0 if model.exact else settings.samples, error, len(value))
-    if "elbo" in values:
-        share, error = likelihood.ratio(values["kl"], values["elbo"])
-        rows.add("kl_share", share, "1", settings.samples, error, len(places))
+    ps = both.distributions
+    plan = importance.Plan.of((ps["train"] + ps["test"]) / 2, settings.types, np.random.default_rng(seed))
+    scored = importance.score(model, both.split, plan.places, settings.samples, machine, seed)
+    for name, values in scored.values.items():
+        if not np.isfinite(values).all():
+            raise Problem(f"expected a finite {name} for every word, got another; train the model again")
+    c = importance.control(log_p)
+
+    def mean(half: str, name: str, beside: np.ndarray) -> tuple[float, float]:
+        return plan.mean(ps[half], scored.values[name], scored.variances[name], beside)
+
+    found = {half: mean(half, "nll", c) for half in ps}
+    samples, over = settings.samples, both.over
+    halved = {half: mean(half, "half", c) for half in ("train", "test")}
+    for half, (value, error) in halved.items():
+        rows.add(f"cross_entropy_{half}_half", value, UNIT, samples // 2, error, over[half])
+    value, error = found["test"]
+    rows.add("settled", halved["test"][0] - value < SETTLED, "1", samples)
+    above = float(ps["test"] @ c) - value
+    rows.add("trajectories_above", above, UNIT, max(settings.trajectories), error, over["test"])
+    bound = {name: mean("test", name, np.zeros_like(c)) for name in ("reconstruction", "kl", "ess", "elbo")}
+    for name, (value, error) in bound.items():
+        unit, error = ("samples", None) if name == "ess" else (UNIT, error)
+        rows.add(name, value, unit, samples, error, over["test"])
+    rows.add("kl_share", bound["kl"][0] / bound["elbo"][0], "1", samples, over=over["test"])
+    return found
 
 
 def _texts(batch: Batch) -> list[str]:
@@ -227,17 +231,24 @@ def _texts(batch: Batch) -> list[str]:
 def _generated(
     rows: Records, model: WordModel, both: Both, settings: Settings, generator: torch.Generator
 ) -> list[str]:
-    """Set-based measures of N generated words, and of as many as V has. Returns the former."""
-    first: list[str] = []
-    for suffix, count in (("", settings.generated), ("_all", len(both.vocabulary))):
-        words = [
-            text
-            for size in likelihood.blocks(count, AT_ONCE)
-            for text in _texts(model.sample(size, generator=generator))
-        ]
-        first = first or words
-        _sets(rows, "", suffix, words, both.vocabulary)
-    return first
+    """Set-based measures of N generated words, and of as many as V has. Returns the former.
+
+    Where states are random also of N words of the likeliest symbol of each sampled state; all of N also by the wider V.
+    """
+    made: dict[str, list[str]] = {}
+    readings = {"": (settings.generated, False), "_all": (len(both.vocabulary), False)}
+    readings |= {} if model.exact else {"_likeliest": (settings.generated, True)}
+    for suffix, (count, mode) in readings.items():
+        sizes = likelihood.blocks(count, AT_ONCE)
+        made[suffix] = [text for size in sizes for text in _texts(model.sample(size, mode=mode, generator=generator))]
+        _sets(rows, "", suffix, made[suffix], both.vocabulary)
+        if both.rarer and suffix != "_all":
+            words = made[suffix]
+            found = generated(words, both.vocabulary | both.rarer)
+            for name in ("known", "unique_known"):
+                share = found[name]
+                rows.add(f"{name}{suffix}_wide", share.value, "1", len(words), share.error, len(words))
+    return made[""]
 
 
 def _sets(rows: Records, prefix: str, suffix: str, words: Sequence[str], vocabulary: set[str]) -> None:
@@ -247,7 +258,10 @@ def _sets(rows: Records, prefix: str, suffix: str, words: Sequence[str], vocabul
 
 @torch.no_grad()
 def _entropies(rows: Records, model: WordModel, settings: Settings, generator: torch.Generator, folder: Path) -> None:
-    """H_gap and its two parts, eq. (13) and (14): means over the steps of words generated in free mode."""
+    """H_gap and its two parts, eq. (13) and (14): means over the steps of words generated in free mode.
+
+    Beside it by whole trajectories, K of ``gap_sets`` in the marginal: what section 5.2 has, "the marginal in (12)".
+    """
     batch, found = model.entropies(settings.gap_words, settings.gap_samples, generator)
     mask, lengths = batch.mask.cpu(), batch.lengths.cpu()
     values = {name: value.double().cpu() for name, value in found.items()}
@@ -261,10 +275,32 @@ def _entropies(rows: Records, model: WordModel, settings: Settings, generator: t
             rows.add(f"entropy_{name}", mean, "nats", samples, error, len(sums))
     if "marginal" not in values:
         return
+    alive = mask.sum(0).double() / mask.sum()
+    for count in settings.gap_sets:
+        whole = whole_gaps(model, alive.numpy(), count, max(2, settings.gap_words // count), generator)
+        error = float(whole.std(ddof=1)) / math.sqrt(len(whole))
+        rows.add(f"entropy_gap_whole@{count}", float(whole.mean()), "nats", count, error, len(whole))
     word, step = mask.nonzero(as_tuple=True)
     columns = (word, lengths[word], step + 1, values["marginal"][mask], values["expected"][mask])
     table = zip(*(column.tolist() for column in columns), strict=True)
     files.write_csv(folder / "gaps.csv", [dict(zip(GAPS, row, strict=True)) for row in table], GAPS)
+
+
+def whole_gaps(
+    model: WordModel, alive: np.ndarray, count: int, sets: int, generator: torch.Generator
+) -> np.ndarray:  # fmt: skip
+    r"""H_gap with the marginal of eq. (12): over K whole trajectories, not over xi_t after one state, (sets,), nats.
+
+    .. math:: \sum_t a_t \{ H[\frac 1K \sum_k P(w_t | h_t^k)] - \frac 1K \sum_k H[P(w_t | h_t^k)] \}
+
+    a_t (T,) is the share of step t among the steps of generated words; past a word's end its states go on.
+    """
+    weights, found = torch.from_numpy(alive), []
+    for _ in range(sets):
+        log_p = model.trajectories(count, len(alive), generator).double().cpu()
+        marginal, expected = gaps(log_p.transpose(0, 1))
+        found.append(float(weights @ (marginal - expected)))
+    return np.array(found)
 
 
 def _ngrams(rows: Records, words: Sequence[str], both: Both, settings: Settings) -> None:
@@ -300,15 +336,21 @@ def _oracle(rows: Records, both: Both, settings: Settings, rng: np.random.Genera
     rows.add("oracle_unseen", both.test[both.train == 0].sum() / both.test.sum(), "1", over=int(both.test.sum()))
 
 
-def _source(rows: Records, log_p: np.ndarray, both: Both, dataset: Dataset) -> None:
-    """The true source's cross entropy and entropy, and how far the model lies above it, where it is embedded."""
+def _source(
+    rows: Records, log_p: np.ndarray, headline: tuple[float, float], both: Both, dataset: Dataset
+) -> None:  # fmt: skip
+    """The true source's cross entropy and entropy, and how far the model lies above it, where it is embedded.
+
+    The error of the latter is that of the headline and that of the test tokens, whose spread log P of all words tells.
+    """
     known = dataset.statistics.get("source_entropy")
     if both.source is None or known is None:
         return
-    tokens = int(both.test.sum())
-    rows.add("source", cross_entropy(both.test, both.source), over=tokens)
-    above = both.source - log_p
+    tokens, source = int(both.test.sum()), cross_entropy(both.test, both.source)
+    rows.add("source", source, over=tokens)
+    above = both.source + importance.control(log_p)
     mean = float(both.test @ above / tokens)
-    error = math.sqrt(float(both.test @ (above - mean) ** 2) / tokens / max(1, tokens - 1))
-    rows.add("excess", mean, "nats/sequence", error=error, over=tokens)
+    chance = math.sqrt(float(both.test @ (above - mean) ** 2) / tokens / max(1, tokens - 1))
+    value, error = headline
+    rows.add("excess", value - source, "nats/sequence", error=math.hypot(error, chance), over=tokens)
     rows.add("source_entropy", known["nats_per_sequence"], over=tokens)

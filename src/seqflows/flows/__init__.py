@@ -4,20 +4,30 @@ from seqflows.flows.attention import NETWORKS, Size
 from seqflows.flows.autoregressive import MaskedAutoregressive
 from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, standard_normal_log_density
 from seqflows.flows.coupling import SplitCoupling
-from seqflows.flows.fixed import Actnorm, FixedLength, Mixing, Stepper, Steps, initialise
+from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Mixing, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
-from seqflows.flows.multiscale import Halves, MultiScale, multiscale
+from seqflows.flows.multiscale import SQUEEZES, Halves, MultiScale, multiscale
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.temporal import AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
-from seqflows.flows.unidirectional import CELLS, PastCoupling, RecurrentAffine, recurrent_affine, unidirectional
+from seqflows.flows.unidirectional import (
+    CELLS,
+    MIXINGS,
+    PastCoupling,
+    RecurrentAffine,
+    recurrent_affine,
+    unidirectional,
+)
 
 __all__ = [
     "CELLS",
     "KINDS",
+    "MIXINGS",
     "NETWORKS",
     "SCALARS",
+    "SQUEEZES",
+    "STARTS",
     "Actnorm",
     "Affine",
     "AutoregressiveInTime",

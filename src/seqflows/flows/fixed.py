@@ -158,32 +158,45 @@ def initialise(flow: nn.Module, z: Tensor) -> None:
         flow.forward(z)
 
 
+STARTS = ("permutation", "rotation")
+
+
 class Mixing(FixedLength):
     r"""An invertible linear map over channels, eps_t = W z_t, or over time, eps_t = sum_s W_ts z_s.
 
     The "1x1 convolution" of Glow by its LU decomposition (Kingma & Dhariwal 2018, section 3.2): W = P L (U + diag(s)),
-    P a fixed permutation, L unit lower and U strictly upper triangular; W starts as a random rotation. Over time it
-    is the permutation of Tang et al. 2021, section 2.1. log|det| = D sum log|s| over time and T sum log|s| over
-    channels. With ``causal`` W is lower triangular, L diag(s), and starts as the identity (their section 2.3).
+    P a fixed permutation, L unit lower and U strictly upper triangular. Over time it is the permutation of Tang et al.
+    2021, section 2.1. log|det| = D sum log|s| over time and T sum log|s| over channels. With ``causal`` W is lower
+    triangular, L diag(s), and starts as the identity (their section 2.3).
+
+    ``start`` is where W begins: a random "rotation", as in Glow, or a random "permutation", L = I, U = 0 and s = 1.
+    Left out, it is a permutation over time, where a dense W makes of every step a mixture of all words, which the
+    couplings would have to take apart again, and a rotation over channels.
 
     L and U are held times sqrt(size): an optimiser that moves each entry alike, as Adam does, else moves W by size
     times its rate, and within a few steps at T = 256 to where float32 no longer inverts K = 8 of them.
 
     Raises:
-        ValueError: an axis that is none, or a causal map over channels.
+        ValueError: an axis or a start that is none, or a causal map over channels.
     """
 
-    def __init__(self, length: int, dim: int, axis: str, causal: bool = False) -> None:
+    def __init__(self, length: int, dim: int, axis: str, causal: bool = False, start: str | None = None) -> None:
         super().__init__(length, dim)
         if axis not in ("time", "channels"):
             raise ValueError(f"Expected an axis of time or channels, got {axis!r}")
+        start = start or {"time": "permutation", "channels": "rotation"}[axis]
+        if start not in STARTS:
+            raise ValueError(f"Expected a start of {' or '.join(STARTS)}, got {start!r}")
         if causal and axis != "time":
             raise ValueError("Expected a causal mixing over time, got one over channels")
         self.axis, self.causal = axis, causal
         size = length if axis == "time" else dim
         self.copies = dim if axis == "time" else length  # how often W acts
+        lower, upper, diagonal = torch.zeros(size, size), None if causal else torch.zeros(size, size), torch.ones(size)
         if causal:
-            order, lower, upper, diagonal = torch.arange(size), torch.zeros(size, size), None, torch.ones(size)
+            order = torch.arange(size)
+        elif start == "permutation":
+            order = torch.randperm(size)
         else:
             rotation = torch.linalg.qr(torch.randn(size, size, dtype=torch.float64))[0]
             permutation, lower, upper = (value.float() for value in torch.linalg.lu(rotation))
@@ -227,7 +240,9 @@ class Mixing(FixedLength):
         return value if self.axis == "time" else value.mT, self._log_det(eps.shape[0], -1)
 
     def stepper(self) -> Stepper:
-        """Each step after the steps before it."""
+        """Each step after the steps before it; over channels each step alone."""
+        if self.axis == "channels":
+            return _Channels(self)
         return _Mixing(self) if self.causal else super().stepper()
 
 
@@ -257,3 +272,21 @@ class _Mixing(Stepper):
     def select(self, places: Tensor) -> None:
         if self.past is not None:
             self.past = self.past[places]
+
+
+class _Channels(Stepper):
+    def __init__(self, flow: Mixing) -> None:
+        self.weight = flow.weight()
+        lower, upper = (factor.double() for factor in flow._factors())
+        turned = torch.eye(flow.dim, dtype=torch.float64, device=lower.device)[flow.order.argsort()]
+        turned = torch.linalg.solve_triangular(lower, turned, upper=False, unitriangular=True)
+        self.back = torch.linalg.solve_triangular(upper, turned, upper=True)  # W^-1, once for all steps
+
+    def inverse(self, eps: Tensor) -> Tensor:
+        return (eps.double() @ self.back.T).to(eps.dtype)
+
+    def advance(self, z: Tensor) -> Tensor:
+        return z @ self.weight.T
+
+    def select(self, places: Tensor) -> None:
+        """Nothing is remembered."""

@@ -64,14 +64,23 @@ class Halves(FixedLength):
         return torch.cat([first, (-log_scale).exp() * second - t], self.axis), -log_scale.sum((1, 2))
 
 
-def squeeze(z: Tensor) -> Tensor:
-    """(B, T, D) -> (B, T / 2, 2 D): two neighbouring steps side by side."""
-    return z.unflatten(1, (-1, 2)).flatten(2)
+SQUEEZES = ("interleaved", "joined")
 
 
-def unsqueeze(z: Tensor) -> Tensor:
+def squeeze(z: Tensor, interleaved: bool = True) -> Tensor:
+    """(B, T, D) -> (B, T / 2, 2 D): two neighbouring steps as one, channel 2 d + n being channel d of step 2 t + n.
+
+    So a half of the channels is a half of each step's, as in the released code. With ``interleaved`` false the steps
+    are joined end to end, and a half of the channels is the one step or the other.
+    """
+    pairs = z.unflatten(1, (-1, 2))
+    return (pairs.mT if interleaved else pairs).flatten(2)
+
+
+def unsqueeze(z: Tensor, interleaved: bool = True) -> Tensor:
     """(B, T, D) -> (B, 2 T, D / 2): the way back."""
-    return z.unflatten(2, (2, -1)).flatten(1, 2)
+    pairs = z.unflatten(2, (-1, 2)).mT if interleaved else z.unflatten(2, (2, -1))
+    return pairs.flatten(1, 2)
 
 
 class MultiScale(FixedLength):
@@ -84,13 +93,17 @@ class MultiScale(FixedLength):
 
     Args:
         blocks: block l takes (B, T / 2^l, D).
+        squeezed: "interleaved" or "joined", see `squeeze`.
 
     Raises:
-        ValueError: an odd D or a T that 2^(L-1) does not divide, where there is more than one block.
+        ValueError: an odd D or a T that 2^(L-1) does not divide, where there is more than one block; another squeeze.
     """
 
-    def __init__(self, *blocks: FixedLength) -> None:
+    def __init__(self, *blocks: FixedLength, squeezed: str = "interleaved") -> None:
         first = blocks[0]
+        if squeezed not in SQUEEZES:
+            raise ValueError(f"Expected a squeeze of {' or '.join(SQUEEZES)}, got {squeezed!r}")
+        self.interleaved = squeezed == "interleaved"
         super().__init__(first.length, first.dim)
         scale = 2 ** (len(blocks) - 1)
         if len(blocks) > 1 and (self.length % scale or self.dim % 2):
@@ -122,9 +135,9 @@ class MultiScale(FixedLength):
                 mean, s = self._gaussian(place, z)
                 left.append((leaving - mean) * (-s).exp())
                 total = total - s.sum((1, 2))
-                z = squeeze(z)
+                z = squeeze(z, self.interleaved)
         for eps in reversed(left):
-            z = torch.cat([unsqueeze(z), eps], -1)
+            z = torch.cat([unsqueeze(z, self.interleaved), eps], -1)
         return z, total
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -134,10 +147,10 @@ class MultiScale(FixedLength):
         for _ in self.gaussians:
             z, leaving = z.chunk(2, -1)
             left.append(leaving)
-            z = squeeze(z)
+            z = squeeze(z, self.interleaved)
         for place in reversed(range(len(self.blocks))):
             if place < len(self.gaussians):
-                z = unsqueeze(z)
+                z = unsqueeze(z, self.interleaved)
                 mean, s = self._gaussian(place, z)
                 z = torch.cat([z, left[place] * s.exp() + mean], -1)
                 total = total + s.sum((1, 2))
@@ -146,8 +159,15 @@ class MultiScale(FixedLength):
         return z, total
 
 
-def multiscale(length: int, dim: int, axis: str, network: str, size: Size, steps: int, blocks: int) -> MultiScale:
-    """L blocks of K steps, each actnorm, mixing and coupling over ``axis`` (Tang et al. 2021, section 2.1)."""
+def multiscale(
+    length: int, dim: int, axis: str, network: str, size: Size, steps: int, blocks: int,
+    start: str = "permutation", squeezed: str = "interleaved",
+) -> MultiScale:  # fmt: skip
+    """L blocks of K steps, each actnorm, mixing and coupling over ``axis`` (Tang et al. 2021, section 2.1).
+
+    ``start`` is that of `Mixing` over time; over channels it is Glow's, a rotation. ``squeezed`` is that of
+    `MultiScale`.
+    """
     scale = 2 ** (blocks - 1)
     if length % scale:
         raise ValueError(f"Expected a length that {scale} divides for {blocks} scales, got {length}")
@@ -155,10 +175,11 @@ def multiscale(length: int, dim: int, axis: str, network: str, size: Size, steps
     def step(steps_left: int) -> list[FixedLength]:
         return [
             Actnorm(steps_left, dim),
-            Mixing(steps_left, dim, axis),
+            Mixing(steps_left, dim, axis, start=start if axis == "time" else None),
             Halves(steps_left, dim, axis, network, size),
         ]
 
     return MultiScale(
-        *(Steps(*(flow for _ in range(steps) for flow in step(length >> place))) for place in range(blocks))
+        *(Steps(*(flow for _ in range(steps) for flow in step(length >> place))) for place in range(blocks)),
+        squeezed=squeezed,
     )

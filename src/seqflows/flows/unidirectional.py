@@ -15,6 +15,7 @@ from seqflows.flows.multiscale import log_gate
 from seqflows.flows.scalar import bounded
 
 CELLS = ("parallel", "literal")
+MIXINGS = ("both", "time")
 
 
 class _Affine(nn.Module):
@@ -136,14 +137,25 @@ class _PastCoupling(Stepper):
 
 
 def unidirectional(
-    length: int, dim: int, network: str, size: Size, hidden: int, steps: int, cell: str = "parallel"
-) -> Steps:
-    """K steps of actnorm, causal mixing over time and an AC-cell (Tang et al. 2021, section 2.3; no scales)."""
+    length: int, dim: int, network: str, size: Size, hidden: int, steps: int, cell: str = "parallel",
+    mixing: str = "both",
+) -> Steps:  # fmt: skip
+    """K steps of actnorm, causal mixing over time and an AC-cell (Tang et al. 2021, section 2.3; no scales).
+
+    With ``mixing`` "both" an invertible 1x1 convolution over channels stands before each cell. With "time" all K cells
+    split the channels into the same two halves, and half of a word's coordinates never condition one another.
+
+    Raises:
+        ValueError: another mixing, or what a cell cannot have.
+    """
+    if mixing not in MIXINGS:
+        raise ValueError(f"Expected a mixing of {' or '.join(MIXINGS)}, got {mixing!r}")
 
     def step() -> list[FixedLength]:
         return [
             Actnorm(length, dim),
             Mixing(length, dim, "time", causal=True),
+            *([Mixing(length, dim, "channels")] if mixing == "both" else []),
             PastCoupling(length, dim, network, size, hidden, cell),
         ]
 

@@ -6,7 +6,6 @@ Legend: B batch, K importance samples, T time, V symbols.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.names import near
 
 Terms = dict[str, Tensor]
 Config = TypeVar("Config")
@@ -81,14 +81,12 @@ def configure(cls: type[Config], values: Mapping[str, Any]) -> Config:
     >>> configure(Size, {"widht": 3})
     Traceback (most recent call last):
     ...
-    seqflows.errors.Problem: expected a key of Size (width), got 'widht'; did you mean 'width'?
+    seqflows.errors.Problem: expected a key of Size (width), got 'widht'; nearest: width
     """
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key, value in values.items():
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
-            raise Problem(f"expected a key of {cls.__name__} ({', '.join(fields)}), got {key!r}{hint}")
+            raise Problem(f"expected a key of {cls.__name__} ({', '.join(fields)}), got {key!r}{near(key, fields)}")
         kind = fields[key].type
         wanted = {"int": int, "float": (int, float), "str": str}[str(kind)]
         if not isinstance(value, wanted) or isinstance(value, bool):
@@ -102,9 +100,7 @@ def configure(cls: type[Config], values: Mapping[str, Any]) -> Config:
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise ValueError, naming the nearest allowed value, where ``value`` is none of them."""
     if value not in allowed:
-        near = difflib.get_close_matches(value, allowed, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}{hint}")
+        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}{near(value, allowed)}")
 
 
 def at_least(minimum: float, **values: float) -> None:

@@ -16,7 +16,10 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.flows import (
     CELLS,
+    MIXINGS,
     NETWORKS,
+    SQUEEZES,
+    STARTS,
     FixedLength,
     Size,
     initialise,
@@ -37,7 +40,8 @@ class Config:
     """Att-S at the paper's size. ``structure`` / ``network`` name the row of Table 4.
 
     time is S, channels C and past AR; attention is Att and rnn RNN. ``steps`` is K and ``scales`` L; ``inner`` and
-    ``heads`` belong to attention, ``hidden`` and ``cell`` to past, which has one scale.
+    ``heads`` belong to attention, ``hidden``, ``cell`` and ``mixing`` to past, which has one scale, ``start``
+    (of the mixing over time) to time, and ``squeeze`` to several scales.
     """
 
     structure: str = "time"
@@ -49,11 +53,17 @@ class Config:
     heads: int = 8
     hidden: int = 750
     cell: str = "parallel"
+    start: str = "permutation"
+    squeeze: str = "interleaved"
+    mixing: str = "both"
 
     def __post_init__(self) -> None:
         one_of("structure", self.structure, STRUCTURES)
         one_of("network", self.network, NETWORKS)
         one_of("cell", self.cell, CELLS)
+        one_of("start", self.start, STARTS)
+        one_of("squeeze", self.squeeze, SQUEEZES)
+        one_of("mixing", self.mixing, MIXINGS)
         sizes = ("steps", "scales", "width", "inner", "heads", "hidden")
         at_least(1, **{name: getattr(self, name) for name in sizes})
         if self.structure == "past" and self.scales > 1:
@@ -63,8 +73,9 @@ class Config:
         """The flow over (T, D)."""
         size = Size(self.width, self.inner, self.heads)
         if self.structure == "past":
-            return unidirectional(length, dim, self.network, size, self.hidden, self.steps, self.cell)
-        return multiscale(length, dim, self.structure, self.network, size, self.steps, self.scales)
+            return unidirectional(length, dim, self.network, size, self.hidden, self.steps, self.cell, self.mixing)
+        shape = (self.steps, self.scales, self.start, self.squeeze)
+        return multiscale(length, dim, self.structure, self.network, size, *shape)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, s
 
 LOG_TWO_PI = math.log(2 * math.pi)
 TIMES = ("af", "iaf", "none")
+SYMBOL_NORM = 500 * START**2 / 3  # squared, of the released code's embeddings within +-START at the paper's width
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class LatentSequence(Model):
         check_emission(facts, ("categorical", "bernoulli"), "latent_sequence")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.emission = Emission(facts, config.embedding, START)
+        self.emission = Emission(facts, config.embedding, SYMBOL_NORM)
         self.positions = Positions(facts.max_length, config.position, self.emission.norm)
         self.encoder = BiLSTM(config.embedding + config.position, config.width, config.depth)
         self.to_posterior = nn.Linear(2 * config.width, 2 * config.latent)

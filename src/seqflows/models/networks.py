@@ -111,14 +111,15 @@ class BiLSTM(nn.Module):
 class Emission(nn.Module):
     """The input embedding and the output layer tied to it: Categorical over V symbols or V Bernoulli keys.
 
-    Entries start uniform in +-``start``: a symbol's squared norm is then ``norm`` = E start^2 / 3.
+    Entries start uniform within the bound that gives a symbol the squared norm ``norm`` at any width E.
     """
 
-    def __init__(self, facts: Facts, embedding: int, start: float) -> None:
+    def __init__(self, facts: Facts, embedding: int, norm: float) -> None:
         super().__init__()
         self.categorical, self.symbols = facts.emission == "categorical", facts.symbols
-        self.weight = nn.Parameter(torch.empty(facts.symbols, embedding).uniform_(-start, start))
-        self.norm = embedding * start**2 / 3
+        bound = (3 * norm / embedding) ** 0.5
+        self.weight = nn.Parameter(torch.empty(facts.symbols, embedding).uniform_(-bound, bound))
+        self.norm = norm
         self.bias = nn.Parameter(torch.zeros(facts.symbols))
 
     def embed(self, x: Tensor) -> Tensor:

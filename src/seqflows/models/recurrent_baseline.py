@@ -49,7 +49,7 @@ class RecurrentBaseline(Model):
         check_emission(facts, ("categorical", "bernoulli"), "recurrent_baseline")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.emission = Emission(facts, config.embedding, (6 / (facts.symbols + config.embedding)) ** 0.5)  # Xavier
+        self.emission = Emission(facts, config.embedding, 2 * config.embedding / (facts.symbols + config.embedding))
         self.positions = Positions(facts.max_length, config.position, self.emission.norm)
         self.begin = nn.Parameter(torch.zeros(config.embedding))
         between = config.dropout if config.depth > 1 else 0.0

@@ -8,6 +8,7 @@ from typing import Any
 
 from seqflows import files, paths
 from seqflows.noise import floor
+from seqflows.params import Params
 from seqflows.report.cells import Cell, cells, reported
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import Ours, Printed
@@ -36,9 +37,9 @@ VERDICTS = {
 }
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/audit.csv and audit.md; what was not run is said, never filled in."""
-    results = Results(matrix(), key.scale)
+    results = Results(found or matrix(), key.scale)
     rows = {
         paper.name: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
         for paper in PAPERS.values()
@@ -119,7 +120,7 @@ def markdown(results: Results, rows: Mapping[str, Rows]) -> str:
         f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}.",
         "",
         "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words",
-        "over independent sets of trajectories).",
+        "over the words that were drawn and their samples).",
         "Tolerance: 0.02 bpc, 0.10 nats, 0.10 bits per dimension, 0.02 of a share, 5 % of a printed perplexity, or two",
         "standard deviations over seeds where that is more.",
         "",

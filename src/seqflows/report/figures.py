@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqflows import files, paths
 from seqflows.errors import Problem
+from seqflows.params import Params
 from seqflows.report.inputs import Results, matrix
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ STYLE = {
 }
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/<figure>.png and .svg.
 
     Raises:
         Problem: unknown figure or kind, or a file that the figure draws from was not made.
     """
-    params = matrix()
+    params = found or matrix()
     block = params.figure(key.name)
     import matplotlib
 

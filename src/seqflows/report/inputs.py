@@ -28,6 +28,8 @@ def matrix() -> Any:
     return params.load()
 
 
+EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
+HALF = "cross_entropy_test_half"  # which a record by importance sampling has beside its headline
 OWN_DRAWS = ("cross_entropy", "entropy_", "unique", "known", "perplexity")  # how their metrics begin
 
 
@@ -73,6 +75,13 @@ class Summary:
             return self.standard_error or 0.0
         seeds = self.std / math.sqrt(len(self.seeds))
         return seeds if self.own_draws else math.hypot(self.standard_error or 0.0, seeds)
+
+
+class Trained(NamedTuple):
+    """A seed's training: its block of params.yaml, and the rate of each epoch as history.csv has it."""
+
+    settings: Mapping[str, Any]
+    rates: tuple[str, ...]
 
 
 class Score(NamedTuple):
@@ -265,20 +274,48 @@ class Results:
         settled = self.summary(summary.run, "settled", optional=True)
         return summary.metric.startswith("cross_entropy_") and settled is not None and settled.value < 1
 
+    def estimator(self, summary: Summary) -> str:
+        """What gave a cross entropy of words: EXACT, IMPORTANCE, or TRAJECTORIES in records of before; else nothing."""
+        if not summary.metric.startswith("cross_entropy_"):
+            return ""
+        if not summary.samples:
+            return EXACT
+        sampled = "@" not in summary.metric and HALF in (self.metrics(summary.run) or {})
+        return IMPORTANCE if sampled else TRAJECTORIES
+
+    def trained(self, run: str) -> list[Trained]:
+        """How each seed of a run was trained, by its records; without those that were not kept."""
+        found = []
+        for folder in seed_folders(recorded(paths.train(self.scale, run))):
+            if (path := folder / "train.json").exists():
+                rates = tuple(row.get("learning_rate", "") for row in read_csv(folder / "history.csv") or [])
+                found.append(Trained((files.read_json(path).get("config") or {}).get("training") or {}, rates))
+        return found
+
     def outdated(self, run: str, summary: Summary) -> list[str]:
-        """How a number is not of today's params.yaml: scored under other settings, or without a seed."""
+        """How a number is not of today's params.yaml: of other settings, of other data, or without a seed.
+
+        Today's data are those whose statistics `keep` put beside the results, where it did.
+        """
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
+        kept = paths.statistics(self.scale, self.dataset(run))
+        data = files.read_json(kept).get("sha256") if kept.exists() else None
+        if data and summary.dataset_sha256 != data:
+            found.append(f"scored on other data than {self.dataset(run)} has now")
         if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
         return found
 
     def remarks(self, run: str, summary: Summary) -> list[str]:
-        """What a reader of a number has to know: other settings than params.yaml has now, missing seeds, a small K."""
+        """What a reader has to know: other settings or seeds than params.yaml has now, a small K, which estimator."""
         found = self.outdated(run, summary)
         if self.unsettled(summary):
-            found.append(f"cross entropy not settled at {summary.samples} trajectories")
+            unit = "importance samples" if self.estimator(summary) == IMPORTANCE else "trajectories"
+            found.append(f"cross entropy not settled at {summary.samples} {unit}")
+        if "@" not in summary.metric and self.estimator(summary) == TRAJECTORIES:
+            found.append(f"cross entropy by {summary.samples} {TRAJECTORIES}, which lies higher than by {IMPORTANCE}")
         return found
 
 

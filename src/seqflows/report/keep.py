@@ -1,7 +1,8 @@
 """``keep <scale>``: the small files of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
 
 Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
-table needs to see how a number came about, and a dataset's statistics.json what it was.
+table needs to see how a number came about, and a dataset's statistics.json, with its sha256, what it was: a number of
+data that a dataset no longer has is known by that.
 """
 
 from __future__ import annotations
@@ -38,5 +39,6 @@ def run(scale: str) -> list[str]:
             files.write_text(paths.results(scale) / path.parent.name / path.name, path.read_text(encoding="utf-8"))
     for name in data:
         found = files.read_json(paths.prepared(scale, name) / "statistics.json")
-        files.write_json(paths.statistics(scale, name), found)
+        whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
+        files.write_json(paths.statistics(scale, name), found | {"sha256": whole})
     return made + data

@@ -22,7 +22,7 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
 
 
 def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
-    """The source of a dataset and what is kept of it; of words the filter and the split, less the split's seed."""
+    """The source of a dataset and what is kept of it; of words filter and split, less its seed and a wider V."""
     block = entry.get(scale) or {}
     if entry.get("kind") != "words":
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
@@ -30,14 +30,17 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
         return {name: block[name] for name in ("source", *limits) if name in block}
     source = block.get("source", "")
     filled = {"source": source} | described("DATASETS", "words", source) | block
-    return {name: value for name, value in filled.items() if name != "seed"}
+    return {name: value for name, value in filled.items() if name not in ("seed", "wide_count")}
 
 
 def idle(model: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings of a model block that its other settings leave without effect."""
     if model.get("class") == "language_flow":
-        network = () if model.get("network") == "attention" else ("inner", "heads")
-        return network if model.get("structure") == "past" else (*network, "hidden", "cell")
+        found = () if model.get("network") == "attention" else ("inner", "heads")
+        structure = model.get("structure")
+        found += () if structure == "past" else ("hidden", "cell", "mixing")
+        found += () if structure == "time" else ("start",)
+        return found if model.get("scales", 1) > 1 else (*found, "squeeze")
     if model.get("class") != "state_space":
         return ()
     return ("layers",) if model.get("transition") == "real_nvp" else ("keep_from", "keep_to")

@@ -10,11 +10,12 @@ from typing import Any
 from seqflows import files, paths
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, recorded
-from seqflows.report.layout import NOTHING, plain, wide
+from seqflows.report.layout import NOTHING, plain, table, wide
 from seqflows.report.plots.common import label
 from seqflows.report.table_parts import corpus
 
-# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``.
+# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``. Of
+# the block "numbers" the text is what was counted.
 COLUMNS = (
     "name", "run", "dataset", "seed", "block", "label", "decoding", "text", "model_sha256", "config_hash",
     "train_revision", "device",
@@ -22,6 +23,8 @@ COLUMNS = (
 SIGNATURE = ("seed", "model_sha256", "config_hash", "train_revision", "device")
 AT_ONCE = "all steps at once"
 SAME = "″"  # of a given text that stands in the first column
+NUMBERS = "numbers"  # the title of the block that counts
+COUNTS = ("texts", "words", "right", "changed", "perplexity", "distinct")
 FIRST = {"samples": "", "interpolation": "ratio", "regeneration": "noise"}
 Row = Mapping[str, Any]
 
@@ -48,6 +51,8 @@ def _of_text(results: Results, name: str) -> list[dict[str, Any]]:
 def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     """Header and lines of a text, which has to be of the present settings and of the model that the run now has.
 
+    One that was kept beside the results may be of earlier settings; `outdated` says so.
+
     Raises:
         Problem: no such file, one that was changed by hand, or one of other settings or another model.
     """
@@ -68,22 +73,41 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
         "config_hash": files.digest(block),
         "model_sha256": train["files"]["model.safetensors"],
     }
+    if not paths.text(results.scale, name).exists():
+        del expected["config_hash"]
     for key, wanted in expected.items():
         if header.get(key) != wanted:
             raise Problem(f"expected {path} with {key} {wanted}, got {header.get(key, 'none')}; {again}")
     return header, body
 
 
+def outdated(results: Results, name: str) -> list[str]:
+    """How a text is not of today's params.yaml: of other settings of its own, or of a model of others."""
+    header, _ = read(results, name)
+    block = results.params.text(results.scale, name)
+    run = results.params.run(results.scale, block["run"])
+    trained = files.digest({part: run[part] for part in ("dataset", "model", "training")})
+    found = [] if header["config_hash"] == files.digest(block) else ["written under other settings"]
+    return found + ([] if header.get("train_config_hash", trained) == trained else ["of a model of other settings"])
+
+
 def markdown(results: Results, block: Row, found: Sequence[Row]) -> str:
     """The page: for each corpus its samples, or a table for each pair or context, and whose the columns are."""
     kind = results.params.texts[block["texts"][0]]["kind"]
     lines = [f"# {block['title']}", ""]
+    stale = {name: said for name in block["texts"] if (said := outdated(results, name))}
+    if stale:
+        listing = "; ".join(f"{name}: {', '.join(said)}" for name, said in stale.items())
+        lines += [f"- **Not as params.yaml says now**: {listing}", ""]
     for dataset in dict.fromkeys(row["dataset"] for row in found):
         mine = [row for row in found if row["dataset"] == dataset]
         lines += [f"## {corpus(results, dataset, [])}", ""]
+        counted = [row for row in mine if row["block"] == NUMBERS]
+        mine = [row for row in mine if row["block"] != NUMBERS]
         for title, shown in _blocks(mine).items():
             lines += [] if kind == "samples" else [f"### {title[0].capitalize()}", ""]
             lines += [*(_stacked if kind == "regeneration" else _beside)(kind, shown), ""]
+        lines += _numbers(counted)
     for name, own in itertools.groupby(found, key=lambda row: row["name"]):
         row = next(own)
         lines.append(
@@ -91,6 +115,36 @@ def markdown(results: Results, block: Row, found: Sequence[Row]) -> str:
             f"{row['device']}; {paths.text(results.scale, name)}"
         )
     return "\n".join(lines).rstrip() + "\n"
+
+
+def counts(text: str) -> dict[str, str]:
+    """The numbers of a line, by name, each with its error.
+
+    >>> counts("texts 2; words 9; changed 0.25 (0.10)")
+    {'texts': '2', 'words': '9', 'changed': '0.25 (0.10)'}
+    """
+    return dict(part.split(" ", 1) for part in text.split("; "))
+
+
+def _numbers(counted: Sequence[Row]) -> list[str]:
+    """A row for each model, decoding and label; of the test sequences one for all models."""
+    if not counted:
+        return []
+    body: dict[tuple[str, ...], None] = {}
+    for row in counted:
+        found = counts(row["text"])
+        values = (found.get(name, NOTHING) for name in COUNTS)
+        body[row["label"], _heading(row) if row["decoding"] else "", *values] = None
+    return [
+        "### Numbers",
+        "",
+        "Of more texts than are shown. *right*: the share of words that come back at noise 0, each at its place;",
+        "*changed*: that of words that noise replaced; *perplexity*: a word's, under a Kneser-Ney trigram of the",
+        "training texts; *distinct*: the share of different texts. In brackets standard errors over texts.",
+        "",
+        *table(["what", "model", *COUNTS], body, left=2),
+        "",
+    ]
 
 
 def _blocks(found: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import files, paths
+from seqflows.checks import METRICS
 from seqflows.noise import floor
+from seqflows.params import Params
 from seqflows.report import table_texts
 from seqflows.report.cells import Cell, cells
 from seqflows.report.inputs import Results, devices, matrix
@@ -33,6 +35,7 @@ COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "standard_error", "samples",
     "sequences", "run", "metric", "dataset", "dataset_sha256", "revision", "config_hash", "device", "note",
 )  # fmt: skip
+FLOOR = "_above_floor"  # how the metrics end that give another in nats a position above the floor
 # What a paper does not print, as (metric, heading, digits): the second block.
 BEYOND = (
     ("elbo", "-ELBO", 3), ("reconstruction_pure", "pure reconst.", 3), ("length", "-log p(T)", 3),
@@ -40,9 +43,9 @@ BEYOND = (
 )  # fmt: skip
 
 
-def run(key: paths.Key) -> None:
+def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/<table>.csv and .md; raise `Problem` for an unknown table or metric."""
-    results = Results(matrix(), key.scale)
+    results = Results(found or matrix(), key.scale)
     block = results.params.table(key.name)
     csv_path, md_path = paths.table(key.scale, key.name)
     if "texts" in block:
@@ -95,6 +98,7 @@ def markdown(results: Results, title: str, made: Sequence[Cell]) -> str:
     lines += [f"- {note}" for note in notes] + ([""] if notes else [])
     if any(cell.metric == "nll" and "step" in cell.unit for cell in made):
         lines += literature_block(results, made)
+    lines += floor_block(results, made)
     lines += beyond_block(results, made)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -133,6 +137,28 @@ def header(results: Results, made: Sequence[Cell]) -> list[str]:
         *lines,
         "",
         f"Each cell: {cell_form(made)} ± standard deviation over seeds (standard error over test sequences).",
+    ]
+
+
+def floor_block(results: Results, made: Sequence[Cell]) -> list[str]:
+    """The cells of a table in bits per dimension as nats a position above the floor, where records have them."""
+
+    def text(cell: Cell) -> str:
+        found = results.summary(cell.run, f"{cell.metric}{FLOOR}", optional=True)
+        return NOTHING if found is None else number(found, 2)
+
+    mine = [cell for cell in made if cell.run and cell.unit == "bits/dim" and f"{cell.metric}{FLOOR}" in METRICS]
+    if not any(results.summary(cell.run, f"{cell.metric}{FLOOR}", optional=True) for cell in mine):
+        return []
+    columns, rows = grid(mine, text)
+    return [
+        "## Nats a position above the floor",
+        "",
+        f"(bits - ({floor():.3f})) D log 2, D the width of a word vector: a model of h nats a word, with the noise",
+        "about each word's vector, comes to h.",
+        "",
+        *table(["Model", *columns], rows),
+        "",
     ]
 
 

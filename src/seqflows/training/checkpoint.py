@@ -2,13 +2,16 @@
 
 A folder ``checkpoints/<digest>`` belongs to one seed of one run under one configuration, data
 and code. It holds ``checkpoint.json``, which names its tensors' file and both checksums, and,
-once the seed is done, ``finished/`` with that seed's outputs until those of all seeds are.
+once the seed is done, ``finished/`` with that seed's outputs until those of all seeds are. Then
+these alone stay, as ``kept/``: a seed that is added to the run trains that seed alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +20,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-import seqflows
-from seqflows import files, paths
+from seqflows import files, paths, stages
 from seqflows.errors import Problem
 
 STATE = "checkpoint.json"
-FINISHED = "finished"
-PACKAGE = Path(seqflows.__file__).resolve().parent  # the code that runs, wherever the working directory is
+FINISHED, KEPT = "finished", "kept"
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
     """The name of the folder: everything that the bits of the outcome depend on."""
-    found = paths.source_files("train", PACKAGE)
-    source = {path.relative_to(PACKAGE).as_posix(): files.sha256(path) for path in found}
+    found = stages.TABLE["train"].sources(stages.PACKAGE)
+    source = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in found}
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
     return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})
 
@@ -93,10 +94,11 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
 
 
 def finished(folder: Path) -> Path | None:
-    """The outputs of a seed that is done, checked against their checksums, or None."""
-    done = folder / FINISHED
-    if not done.exists():
+    """The outputs of a seed that is done, now or in an earlier training, checked against their checksums, or None."""
+    found = [folder / name for name in (FINISHED, KEPT) if (folder / name).exists()]
+    if not found:
         return None
+    done = found[0]
     try:
         listed = files.read_json(done / "train.json")["files"]
     except (Problem, KeyError, TypeError):
@@ -105,6 +107,23 @@ def finished(folder: Path) -> Path | None:
         if not (done / name).exists() or files.sha256(done / name) != checksum:
             raise _problem(done / name, "no such file, or one whose checksum differs")
     return done
+
+
+def keep(key: paths.Key, folders: Iterable[Path], current: Callable[[int], Path]) -> None:
+    """Leave the outputs of a run's seeds, all of which are done, and nothing of what it kept before.
+
+    ``current`` is where a seed has its folder under the present configuration, data and code.
+    """
+    for folder in folders:
+        if (folder / FINISHED).exists():
+            os.replace(folder / FINISHED, folder / KEPT)
+        for path in (folder / STATE, *folder.glob("tensors-*.safetensors")):
+            path.unlink(missing_ok=True)
+    for path in paths.checkpoints("").glob(f"*/{KEPT}/train.json"):
+        with contextlib.suppress(Problem):
+            record, folder = files.read_json(path), path.parents[1]
+            if (record["scale"], record["run"]) == key and folder != current(record["seed"]):
+                remove(folder)
 
 
 def remove(folder: Path) -> None:

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from seqflows.errors import shown
+
 PATIENCE = 10.0  # seconds that the end of a training waits for a slow tracker
 
 
@@ -40,7 +42,7 @@ class Guard:
                 getattr(self._tracker, call[0])(*call[1:])
             except Exception as error:  # whatever a tracker raises must not reach the training
                 self._tracker = None
-                print(f"warning: live tracking failed ({error}); training goes on, files only", file=sys.stderr)
+                print(f"warning: live tracking failed ({shown(error)}); training goes on, files only", file=sys.stderr)
 
     def _call(self, *call: Any) -> None:
         if self._tracker is None:

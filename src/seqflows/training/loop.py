@@ -24,28 +24,27 @@ from seqflows.training.trainer import Trainer
 MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
 
 
-def configuration(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's block training depends on; its digest is ``config_hash``."""
-    return {name: run[name] for name in ("dataset", "model", "training")}
-
-
-def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -> None:
+def run(
+    key: paths.Key, found: params.Params | None = None, *, restart: bool = False, tracker: Tracker | None = None
+) -> None:
     """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
 
-    Seeds that an interrupted run finished, and the step that it was in, are taken over from the
-    checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
+    Seeds that are done, in an interrupted training or one with fewer seeds, and the step that one
+    was in, are taken over from the checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
     `Interrupted`, with a checkpoint written and no output, when asked to stop.
     """
-    matrix = params.load()
+    matrix = found or params.load()
     block = matrix.run(key.scale, key.name)
     settings = Settings.of(block["training"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
-    config = configuration(block)
+    config = params.trained(block)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
-    folders = {
-        seed: paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256)) for seed in block["seeds"]
-    }
+
+    def place(seed: int) -> Path:
+        return paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256))
+
+    folders = {seed: place(seed) for seed in block["seeds"]}
     if restart:
         for folder in folders.values():
             checkpoint.remove(folder)
@@ -55,13 +54,14 @@ def run(key: paths.Key, restart: bool = False, tracker: Tracker | None = None) -
             for seed, folder in folders.items():
                 if checkpoint.finished(folder) is None:
                     _train(key, block, settings, seed, dataset, machine, folder, stop, guard)
+                else:
+                    print(f"{key} seed {seed}: trained before, with the same settings, data and code", flush=True)
     finally:
         guard.close()
     with files.replacing_folder(paths.train(key.scale, key.name)) as output:
         for seed, folder in folders.items():
-            shutil.copytree(folder / checkpoint.FINISHED, output / f"seed-{seed}")
-    for folder in folders.values():
-        checkpoint.remove(folder)
+            shutil.copytree(checkpoint.finished(folder), output / f"seed-{seed}")
+    checkpoint.keep(key, folders.values(), place)
 
 
 def _train(
@@ -103,7 +103,7 @@ def _info(
     machine: compute.Machine,
     model: torch.nn.Module,
 ) -> dict[str, Any]:
-    config = configuration(block)
+    config = params.trained(block)
     return {
         "run": key.name,
         "scale": key.scale,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report.cells import reported
-from seqflows.report.inputs import Results, Summary
+from seqflows.report.inputs import IMPORTANCE, Results, Summary
 from seqflows.report.plots.common import CYCLE, MARKERS, device, label
 
 SHOWN = 20  # the K from which on all is drawn: one trajectory lies so high that the rest would be a line's width
@@ -31,6 +32,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
                 f"expected {METRIC}@K in {paths.metrics(results.scale, run)}, found none; "
                 f"run: python -m seqflows evaluate {results.scale}/{run}"
             )
+    importance = {run: s for run in runs if results.estimator(s := results.metrics(run)[METRIC]) == IMPORTANCE}
     exact = {run: summary for run in runs if (summary := results.metrics(run)[METRIC]).samples == 0}
     counts = sorted({count for found in lines.values() for count in found})
     shown = [count for count in counts if count >= SHOWN] or counts
@@ -53,7 +55,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         left.set_title(
             f"not drawn: K = {fewer}, {min(hidden):.1f} to {max(hidden):.1f}", loc="right", fontsize=7, color="0.4"
         )
-    largest(right, {run: lines[run] for run in runs if run not in exact} or lines, runs, shown[-LARGEST:])
+    largest(right, {run: lines[run] for run in runs if run not in exact} or lines, runs, shown[-LARGEST:], importance)
     if exact and len(exact) < len(runs):
         right.set_title("without baselines", loc="right", fontsize=7, color="0.4")
     handles, names = (list(found) for found in left.get_legend_handles_labels())
@@ -70,13 +72,18 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     return figure, device(results, runs)
 
 
-def largest(axis: Any, lines: Lines, runs: list[str], counts: list[int]) -> None:
-    """The largest K at equal distances, runs side by side."""
+def largest(
+    axis: Any, lines: Lines, runs: list[str], counts: list[int], importance: Mapping[str, Summary]
+) -> None:  # fmt: skip
+    """The largest K at equal distances, runs side by side, and after them what importance sampling gives."""
     for place, run in enumerate(lines):
         aside = 0.4 * ((place + 0.5) / len(lines) - 0.5)
         found = {at + aside: lines[run][count] for at, count in enumerate(counts) if count in lines[run]}
         points(axis, found, run, runs.index(run), False)
-    axis.set_xticks(range(len(counts)), [f"{count:,}" for count in counts])
+        if run in importance:
+            points(axis, {len(counts) + aside: importance[run]}, run, runs.index(run), False)
+    names = [f"{count:,}" for count in counts] + ["posterior"] * bool(importance)
+    axis.set_xticks(range(len(names)), names)
     axis.set_xlabel("trajectories K, runs side by side")
     axis.set_title("the largest K", loc="left")
 

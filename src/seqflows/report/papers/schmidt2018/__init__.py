@@ -14,7 +14,9 @@ PAPER = Paper(
     deviations=DEVIATIONS,
     contradictions=CONTRADICTIONS,
     assumptions=ASSUMPTIONS,
-    convention="A number of words has the error of its own draws (trajectories, generated words), or with several "
-    "seeds that over seeds; the baseline's cross entropy is exact but for the seeds. *Other corpus*: what is printed "
-    "for the real corpus is not set beside ours.",
+    convention="A number of words has the error of its own draws (words and samples, generated words), or with several "
+    "seeds that over seeds, or with one seed the spread over seeds of the rows that have several; the baseline's cross "
+    "entropy is exact but for the seeds. Runs of different schedules of the rate, and cross entropies of different "
+    "estimators, are not comparable: *undecided*. *Other corpus*: what is printed for the real corpus is not set "
+    "beside ours.",
 )

@@ -17,13 +17,12 @@ from seqflows.report.judging import (
     Printed,
     Reference,
     Value,
-    below,
     decide,
     join,
     seeds_note,
     signed,
-    weighted,
 )  # fmt: skip
+from seqflows.report.papers.schmidt2018.alike import below, spread, unlike, weighted
 
 TABLE1, TABLE2 = "schmidt2018-table1", "schmidt2018-table2"
 TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
@@ -161,7 +160,9 @@ def harder_net(numbers: Numbers) -> Finding:
 
 def within_share(numbers: Numbers, first: Reference, second: Reference, share: float) -> Finding:
     """|first / second - 1| <= share."""
-    pair = [numbers.value(first), numbers.value(second)]
+    if other := unlike(numbers, (first, second)):
+        return other
+    pair = [spread(numbers).value(first), spread(numbers).value(second)]
     if absent := [found for found in pair if isinstance(found, Finding)]:
         return absent[0]
     (a, error_a, *_), (b, error_b, *_) = pair

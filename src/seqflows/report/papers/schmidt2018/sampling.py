@@ -65,7 +65,7 @@ def few_suffice(numbers: Numbers, margin: float) -> Finding:
             found.append(many if isinstance(many, Finding) else Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
             continue
         gap = Value(few.value - many.value, math.hypot(few.error, many.error), note=seeds_note([many]))
-        text = f"“{row}” K={FEW} - K={many.summary.samples} {signed(gap)}, bound {margin:+g}"
+        text = f"“{row}” K={FEW} less the headline {signed(gap)}, bound {margin:+g}"
         found.append(Finding(decide(gap.value - margin, gap.error, equal=HOLDS), text, gap.value - margin))
     return join(found)
 
@@ -103,6 +103,56 @@ def read_by_sampling(numbers: Numbers) -> Finding:
 def _sampled(printed: float, values: dict[int, Summary], headline: Value) -> tuple[float, float]:
     nearest = min(abs(found.value - printed) for count, found in values.items() if count <= FEW)
     return nearest - abs(headline.value - printed), math.hypot(values[FEW].error, headline.error)
+
+
+def difference_by_sampling(numbers: Numbers) -> Finding:
+    """BASELINE-8D less BASELINE-16D as printed nearer to ours at the largest K than to ours exact."""
+    found = _baselines(numbers)
+    if isinstance(found, Finding):
+        return found
+    (eight, many, printed), (sixteen, many16, printed16) = found
+    target = printed - printed16
+    exact, sampled = eight.value - sixteen.value, many.value - many16.value
+    excess = abs(sampled - target) - abs(exact - target)
+    error = math.hypot(*(one.error for one in (eight, sixteen, many, many16)))
+    text = f"printed {target:.2f}; ours {sampled:.2f} at K={many.samples}, exact {exact:.2f}"
+    return Finding(decide(excess, error), text + _one_seed(eight, sixteen), excess)
+
+
+def level_by_sampling(numbers: Numbers, margin: float) -> Finding:
+    """Each printed number within ``margin`` of ours at the largest K."""
+    found = _baselines(numbers)
+    if isinstance(found, Finding):
+        return found
+    lines = []
+    for row, (exact, many, printed) in zip(BASELINES, found, strict=True):
+        excess = abs(many.value - printed) - margin
+        text = f"“{row}”: printed {printed:.2f}; ours {many.value:.2f} at K={many.samples}, exact {exact.value:.2f}"
+        lines.append(Finding(decide(excess, many.error, equal=HOLDS), text + _one_seed(exact), excess))
+    return join(lines)
+
+
+def _baselines(numbers: Numbers) -> list[tuple[Summary, Summary, float]] | Finding:
+    """Of each baseline the exact test cross entropy, that at the largest K, and the printed one."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "the number of sequences is not printed")
+    printed, found = Printed([TABLE1]), []
+    for row in BASELINES:
+        headline = numbers.value(one(row))
+        if isinstance(headline, Finding):
+            return headline
+        run, metric = numbers.address(one(row))
+        if numbers.results.embedded(numbers.results.dataset(run)):
+            return Finding(OTHER_CORPUS, "printed for the real corpus")
+        values = numbers.results.by_count(run, metric)
+        if not values:
+            return Finding(NOT_RUN, f"“{row}” has no sampled reading")
+        found.append((headline.summary, values[max(values)], printed.value(one(row)).value))
+    return found
+
+
+def _one_seed(*summaries: Summary) -> str:
+    return " (one seed)" if any(len(summary.seeds) == 1 for summary in summaries) else ""
 
 
 def models_unit(numbers: Numbers, rows: Iterable[str]) -> Finding:

@@ -78,6 +78,21 @@ DEVIATIONS = (
         "a text with fewer commas is another text",
     ),
     Deviation(
+        "where the mixing over time starts",
+        "an invertible 1x1 convolution over time, following Glow (2.1), which starts at a random rotation",
+        "a random rotation",
+        "a random permutation, L = I, U = 0 and s = 1, trained from there (`start: permutation`, not `rotation`)",
+        "a dense rotation makes of every step a mixture of all words, which couplings over time have to take apart: "
+        "results/LOG.md has both, three seeds",
+    ),
+    Deviation(
+        "channels of the autoregressive flow",
+        "a lower triangular convolution over time (2.3); nothing mixes channels between two cells",
+        "two linear maps of all channels in each cell",
+        "an invertible 1x1 convolution over channels before each cell (`mixing: both`; `time` is without)",
+        "without it all K cells split the channels into the same two halves: results/LOG.md has both, three seeds",
+    ),
+    Deviation(
         "permutation entries",
         "L, U and s (Glow)",
         "the same",
@@ -102,7 +117,7 @@ DEVIATIONS = (
         "h_a and h_b of the AC-cell",
         "invertible functions with r as condition (eq. (11))",
         "two linear maps of all channels by LU, then t and sigma(s + 2) from r alone; r reads c of the step before too",
-        "affine couplings over halves of the channels, with r",
+        "affine couplings over halves of the channels, with r, after a 1x1 convolution over channels",
         "a coupling's scale and shift see half of the channels as well as r; the first step is the identity in both",
     ),
     Deviation(
@@ -116,7 +131,7 @@ DEVIATIONS = (
         "word vectors",
         "GloVe, 300 dimensions",
         "840B tokens, 300 dimensions",
-        "scale paper: 840B-300d; scale laptop: the first 9,163 words of 6B-50d",
+        "scale paper: 840B-300d; scale laptop: 6B-50d, all 400,000 words",
         "what can be had without 2 GB",
     ),
     Deviation(
@@ -191,6 +206,14 @@ ASSUMPTIONS = (
         "as GloVe's own tokens, so that most have a vector",
     ),
     Assumption("which half leaves", "z_1 and the rest (section 2.2)", "the second half of the channels", "as in Glow"),
+    Assumption(
+        "squeeze", "(b, s, h) to (b, s/2, 2h) (section 2.2)", "channel by channel: (z_2t, z_2t+1) interleaved", "the "
+        "released code's; end to end, the next split would part words, not coordinates",
+    ),
+    Assumption(
+        "noise of regenerated contexts", "variance 1.0 in training and 0.5 at inference, tuned from 1.0 by 0.1 (A.8)",
+        "deviations 0.1, 0.5, 0.707 and 1.0 side by side; 0.707 is variance 0.5", "Table 3 does not say which it is of",
+    ),
     Assumption("noise on padding", "not said", "on every position", "else the padding's density has no bound"),
     Assumption("special tokens", "not said", "<s> text </s>, then <pad>; cut at the length", "every text has an end"),
     Assumption(

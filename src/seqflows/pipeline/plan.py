@@ -39,12 +39,9 @@ from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
 from seqflows.report.layout import table
+from seqflows.stages import TABLE, ordered
 
-ON_GPU = ("train", "evaluate", "generate", "speed")
-SHORT = {
-    "download": 5.0, "prepare": 2.0, "generate": 2.0, "speed": 10.0,
-    "table": 0.5, "figure": 0.5, "audit": 0.5, "track": 2.0,
-}  # fmt: skip
+ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
 START = 0.05  # minutes in which an engine starts a stage, and Python what the stage needs
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
@@ -146,33 +143,14 @@ def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: f
     clock, made = _Clock(matrix, scale, list(records), faster), []
     small = {name for name in matrix.datasets if matrix.dataset(scale, name)["source"] in embedded.MODULES}
 
-    def add(
-        stage: str, name: str, *after: str, data: Iterable[str] = (), cost: tuple[float, str] | None = None
-    ) -> None:
-        minutes, origin = cost or (START if small.issuperset(data or matrix.datasets) else SHORT[stage], ASSUMED)
-        made.append(Job(stage, name, minutes, origin, tuple(dict.fromkeys(after))))
-
-    for name in matrix.datasets:
-        add("download", name, data=[name])
-        add("prepare", name, f"download {name}", data=[name])
-    for name in matrix.runs:
-        data = f"prepare {matrix.runs[name]['dataset']}"
-        add("train", name, data, cost=clock.cost(name, "train"))
-        add("evaluate", name, f"train {name}", data, cost=clock.cost(name, "evaluate"))
-    for name in matrix.speeds:
-        data = [matrix.runs[run]["dataset"] for run in matrix.speed(scale, name)["runs"]]
-        add("speed", name, *(f"prepare {one}" for one in data), data=data)
-    for name, text in matrix.texts.items():
-        add("generate", name, f"train {text['run']}", f"prepare {text['dataset']}", data=[text["dataset"]])
-    for name in matrix.tables:
-        texts = [f"generate {text}" for text in matrix.table_texts(name)]
-        add("table", name, *(texts or (f"evaluate {run}" for run in matrix.table_runs(name))))
-    for name in matrix.figures:
-        speeds = (f"speed {speed}" for speed in matrix.figure_speeds(name))
-        add("figure", name, *(f"evaluate {run}" for run in matrix.figure_runs(name)), *speeds)
-    every = [f"evaluate {run}" for run in matrix.runs]
-    add("audit", params.WHOLE, *every, *(f"speed {n}" for n in matrix.speeds), *(f"table {n}" for n in matrix.tables))
-    add("track", params.WHOLE, f"audit {params.WHOLE}", *(f"figure {name}" for name in matrix.figures))
+    for (stage, name), before in ordered(matrix, scale).items():
+        row = TABLE[stage]
+        if row.usual is None:
+            minutes, origin = clock.cost(name, stage)
+        else:
+            data = {name} if row.part == "datasets" else {other for kind, other in before if kind == "prepare"}
+            minutes, origin = START if small.issuperset(data or matrix.datasets) else row.usual, ASSUMED
+        made.append(Job(stage, name, minutes, origin, tuple(f"{kind} {other}" for kind, other in before)))
     return {job.key: job for job in made}
 
 

@@ -7,23 +7,25 @@ memory.
 
 from __future__ import annotations
 
-import itertools
 import json
 
-from seqflows import files, params, paths
+from seqflows import files, params, paths, stages
+from seqflows.pipeline import dvc
 
 
 def run() -> None:
     """Write what each stage of each scale depends on to ``.matrix/<scale>/<stage>-<name>.json``.
 
     The stage takes no scale: nothing of a params.yaml that is not valid yet becomes part of a command or a path.
+    Raises `Problem` where dvc.yaml lacks a key of params.yaml, which DVC would not make.
     """
-    matrix = params.load()
+    found = params.load()
+    dvc.check(found)
     with files.replacing_folder(paths.MATRIX) as folder:
-        for scale, (stage, names) in itertools.product(paths.SCALES, matrix.keys().items()):
+        for scale in paths.SCALES:
             (folder / scale).mkdir(exist_ok=True)
-            for name in names:
-                block = matrix.block(stage, scale, name)
+            for stage, name in stages.every(found):
+                block = stages.TABLE[stage].block(found, scale, name)
                 if block is not None:
                     target = folder / paths.block(scale, stage, name).relative_to(paths.MATRIX)
                     target.write_text(text(block), encoding="utf-8")

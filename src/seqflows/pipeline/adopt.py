@@ -1,0 +1,90 @@
+"""``adopt``: hand what Snakemake made, at the scale that params.yaml names, to DVC.
+
+DVC then finds nothing to do, and pushes and pulls it as its own. So what is handed over has to be of the present
+params.yaml, by the records beside it. The other way round needs no command: Snakemake goes by the times of files, and
+takes what `dvc repro` made as it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+
+from seqflows import files, params, paths, stages
+from seqflows.errors import Problem
+from seqflows.pipeline import dvc, matrix
+from seqflows.report import table_texts
+from seqflows.report.inputs import Results
+
+
+def made(found: params.Params) -> list[tuple[str, str]]:
+    """The stages and keys whose inputs and outputs are there, all of them.
+
+    A fresh clone has committed results of scale laptop, and nothing that they were made of.
+    """
+    scale = found.scale
+    return [
+        (stage, name)
+        for stage, name in stages.every(found)
+        if all(path.exists() for path in stages.TABLE[stage].inputs(found, scale, name))
+        and all(path.exists() for path in stages.TABLE[stage].outputs(scale, name))
+    ]
+
+
+def stale(found: params.Params, some: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The runs and texts whose records are of other settings, seeds or data than they would have now."""
+    return [one for one in some if _stale(found, *one)]
+
+
+def _stale(found: params.Params, stage: str, name: str) -> bool:
+    scale = found.scale
+    if stage == "generate":
+        try:
+            table_texts.read(Results(found, scale), name)
+        except Problem:
+            return True
+    if stage not in ("train", "evaluate"):
+        return False
+    block = found.run(scale, name)
+    if stage == "train":
+        wanted = files.digest(params.trained(block))
+        records = [files.read_json(path) for path in paths.train(scale, name).glob("seed-*/train.json")]
+    else:
+        wanted = files.digest(params.scored(block))
+        records = files.read_json(paths.metrics(scale, name))["metrics"]
+    data = files.read_json(paths.prepared(scale, block["dataset"]) / "checksums.json")["sha256"]
+    recorded = {(record["seed"], record["config_hash"], record["dataset_sha256"]) for record in records}
+    return recorded != {(seed, wanted, data) for seed in block["seeds"]}
+
+
+def run() -> None:
+    """Write dvc.lock and the cache from the files.
+
+    Raises `Problem` where nothing was made, a run or text is not of the present params.yaml, or DVC refuses.
+    """
+    found = params.load()
+    some = made(found)
+    if not some:
+        raise Problem(
+            f"expected outputs of scale {found.scale}, which params.yaml names, and what they are made of, found none; "
+            f"run: snakemake -j 2 --config scale={found.scale}"
+        )
+    if old := stale(found, some):
+        keys = [f"{stage} {found.scale}/{name}" for stage, name in old]
+        raise Problem(
+            f"expected outputs of the present params.yaml, got those of other settings or data of {', '.join(keys)}; "
+            f"run: {' && '.join(f'python -m seqflows {key}' for key in keys)} && snakemake -j 2 --config "
+            f"scale={found.scale}"
+        )
+    if shutil.which("dvc") is None:
+        raise Problem("expected the command dvc, found none; activate the environment that `make venv` made")
+    matrix.run()
+    named = dvc.addresses(found)
+    command = ["dvc", "commit", "--force", "matrix", *(named[one] for one in some)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(done.stderr.rstrip(), file=sys.stderr)
+        raise Problem(f"expected `dvc commit` to take {len(some)} stages over, got status {done.returncode}; see above")
+    print(f"DVC has taken over {len(some)} stages of scale {found.scale}: dvc repro has nothing to do for them")

@@ -1,0 +1,153 @@
+"""``dvc``: dvc.yaml, written from the table of stages and params.yaml.
+
+Paths keep ``${scale}``, which DVC looks up in params.yaml; nothing else of params.yaml is DVC's to read.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqflows import files, params, paths, stages
+from seqflows.errors import Problem
+
+FILE = Path("dvc.yaml")
+MATRIX = ("checks.py", "params.py", "pipeline/matrix.py", "schema.py", "stages.py")  # what the blocks depend on
+HEAD = """\
+# Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
+# it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.
+
+"""
+NAME = re.compile(
+    r"(?<=/\$\{scale\}/)[^/]+"
+)  # of an entry of params.yaml, in the path of what one stage reads of another
+
+
+def run() -> None:
+    """Write dvc.yaml."""
+    files.write_text(FILE, text(params.load()))
+
+
+def check(found: params.Params) -> None:
+    """Refuse a dvc.yaml that is not of the present table and params.yaml; one that is not there is none of this."""
+    if FILE.exists() and FILE.read_text(encoding="utf-8") != text(found):
+        raise Problem(
+            "expected dvc.yaml to be of the present params.yaml and stages, got an older or changed one; "
+            "run: python -m seqflows dvc"
+        )
+
+
+def text(found: params.Params) -> str:
+    """The content of dvc.yaml.
+
+    Raises `Problem` where a key reads of other runs or datasets at one scale than at another.
+    """
+    code = [str(stages.SOURCE / path) for path in MATRIX]
+    matrix = {"cmd": "python -m seqflows matrix", "deps": ["params.yaml", *code], "outs": [str(paths.MATRIX)]}
+    written = [_dumped({"matrix": matrix})]
+    for stage in stages.TABLE:
+        read = _inputs(found, stage)
+        shared = _shared(stage, read)
+        if shared:
+            written.append(_foreach(found, stage, {name: read[name] for name in shared}))
+        alone = [name for name in read if name not in shared]
+        written += [_dumped({_alone(stage, name): _entry(found, stage, name, read[name])}) for name in alone]
+    return HEAD + "stages:\n" + "\n".join(written)
+
+
+def addresses(found: params.Params) -> dict[tuple[str, str], str]:
+    """What DVC calls each stage with each of its keys."""
+    named = {}
+    for stage in stages.TABLE:
+        read = _inputs(found, stage)
+        shared = _shared(stage, read)
+        named |= {(stage, name): f"{stage}@{name}" if name in shared else _alone(stage, name) for name in read}
+    return named
+
+
+def _alone(stage: str, name: str) -> str:
+    return stage if name == stages.WHOLE else f"{stage}-{name}"
+
+
+def _inputs(found: params.Params, stage: str) -> dict[str, tuple[str, ...]]:
+    """What each key reads of other stages, with ``${scale}``."""
+    row, read = stages.TABLE[stage], {}
+    for name in row.keys(found):
+        at_each = {
+            tuple(str(path).replace(f"/{scale}/", "/${scale}/", 1) for path in row.inputs(found, scale, name))
+            for scale in paths.SCALES
+        }
+        if len(at_each) > 1:
+            raise Problem(
+                f"expected {stage} {name} to read the same at each scale, got {' and '.join(map(', '.join, at_each))}; "
+                "name the same runs and datasets at each scale of params.yaml"
+            )
+        (read[name],) = at_each
+    return read
+
+
+def _shared(stage: str, read: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The keys that one ``foreach`` holds: those whose inputs differ from most others' by names alone."""
+    if not stages.TABLE[stage].foreach or not read:
+        return []
+    shapes = {name: tuple(NAME.sub("", path) for path in found) for name, found in read.items()}
+    usual = statistics.mode(shapes.values())
+    return [name for name, shape in shapes.items() if shape == usual]
+
+
+def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of: str = "") -> dict[str, Any]:
+    """A stage's command, dependencies and outputs, of a key or of a placeholder ``name`` for keys such as ``of``."""
+    row = stages.TABLE[stage]
+    blocks = [] if row.block(found, found.scale, of or name) is None else [str(paths.block("${scale}", stage, name))]
+    # Results are committed, and small: DVC need not keep them.
+    outs = [
+        {path: {"cache": False}} if path.startswith("results/") else path
+        for path in map(str, row.outputs("${scale}", name))
+    ]
+    return {
+        "cmd": f"python -m seqflows {stage} ${{scale}}/{name}",
+        "deps": [*blocks, *(str(stages.SOURCE / path) for path in row.code), *read],
+        "outs": outs,
+    }
+
+
+def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...]]) -> str:
+    """The entry of several keys; what their inputs differ by, beside the key, their items say."""
+    general, items = [], {name: _Item() for name in read}
+    for column in zip(*read.values(), strict=True):
+        names = [NAME.search(path)[0] for path in column]
+        variable = "key"
+        if names != list(read):
+            field = column[0].split("/${scale}")[0].split("/")[-1]
+            variable = f"item.{field}"
+            for item, value in zip(items.values(), names, strict=True):
+                item[field] = value
+        general.append(NAME.sub(f"${{{variable}}}", column[0]))
+    do = _entry(found, stage, "${key}", general, of=next(iter(read)))
+    if any(items.values()):
+        return _dumped({stage: {"foreach": items, "do": do}})
+    return _dumped({stage: {"foreach": list(items), "do": do}}).replace("${key}", "${item}")
+
+
+class _Item(dict[str, str]):
+    """An item of a ``foreach``, which stands on one line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes items on one line, and lists deeper than what they belong to."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+_Dumper.add_representer(_Item, lambda dumper, item: dumper.represent_mapping("tag:yaml.org,2002:map", item, True))
+
+
+def _dumped(entry: Mapping[str, Any]) -> str:
+    text = yaml.dump(entry, Dumper=_Dumper, sort_keys=False, width=1000)
+    return "".join(f"  {line}\n" for line in text.splitlines())

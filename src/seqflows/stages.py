@@ -1,0 +1,300 @@
+"""The table of stages: what each runs, which keys it has, what it reads and writes, and what it depends on.
+
+``dvc.yaml`` is written from it (`pipeline.dvc`); Snakemake's rules, the command line, `pipeline.adopt`, `pipeline.plan`
+and `pipeline.status` read it. A new stage is a module with ``run(key, params)`` and a row here.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from seqflows import paths
+from seqflows.errors import Problem
+
+if TYPE_CHECKING:
+    from seqflows.params import Params
+
+WHOLE = "all"  # the name in the key of a stage that has one key a scale
+SOURCE = Path("src/seqflows")
+PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
+TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
+RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
+
+
+class Stage(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        module: where its ``run(key, params)`` is, below seqflows.
+        what: what it does, in the words of ``--help``.
+        part: the part of params.yaml whose entries are its keys; "" where it has one key a scale, `WHOLE`.
+        code: what its outputs depend on of the source, as folders or files below `SOURCE`.
+        inputs: ``(params, scale, name)`` -> the files and folders of other stages that it reads.
+        outputs: ``(scale, name)`` -> the files and folders that it writes.
+        block: ``(params, scale, name)`` -> what its outputs depend on of params.yaml; None where nothing.
+        usual: minutes that it usually takes with real data; None where records, and estimates from them, say it.
+        limit, memory: minutes and MB to ask of a cluster for the embedded data.
+        computes: whether it uses the scale's threads and device, and takes more with larger data.
+        alone: whether nothing else may run beside it on its machine.
+        elsewhere: whether it also writes to other than files, so that files do not say whether it is up to date.
+        foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
+    """
+
+    module: str
+    what: str
+    part: str
+    code: tuple[str, ...]
+    inputs: Callable[[Params, str, str], list[Path]]
+    outputs: Callable[[str, str], list[Path]]
+    block: Callable[[Params, str, str], Any]
+    usual: float | None
+    limit: int
+    memory: int
+    computes: bool = False
+    alone: bool = False
+    elsewhere: bool = False
+    foreach: bool = False
+
+    def keys(self, found: Params) -> list[str]:
+        """The names of its keys."""
+        return list(getattr(found, self.part)) if self.part else [WHOLE]
+
+    def sources(self, root: Path = SOURCE) -> list[Path]:
+        """The source files that its outputs depend on, in a fixed order."""
+        files: list[Path] = []
+        for part in self.code:
+            path = root / part
+            found = [file for end in ("*.py", "*.csv", "*.json") for file in sorted(path.rglob(end))]
+            files += found if path.is_dir() else [path]
+        return files
+
+
+Job = tuple[str, str]  # a stage and the name of one of its keys
+
+
+def every(found: Params) -> Iterator[Job]:
+    """Each stage with each of its keys."""
+    return ((name, key) for name, stage in TABLE.items() for key in stage.keys(found))
+
+
+def ordered(found: Params, scale: str) -> dict[Job, list[Job]]:
+    """Each stage with each of its keys, in an order in which they can run, and those that it waits for.
+
+    Raises `Problem` where a dataset is made from a run that is trained on it.
+    """
+    jobs = list(every(found))
+    writer = {path: job for job in jobs for path in TABLE[job[0]].outputs(scale, job[1])}
+    before = {(stage, name): TABLE[stage].inputs(found, scale, name) for stage, name in jobs}
+    waits = {job: list(dict.fromkeys(writer[path] for path in read)) for job, read in before.items()}
+    try:
+        return {job: waits[job] for job in graphlib.TopologicalSorter(waits).static_order()}
+    except graphlib.CycleError as error:
+        circle = " <- ".join(" ".join(job) for job in error.args[1])
+        raise Problem(f"expected stages that do not wait for themselves, got {circle}; change params.yaml") from None
+
+
+def _download_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """Nothing, or the training of the run that writes a dataset's examples."""
+    run = found.dataset(scale, name).get("run")
+    return [paths.train(scale, run)] if run else []
+
+
+def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
+    run = found.run(scale, name)
+    return {part: run[part] for part in ("seeds", "model", "training")} | {"compute": found.compute(scale)}
+
+
+def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
+    block = found.speed(scale, name)
+    timed = {run: found.run(scale, run) for run in block["runs"]}
+    return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
+
+
+def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
+    """All that a scale has: the audit prints how the settings differ from the paper's."""
+    blocks = {part: {name: entry[scale] for name, entry in getattr(found, part).items()} for part in RESOLVED}
+    return {"tables": found.tables, "scale": found.scales[scale], **blocks}
+
+
+def _data(found: Params, scale: str, run: str) -> Path:
+    return paths.prepared(scale, found.runs[run]["dataset"])
+
+
+def _speed_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    return list(dict.fromkeys(_data(found, scale, run) for run in found.speeds[name]["runs"]))
+
+
+def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    text = found.texts[name]
+    return [paths.prepared(scale, text["dataset"]), paths.train(scale, text["run"])]
+
+
+def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """Numbers, or texts and the models that they have to be of."""
+    runs, texts = found.table_runs(name), found.table_texts(name)
+    if not texts:
+        return [paths.metrics(scale, run) for run in runs]
+    return [paths.text(scale, text) for text in texts] + [paths.train(scale, run) for run in runs]
+
+
+def _figure_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    kind, drawn = found.figure(name)["kind"], []
+    folders = {"curves": (paths.train,), "entropies": (paths.train, paths.evaluation)}
+    for run in found.figure_runs(name):
+        drawn += [paths.metrics(scale, run)]
+        drawn += [folder(scale, run) for folder in folders.get(kind, (paths.evaluation,))]
+    return drawn + [paths.speed(scale, speed) for speed in found.figure_speeds(name)]
+
+
+def _audit_inputs(found: Params, scale: str, _: str) -> list[Path]:
+    metrics = [paths.metrics(scale, run) for run in found.runs]
+    speeds = [paths.speed(scale, speed) for speed in found.speeds]
+    tables = [paths.table(scale, table)[0] for table in found.tables]
+    return [paths.prepared(scale, "ptb"), *metrics, *speeds, *tables]
+
+
+def _track_inputs(found: Params, scale: str, _: str) -> list[Path]:
+    metrics = [paths.metrics(scale, run) for run in found.runs]
+    tables = [path for table in found.tables for path in paths.table(scale, table)]
+    figures = [path for figure in found.figures for path in paths.figure(scale, figure)]
+    return [*metrics, *tables, *figures, *paths.audit(scale)]
+
+
+# A change of data, flows or models arrives at evaluate and generate in the train folder, whose records differ after
+# each training. It need not be said again: DVC rewrites dvc.lock after every stage, and a short list keeps that quick.
+TABLE = {
+    "download": Stage(
+        module="data.download",
+        what="fetch or generate a dataset's raw files",
+        part="datasets",
+        code=("data",),
+        inputs=_download_inputs,
+        outputs=lambda scale, name: [paths.raw(scale, name)],
+        block=lambda found, scale, name: found.dataset(scale, name),
+        usual=5.0,
+        limit=60,
+        memory=1000,
+        foreach=True,
+    ),
+    "prepare": Stage(
+        module="data.prepare",
+        what="turn raw files into arrays, vocabulary and statistics",
+        part="datasets",
+        code=("data",),
+        inputs=lambda found, scale, name: [paths.raw(scale, name)],
+        outputs=lambda scale, name: [paths.prepared(scale, name)],
+        block=lambda found, scale, name: found.dataset(scale, name),
+        usual=2.0,
+        limit=60,
+        memory=2000,
+        foreach=True,
+    ),
+    "train": Stage(
+        module="training.loop",
+        what="train a run, one seed after another; resumes from its checkpoint",
+        part="runs",
+        code=("compute.py", "data", "flows", "models", "training"),
+        inputs=lambda found, scale, name: [_data(found, scale, name)],
+        outputs=lambda scale, name: [paths.train(scale, name)],
+        block=_train_block,
+        usual=None,
+        limit=360,
+        memory=2000,
+        computes=True,
+        foreach=True,
+    ),
+    "evaluate": Stage(
+        module="evaluation.evaluate",
+        what="score a run's test set and export what figures draw",
+        part="runs",
+        code=("compute.py", "evaluation"),
+        inputs=lambda found, scale, name: [_data(found, scale, name), paths.train(scale, name)],
+        outputs=lambda scale, name: [paths.metrics(scale, name), paths.evaluation(scale, name)],
+        block=lambda found, scale, name: found.run(scale, name)["evaluation"],
+        usual=None,
+        limit=120,
+        memory=2000,
+        computes=True,
+        foreach=True,
+    ),
+    "generate": Stage(
+        module="evaluation.texts",
+        what="write what a model of language samples, interpolates or regenerates",
+        part="texts",
+        code=("compute.py", "evaluation"),
+        inputs=_generate_inputs,
+        outputs=lambda scale, name: [paths.text(scale, name)],
+        block=lambda found, scale, name: found.text(scale, name),
+        usual=2.0,
+        limit=60,
+        memory=2000,
+        computes=True,
+        foreach=True,
+    ),
+    "speed": Stage(
+        module="evaluation.speed",
+        what="time generation against length",
+        part="speeds",
+        code=("compute.py", "data", "evaluation", "flows", "models"),
+        inputs=_speed_inputs,
+        outputs=lambda scale, name: [paths.speed(scale, name)],
+        block=_speed_block,
+        usual=10.0,
+        limit=60,
+        memory=2000,
+        computes=True,
+        alone=True,
+    ),
+    "table": Stage(
+        module="report.tables",
+        what="write a table, reported beside reproduced",
+        part="tables",
+        code=("report",),
+        inputs=_table_inputs,
+        outputs=lambda scale, name: [*paths.table(scale, name)],
+        block=lambda found, scale, name: found.table(name),
+        usual=0.5,
+        limit=10,
+        memory=1000,
+    ),
+    "figure": Stage(
+        module="report.figures",
+        what="draw a figure",
+        part="figures",
+        code=("report",),
+        inputs=_figure_inputs,
+        outputs=lambda scale, name: [*paths.figure(scale, name)],
+        block=lambda found, scale, name: found.figure(name),
+        usual=0.5,
+        limit=10,
+        memory=1000,
+    ),
+    "audit": Stage(
+        module="report.audit",
+        what="judge every cell and every claim (key: <scale>/all)",
+        part="",
+        code=("report",),
+        inputs=_audit_inputs,
+        outputs=lambda scale, name: [*paths.audit(scale)],
+        block=_audit_block,
+        usual=0.5,
+        limit=10,
+        memory=1000,
+    ),
+    "track": Stage(
+        module="tracking",
+        what="bring MLflow up to date from the files (key: <scale>/all)",
+        part="",
+        code=("tracking.py",),
+        inputs=_track_inputs,
+        outputs=lambda scale, name: [paths.track(scale)],
+        block=lambda found, scale, name: None,
+        usual=2.0,
+        limit=60,
+        memory=2000,
+        elsewhere=True,
+    ),
+}

@@ -1,0 +1,46 @@
+# A rule for each row of the table in src/seqflows/stages.py. A job that stops with status 75 left a checkpoint: submitted
+# again, by `--retries` or by the Slurm profile, it goes on. What a command says goes to the log, and to the terminal when
+# it fails.
+
+
+def name_of(wildcards):
+    return wildcards.get("name", stages.WHOLE)
+
+
+def reads(stage):
+    return lambda wildcards: [str(path) for path in stage.inputs(MATRIX, SCALE, name_of(wildcards))]
+
+
+def depends(stage):
+    """What a stage depends on in params.yaml, as text: when it changes, so do the rule's params, and the job runs again."""
+    return lambda wildcards: matrix.text(stage.block(MATRIX, SCALE, name_of(wildcards)))
+
+
+for stage_name, stage in stages.TABLE.items():
+    own = "{name}" if stage.part else stages.WHOLE
+    size = LARGE if stage.computes else 1
+
+    rule:
+        name:
+            stage_name
+        input:
+            code=[str(path) for path in stage.sources()],
+            made=reads(stage),
+        output:
+            [str(path) if path.suffix else directory(str(path)) for path in stage.outputs(SCALE, own)],
+        log:
+            f"logs/{stage_name}/{SCALE}/{own}.log",
+        wildcard_constraints:
+            name="|".join(stage.keys(MATRIX)),
+        threads: alone() if stage.alone else COMPUTE["threads"] if stage.computes else 1
+        resources:
+            mem_mb=stage.memory * size,
+            runtime=stage.limit * size,
+            gpus=GPUS if stage.computes else 0,
+            exclusive=int(stage.alone),
+        params:
+            block=depends(stage),
+            name=name_of,
+        shell:  # read when a job starts, where the loop's variables are those of the last row
+            "python -m seqflows {rule} " + SCALE + "/{params.name} > {log} 2>&1 || "
+            "{{ status=$?; cat {log} >&2; exit $status; }}"
