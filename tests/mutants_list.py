@@ -170,7 +170,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "the rate is multiplied by the decay",
             "self.rate /= settings.decay",
             "self.rate *= settings.decay",
-            "test_schedules.py",
+            "test_schedules.py::test_rate_falls_after_patience_epochs_without_improvement_each_time",
         ),
     ],
     "training/optimise.py": [
