@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-slurm test-snakemake9 reliability laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-slurm test-snakemake9 reliability mutants laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,6 +46,10 @@ reliability: $(STAMP) ## every fault as often as results/reliability.md says, a 
 	rm -f .reliability.jsonl
 	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/test_reliability.py tests/test_reliability_tracking.py tests/test_full_disk.py tests/test_slurm.py -k "not every_table"
 	python tests/reliability.py
+
+mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and see that its tests fail, half an hour
+	rm -f .mutants.jsonl
+	python tests/mutants.py --unplanted --page
 
 laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop

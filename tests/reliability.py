@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]  # tests work in folders of their own
 FOLDER = ROOT / "results"
 RECORD = Path(os.environ.get("SEQFLOWS_RELIABILITY_RECORD", ROOT / ".reliability.jsonl"))
 PAGE = FOLDER / "reliability.md"
+PLANTED = "# Errors that were planted"  # the section of `make mutants`, which stays
 COUNTS = {
     "kill -9 of training at a random moment, then the same command": 30,
     "kill -9 while a checkpoint, a table or metrics.json is being written": 30,
@@ -63,7 +64,8 @@ def page():
     for fault in COUNTS:
         row = found.get(fault, {"tried": 0, "held": 0, "what": "not tried"})
         lines.append(f"| {fault} | {row['tried']} | {row['held']} | {row['what']} |")
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    below = PAGE.read_text(encoding="utf-8").partition(PLANTED) if PAGE.exists() else ("", "", "")
+    PAGE.write_text("\n".join(lines) + "\n" + "".join(["\n", *below[1:]] if below[1] else []), encoding="utf-8")
     return all(found.get(fault, {}).get("tried") == wanted for fault, wanted in COUNTS.items())
 
 

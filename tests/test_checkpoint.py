@@ -55,6 +55,16 @@ def test_tensors_cut_short_or_missing(folder):
         checkpoint.read(folder)
 
 
+def test_a_number_altered_in_a_tensor(folder):
+    """Of the same length and readable: the checksum alone tells."""
+    (tensors,) = folder.glob("*.safetensors")
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    with pytest.raises(Problem, match=r"tensors-000003-00000007\.safetensors, got .*checksum.*--restart"):
+        checkpoint.read(folder)
+
+
 def test_json_cut_short_or_altered(folder):
     path = folder / checkpoint.STATE
     whole = path.read_text()

@@ -8,7 +8,7 @@ import types
 import pytest
 
 import seqflows
-from seqflows import cli, params, paths
+from seqflows import cli, files, params, paths
 from seqflows.errors import Interrupted, Problem
 from seqflows.stages import TABLE
 
@@ -155,6 +155,36 @@ def test_a_stage_holds_a_lock_on_its_key(stage):
 
     stage("data.prepare", run)
     assert cli.main(["prepare", "demo/ptb"]) == 0
+
+
+@pytest.mark.parametrize("stage_of_dvc", [True, False])
+@pytest.mark.parametrize("arguments", [["prepare", "demo/ptb"], ["matrix"]])
+def test_a_stage_that_dvc_runs_holds_the_checkout(stage, monkeypatch, arguments, stage_of_dvc):
+    """Exclusively, from before its work to its end, so that a Snakemake of the same checkout refuses to start."""
+    if stage_of_dvc:
+        monkeypatch.setenv("DVC_STAGE", "prepare")
+    else:
+        monkeypatch.delenv("DVC_STAGE", raising=False)
+    ran, own = [], files.lock
+
+    def lock(path, *more, **also):
+        if path == paths.lock(arguments[0], *map(paths.Key.parse, arguments[1:])):  # the stage's own: work begins
+            ran.append(taken(paths.lock("engine")))
+        return own(path, *more, **also)
+
+    monkeypatch.setattr(files, "lock", lock)
+    stage("data.prepare", lambda *_, **options: None)
+    assert cli.main(arguments) == 0 and ran == [stage_of_dvc]
+    assert not taken(paths.lock("engine"))
+
+
+def taken(path, real=files.lock):
+    """Whether a shared lock is refused."""
+    try:
+        with real(path, shared=True):
+            return False
+    except Problem:
+        return True
 
 
 def test_check_counts_what_it_found(stage, capsys):

@@ -18,7 +18,7 @@ from seqflows import compute, params
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import language, likelihood, vocabulary
-from seqflows.models import build
+from seqflows.models import CLASSES, build
 from seqflows.paths import SCALES
 from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
@@ -136,7 +136,7 @@ def _count(model_block: str, facts: Facts) -> int:
 
 
 @pytest.mark.parametrize(("scale", "run"), RUNS, ids=[f"{scale}/{run}" for scale, run in RUNS])
-def test_every_run_is_built_and_takes_a_step(scale, run):
+def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     block = MATRIX.run(scale, run)
     model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))
     kind, evaluation = MATRIX.datasets[block["dataset"]]["kind"], block["evaluation"]
@@ -159,7 +159,18 @@ def test_every_run_is_built_and_takes_a_step(scale, run):
         assert likelihood.Settings.of(evaluation).samples >= max(evaluation["at"])
 
 
+SIZES = ("width", "state", "embedding", "latent", "flow_width", "units", "inner", "hidden")
+
+
 def test_the_larger_scale_has_the_larger_models():
     for run in MATRIX.runs:
-        widths = [MATRIX.run(scale, run)["model"].get("width", 0) for scale in SCALES]
-        assert widths == sorted(widths), run
+        found = []
+        for scale in SCALES:
+            block = MATRIX.run(scale, run)["model"]
+            config = CLASSES[block["class"]][1]
+            made = config(**{name: value for name, value in block.items() if name != "class"})
+            found.append({name: value for name in SIZES if isinstance(value := getattr(made, name, None), int)})
+        assert found[0] and all(min(sizes.values()) >= 1 for sizes in found), run
+        for name in found[0]:
+            widths = [sizes[name] for sizes in found]
+            assert widths == sorted(widths), (run, name)

@@ -104,6 +104,22 @@ def test_nlsq_is_the_equation_of_the_paper(alpha):
     assert ((value - equation(raw_b, raw_d)).abs() <= 0.007 * size).all()
 
 
+def test_the_scales_of_nlsq_are_those_of_the_released_code():
+    """0.4 b', 0.3 c' and 0.4 d', written out here: b' alone, c' alone, and d' beside c' = 1."""
+    z, v, most = 0.5, 1.7, 0.95 * 8 * math.sqrt(3) / 9
+
+    def found(b=0.0, c=0.0, d=0.0):
+        p = torch.tensor([0.0, b, c, d, 0.0], dtype=torch.float64)
+        return NLSq().forward(torch.tensor(z, dtype=torch.float64), p)[0].item()
+
+    def grown(scale):
+        return math.exp(7 * math.tanh(scale * v / 7))
+
+    assert found(b=v) == pytest.approx(grown(0.4) * z)
+    assert found(c=v) == pytest.approx(z + most * math.tanh(0.3 * v) / (1 + z**2))
+    assert found(c=1, d=v) == pytest.approx(z + most * math.tanh(0.3) / grown(0.4) / (1 + (grown(0.4) * z) ** 2))
+
+
 def test_affine_is_its_equation():
     p = torch.tensor([[0.5, 0.25], [-1.0, -0.75]], dtype=torch.float64)
     z = torch.tensor([2.0, -3.0], dtype=torch.float64)

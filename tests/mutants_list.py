@@ -1,0 +1,679 @@
+"""The errors that `make mutants` plants, by file: why it is one, text that stands there once, its replacement, tests.
+
+A test is named without its folder; ``file::name[case]`` where one case of many is enough.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """An error to be planted, and the tests that should see it."""
+
+    file: str
+    why: str
+    old: str
+    new: str
+    tests: str
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+        return f"{self.file.removeprefix('src/seqflows/')}: {self.why}"
+
+
+STEP = "test_training_steps.py::test_a_step_of_sgd_is_the_gradient_made_by_hand"
+KEPT = "test_training_steps.py::test_the_saved_model_is_the_best_on_the_validation_split"
+QUIET = "test_training_steps.py::test_validation_leaves_the_training_noise_alone_and_draws_no_dropout"
+ORDER = "test_training_steps.py::test_a_seed_decides_the_order_of_the_batches"
+WHOLE = "test_training_steps.py::test_losses_of_the_history_are_those_of_the_whole_split"
+CUT = "test_training_steps.py::test_a_run_cut_after_the_rate_fell_goes_on_at_the_lower_rate"
+OWN = "test_evaluation_seeds.py::test_each_seed_is_scored_with_its_own_model"
+NOISE = "test_evaluation_seeds.py::test_each_seed_has_its_own_noise"
+THREE = "test_evaluation_seeds.py::test_three_standard_errors_below_the_source_are_too_many"
+STREAMS = "test_evaluation_seeds.py::test_words_and_language_are_scored_under_streams_of_the_seed"
+DRAWS = "test_evaluation_exact.py::test_language_is_scored_by_the_mean_of_its_draws"
+GAUSSIAN = "test_evaluation_exact.py::test_the_gaussian_reference_is_a_density_of_the_noisy_vectors"
+RATIO = "test_evaluation_exact.py::test_a_ratio_has_the_error_of_n_minus_one"
+SETS = "test_evaluation_exact.py::test_sets_of_trajectories_have_the_error_of_n_minus_one"
+SHARES = "test_evaluation_exact.py::test_shares_of_words_have_the_errors_that_are_stated"
+KNESER = "test_evaluation_exact.py::test_the_discount_is_that_of_the_counts"
+PAIRED = "test_evaluation_exact.py::test_a_paired_difference_has_the_error_of_n_minus_one"
+KNOWN = "test_evaluation.py::test_importance_sampling_against_a_known_answer"
+GROUPS = "test_evaluation.py::test_groups_are_disjoint_and_leftovers_unused"
+DECODER = "test_models_steps.py::test_the_decoder_sees_the_neighbours_states_and_its_own_latent_directly"
+IN_TIME = "test_models_steps.py::test_the_flow_over_time_sees_what_is_before_and_its_own_position"
+RESAMPLED = "test_models_steps.py::test_the_trained_bound_is_that_of_resampled_states"
+PROPOSED = "test_models_steps.py::test_training_goes_on_from_a_proposal_drawn_by_its_weight"
+PLACES = "test_models_steps.py::test_positions_are_rows_of_the_two_tables"
+READER = "test_models_steps.py::test_each_direction_of_the_reader_reads_from_its_own_end"
+EXACT = "test_models_contract.py::test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood"
+EXACT += "[af-made-nlsq-categorical]"
+WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
+JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
+ATOMIC = "test_files.py::test_a_file_is_replaced_never_written_into"
+LOCKS = "test_files.py::test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive"
+CHECKOUT = "test_cli.py::test_a_stage_that_dvc_runs_holds_the_checkout"
+CELLS = "test_tables_of_params.py::test_every_cell_is_of_the_run_of_its_row_and_column"
+PRINTED = "test_tables_of_params.py::test_printed_numbers_are_those_that_were_checked"
+
+PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
+    "training/trainer.py": [
+        (
+            "the KL weight is never applied",
+            'weight * value if name == "kl" else value for name',
+            'value if name == "kl" else value for name',
+            STEP,
+        ),
+        ("the loss is divided by T, not T + 1", "else lengths + 1", "else lengths", STEP),
+        (
+            "no clipping",
+            "if self.settings.clip:",
+            "if False:",
+            "test_training_steps.py::test_a_clipped_step_is_as_long_as_the_rate_times_the_clip",
+        ),
+        (
+            "validation noise differs by epoch",
+            "torch.manual_seed(self.seed)\n            for batch",
+            "torch.manual_seed(self.seed + self.epoch)\n            for batch",
+            "test_training_steps.py::test_validation_has_the_same_noise_in_every_epoch",
+        ),
+        (
+            "a run resumes with the first rate",
+            '        self.plateau = Plateau(**state["plateau"])\n',
+            '        self.plateau = Plateau(**state["plateau"] | {"rate": self.settings.learning_rate})\n',
+            CUT,
+        ),
+        (
+            "a run resumes without the moments of its optimiser",
+            '        self.optimizer.restore(parts["optimizer"])\n',
+            "",
+            CUT,
+        ),
+        (
+            "a run resumes with the noise of its start",
+            'checkpoint.set_random_state(state["random"])',
+            "pass",
+            "test_training.py::test_a_run_cut_into_pieces_equals_one_uncut[text-latent]",
+        ),
+        ("the model is chosen on the test split", "split = self.dataset.valid\n", "split = self.dataset.test\n", KEPT),
+        ("the last model is kept, not the best", "        self.model.load_state_dict(self.best)\n", "", KEPT),
+        ("the first model is kept, not the best", "value.copy_(state[name])", "value.copy_(value)", KEPT),
+        (
+            "a step is the sum of its batches' means",
+            "loss = (weighted / self._symbols(batch.lengths)).sum() / count",
+            "loss = (weighted / self._symbols(batch.lengths)).mean()",
+            STEP,
+        ),
+        ("validation with dropout", "        self.model.eval()\n", "", QUIET),
+        (
+            "validation sets the noise of training",
+            "with torch.random.fork_rng(devices=devices), torch.no_grad():",
+            "with torch.no_grad():",
+            QUIET,
+        ),
+        (
+            "the order of batches ignores the seed",
+            "order(split, settings.batch_size, self.seed, self.epoch,",
+            "order(split, settings.batch_size, 0, self.epoch,",
+            ORDER,
+        ),
+        (
+            "the order of batches is the same in every epoch",
+            "order(split, settings.batch_size, self.seed, self.epoch,",
+            "order(split, settings.batch_size, self.seed, 0,",
+            ORDER,
+        ),
+        (
+            "the history's training loss is divided by T",
+            "(sequences if self.dataset.kind in WHOLE else symbols + sequences)",
+            "(sequences if self.dataset.kind in WHOLE else symbols)",
+            WHOLE,
+        ),
+        (
+            "the history's training loss has the KL unweighted",
+            "weighted.detach(), int(split.lengths[indices].sum()), len(indices)",
+            "sum(terms.values()).detach(), int(split.lengths[indices].sum()), len(indices)",
+            "test_training_steps.py::test_the_training_loss_is_its_weighted_terms",
+        ),
+        (
+            "the loss of words is divided by their lengths",
+            'WHOLE = ("words", "language")',
+            'WHOLE = ("language",)',
+            STEP,
+        ),
+    ],
+    "training/loop.py": [
+        (
+            "the initial weights ignore the seed",
+            "torch.manual_seed(seed)",
+            "torch.manual_seed(0)",
+            "test_training_steps.py::test_a_seed_decides_the_first_weights",
+        ),
+    ],
+    "training/schedules.py": [
+        (
+            "the model is chosen during the ramp of the KL weight",
+            "counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs",
+            "counted = True",
+            "test_schedules.py::test_before_the_ramp_is_over_nothing_counts_and_the_last_model_is_kept",
+        ),
+        (
+            "the KL weight ends above 1",
+            "floor + (1 - floor) * share",
+            "floor + share",
+            "test_schedules.py::test_kl_weight_has_a_floor",
+        ),
+        (
+            "the rate is multiplied by the decay",
+            "self.rate /= settings.decay",
+            "self.rate *= settings.decay",
+            "test_schedules.py::test_rate_falls_after_patience_epochs_without_improvement_each_time",
+        ),
+    ],
+    "training/optimise.py": [
+        ("SGD climbs", "alpha=-self.rate", "alpha=self.rate", "test_schedules.py::test_optimisers_are_torchs_own"),
+        (
+            "Adam's second beta is 0.99",
+            "beta2=0.999",
+            "beta2=0.99",
+            "test_schedules.py::test_optimisers_are_torchs_own",
+        ),
+        (
+            "Adam keeps its moments when the rate falls",
+            "self.rate, self._state = rate, {}",
+            "self.rate = rate",
+            "test_schedules.py::test_drop_forgets_adams_moments_and_state_survives_saving",
+        ),
+    ],
+    "training/checkpoint.py": [
+        (
+            "a tensor's checksum is not looked at",
+            "if files.sha256(file) != checksum:",
+            "if False:",
+            "test_checkpoint.py::test_a_number_altered_in_a_tensor",
+        ),
+        (
+            "a checkpoint of another configuration is taken",
+            'if content["digest"] != folder.name:',
+            "if False:",
+            "test_checkpoint.py::test_one_of_another_configuration",
+        ),
+    ],
+    "models/latent_sequence.py": [
+        (
+            "the decoder sees the states of t, not of t - 1 and t + 1",
+            "around = torch.cat([edge, ahead[:, :-1]], 1), torch.cat([back[:, 1:], edge], 1)",
+            "around = ahead, back",
+            DECODER,
+        ),
+        ("the entropy lacks its 1 / 2", "0.5 * (1 + LOG_TWO_PI)", "0.5 * LOG_TWO_PI", EXACT),
+        (
+            "the prior lacks its log-determinant",
+            "(standard_normal_log_density(eps).sum(-1) * mask).sum(1) + log_det",
+            "(standard_normal_log_density(eps).sum(-1) * mask).sum(1)",
+            EXACT,
+        ),
+        (
+            "the proposal's density has the deviation for 1 over it",
+            "(z - mean) * torch.exp(-log_scale)",
+            "(z - mean) * torch.exp(log_scale)",
+            EXACT,
+        ),
+        (
+            "importance weights lack p(T)",
+            "log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)",
+            "log_weights = log_joint - log_q + 0 * self.length_log_prob(rows.lengths)",
+            EXACT,
+        ),
+    ],
+    "models/state_space.py": [
+        (
+            "no resampling in training",
+            "before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]",
+            "before = h[:, 0]",
+            f"{RESAMPLED} {PROPOSED}",
+        ),
+        (
+            "the mean of K weights is their sum, in training",
+            "bound.append(log_weight.logsumexp(-1) - math.log(count))",
+            "bound.append(log_weight.logsumexp(-1))",
+            RESAMPLED,
+        ),
+        (
+            "the log-weight lacks the posterior's deviation",
+            "(0.5 * (noise.square() - zeta.square()) + log_scale)",
+            "(0.5 * (noise.square() - zeta.square()))",
+            WORD,
+        ),
+        ("the log-weight lacks the way back through F_g", "stretch = ahead + back", "stretch = ahead", WORD),
+        (
+            "weights are not shared out by what they are",
+            "chosen = _drawn(log_omega.softmax(1))",
+            "chosen = _drawn(torch.ones_like(log_omega))",
+            f"{WORD}[tril-k3]",
+        ),
+    ],
+    "models/words.py": [
+        (
+            "the marginal entropy is of a sum",
+            "branches.logsumexp(1) - math.log(branches.shape[1])",
+            "branches.logsumexp(1)",
+            "test_evaluation_words.py::test_the_gap_is_what_the_noise_decides",
+        ),
+        (
+            "the baseline reads the symbol that it predicts",
+            "read = torch.cat([begin, self.embedding(x[:, :-1])], 1)",
+            "read = self.embedding(x) + 0 * begin",
+            "test_state_space.py::test_the_baselines_probabilities_sum_to_one",
+        ),
+    ],
+    "models/networks.py": [
+        (
+            "the distance from the end is off by one",
+            "(lengths[:, None] - 1 - t).clamp(min=0)",
+            "(lengths[:, None] - t).clamp(min=0)",
+            PLACES,
+        ),
+        (
+            "lengths without the one that is added",
+            "smoothed = counts + 1",
+            "smoothed = counts + 0.5",
+            "test_models_steps.py::test_lengths_have_the_counts_with_one_added",
+        ),
+        (
+            "the backward direction is not turned back",
+            "backward_states = reverse(back(reverse(x))[0])",
+            "backward_states = back(reverse(x))[0]",
+            READER,
+        ),
+        (
+            "a key's probability is that of its absence",
+            "-F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype)",
+            "-F.binary_cross_entropy_with_logits(-logits, x.to(logits.dtype)",
+            "test_models_steps.py::test_emissions_are_the_densities_that_they_name",
+        ),
+    ],
+    "models/recurrent_baseline.py": [
+        (
+            "the LSTM's score lacks p(T)",
+            "given.double().sum(1) + self.length_log_prob(batch.lengths)",
+            "given.double().sum(1)",
+            "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability",
+        ),
+    ],
+    "flows/temporal.py": [
+        (
+            "the LSTM reads the position of t - 1, in parallel and step by step",
+            "torch.cat([z[:, :-1], context[:, 1:]], -1)",
+            "torch.cat([z[:, :-1], context[:, :-1]], -1)",
+            IN_TIME,
+        ),
+        (
+            "the steps of sampling read the position of t - 1",
+            "self.from_context[t] if layer == 0",
+            "self.from_context[t - 1] if layer == 0",
+            IN_TIME,
+        ),
+        (
+            "padding adds to the log-determinant",
+            "log_det * mask\n    return out, log_det.sum(1)",
+            "log_det\n    return out, log_det.sum(1)",
+            "test_flows_contract.py::test_padding_changes_nothing[af-made-nlsq]",
+        ),
+    ],
+    "flows/autoregressive.py": [
+        (
+            "a dimension sees itself",
+            "(degree[None, :] <= outputs[:, None])",
+            "(degree[None, :] <= outputs[:, None] + 1)",
+            JACOBIAN.format("made-nlsq"),
+        ),
+        (
+            "hidden units of the first layer see one input more",
+            "(inputs[None, :] < degree[:, None])",
+            "(inputs[None, :] <= degree[:, None])",
+            JACOBIAN.format("made-nlsq"),
+        ),
+    ],
+    "flows/coupling.py": [
+        (
+            "the log-determinant forward is half of itself",
+            "self.scalar.forward(moved, self._scalar_parameters(kept, context))",
+            "self.scalar.forward(moved, self._scalar_parameters(kept, context))\n        log_slope = 0.5 * log_slope",
+            JACOBIAN.format("coupling-nlsq"),
+        ),
+    ],
+    "flows/triangular.py": [
+        (
+            "the stretch has the sign of the diagonal",
+            "stretch = diagonal.abs().log().sum(-1)",
+            "stretch = raw.abs().log().sum(-1)",
+            "test_flows_contract.py::test_the_diagonal_is_clipped_and_keeps_its_sign " + JACOBIAN.format("tril"),
+        ),
+        (
+            "the diagonal loses its sign",
+            "torch.where(raw < 0, -self.delta, self.delta)",
+            "torch.where(raw < 0, self.delta, self.delta)",
+            "test_flows_contract.py::test_the_diagonal_is_clipped_and_keeps_its_sign",
+        ),
+    ],
+    "flows/scalar.py": [
+        (
+            "Affine's scale is read twice",
+            "return torch.addcmul(a, log_b.exp(), z), log_b",
+            "return torch.addcmul(a, log_b.exp(), z), 2 * log_b",
+            "test_scalar.py::test_affine_is_its_equation",
+        ),
+        (
+            "NLSq's root is off",
+            "half_q = 0.5 * k - third",
+            "half_q = 0.5 * k + third",
+            "test_scalar.py::test_the_inverse_of_nlsq_solves_the_equation_a_million_times",
+        ),
+        (
+            "c' and d' have each other's scale",
+            "SCALES = (0.4, 0.3, 0.4)",
+            "SCALES = (0.4, 0.4, 0.3)",
+            "test_scalar.py::test_the_scales_of_nlsq_are_those_of_the_released_code",
+        ),
+    ],
+    "flows/fixed.py": [
+        (
+            "an actnorm's log-determinant forgets the steps",
+            "(self.length * self.log_scale.sum()).expand(z.shape[0])",
+            "self.log_scale.sum().expand(z.shape[0])",
+            JACOBIAN.format("actnorm"),
+        ),
+        (
+            "actnorms are set to a variance",
+            "self.log_scale.copy_(-torch.log(deviation + 1e-6))",
+            "self.log_scale.copy_(-2 * torch.log(deviation + 1e-6))",
+            "test_flows_language.py::test_actnorms_are_set_by_data_one_after_another",
+        ),
+    ],
+    "flows/attention.py": [
+        (
+            "the attention of causal flows looks ahead",
+            "is_causal=self.causal and past is None",
+            "is_causal=False",
+            "test_flows_contract.py::test_zero_pattern_of_the_jacobian[forward-past-parallel-attention]",
+        ),
+    ],
+    "evaluation/evaluate.py": [
+        (
+            "all seeds are scored with the first seed's model",
+            "model, record = loading.load(key, block, seed, dataset, machine)",
+            'model, record = loading.load(key, block, block["seeds"][0], dataset, machine)',
+            OWN,
+        ),
+        ("the noise ignores the seed", 'f"{key.name}/{seed}/{purpose}"', 'f"{key.name}/{purpose}"', NOISE),
+        (
+            "latent models are scored under one stream",
+            'machine, stream(key, seed, "score"))',
+            'machine, stream(key, 0, "score"))',
+            NOISE,
+        ),
+        (
+            "language is scored under one stream",
+            'own, where = stream(key, seed, "score")',
+            'own, where = stream(key, 0, "score")',
+            f"{STREAMS}[language]",
+        ),
+        (
+            "words are scored under one stream",
+            "streams = {purpose: stream(key, seed, purpose)",
+            "streams = {purpose: stream(key, 0, purpose)",
+            f"{STREAMS}[words]",
+        ),
+    ],
+    "evaluation/likelihood.py": [
+        ("n for n - 1", "len(values) / (len(values) - 1)", "1.0", RATIO),
+        (
+            "the estimate is of the sum of k weights",
+            "(grouped.logsumexp(-1) - math.log(samples))",
+            "grouped.logsumexp(-1)",
+            GROUPS,
+        ),
+        (
+            "the effective number of samples is its root",
+            "(2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp()",
+            "(weights.logsumexp(1) - 0.5 * (2 * weights).logsumexp(1)).exp()",
+            KNOWN,
+        ),
+        (
+            "the KL contains -log p(T)",
+            "-weights.mean(1) - reconstruction - length)",
+            "-weights.mean(1) - reconstruction)",
+            KNOWN,
+        ),
+    ],
+    "evaluation/metrics.py": [
+        ("ten standard errors are no finding", "ERRORS = 3 ", "ERRORS = 10 ", THREE),
+        (
+            "music is divided by T",
+            'np.ones(len(lengths)) if dataset.kind == "vectors" else lengths + 1.0',
+            'np.ones(len(lengths)) if dataset.kind == "vectors" else lengths + 0.0',
+            "test_evaluation.py::test_metrics_are_what_their_definitions_say",
+        ),
+        (
+            "text is in nats",
+            'scale = math.log(2) if dataset.kind == "text" else 1.0',
+            "scale = 1.0",
+            "test_evaluation.py::test_metrics_are_what_their_definitions_say",
+        ),
+    ],
+    "evaluation/language.py": [
+        ("two draws are twice the headline", "bits[indices] += scored(x) / draws", "bits[indices] += scored(x)", DRAWS),
+        (
+            "the noise's own density lacks its scale",
+            ".sum((1, 2)) + model.dimensions * BITS * math.log(2)",
+            ".sum((1, 2))",
+            DRAWS,
+        ),
+        (
+            "the reference's covariance has the deviation for the variance",
+            "apart + 4.0**-BITS * np.eye(dim)",
+            "apart + 2.0**-BITS * np.eye(dim)",
+            GAUSSIAN,
+        ),
+        (
+            "the reference's distance has the deviation for the variance",
+            "+ 4.0**-BITS * np.trace(precision)",
+            "+ 2.0**-BITS * np.trace(precision)",
+            GAUSSIAN,
+        ),
+    ],
+    "evaluation/words.py": [
+        ("n for n - 1 over sets", "table.std(0, ddof=1)", "table.std(0)", SETS),
+        ("n for n - 1 over blocks", "float(m.std(ddof=1)", "float(m.std()", SETS),
+        (
+            "a share of words has the error of the whole",
+            "(p * (1 - p) / (count + 4))",
+            "(p * (1 - p) / (count + 8))",
+            SHARES,
+        ),
+        (
+            "words that share a prefix are one",
+            "node = np.where(alive, here, -1 - np.arange(rows))",
+            "node = here",
+            "test_evaluation_words.py::test_the_trie_scores_what_each_word_scores_alone",
+        ),
+    ],
+    "evaluation/ngrams.py": [
+        ("the discount is n1 / (n1 + n2)", "once / (once + 2 * twice)", "once / (once + twice)", KNESER),
+        (
+            "perplexities are of words without their ends",
+            "[len(word) + 1.0 for word in words]",
+            "[len(word) + 0.0 for word in words]",
+            KNESER,
+        ),
+    ],
+    "evaluation/texts.py": [
+        (
+            "a beam of five is decoded greedily",
+            '{f"beam of {beam}": beam}',
+            '{f"beam of {beam}": 1}',
+            "test_evaluation_exact.py::test_a_beam_of_five_is_not_greedy",
+        ),
+        (
+            "the noise has the deviation squared",
+            '[eps + deviation * z_0 for deviation in settings["deviations"]]',
+            '[eps + deviation**2 * z_0 for deviation in settings["deviations"]]',
+            "test_evaluation_exact.py::test_the_noise_of_a_regeneration_has_its_deviation",
+        ),
+        (
+            "a ratio weighs the second sentence",
+            "[r * eps[::2] + (1 - r) * eps[1::2] for r in ratios]",
+            "[(1 - r) * eps[::2] + r * eps[1::2] for r in ratios]",
+            "test_evaluation_exact.py::test_a_ratio_weighs_the_first_sentence",
+        ),
+    ],
+    "report/judging.py": [
+        (
+            "n for n - 1 in a paired difference",
+            "math.sqrt(count / (count - 1) * squares)",
+            "math.sqrt(squares)",
+            PAIRED,
+        ),
+        (
+            "one standard error decides",
+            "if abs(excess) < 2 * error:",
+            "if abs(excess) < error:",
+            "test_report_audit.py::test_orderings_need_two_standard_errors",
+        ),
+        ("the spread over seeds is left out", "return math.hypot(sequences, *seeds)", "return sequences", PAIRED),
+    ],
+    "report/inputs.py": [
+        (
+            "n for n - 1 over seeds",
+            "std=statistics.stdev(values) if",
+            "std=statistics.pstdev(values) if",
+            "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
+        ),
+    ],
+    "report/reported/tang2021-table4.csv": [
+        ("0.68 is printed as 0.86", ",0.68,", ",0.86,", PRINTED),
+    ],
+    "report/reported/ziegler2019-table3.csv": [
+        ("7.23 is printed as 7.32", ",7.23,", ",7.32,", PRINTED),
+    ],
+    "data/batching.py": [
+        (
+            "the last step is padding",
+            "return steps < self.lengths[:, None]",
+            "return steps < self.lengths[:, None] - 1",
+            "test_batching.py::test_collate_text_pads_with_zeros_at_the_end",
+        ),
+        (
+            "words are drawn whatever their counts",
+            'np.searchsorted(np.cumsum(split.counts), rng.integers(split.counts.sum(), size=drawn), side="right")',
+            "rng.integers(len(split.counts), size=drawn)",
+            "test_data_words.py::test_batches_draw_words_by_frequency",
+        ),
+    ],
+    "data/prepared.py": [
+        (
+            "a prepared file's checksum is not looked at",
+            "if found != expected:",
+            "if False:",
+            "test_data_prepare.py::test_one_flipped_bit_in_a_prepared_file_is_found",
+        ),
+        (
+            "the lengths of the test split are counted",
+            "np.concatenate([self.train.lengths, self.valid.lengths])",
+            "np.concatenate([self.train.lengths, self.valid.lengths, self.test.lengths])",
+            "test_data_prepare.py::test_text_is_stripped_encoded_and_counted",
+        ),
+    ],
+    "data/words.py": [
+        (
+            "the test half is in the training half",
+            'return {"train": counts - test - valid, "valid": valid, "test": test}\n\n\ndef split_types',
+            'return {"train": counts - valid, "valid": valid, "test": test}\n\n\ndef split_types',
+            "test_data_words.py::test_the_splits",
+        ),
+        (
+            "the entropy is in bits",
+            "-(p * np.log(p)).sum()",
+            "-(p * np.log2(p)).sum()",
+            "test_data_words.py::test_entropy",
+        ),
+    ],
+    "data/polyphonic.py": [
+        (
+            "notes lie a key too high",
+            "roll[times, numbers - LOW] = 1",
+            "roll[times, (numbers - LOW + 1) % KEYS] = 1",
+            "test_data_prepare.py::test_pickles_of_notes_become_rolls",
+        ),
+    ],
+    "files.py": [
+        (
+            "a plain write in place of the atomic one",
+            "    with replacing(path) as temporary:\n        temporary.write_bytes(content)",
+            "    path.parent.mkdir(parents=True, exist_ok=True)\n    path.write_bytes(content)",
+            ATOMIC,
+        ),
+        (
+            "a file has its name before it is on the disk",
+            "            os.fsync(file.fileno())\n",
+            "            pass\n",
+            "test_files.py::test_a_file_is_on_the_disk_before_it_has_its_name",
+        ),
+        ("every lock is shared", "fcntl.LOCK_SH if shared else fcntl.LOCK_EX", "fcntl.LOCK_SH", LOCKS),
+        (
+            "a digest depends on the order of keys",
+            "json.dumps(value, sort_keys=True, allow_nan=False)",
+            "json.dumps(value, allow_nan=False)",
+            "test_files.py::test_digests_are_of_the_whole_value",
+        ),
+    ],
+    "cli.py": [
+        (
+            "a stage under DVC takes no lock of the checkout",
+            "with _checkout(), files.lock(paths.lock(given.command, key)):",
+            "with files.lock(paths.lock(given.command, key)):",
+            CHECKOUT,
+        ),
+        (
+            "the stage matrix under DVC takes no lock of the checkout",
+            'with _checkout(), files.lock(paths.lock("matrix")):',
+            'with files.lock(paths.lock("matrix")):',
+            CHECKOUT,
+        ),
+        (
+            "an interruption ends with 1",
+            "        return Interrupted.exit_status\n    except KeyboardInterrupt",
+            "        return 1\n    except KeyboardInterrupt",
+            "test_cli.py::test_an_interruption_ends_with_status_75",
+        ),
+    ],
+    "../../params.yaml": [
+        (
+            "AF / SCF and IAF / SCF of MuseData are exchanged",
+            "        Musedata: musedata-af_scf.nll\n",
+            "        Musedata: musedata-iaf_scf.nll\n",
+            CELLS,
+        ),
+        (
+            "a cell of words is of another metric",
+            '"TRIL, K=2": {"H[P_train, P^]": words-tril-k2.cross_entropy_train',
+            '"TRIL, K=2": {"H[P_train, P^]": words-tril-k2.cross_entropy_test',
+            CELLS,
+        ),
+    ],
+}
+
+
+def _placed(file: str) -> str:
+    return file.removeprefix("../../") if file.startswith("../../") else f"src/seqflows/{file}"
+
+
+MUTANTS = [
+    Mutant(_placed(file), why, old, new, " ".join(f"tests/{test}" for test in tests.split()))
+    for file, entries in PLANTED.items()
+    for why, old, new, tests in entries
+]
+SURVIVORS: dict[str, str] = {}  # name -> why it may

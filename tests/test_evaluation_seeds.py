@@ -1,0 +1,126 @@
+"""What of an evaluation is a seed's own: its model and its noise; and the threshold that stages have."""
+
+import json
+import shutil
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import tiny
+from seqflows import compute, files, models, paths
+from seqflows.data import prepared
+from seqflows.data.batching import collate
+from seqflows.errors import Problem
+from seqflows.evaluation import evaluate, language, loading, metrics, vocabulary
+from seqflows.training import loop
+
+CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+SEEDS = (0, 1)
+RUNS = {
+    "latent": tiny.run("text", tiny.LATENT, {"epochs": 1}, seeds=SEEDS),
+    "lstm": tiny.run("text", tiny.LSTM, {"epochs": 1}, seeds=SEEDS),
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project with two seeds of two runs, trained for an epoch."""
+    folder, patch = tmp_path_factory.mktemp("project"), pytest.MonkeyPatch()
+    patch.chdir(folder)
+    patch.delenv("SEQFLOWS_CHECKPOINTS", raising=False)
+    tiny.project(folder, RUNS)
+    for name in RUNS:
+        loop.run(paths.Key("demo", name))
+    patch.undo()
+    return folder
+
+
+@pytest.fixture
+def project(trained, tmp_path, monkeypatch):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(files, "revision", lambda: "test")
+    monkeypatch.setattr(metrics, "ERRORS", 1e9)  # six sequences have no test of significance
+    return folder
+
+
+def values(name, metric="nll"):
+    """Seed -> value."""
+    evaluate.run(paths.Key("demo", name))
+    rows = json.loads(paths.metrics("demo", name).read_text())["metrics"]
+    return {row["seed"]: row["value"] for row in rows if row["metric"] == metric}
+
+
+def test_each_seed_is_scored_with_its_own_model(project):
+    """An exact model, whose score has no noise: two numbers, each that of the file of its seed."""
+    found = values("lstm")
+    dataset = prepared.load(paths.prepared("demo", "text"))
+    batch = collate(dataset.test, range(len(dataset.test)))
+    for seed in SEEDS:
+        model = models.build(tiny.LSTM, dataset.facts()).eval()
+        model.load_state_dict(load_file(paths.seed("demo", "lstm", seed) / "model.safetensors"))
+        with torch.no_grad():
+            nats = -float(model.log_prob(batch).sum()) / (dataset.test.lengths + 1).sum()
+        assert found[seed] == pytest.approx(nats / np.log(2), rel=1e-6)
+    assert abs(found[0] - found[1]) > 1e-4
+
+
+def test_each_seed_has_its_own_noise(project, monkeypatch):
+    """One model under both seeds: estimates that differ by their noise, and samples that differ."""
+    load = loading.load
+    monkeypatch.setattr(loading, "load", lambda key, block, seed, *more: load(key, block, 0, *more))
+    found = values("latent")
+    assert found[0] != found[1] and found[0] == pytest.approx(found[1], rel=0.2)
+    folders = [paths.evaluation("demo", "latent") / f"seed-{seed}" for seed in SEEDS]
+    for file in ("scores.csv", "samples.txt"):
+        assert len({(folder / file).read_bytes() for folder in folders}) == 2, file
+    assert values("latent") == found
+
+
+def test_streams_are_apart_by_run_seed_and_purpose():
+    keys = [paths.Key("demo", name) for name in ("a", "b")]
+    every = [evaluate.stream(*which) for which in product(keys, range(12), ("score", "samples", "oracle"))]
+    assert len(set(every)) == len(every) == 72 and all(0 <= stream < 2**48 for stream in every)
+    assert evaluate.stream(paths.Key("laptop", "a"), 1, "score") == evaluate.stream(keys[0], 1, "score")
+
+
+@pytest.mark.parametrize("kind", ["language", "words"])
+def test_words_and_language_are_scored_under_streams_of_the_seed(kind, tmp_path, monkeypatch):
+    """The streams that the scoring is given, for one model under each of two seeds."""
+    seen = []
+    settings = {"language": language.Settings, "words": vocabulary.Settings}[kind]
+    settings = settings.of({} if kind == "language" else {**tiny.WORDS})
+
+    def scored(model, dataset, settings, machine, parameters, own, *more):
+        seen.extend(own.values() if isinstance(own, dict) else [own])
+        assert not isinstance(own, dict) or len(own) == len(set(own.values())) > 2
+        return [{"metric": "nll", "value": 1.0, "standard_error": None, "unit": "nats"}]
+
+    monkeypatch.setattr({"language": language, "words": vocabulary}[kind], "score", scored)
+    record = {"parameters": 1, "revision": "test"}
+    monkeypatch.setattr(loading, "load", lambda *_: (None, record))
+    monkeypatch.setattr(files, "revision", lambda: "test")
+    dataset, key = SimpleNamespace(sha256="0", kind=kind), paths.Key("demo", "x")
+    for seed in SEEDS:
+        evaluate._seed(key, {"dataset": "d"}, seed, dataset, settings, CPU, tmp_path, "hash")
+    assert len(seen) == len(set(seen)) >= 2
+
+
+def test_three_standard_errors_below_the_source_are_too_many():
+    """With the threshold that stages have: 2.9 pass, 3.1 do not."""
+    row = {"metric": "excess", "value": -0.29, "standard_error": 0.1, "sequences": 500}
+    metrics.check_excess([row], "demo/x")
+    with pytest.raises(Problem, match=r"-3\.1 standard errors"):
+        metrics.check_excess([row | {"value": -0.31}], "demo/x")
+    rows = language.Records(language.UNIT)
+    rows.add("floor", -9.0)
+    rows.add("nll", -9.29, error=0.1)
+    language.check_floor(rows, "demo/x")
+    rows[1]["value"] = -9.31
+    with pytest.raises(Problem, match="entropy of the noise"):
+        language.check_floor(rows, "demo/x")

@@ -1,0 +1,115 @@
+"""Writing whole or not at all, checksums and locks."""
+
+import csv
+import fcntl
+import os
+
+import pytest
+
+from seqflows import files
+from seqflows.errors import Problem
+
+WRITERS = {
+    "bytes": lambda path, value: files.write_bytes(path, value.encode()),
+    "text": files.write_text,
+    "json": files.write_json,
+    "csv": lambda path, value: files.write_csv(path, [{"a": value}], ["a"]),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_file_is_replaced_never_written_into(tmp_path, name):
+    """Who has the old file open, or a link to it, keeps the old file whole."""
+    path, other = tmp_path / "folder/file", tmp_path / "link"
+    WRITERS[name](path, "old")
+    os.link(path, other)
+    before = other.read_bytes()
+    with open(path, "rb") as reader:
+        WRITERS[name](path, "new and longer")
+        assert reader.read() == before == other.read_bytes() != path.read_bytes()
+    assert sorted(p.name for p in path.parent.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_what_fails_on_the_way_leaves_the_old_file_alone(tmp_path, monkeypatch, step):
+    path = tmp_path / "file"
+    files.write_text(path, "old")
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, step, fails)
+    with pytest.raises(Problem, match="expected room to write .*file, got none"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    order = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda n: (order.append("fsync"), fsync(n)))
+    monkeypatch.setattr(files.os, "replace", lambda *names: (order.append("replace"), replace(*names)))
+    files.write_text(tmp_path / "file", "x")
+    assert order == ["fsync", "replace"]
+
+
+def test_a_folder_is_replaced_whole_or_stays(tmp_path):
+    path = tmp_path / "out"
+    for content in ("first", "second"):
+        with files.replacing_folder(path) as folder:
+            assert not any(folder.iterdir())
+            (folder / content).write_text(content)
+            assert folder != path
+        assert [p.name for p in path.iterdir()] == [content]
+    with pytest.raises(ValueError, match="in the middle"), files.replacing_folder(path) as folder:
+        (folder / "third").write_text("third")
+        raise ValueError("in the middle")
+    assert [p.name for p in path.iterdir()] == ["second"] and [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_json_has_no_nan_and_text_as_it_is(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "x", {"a": float("nan")})
+    assert not (tmp_path / "x").exists()
+    files.write_json(tmp_path / "x", {"é": [1, None]})
+    assert files.read_json(tmp_path / "x") == {"é": [1, None]} and "é" in (tmp_path / "x").read_text("utf-8")
+    for content, message in ((b"{", "expected JSON in"), (b"\xff", "expected JSON in")):
+        (tmp_path / "x").write_bytes(content)
+        with pytest.raises(Problem, match=message):
+            files.read_json(tmp_path / "x")
+    with pytest.raises(Problem, match="run the stage that makes it first"):
+        files.read_json(tmp_path / "nothing")
+
+
+def test_csv_has_an_empty_field_for_none(tmp_path):
+    files.write_csv(tmp_path / "x", [{"a": None, "b": 0.1 + 0.2}, {"a": "y, z", "b": 1}], ["a", "b"])
+    with open(tmp_path / "x", newline="") as file:
+        assert list(csv.DictReader(file)) == [{"a": "", "b": "0.30000000000000004"}, {"a": "y, z", "b": "1"}]
+
+
+def test_digests_are_of_the_whole_value(tmp_path):
+    assert files.digest({"a": 1, "b": [2]}) == files.digest({"b": [2], "a": 1}) != files.digest({"a": 1, "b": [3]})
+    assert files.digest(1) != files.digest(1.5) != files.digest("1.5")
+    (tmp_path / "x").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def held(path, kind):
+    """Whether another holder is kept from a lock of a kind."""
+    with open(path, "a") as file:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive(tmp_path):
+    path = tmp_path / "locks/x"
+    with files.lock(path):
+        assert held(path, fcntl.LOCK_EX) and held(path, fcntl.LOCK_SH)
+        with pytest.raises(Problem, match="to be free, but it is taken; wait"), files.lock(path, "it is taken", True):
+            pass
+    with files.lock(path, shared=True), files.lock(path, shared=True):
+        assert held(path, fcntl.LOCK_EX) and not held(path, fcntl.LOCK_SH)
+    assert not held(path, fcntl.LOCK_EX)

@@ -1,0 +1,190 @@
+"""Every cell of every table is of the run that its row and its column say; printed numbers stay as they were checked.
+
+The rule is read from the labels: what a row's name says of the model's block, and a column's of the dataset or metric.
+"""
+
+import hashlib
+import json
+import re
+from itertools import pairwise
+
+import pytest
+
+from seqflows import params, paths
+from seqflows.models import CLASSES
+from seqflows.report.cells import printed_tables, reported
+
+COLUMNS = {  # what a column says: the dataset, or part of its name, and the metric
+    "Nottingham": ("nottingham", "nll"),
+    "Piano": ("piano", "nll"),
+    "Musedata": ("musedata", "nll"),
+    "JSB": ("jsb", "nll"),
+    "Test NLL": ("ptb", "nll"),
+    "Reconst.": ("ptb", "reconstruction"),
+    "KL": ("ptb", "kl"),
+    "TVQA Subtitle": ("tvqa", "nll"),
+    "SQuAD Article": ("squad", "nll"),
+    **{
+        f"{name}, {which}": (name.lower(), f"nll_{metric}")
+        for name in ("TVQA", "SQuAD")
+        for which, metric in (("no noise", "noiseless"), ("validation", "code"), ("training", "code_train"))
+    },
+    "H[P_train, P^]": ("words", "cross_entropy_train"),
+    "H[P_test, P^]": ("words", "cross_entropy_test"),
+    "w unique": ("words", "unique_known"),
+    "w in V": ("words", "known"),
+    "H_gap": ("words", "entropy_gap"),
+    "P_3-gram(w)": ("words", "perplexity_3"),
+    "P_5-gram(w)": ("words", "perplexity_5"),
+}
+MUSIC = {"time": "af", "hidden": "made", "scalar": "nlsq"}  # AF / AF
+STRUCTURES = {"S": "time", "C": "channels", "AR": "past"}
+NETWORKS = {"Att": "attention", "RNN": "rnn"}
+REFERENCES = {"one Gaussian for all words": "gaussian", "words one by one, by frequency": "unigram"}
+
+
+def said(row):
+    """What a row's name says of the model: its class, entries of its block, and of the training."""
+    label = row.removesuffix(", sample of the tokens")
+    latent = ("latent_sequence", MUSIC)
+    if label in REFERENCES or label == "Bi-LSTM":
+        return "recurrent_density", {}
+    if label.startswith("LSTM"):
+        return "recurrent_baseline", {}
+    if found := re.fullmatch(r"(IAF|AF) / (AF|SCF)", label):
+        hidden = {"AF": "made", "SCF": "coupling"}[found[2]]
+        return "latent_sequence", MUSIC | {"time": found[1].lower(), "hidden": hidden}
+    if label == "AF-only":
+        return "latent_sequence", MUSIC | {"time": "none"}
+    if found := re.fullmatch(r"H = (\d+)", label):
+        return "latent_sequence", MUSIC | {"latent": int(found[1])}
+    if label in ("- NLSq", "- AF hidden", "- AF hidden and NLSq"):
+        changed = {"scalar": "affine"} if "NLSq" in label else {}
+        return "latent_sequence", MUSIC | changed | ({"hidden": "independent"} if "hidden" in label else {})
+    if label == "without KL annealing":
+        return latent
+    if found := re.match(r"(Att|RNN)-(S|C|AR)(?:, (.*))?$", label):
+        literal = {"cell": "literal" if found[3] == "eq. (11) to the letter" else "parallel"}
+        return "language_flow", {"network": NETWORKS[found[1]], "structure": STRUCTURES[found[2]]} | literal
+    if found := re.fullmatch(r"BASELINE-(\d+)D|ORACLE", label):
+        return "gru_baseline", {"state": int(found[1] or 8)}
+    if found := re.fullmatch(r"REAL-NVP-\[2,3,4,5,6,7\]", label):
+        return "state_space", {"transition": "real_nvp", "keep_from": 2, "keep_to": 7, "proposals": 1}
+    if found := re.fullmatch(r"(2×)?(TRIL|DIAG)(?:, K=(\d+))?(, BIDI)?(, F_q TRIL)?(, KL annealing)?", label):
+        block = {"transition": found[2].lower(), "layers": 2 if found[1] else 1, "proposals": int(found[3] or 1)}
+        reader = {"reader": "both" if found[4] else "backward", "inference": "tril" if found[5] else "diag"}
+        return "state_space", block | reader
+    raise KeyError(f"expected a row whose name says its model, got {row!r}; add it to said() in {__file__}")
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    from conftest import ROOT
+
+    return params.load(ROOT / "params.yaml")
+
+
+def tables(matrix):
+    """(table, row, column, run, metric) of every cell that is a number."""
+    for table, entry in matrix.tables.items():
+        for row, cells in entry.get("rows", {}).items():
+            for column, address in cells.items():
+                yield table, row, column, *address.split(".")
+
+
+def wrong(matrix):
+    """The cells whose run or metric is not that of their row and column."""
+    found = []
+    for table, row, column, run, metric in tables(matrix):
+        dataset, wanted = COLUMNS[column]
+        if row.startswith("ORACLE"):
+            wanted = {"unique_known": "oracle_unique_known", "known": "oracle_known"}.get(
+                wanted, wanted.replace("cross_entropy", "oracle")
+            )
+        wanted = REFERENCES.get(row, wanted)
+        if dataset == "words":
+            dataset = "words_sample" if row.endswith("sample of the tokens") else "words"
+            dataset = "words_types" if table == "schmidt2018-table2" else dataset
+        name, entries = said(row)
+        cell = f"{table}, {row}, {column}: {run}.{metric}"
+        if metric != wanted:
+            found.append(f"{cell} is no {wanted}")
+        if matrix.runs[run]["dataset"] != dataset:
+            found.append(f"{cell} is not of {dataset}")
+        for scale in paths.SCALES:
+            block = matrix.run(scale, run)["model"]
+            config = {field.name: field.default for field in CLASSES[name][1].__dataclass_fields__.values()}
+            if block["class"] != name or not entries.items() <= (config | block).items():
+                found.append(f"{cell} is no {name} with {entries} at scale {scale}")
+            ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")
+            if annealed(matrix, scale, run) != ramp:
+                found.append(f"{cell} has another KL annealing at scale {scale}")
+    return found
+
+
+def annealed(matrix, scale, run):
+    training = matrix.run(scale, run)["training"]
+    return bool(training.get("kl_free_epochs") or training.get("kl_ramp_epochs"))
+
+
+def test_every_cell_is_of_the_run_of_its_row_and_column(matrix):
+    assert not wrong(matrix)
+    cells = list(tables(matrix))
+    assert len(cells) > 150 and {table for table, *_ in cells} >= set(printed_tables())
+
+
+def test_a_row_has_one_model_and_no_two_rows_the_same(matrix):
+    """Within a table a row's cells share what follows the dataset in a run's name; and no other row has it."""
+    by_row = {}
+    for table, row, _, run, metric in tables(matrix):
+        kind = metric.split("_")[0] if row in REFERENCES or row.startswith("ORACLE") else ""
+        by_row.setdefault(table, {}).setdefault(row, set()).add(
+            (run.split("-", 1)[1], kind, run.split("-")[0] == "sample")
+        )
+    for table, rows in by_row.items():
+        assert all(len(found) == 1 for found in rows.values()), (table, rows)
+        assert len({next(iter(found)) for found in rows.values()}) == len(rows), (table, rows)
+
+
+def test_swapped_cells_are_seen(matrix, root):
+    """The rule has eyes: neighbours in a column exchanged, in the table of music and that of words."""
+    content = params.read(root / "params.yaml")
+    for table, column in (("ziegler2019-table3", "Musedata"), ("schmidt2018-table1", "w in V")):
+        rows = content["tables"][table]["rows"]
+        names = list(rows)
+        for first, second in pairwise(names[2:]):
+            rows[first][column], rows[second][column] = rows[second][column], rows[first][column]
+            assert wrong(params.parse(content)), (first, second)
+            rows[first][column], rows[second][column] = rows[second][column], rows[first][column]
+    assert not wrong(params.parse(content))
+
+
+def test_the_plain_lstm_and_the_one_under_adam_differ_in_that_alone(matrix):
+    for scale in ("laptop", "paper"):
+        for corpus in ("ptb", "nottingham", "piano", "musedata", "jsb"):
+            plain, adam = (matrix.run(scale, f"{corpus}-lstm{end}") for end in ("", "-adam"))
+            assert plain["training"]["optimizer"] == "sgd" and plain["model"] == adam["model"]
+            assert adam["training"].get("optimizer", "adam") == "adam"
+
+
+# To change a printed number: look it up in the paper again, change the csv, and put the digest that the failing test
+# shows in here, in a commit that says where the number stands. Nothing else changes these.
+PRINTED = {
+    "schmidt2018-table1": (57, "18995265cc54bb2e"),
+    "schmidt2018-table2": (8, "bd15759b8db99f37"),
+    "tang2021-table4": (14, "eaecd877f0bab869"),
+    "ziegler2019-table1": (14, "af03c96234277612"),
+    "ziegler2019-table2": (12, "6e8364148b9cda22"),
+    "ziegler2019-table3": (40, "5f7f98b2b2f0428b"),
+}
+
+
+@pytest.mark.parametrize("table", PRINTED)
+def test_printed_numbers_are_those_that_were_checked(table):
+    rows = [[cell.row, cell.column, cell.unit, cell.reported, cell.status] for cell in reported(table)]
+    found = hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
+    assert (len(rows), found) == PRINTED[table], f"reported/{table}.csv: see above PRINTED"
+
+
+def test_every_printed_table_is_pinned():
+    assert set(PRINTED) == set(printed_tables())
