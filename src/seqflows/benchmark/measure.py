@@ -3,8 +3,8 @@ r"""Latent flows: training steps, sampling and the memory of importance sampling
 A step's cost is given in GFLOP-equivalents: its seconds times the GFLOP/s of a 1024 x 1024 float32 matrix product
 timed right before it in the same process with the same number of threads. The unit carries over between machines as
 far as they are slow in the same way. ``shapes.csv`` holds what the code that the authors released costs in that unit
-(harvardnlp/TextFlow, unchanged but for imports, torch 2.13 on 2 CPU cores; its 8 accumulated MuseData sequences are
-8 x 1007) and our own goals.
+(harvardnlp/TextFlow, changed only where a newer torch needs it), on which machine and with how many threads; it was
+timed beside ours in the same minutes, nothing else running. Its 8 accumulated MuseData sequences are 8 times one.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ class Shape(NamedTuple):
     samples: int
     model: str
     layers: int
-    reference: float
-    goal: float | None
+    reference: float  # GFLOP-equivalents of a step
+    reference_seconds: float
+    reference_threads: int
+    reference_machine: str
     reference_parameters: float  # millions
     reference_sampling: float | None  # seconds for SAMPLED steps
 
@@ -100,8 +102,8 @@ class Measured(NamedTuple):
 
 def shapes() -> list[Shape]:
     """All rows of shapes.csv."""
-    types = {"shape": str, "kind": str, "model": str} | dict.fromkeys(
-        ("max_length", "symbols", "sequences", "steps", "samples", "layers"), int
+    types = dict.fromkeys(("shape", "kind", "model", "reference_machine"), str) | dict.fromkeys(
+        ("max_length", "symbols", "sequences", "steps", "samples", "layers", "reference_threads"), int
     )
     with open(Path(__file__).with_name("shapes.csv"), encoding="utf-8") as file:
         return [
@@ -131,10 +133,9 @@ def training(counts: Iterable[int], chosen: Iterable[Shape] | None = None, **siz
                 "ratio": round(cost / shape.reference, 3),
             }
         )
-        goal = "" if shape.goal is None else f", goal {shape.goal:.0f}: {'met' if cost <= shape.goal else 'NOT MET'}"
         print(
             f"  {shape.shape}, {shape.model}: {cost:.0f} GFLOP-equivalents with {best} thread(s) "
-            f"({found[best].seconds:.2f} s); the authors' code {shape.reference:.0f}{goal}",
+            f"({found[best].seconds:.2f} s); the authors' code {shape.reference:.0f} with {shape.reference_threads}",
             flush=True,
         )
     return rows
