@@ -65,7 +65,7 @@ paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
 adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
 	python -m seqflows adopt
 
-benchmark: $(STAMP) ## training steps, sampling and memory beside the authors' code, a quarter of an hour on a quiet machine
+benchmark: $(STAMP) ## training steps, epochs, sampling and memory, and time to quality, half an hour on a quiet machine
 	python -m seqflows benchmark
 
 lint: $(STAMP) ## ruff, import-linter, snakefmt, params.yaml, and dvc.yaml as written from it

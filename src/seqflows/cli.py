@@ -97,7 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
     benchmark.add_argument(
-        "part", nargs="*", help="training, sampling, memory, words, trajectories, language_flow (all)"
+        "part",
+        nargs="*",
+        help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow (all)",
     )
     benchmark.set_defaults(act=_benchmark)
     plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; no stage is run")

@@ -10,12 +10,17 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import language, measure, words
+from seqflows.benchmark import epoch, language, measure, quality, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
+THREADS = (1, 2)  # tried for a training step
+SLACK = 0.5  # of a core that is busy, and counts as idle
+GIVEN = ("time_to_quality",)  # made of committed files: says itself where these are from
 COLUMNS = {
     "training": measure.TRAINING,
+    "epoch": epoch.EPOCH,
+    "time_to_quality": quality.QUALITY,
     "sampling": measure.SAMPLING,
     "memory": measure.MEMORY,
     "words": words.TRAINING,
@@ -29,8 +34,24 @@ def cores() -> int:
     return os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
 
 
+def tried() -> list[int]:
+    """The numbers of threads to try: one, and those for which cores are idle, since the wall is their clock."""
+    load = os.getloadavg()[0]
+    counts = [count for count in THREADS if count == 1 or count <= cores() - load + SLACK]
+    left = sorted(set(THREADS) - set(counts))
+    if left:
+        print(
+            f"  {' and '.join(map(str, left))} threads left out: expected as many idle cores, got {cores()} cores and "
+            f"a load of {load:.1f}; measure again on a quiet machine",
+            flush=True,
+        )
+    return counts
+
+
 MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "training": lambda: measure.training(sorted({1, cores()})),
+    "training": lambda: measure.training(tried()),
+    "epoch": epoch.run,
+    "time_to_quality": quality.run,
     "sampling": measure.sampling,
     "memory": measure.memory,
     "words": words.training,
@@ -48,15 +69,22 @@ def run(parts: Iterable[str], folder: Path = FOLDER) -> None:
     unknown = set(parts) - set(MEASURES)
     if unknown:
         raise Problem(f"expected parts among {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
+    found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
+    found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the five minutes before
+    measured = []
     for part in parts:
         print(f"{part}:", flush=True)
-        files.write_csv(folder / f"{part}.csv", MEASURES[part](), COLUMNS[part])
-    found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
-    found["cores"] = cores()
+        rows = MEASURES[part]()
+        if not rows:
+            print(f"  nothing could be measured; {folder / part}.csv stays as it is", flush=True)
+            continue
+        files.write_csv(folder / f"{part}.csv", rows, COLUMNS[part])
+        if part not in GIVEN:
+            measured.append(part)
     if torch.cuda.is_available():
         print("training on the GPU:", flush=True)
         files.write_csv(folder / "cuda.csv", measure.on_device("cuda"), measure.DEVICE)
         found["gpu"] = torch.cuda.get_device_name()
     path = folder / "machine.json"
     known = files.read_json(path) if path.exists() else {}
-    files.write_json(path, known | dict.fromkeys(parts, found))
+    files.write_json(path, known | dict.fromkeys(measured, found))
