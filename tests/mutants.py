@@ -126,7 +126,12 @@ def section(rows: list[dict]) -> str:
         done = [m for m in here if m in tried]
         lines.append(f"| {part} | {len(here)} | {len(done)} | {sum(last[m.name]['killed'] for m in done)} |")
     survived = [m.name for m in tried if not last[m.name]["killed"]]
-    lines += ["", *(f"- survived: {name}: {SURVIVORS.get(name, 'not explained')}" for name in survived)]
+    missing = [m.name for m in MUTANTS if m not in tried]
+    lines += [
+        "",
+        *(f"- not tried: {name}" for name in missing),
+        *(f"- survived: {name}: {SURVIVORS.get(name, 'not explained')}" for name in survived),
+    ]
     return "\n".join(lines).rstrip() + "\n"
 
 

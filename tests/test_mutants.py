@@ -38,7 +38,8 @@ def test_the_page_tells_what_was_tried_and_what_survived(tmp_path, monkeypatch):
     found = mutants.section([tried[1] | {"killed": False}, *tried, gone])
     assert f"Of {len(MUTANTS)} on the list 9 were tried (2026-01-02)." in found
     assert f"| all | {len(MUTANTS)} | 9 | 8 |" in found and "no such entry" not in found
-    assert found.endswith(f"- survived: {MUTANTS[0].name}: not explained\n") and found.count("survived") == 1
+    assert found.endswith(f"- survived: {MUTANTS[0].name}: not explained\n") and found.count("survived: ") == 1
+    assert found.count("- not tried: ") == len(MUTANTS) - 9
     monkeypatch.setattr(mutants, "PAGE", tmp_path / "page.md")
     monkeypatch.setattr(mutants, "RECORD", tmp_path / "record")
     monkeypatch.setattr(reliability, "PAGE", mutants.PAGE)
