@@ -136,7 +136,7 @@ def test_ratio_and_its_standard_error():
         ({"samples": 4, "headline": 4, "at": [0]}, "evaluation.at"),
         ({"samples": 4, "headline": 0}, "headline"),
         ({"samples": 4, "headline": 4, "at": [5]}, r"\(5\), got 4"),
-        ({"sample": 4}, "nearest is samples"),
+        ({"sample": 4}, "nearest: samples"),
         ({"samples": 4, "exports": ["grid"]}, "grid"),
         ({"samples": 4, "chunk": 0}, "chunk"),
     ],

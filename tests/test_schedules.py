@@ -91,7 +91,7 @@ def test_accumulated_batches_merge_when_small_and_stay_apart_when_not():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"learning_rat": 1}, "nearest is learning_rate"),
+        ({"learning_rat": 1}, "nearest: learning_rate"),
         ({"optimizer": "lbfgs"}, "adam, sgd"),
         ({"epochs": 0}, "training.epochs"),
         ({"accumulate": 0}, "training.accumulate"),
