@@ -71,7 +71,7 @@ class Project:
     def params(self, change) -> None:
         """Change params.yaml: ``change`` gets its resolved content and alters it."""
         path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text())
+        content = params.read(path)
         change(content)
         text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=1000)
         path.write_text(text)

@@ -652,15 +652,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "../../params.yaml": [
         (
-            "AF / SCF and IAF / SCF of MuseData are exchanged",
-            "        Musedata: musedata-af_scf.nll\n",
-            "        Musedata: musedata-iaf_scf.nll\n",
+            "AF / SCF stands in the row of IAF / SCF of Table 3",
+            '      "IAF / SCF": iaf_scf\n',
+            '      "IAF / SCF": af_scf\n',
             CELLS,
         ),
         (
             "a cell of words is of another metric",
-            '"TRIL, K=2": {"H[P_train, P^]": words-tril-k2.cross_entropy_train',
-            '"TRIL, K=2": {"H[P_train, P^]": words-tril-k2.cross_entropy_test',
+            '"H[P_train, P^]": words-gru16.cross_entropy_train',
+            '"H[P_train, P^]": words-gru16.cross_entropy_test',
             CELLS,
         ),
     ],

@@ -85,10 +85,10 @@ def test_minutes_are_the_records_or_follow_the_work(matrix):
     for key, job in made.items():
         faster = plan.START + (job.minutes - plan.START) / 2
         assert twice[key].minutes == pytest.approx(job.minutes if job.origin == plan.ASSUMED else faster)
-    # the same model on the same words: 50 epochs of 1,000,448 against 20 of 250,368, and three seeds
+    # the same model on the same words: 50 epochs of 1,000,448 against 40 of 250,368, and three seeds
     words = made["train words-tril"]
     assert words.origin == "estimated from laptop/words-tril, x 1"
-    assert words.minutes == pytest.approx(plan.START + 100 / 60 * 3 * (50 * 1000448) / (20 * 250368))
+    assert words.minutes == pytest.approx(plan.START + 100 / 60 * 3 * (50 * 1000448) / (40 * 250368))
     assert made["evaluate words-tril"].minutes == pytest.approx(plan.START + 50 / 60 * 3)  # the same trajectories
     assert made["train words-gru16"].origin.startswith("estimated from laptop/words-gru8, x 3")
 

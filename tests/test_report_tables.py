@@ -228,7 +228,8 @@ def test_params_yaml_fills_every_cell_to_reproduce():
     matrix = params.load(Path(__file__).parents[1] / "params.yaml")
     for table in TABLES:
         wanted = {(cell.row, cell.column) for cell in cells.reported(table) if cell.status == "reproduce"}
-        assert set(cells.addresses(matrix, table)) == wanted
+        own = {("LSTM, Adam", column) for _, column in wanted}  # a row beside the printed ones
+        assert wanted <= set(cells.addresses(matrix, table)) <= wanted | own
 
 
 def test_records_of_runs_are_kept(world, capsys):

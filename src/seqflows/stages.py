@@ -153,7 +153,8 @@ def _audit_inputs(found: Params, scale: str, _: str) -> list[Path]:
     metrics = [paths.metrics(scale, run) for run in found.runs]
     speeds = [paths.speed(scale, speed) for speed in found.speeds]
     tables = [paths.table(scale, table)[0] for table in found.tables]
-    return [paths.prepared(scale, "ptb"), *metrics, *speeds, *tables]
+    characters = [paths.prepared(scale, "ptb")] if "ptb" in found.datasets else []  # whose lengths a claim is about
+    return [*characters, *metrics, *speeds, *tables]
 
 
 def _track_inputs(found: Params, scale: str, _: str) -> list[Path]:
