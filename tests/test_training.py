@@ -76,8 +76,14 @@ def test_kl_weight_moves_within_epochs(project, monkeypatch):
     assert [float(row["kl_weight"]) for row in history("text-latent")] == [0.5, 1.0, 1.0]
 
 
-@pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent", "words-state"])
+# a rate that moves at every step
+COSINE = {"text-cosine": tiny.run("text", tiny.LSTM, {"patience": None, "cosine_from": 0.3})}
+
+
+@pytest.mark.parametrize("name", ["text-latent", "text-lstm", "music-latent", "words-state", "text-cosine"])
 def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
+    if name in COSINE:
+        tiny.write_matrix(project, COSINE)
     key = paths.Key("demo", name)
     loop.run(key)
     whole, rows = model_bytes(name), history(name)

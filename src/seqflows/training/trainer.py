@@ -139,7 +139,7 @@ class Trainer:
                 self._halt(reason)
             started = time.monotonic()
             passed = self.epoch + self.position / len(groups)
-            self.optimizer.rate = self.plateau.rate * cosine(passed, settings)
+            self.optimizer.rate = self._rate(passed)
             self.step(groups[self.position], self._kl_weight(passed))
             self.position += 1
             self.steps += 1
@@ -179,6 +179,10 @@ class Trainer:
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
+
+    def _rate(self, epochs: float) -> float:
+        """The learning rate after so many passes."""
+        return self.plateau.rate * cosine(epochs, self.settings)
 
     def _kl_weight(self, epochs: float) -> float:
         """The KL weight after so many passes."""
@@ -227,7 +231,7 @@ class Trainer:
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,
-            "learning_rate": self.optimizer.rate,  # of its last step
+            "learning_rate": self._rate(self.epoch + (self.position - 1) / self.position),  # of its last step
             "kl_weight": self._kl_weight(self.epoch + 1),
             "train_loss": values[0],
             **{f"train_{name}": value for name, value in zip(self.names, values[1:], strict=True)},
