@@ -64,6 +64,8 @@ def test_columns_are_filled_and_rows_may_be_written_out():
             {"a": {"base": "b"}, "b": {"base": "a"}},
             r"runs.b.base: expected a base that does not lead back.*a -> b -> a",
         ),
+        ({"a": {"base": ["b"]}, "b": {}}, r"runs.a.base: expected the name of an entry.*got \['b'\]"),
+        ({"a": {"base": "b"}, "b": 3}, r"runs.a.base: expected the name of an entry.*got 'b'"),
         ({"abc": {"base": "abd"}, "abe": {}}, r"runs.abc.base: expected the name of an entry.*'abd'.*nearest.*abe"),
     ],
 )
@@ -72,9 +74,15 @@ def test_bases_that_lead_nowhere_are_named(runs, text):
         expand({"runs": runs})
 
 
+def test_bases_that_are_no_mapping_are_named():
+    with pytest.raises(Problem, match="bases: expected a mapping of entries to start from, got 3"):
+        expand({"bases": 3, "runs": {}})
+
+
 def test_hostile_content_is_left_for_the_checks_to_name():
     empty = {"tables": {"t": {"columns": {"A": 1}, "rows": None}}}
-    for content in (None, [], 3, {"runs": 3}, {"runs": {"a": 3}}, empty):
+    listed = {"tables": {"t": {"columns": {"A": "{}.nll"}, "rows": ["r"]}}}
+    for content in (None, [], 3, {"runs": 3}, {"runs": {"a": 3}}, empty, listed):
         expand(content)
     assert merged({"a": 1}, 2) == 2 and merged(1, {"a": 2}) == {"a": 2}
 

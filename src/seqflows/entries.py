@@ -31,16 +31,19 @@ def expand(content: Any) -> Any:
     What is no mapping where one is expected is left as it is, for `checks` to name.
 
     Raises:
-        Problem: a base that does not exist or leads back to itself.
+        Problem: a base that is no entry or leads back to itself, ``bases`` that are no mapping.
     """
     if not isinstance(content, Mapping):
         return content
     found = {part: value for part, value in content.items() if part != BASES}
     bases = content.get(BASES) or {}
+    if not isinstance(bases, Mapping):
+        raise Problem(f"{BASES}: expected a mapping of entries to start from, got {bases!r}")
     for part, free in FREE.items():
         entries = content.get(part)
-        if isinstance(entries, Mapping) and isinstance(bases, Mapping):
-            found[part] = {name: _entry(part, name, {**bases, **entries}, free) for name in entries}
+        if isinstance(entries, Mapping):
+            known = {**bases, **entries}
+            found[part] = {name: _entry(part, name, known, free) for name in entries}
     if isinstance(content.get("tables"), Mapping):
         found["tables"] = {name: _filled(table) for name, table in content["tables"].items()}
     return found
@@ -72,7 +75,7 @@ def _chain(part: str, name: str, known: Mapping[str, Any]) -> Iterator[Mapping[s
         if base in seen:
             trail = " -> ".join((*seen, base))
             raise Problem(f"{path}: expected a base that does not lead back to itself, got {trail}")
-        if base not in known:
+        if not isinstance(base, str) or not isinstance(known.get(base), Mapping):
             wanted = f"the name of an entry of {part} or {BASES}"
             raise Problem(f"{path}: expected {wanted}, got {base!r}{near(base, known)}")
         seen.append(base)
@@ -87,10 +90,10 @@ def merged(below: Any, above: Any) -> Any:
 
 def _filled(table: Any) -> Any:
     """A table whose rows are written out: column -> cell."""
-    if not isinstance(table, Mapping) or not isinstance(table.get("columns"), Mapping):
+    if not isinstance(table, Mapping) or not all(isinstance(table.get(key), Mapping) for key in ("columns", "rows")):
         return table
     rest = {key: value for key, value in table.items() if key != "columns"}
-    rows = {name: dict(_cells(table["columns"], row)) for name, row in (table.get("rows") or {}).items()}
+    rows = {name: dict(_cells(table["columns"], row)) for name, row in table["rows"].items()}
     return rest | {"rows": rows}
 
 
