@@ -5,9 +5,8 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
-import yaml
 
-from conftest import ROOT, _Plain
+import staged
 from seqflows import cli, params, paths, stages
 from seqflows.pipeline import adopt
 
@@ -18,24 +17,11 @@ MADE = {
 }
 
 
-def write(content):
-    with open("params.yaml", "w") as file:
-        yaml.dump(content, file, Dumper=_Plain)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a run, a model and its text, made by the stages themselves."""
     folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        content = params.read(ROOT / "params.yaml")
-        patch.chdir(folder)
-        patch.setenv("SEQFLOWS_CHECKPOINTS", str(folder / "checkpoints"))
-        for run in (RUN, WRITER):
-            content["runs"][run]["demo"]["training"]["epochs"] = 1
-        write(content)
-        for stage, name in sorted(MADE, key=lambda one: list(stages.TABLE).index(one[0])):
-            assert cli.main([stage, f"demo/{name}"]) == 0
+    staged.make(folder, (RUN, WRITER), sorted(MADE, key=lambda one: list(stages.TABLE).index(one[0])))
     return folder
 
 
@@ -57,7 +43,7 @@ def there(made, tmp_path, monkeypatch):
 def change(alter):
     content = params.read("params.yaml")
     alter(content)
-    write(content)
+    staged.write(content)
 
 
 def test_what_is_of_the_present_params_is_handed_over(there, capsys):

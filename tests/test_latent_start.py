@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models_list import LATENT, RECURRENT
+from models_list import FACTS, LATENT, RECURRENT, sequences
 from seqflows import params
 from seqflows.data.prepared import Facts
 from seqflows.flows import AutoregressiveInTime, Inverse, MaskedAutoregressive, NLSq, layered
@@ -104,14 +104,8 @@ def test_the_lstm_drops_symbols_and_states_not_positions(monkeypatch):
     case = RECURRENT[0]
     model = case.build(embedding=5, width=6, position=3, dropout=0.5)
     model.train()
-    model.objective(next(iter(_batches(model))), 1)
+    model.objective(sequences(FACTS["categorical"], 2), 1)
     assert seen == [5, 6]
-
-
-def _batches(model):
-    from models_list import FACTS, sequences
-
-    yield sequences(FACTS["categorical"], 2)
 
 
 @pytest.mark.parametrize("paper", ["ziegler2019", "schmidt2018"])

@@ -3,9 +3,8 @@
 import shutil
 
 import pytest
-import yaml
 
-from conftest import ROOT, _Plain
+import staged
 from seqflows import cli, files, params, paths, stages
 from seqflows.pipeline.status import MADE, MISSING, STALE, State, Status
 
@@ -14,23 +13,11 @@ JOBS = [("download", "gaussians"), ("prepare", "gaussians"), ("train", RUN), ("e
 FIGURE = "ziegler2019-figure5"
 
 
-def write(content):
-    with open("params.yaml", "w") as file:
-        yaml.dump(content, file, Dumper=_Plain)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a run that the stages themselves made."""
     folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        content = params.read(ROOT / "params.yaml")
-        patch.chdir(folder)
-        patch.setenv("SEQFLOWS_CHECKPOINTS", str(folder / "checkpoints"))
-        content["runs"][RUN]["demo"]["training"]["epochs"] = 1
-        write(content)
-        for stage, name in JOBS:
-            assert cli.main([stage, f"demo/{name}"]) == 0
+    staged.make(folder, [RUN], JOBS)
     return folder
 
 
@@ -45,7 +32,7 @@ def there(made, tmp_path, monkeypatch):
 def change(alter):
     content = params.read("params.yaml")
     alter(content)
-    write(content)
+    staged.write(content)
 
 
 def states():
