@@ -553,10 +553,10 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
         ),
     ],
-    "report/reported/tang2021-table4.csv": [
+    "report/papers/tang2021/table4.csv": [
         ("0.68 is printed as 0.86", ",0.68,", ",0.86,", PRINTED),
     ],
-    "report/reported/ziegler2019-table3.csv": [
+    "report/papers/ziegler2019/table3.csv": [
         ("7.23 is printed as 7.32", ",7.23,", ",7.32,", PRINTED),
     ],
     "data/batching.py": [

@@ -21,7 +21,7 @@ from seqflows.report.judging import (
     seeds_note,
     signed,
 )  # fmt: skip
-from seqflows.report.papers.schmidt2018.judges import BASELINES, STATE_SPACE, TABLE1, one
+from seqflows.report.papers.schmidt2018.predicates import BASELINES, STATE_SPACE, TABLE1, one
 
 TYPES = 143_000  # words of the paper's V, section 5
 FEW = 20  # trajectories, section 5.2
