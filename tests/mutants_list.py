@@ -553,6 +553,28 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
         ),
     ],
+    "report/markdown.py": [
+        (
+            "a bar within a cell parts it",
+            '[inline(cell).replace("|", "\\\\|") for cell in row]',
+            "[inline(cell) for cell in row]",
+            "test_page.py::test_bars_do_not_part_a_cell",
+        ),
+    ],
+    "metrics.py": [
+        (
+            "a perplexity has the tolerance of a share",
+            "if self.relative is None else self.relative * printed",
+            "if True else self.relative * printed",
+            "test_metrics.py::test_the_audits_tolerance",
+        ),
+        (
+            "generated words count as test sequences",
+            "return self.drawn in OWN",
+            "return self.drawn in OWN[:2]",
+            "test_metrics.py::test_a_metric_is_found_by_name_and_unit",
+        ),
+    ],
     "report/papers/tang2021/table4.csv": [
         ("0.68 is printed as 0.86", ",0.68,", ",0.86,", PRINTED),
     ],

@@ -26,6 +26,7 @@ BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", 
 ABOVE_FLOOR = "_above_floor"  # how the metrics end that give another in nats a position above the floor
 TOLERANCES = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # the audit's, by unit
 TOLERANCE_NATS = 0.10  # and of any other unit, which is in nats
+PERPLEXITY = 0.05  # of a printed perplexity
 
 
 class Metric(NamedTuple):
@@ -101,8 +102,8 @@ CATALOGUE = (
     Metric("unique_known_all", "w unique, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
     Metric("known_all", "w in V, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
     Metric("unique_all", "distinct words, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
-    Metric("perplexity_{}", "P_{}-gram", (SHARE,), digits=2, drawn=WORDS, relative=0.05),
-    Metric("perplexity_{}_tokens", "P_{}-gram of tokens", (SHARE,), 2, WORDS, (SETS,), relative=0.05),
+    Metric("perplexity_{}", "P_{}-gram", (SHARE,), digits=2, drawn=WORDS, relative=PERPLEXITY),
+    Metric("perplexity_{}_tokens", "P_{}-gram of tokens", (SHARE,), 2, WORDS, (SETS,), relative=PERPLEXITY),
     Metric("entropy_marginal", "H_marginal", (NATS,), drawn=STATES, blocks=(SETS,)),
     Metric("entropy_expected", "H_expected", (NATS,), drawn=STATES, blocks=(SETS,)),
     Metric("entropy_gap", "H_gap, eq. (14)", (NATS,), drawn=STATES, blocks=(READINGS,)),

@@ -35,6 +35,14 @@ COLUMNS = (
 )  # fmt: skip
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 UNREACHABLE = "unreachable as defined"
+READ = (
+    "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words\n"
+    "over the words that were drawn and their samples).\n"
+    f"Tolerance: {metrics.TOLERANCES['bpc']:.2f} bpc, {metrics.TOLERANCE_NATS:.2f} nats, "
+    f"{metrics.TOLERANCES['bits/dim']:.2f} bits per dimension, {metrics.TOLERANCES['1']:.2f} of a share, "
+    f"{100 * metrics.PERPLEXITY:.0f} % of a printed perplexity, or two\n"
+    "standard deviations over seeds where that is more."
+)
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
@@ -74,7 +82,7 @@ def _cells(results: Results, name: str) -> list[Cell]:
 
 
 def tolerance(cell: Cell) -> float:
-    """0.02 bpc, 0.10 nats or bits/dim, 0.02 of a share, 5 % of a perplexity, or two standard deviations over seeds."""
+    """That of the cell's metric, or two standard deviations over seeds where that is more."""
     row = metrics.find(cell.metric)
     base = row.tolerance(cell.unit, float(cell.reported)) if row else metrics.TOLERANCE_NATS
     std = cell.summary.std if cell.summary else None
@@ -131,12 +139,7 @@ def page(results: Results, rows: Mapping[Paper, Rows]) -> Page:
     counts = Counter(row["verdict"] for _, row in every)
     blocks = [
         Paragraph(f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}."),
-        Paragraph(
-            "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of "
-            "words\nover the words that were drawn and their samples).\n"
-            "Tolerance: 0.02 bpc, 0.10 nats, 0.10 bits per dimension, 0.02 of a share, 5 % of a printed perplexity, or "
-            "two\nstandard deviations over seeds where that is more."
-        ),
+        Paragraph(READ),
         *listed((Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]),
     ]
     for paper, found in rows.items():

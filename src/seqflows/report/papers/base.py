@@ -151,7 +151,7 @@ def printed(table: str) -> list[dict[str, str]]:
     """The printed cells of a table in the paper's order; none for a table that is not from a paper.
 
     Raises:
-        Problem: other columns, a status that is none, or a number that is none.
+        Problem: other columns, an unknown status, or a printed number that cannot be read as one.
     """
     paper, _, name = table.partition("-")
     path = FOLDER / paper / f"{name}.csv"

@@ -133,7 +133,7 @@ def level_by_sampling(numbers: Numbers, margin: float) -> Finding:
 
 
 def _baselines(numbers: Numbers) -> list[tuple[Summary, Summary, float]] | Finding:
-    """Of each baseline the exact test cross entropy, that at the largest K, and the printed one."""
+    """The exact test cross entropy of each baseline, that at the largest K, and the printed one."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "the number of sequences is not printed")
     printed, found = Printed([TABLE1]), []
