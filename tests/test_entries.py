@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from seqflows import params
-from seqflows.entries import expand, merged
+from seqflows.config.entries import expand, merged
 from seqflows.errors import Problem
 from seqflows.paths import SCALES
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from seqflows import params, paths
-from seqflows.models import CLASSES
+from seqflows.config.models import MODELS
 from seqflows.report.cells import printed_tables, reported
 
 COLUMNS = {  # what a column says: the dataset, or part of its name, and the metric
@@ -113,7 +113,7 @@ def wrong(matrix):
             found.append(f"{cell} is not of {dataset}")
         for scale in paths.SCALES:
             block = matrix.run(scale, run)["model"]
-            config = {field.name: field.default for field in CLASSES[name][1].__dataclass_fields__.values()}
+            config = MODELS[name].block.defaults()
             if block["class"] != name or not entries.items() <= (config | block).items():
                 found.append(f"{cell} is no {name} with {entries} at scale {scale}")
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")

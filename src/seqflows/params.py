@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from seqflows import checks
-from seqflows.entries import expand
+from seqflows.config import checks
+from seqflows.config.entries import expand
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import files, paths
-from seqflows.checks import METRICS
+from seqflows.config.checks import METRICS
 from seqflows.noise import floor
 from seqflows.params import Params
 from seqflows.report import table_texts
