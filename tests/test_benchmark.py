@@ -9,11 +9,11 @@ import torch
 
 from seqflows import cli, files, models, params
 from seqflows.benchmark import epoch, language, measure, parts, quality, words
+from seqflows.config.models import LatentSequence
 from seqflows.data import prepared
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Split
 from seqflows.errors import Problem
-from seqflows.models.latent_sequence import Config
 
 ROOT = Path(__file__).parent.parent
 TINY = {"latent": 4, "embedding": 8, "width": 8, "depth": 1, "flow_width": 8, "position": 4, "layers": 2}
@@ -141,7 +141,7 @@ def test_the_models_are_those_of_scale_paper():
     for shape in measure.shapes():
         run = f"{shape.shape.split(',')[0].lower()}-{shape.model.replace('/', '_').lower()}"
         ours, theirs = (
-            Config(**{name: value for name, value in block.items() if name not in ("class", "dropout")})
+            LatentSequence(**{name: value for name, value in block.items() if name not in ("class", "dropout")})
             for block in (shape.block, matrix.run("paper", run)["model"])
         )
         assert ours == theirs, run

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from seqflows.config import corpora
 from seqflows.data import embedded, embedded_chords, embedded_gaussians, embedded_text
 from seqflows.data.chain import Chain, heterogeneous
 from seqflows.data.embedded_chords import ChordSource, patterns
@@ -83,7 +84,10 @@ def test_all_chord_patterns_differ_and_one_is_silence():
 
 def build(name, **options):
     module = embedded.MODULES[name]
-    return module.build({**module.OPTIONS, **options}, np.random.default_rng([options.get("seed", 1), 0]))
+    return module.build(
+        corpora.SOURCES[module.NAME](source=module.NAME, **options).made(),
+        np.random.default_rng([options.get("seed", 1), 0]),
+    )
 
 
 @pytest.mark.parametrize("name", embedded.MODULES)
@@ -137,7 +141,7 @@ def test_gaussian_density_against_scipy_and_entropy_of_separate_components():
 
 
 def test_lengths_of_chords_have_their_stated_distribution():
-    source = embedded_chords.build({**embedded_chords.OPTIONS, "lengths": [8, 16]}, np.random.default_rng(0))
+    source = embedded_chords.build(corpora.EmbeddedChords(source="x", lengths=[8, 16]).made(), np.random.default_rng(0))
     assert source.chain.lengths == {8: pytest.approx(2 / 3), 16: pytest.approx(1 / 3)}
     assert source.mean_length_plus_one() == pytest.approx(8 * 2 / 3 + 16 / 3 + 1)
 

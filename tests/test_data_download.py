@@ -13,8 +13,9 @@ import threading
 import pytest
 
 from seqflows import paths
-from seqflows.data import download, registry
-from seqflows.data.registry import File, Source
+from seqflows.config import corpora, registry
+from seqflows.config.registry import File, Source
+from seqflows.data import download, embedded
 from seqflows.errors import Problem
 
 CONTENT = {f"{split}.txt": f" some {split} text \n".encode() for split in ("train", "valid", "test")}
@@ -63,7 +64,8 @@ def use(monkeypatch, tmp_path):
 
     def register(new):
         monkeypatch.setitem(registry.SOURCES, "small", new)
-        monkeypatch.setitem(registry.KINDS, "small", new.kind)
+        monkeypatch.setitem(corpora.KINDS, "small", new.kind)
+        monkeypatch.setitem(corpora.SOURCES, "small", corpora.Text)
         return {"kind": new.kind, "source": "small"}
 
     return register
@@ -186,7 +188,7 @@ def test_embedded_sources_are_the_same_bytes_every_time_without_the_network(sour
         raise AssertionError("the network was used")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
-    block = {"kind": registry.KINDS[source], "source": source, "train": 20, "valid": 5, "test": 5}
+    block = {"kind": corpora.KINDS[source], "source": source, "train": 20, "valid": 5, "test": 5}
     download.fetch(block, tmp_path / "a")
     monkeypatch.setattr("time.time", lambda: 2e9)
     monkeypatch.setattr("time.asctime", lambda *arguments: "another time")
@@ -223,10 +225,12 @@ def test_a_bad_block_is_refused(block, message, tmp_path):
         download.fetch(block, tmp_path / "raw")
 
 
-def test_the_matrix_admits_the_keys_that_the_sources_know():
-    schema = pytest.importorskip("seqflows.schema", reason="needs pydantic")
-    admitted = {source: set(block.model_fields) for kind in schema.DATASETS.values() for source, block in kind.items()}
-    assert admitted == {source: registry.options(source) - {"kind"} for source in registry.KINDS}
+def test_every_registered_source_has_a_block_of_its_kind_and_every_embedded_one_its_generator():
+    real = {name: source.kind for name, source in registry.SOURCES.items()}
+    assert real.items() <= corpora.KINDS.items()
+    assert set(corpora.SOURCES) - set(real) == set(embedded.MODULES)
+    unpinned = {name for name, one in registry.SOURCES.items() if not all(file.sha256 for file in one.files)}
+    assert all("sha256" in corpora.SOURCES[name].entries() for name in unpinned)
 
 
 def test_every_registered_file_has_an_address_a_licence_and_a_citation():

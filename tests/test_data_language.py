@@ -16,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqflows import files
-from seqflows.data import download, embedded_language, glove, language, prepare, prepared, registry, squad, tokens, tvqa
+from seqflows.config import corpora, registry
+from seqflows.data import download, embedded_language, glove, language, prepare, prepared, squad, tokens, tvqa
 from seqflows.data.batching import collate, order
 from seqflows.errors import Problem
 
 VECTORS = "what 1 0 0\ndid 0 1 0\n? 0 0 1\nthe 1 1 0\ndog 1 0 1.5\nran 0 1 -1\n"
+
+DEFAULTS = corpora.EmbeddedLanguage(source="embedded-language").made()
 
 
 def written(folder, content, name):
@@ -408,7 +411,7 @@ EMBEDDED |= {"length": 16, "dimensions": 8, "lexicon": 12}
 
 
 def source(**options):
-    return embedded_language.build(embedded_language.OPTIONS | options, np.random.default_rng(0))
+    return embedded_language.build(DEFAULTS | options, np.random.default_rng(0))
 
 
 def every_text(made):
@@ -525,7 +528,7 @@ def test_an_embedded_block_may_leave_its_sizes_to_the_source(tmp_path):
     block = {"kind": "language", "source": "embedded-language", "train": 20, "valid": 5, "test": 5}
     download.fetch(block, tmp_path / "raw")
     prepare.prepare(block, tmp_path / "raw", tmp_path / "out", "small")
-    assert prepared.load(tmp_path / "out").facts().max_length == embedded_language.OPTIONS["length"]
+    assert prepared.load(tmp_path / "out").facts().max_length == DEFAULTS["length"]
 
 
 def test_limits_keep_the_first_sequences(tmp_path):
@@ -634,10 +637,10 @@ def test_the_vocabulary_is_of_what_is_trained_on(tmp_path):
         ({"glove": ""}, {}, "numbers in .*glove.txt, got none"),
         ({"glove": "zebra 1 2 3\n"}, {}, "vectors for the words of the vocabulary in .*glove.txt, got 0"),
         ({}, {"dimensions": 2}, "a word and 2 numbers in line 1 of .*glove.txt, got 3"),
-        ({}, {"glove": "owm"}, "glove to be one of 6B-50d, 6B-50d-9163, 840B-300d, own, got 'owm'; nearest: own"),
-        ({}, {"length": 2}, "length to be a whole number of at least 3 .*got 2"),
-        ({}, {"dimensions": None}, "dimensions to be a whole number of at least 1 .*got None"),
-        ({}, {"min_count": "2"}, "min_count to be a whole number"),
+        ({}, {"glove": "owm"}, "glove: expected one of 6B-50d, 6B-50d-9163, 840B-300d, own, got 'owm'; nearest: own"),
+        ({}, {"length": 2}, "length: expected a whole number of at least 3, got 2"),
+        ({}, {"dimensions": None}, "dimensions: expected a whole number of at least 1, got .*"),
+        ({}, {"min_count": "2"}, "min_count: expected a whole number"),
         ({}, {"max_length": 9}, "got 'max_length'"),
     ],
 )
@@ -716,7 +719,8 @@ def test_a_mirror_may_hold_gzipped_files(tmp_path, monkeypatch):
     file = registry.File("x.json", "small/x.json", "http://127.0.0.1:9/x", files.sha256(path))
     new = registry.Source("text", (file,), "none", "nobody", "nowhere")
     monkeypatch.setitem(registry.SOURCES, "small", new)
-    monkeypatch.setitem(registry.KINDS, "small", "text")
+    monkeypatch.setitem(corpora.KINDS, "small", "text")
+    monkeypatch.setitem(corpora.SOURCES, "small", corpora.Text)
     monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path))
     (tmp_path / "small").mkdir()
     zipped = gzip.compress(content.encode())
@@ -735,11 +739,8 @@ def test_a_mirror_may_hold_gzipped_files(tmp_path, monkeypatch):
 
 
 def test_every_file_of_vectors_can_be_named():
-    schema = pytest.importorskip("seqflows.schema", reason="needs pydantic")
-    field = schema.RealLanguage.model_fields["glove"]
-    assert set(field.annotation.__args__) == set(registry.VECTORS)
-    for name, default in language.DEFAULTS.items():
-        assert schema.RealLanguage.model_fields[name].default == default
+    rule = corpora.Language.entries()["glove"].metadata["rule"]
+    assert set(rule.names) == set(registry.VECTORS)
     for name, listed in registry.VECTORS.items():
         assert all(file.name.startswith("glove") for file in listed)
         assert all((name in ("own", "6B-50d")) == (file.url is None) for file in listed)

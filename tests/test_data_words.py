@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from seqflows import compute, files, models
+from seqflows.config import corpora
+from seqflows.config.training import Training
 from seqflows.data import download, embedded_words, prepare, prepared, words
 from seqflows.data.batching import collate, order
 from seqflows.errors import Problem
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 
@@ -118,7 +119,7 @@ def test_entropy():
 
 
 def source(**options):
-    return embedded_words.build(embedded_words.OPTIONS | options, np.random.default_rng(0))
+    return embedded_words.build(corpora.EmbeddedWords(source="x", **options).made(), np.random.default_rng(0))
 
 
 def test_the_embedded_source_is_exact(tmp_path):
@@ -200,10 +201,10 @@ def test_types_are_held_out(tmp_path):
     ("changes", "message"),
     [
         ({"min_count": 10**6}, "with a count of at least 1000000"),
-        ({"min_count": 3, "wide_count": 3}, r"expected wide_count below min_count \(3\), got 3"),
+        ({"min_count": 3, "wide_count": 3}, "wide_count: expected less than min_count, 3, got 3"),
         ({"valid_tokens": 10**6}, "expected valid_tokens of 0 to 18000, .*, got 1000000; set a lower valid_tokens"),
-        ({"max_length": 5}, "expected keys of .* with source: embedded-words, got 'max_length'"),
-        ({"tokens": 0}, "at least 1 sequence"),
+        ({"max_length": 5}, "expected one of the keys .*, got 'max_length'"),
+        ({"tokens": 0}, "tokens: expected a whole number of at least 1, got 0"),
     ],
 )
 def test_bad_blocks_of_words_are_refused(tmp_path, changes, message):
@@ -245,7 +246,9 @@ def test_batches_draw_words_by_frequency(tmp_path):
 def test_words_are_trained_and_resumed(tmp_path, block):
     """A loss in nats a word; a run that was cut between two steps ends in the same bits."""
     data = made(tmp_path)
-    settings = Settings.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "clip": 5.0, "drawn": 320})
+    settings = Training.of(
+        {"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "clip": 5.0, "drawn": 320}, "training"
+    )
     machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 
     def trainer(folder):
@@ -288,8 +291,8 @@ def test_words_are_trained_and_resumed(tmp_path, block):
 
 
 def test_the_number_drawn_has_to_fill_a_batch():
-    with pytest.raises(Problem, match=r"training.drawn to be a whole number of at least batch_size \(32\), got 5"):
-        Settings.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "drawn": 5})
+    with pytest.raises(Problem, match=r"training.drawn: expected a whole number of at least batch_size \(32\), got 5"):
+        Training.of({"epochs": 2, "batch_size": 32, "learning_rate": 0.02, "drawn": 5}, "training")
 
 
 def test_a_sample_of_the_tokens_is_split_as_the_whole_is(tmp_path):
@@ -311,7 +314,7 @@ def test_counts_of_ones_own(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(lines.encode(), mtime=0))
     monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path))
     block = {"kind": "words", "source": "own-words", "valid_tokens": 5}
-    with pytest.raises(Problem, match="expected sha256: <64 hex digits> beside source: own-words"):
+    with pytest.raises(Problem, match="sha256: expected the file's sha256, 64 hex digits, got none"):
         download.fetch(block, tmp_path / "raw")
     download.fetch(block | {"sha256": files.sha256(path)}, tmp_path / "raw")
     prepare.prepare(block | {"sha256": files.sha256(path)}, tmp_path / "raw", tmp_path / "out", "words")

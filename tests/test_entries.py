@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from seqflows import params
-from seqflows.entries import expand, merged
+from seqflows.config.entries import expand, merged
 from seqflows.errors import Problem
 from seqflows.paths import SCALES
 
@@ -93,3 +93,18 @@ def test_params_yaml_stays_short_and_is_the_matrix_that_it_spells():
     assert found["runs"]["ptb-iaf_scf"]["laptop"]["model"]["layers"] == 3
     assert "depth" not in found["runs"]["jsb-af_af"]["laptop"]["model"]  # its digest has none
     assert found["tables"]["ziegler2019-table3"]["rows"]["AF / AF"]["JSB"] == "jsb-af_af.nll"
+
+
+def test_an_error_of_a_base_is_told_once_and_where_it_is_written(root, tmp_path):
+    text = (root / "params.yaml").read_text()
+    text = text.replace("training: {kl_floor: 1.0e-5}", "training: {kl_flor: 1.0e-5}", 1)
+    text = text.replace(
+        "laptop: {seeds: [0], evaluation: {samples: 50", "laptop: {seeds: [-1], evaluation: {samples: 50", 1
+    )
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(Problem) as raised:
+        params.load(tmp_path / "params.yaml")
+    head, *lines = str(raised.value).splitlines()
+    assert head.startswith("2 errors in ") and len(lines) == 2
+    assert lines[0].startswith("  bases.ziegler.laptop.seeds: expected seeds from 0")
+    assert lines[1].startswith("  bases.latent.training.kl_flor: ") and lines[1].endswith("nearest: kl_floor")

@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from seqflows import compute, params
+from seqflows.config.models import MODELS, sizes
+from seqflows.config.training import Training
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import language, likelihood, vocabulary
-from seqflows.models import CLASSES, build
+from seqflows.models import build
 from seqflows.paths import SCALES
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 MATRIX = params.load(Path(__file__).parents[1] / "params.yaml")
@@ -72,7 +73,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     """Build the model, take one of the trainer's own steps, score and sample; the number of parameters."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model, settings = build(json.loads(model_block), facts), Settings.of(json.loads(training_block))
+    model, settings = build(json.loads(model_block), facts), Training.of(json.loads(training_block), "training")
     terms = model.objective(_batch(facts), 1)
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
     expected -= {"length"} if kind == "words" else set()
@@ -167,10 +168,9 @@ def test_the_larger_scale_has_the_larger_models():
         found = []
         for scale in SCALES:
             block = MATRIX.run(scale, run)["model"]
-            config = CLASSES[block["class"]][1]
-            made = config(**{name: value for name, value in block.items() if name != "class"})
+            made = MODELS[block["class"]].block.of(sizes(block), "model")
             found.append({name: value for name in SIZES if isinstance(value := getattr(made, name, None), int)})
-        assert found[0] and all(min(sizes.values()) >= 1 for sizes in found), run
+        assert found[0] and all(min(one.values()) >= 1 for one in found), run
         for name in found[0]:
-            widths = [sizes[name] for sizes in found]
+            widths = [one[name] for one in found]
             assert widths == sorted(widths), (run, name)

@@ -17,7 +17,8 @@ import yaml
 from safetensors.torch import load_file
 
 import tiny
-from seqflows import checks, cli, compute, files, models, params, paths, schema
+from seqflows import cli, compute, files, models, params, paths
+from seqflows.config.models import LanguageFlow
 from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
@@ -295,7 +296,9 @@ def test_the_check_of_params_refuses_the_sizes_that_the_flows_refuse(structure, 
             refused = False
         except Problem:
             refused = True
-        assert refused == bool([*schema.sizes("model", block, length, dim)]), (length, dim, scales, heads)
+        errors = list(LanguageFlow.errors("model", block))
+        errors = errors or list(LanguageFlow.of(block, "model").unfit(length, dim))
+        assert refused == bool(errors), (length, dim, scales, heads)
 
 
 @pytest.mark.parametrize(("size", "value"), [("scales", 6), ("heads", 5)])
@@ -308,10 +311,6 @@ def test_training_an_impossible_model_is_one_line_and_leaves_nothing(size, value
     assert cli.main(["check"]) == cli.main(["train", "demo/x"]) == 1
     said = capsys.readouterr().err
     assert f"runs.x.demo.model.{size}: expected" in said and sorted(tmp_path.rglob("*")) == before
-    monkeypatch.setattr(checks, "_schema", lambda: None)  # as where pydantic is not installed
-    assert cli.main(["train", "demo/x"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("seqflows train demo/x: language_flow: Expected a") and said.count("\n") == 1
     locks = {path for path in tmp_path.rglob("*") if ".locks" in path.parts}
     assert sorted({*tmp_path.rglob("*")} - locks) == before
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from seqflows.config.training import Training
 from seqflows.errors import Problem
 from seqflows.training import optimise
 from seqflows.training.schedules import Plateau, cosine, kl_weight
-from seqflows.training.settings import Settings
 
 
 def settings(**changes):
-    return Settings.of({"epochs": 10, "batch_size": 4, "learning_rate": 1.0, **changes})
+    return Training.of({"epochs": 10, "batch_size": 4, "learning_rate": 1.0, **changes}, "training")
 
 
 def test_kl_weight_is_zero_then_linear_within_epochs_then_one():
@@ -138,5 +138,8 @@ def test_bad_settings_are_named(changes, text):
 
 
 def test_missing_settings_are_named():
-    with pytest.raises(Problem, match="epochs, learning_rate"):
-        Settings.of({"batch_size": 1})
+    with pytest.raises(
+        Problem,
+        match=r"training.epochs: expected a whole number of at least 1, got none; training.learning_rate: expected a finite",
+    ):
+        Training.of({"batch_size": 1}, "training")

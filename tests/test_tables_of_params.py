@@ -11,9 +11,14 @@ from itertools import pairwise
 import pytest
 
 from seqflows import params, paths
+<<<<<<< HEAD
 from seqflows.models import CLASSES
 from seqflows.report.cells import reported
 from seqflows.report.papers.base import printed_tables
+=======
+from seqflows.config.models import MODELS
+from seqflows.report.cells import printed_tables, reported
+>>>>>>> config
 
 COLUMNS = {  # what a column says: the dataset, or part of its name, and the metric
     "Nottingham": ("nottingham", "nll"),
@@ -114,7 +119,7 @@ def wrong(matrix):
             found.append(f"{cell} is not of {dataset}")
         for scale in paths.SCALES:
             block = matrix.run(scale, run)["model"]
-            config = {field.name: field.default for field in CLASSES[name][1].__dataclass_fields__.values()}
+            config = MODELS[name].block.defaults()
             if block["class"] != name or not entries.items() <= (config | block).items():
                 found.append(f"{cell} is no {name} with {entries} at scale {scale}")
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")

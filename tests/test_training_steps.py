@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 import tiny
 from seqflows import compute, models, paths
+from seqflows.config.training import Training
 from seqflows.data import prepared
 from seqflows.data.batching import collate, order
 from seqflows.errors import Interrupted
 from seqflows.training import loop
 from seqflows.training.progress import Progress
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
@@ -35,7 +35,7 @@ def datasets(tmp_path_factory):
 def trainer(dataset, folder, block=None, seed=0, **training):
     torch.manual_seed(seed)
     model = models.build(block or MODELS[dataset.name], dataset.facts())
-    return Trainer(model, dataset, Settings.of({**PLAIN, **training}), seed, CPU, folder)
+    return Trainer(model, dataset, Training.of({**PLAIN, **training}, "training"), seed, CPU, folder)
 
 
 def trained(made, stop=None):
@@ -90,8 +90,8 @@ def test_a_clipped_step_is_as_long_as_the_rate_times_the_clip(datasets, tmp_path
 
 
 def test_the_training_loss_is_its_weighted_terms(datasets, tmp_path):
-    made = trainer(datasets("text"), tmp_path, epochs=1, kl_free_epochs=2, kl_floor=0.3)
-    (row,) = trained(made)
+    made = trainer(datasets("text"), tmp_path, epochs=2, kl_free_epochs=2, kl_floor=0.3)
+    row = trained(made)[0]
     assert row["kl_weight"] == pytest.approx(0.3) and abs(row["train_kl"]) > 0.1
     wanted = row["train_reconstruction"] + 0.3 * row["train_kl"] + row["train_length"]
     assert row["train_loss"] == pytest.approx(wanted, rel=1e-6)

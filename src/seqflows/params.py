@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from seqflows import checks
-from seqflows.entries import expand
+from seqflows.config import checks
+from seqflows.config.entries import expand, place
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES
@@ -104,12 +104,19 @@ def scored(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and validate the matrix; raise `Problem` with one line an error."""
-    return parse(read(path), str(path))
+    content = written(path)
+    return parse(expand(content), str(path), content)
 
 
-def parse(content: Any, name: str = "params.yaml") -> Params:
-    """Validate what `read` gave; raise `Problem` with one line an error."""
+def parse(content: Any, name: str = "params.yaml", source: Any = None) -> Params:
+    """Validate what `read` gave; raise `Problem` with one line an error.
+
+    With the file's own content as ``source`` each error names the entry as it is written there, once.
+    """
     lines = list(checks.errors(content))
+    if isinstance(source, Mapping):
+        parts = (line.partition(": ") for line in lines)
+        lines = list(dict.fromkeys(f"{place(source, path)}: {text}" for path, _, text in parts))
     if lines:
         count = f"{len(lines)} error{'s' if len(lines) > 1 else ''}"
         raise Problem(f"{count} in {name}\n" + "\n".join(f"  {line}" for line in lines))

@@ -17,11 +17,11 @@ import torch
 
 from seqflows import compute, models, params, paths
 from seqflows.benchmark.measure import clock
+from seqflows.config.training import Training
 from seqflows.data import prepared
 from seqflows.data.batching import order
 from seqflows.data.prepared import Dataset
 from seqflows.training import optimise
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 EPOCH = (
@@ -62,7 +62,7 @@ def run(
 
 def measure(model: str, block: dict[str, Any], dataset: Dataset) -> dict[str, Any]:
     """The row of one run's block; the epoch is the first of seed 0."""
-    settings = Settings.of(block["training"])
+    settings = Training.of(block["training"], "training")
     machine = compute.Machine(torch.device("cpu"), "cpu", torch.get_num_threads(), "fp32")
     torch.manual_seed(0)
     built = models.build(block["model"], dataset.facts()).train()

@@ -11,9 +11,9 @@ import torch
 
 from seqflows import compute, models
 from seqflows.benchmark.measure import flops, matrix_rate, timed
+from seqflows.config.training import Training
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 LANGUAGE = (
@@ -53,7 +53,7 @@ def run(
     for name in chosen:
         torch.manual_seed(0)
         model = models.build({"class": "language_flow", **MODELS[name], **sizes}, known).train()
-        settings = Settings.of({"epochs": 1, "batch_size": shape["batch"], "learning_rate": 5e-5})
+        settings = Training(epochs=1, batch_size=shape["batch"], learning_rate=5e-5)
         machine = compute.Machine(torch.device("cpu"), "cpu", threads, "fp32")
         trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
         own = flops(model, collate(split, np.arange(len(ids)))) / 1e9

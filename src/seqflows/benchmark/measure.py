@@ -32,12 +32,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from seqflows import compute, models
+from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import likelihood
 from seqflows.models.base import Model
 from seqflows.models.latent_sequence import LatentSequence
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 TRAINING = (
@@ -180,9 +180,7 @@ def kernels() -> dict[str, float]:
 
 def trainer(shape: Shape, device: str, precision: str = "fp32", **sizes: int) -> Trainer:
     """The trainer of the pipeline, on random data of a shape."""
-    settings = Settings.of(
-        {"epochs": 1, "batch_size": shape.sequences, "learning_rate": 1e-4, "clip": 0.25, "samples": shape.samples}
-    )
+    settings = Training(epochs=1, batch_size=shape.sequences, learning_rate=1e-4, clip=0.25, samples=shape.samples)
     machine = compute.Machine(torch.device(device), device, torch.get_num_threads(), precision)
     model = shape.build(**sizes).to(device).train()
     return Trainer(model, dataset(shape), settings, 0, machine, Path("checkpoints"))

@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqflows import compute, models
 from seqflows.benchmark.measure import best
+from seqflows.config.training import Training
 from seqflows.data import embedded_words, words
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import likelihood
 from seqflows.evaluation.words import BLOCK, Trie
-from seqflows.training.settings import Settings
 from seqflows.training.trainer import Trainer
 
 TRAINING = ("model", "batch", "words_per_second", "seconds", "products_seconds", "ratio", "gflop")
@@ -97,7 +97,7 @@ def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes
     for name, block in MODELS.items():
         torch.manual_seed(0)
         model = models.build({**block, **(sizes if block["class"] == "state_space" else {})}, facts).train()
-        settings = Settings.of({"epochs": 1, "batch_size": batch, "learning_rate": 1e-3, "drawn": batch})
+        settings = Training(epochs=1, batch_size=batch, learning_rate=1e-3, drawn=batch)
         machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
         trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
         with Products() as products:

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from seqflows import files, params, paths
-from seqflows.data import embedded, registry
+from seqflows.config import corpora, registry
+from seqflows.config.registry import File, Source
+from seqflows.data import embedded
 from seqflows.data.prepared import combined
-from seqflows.data.registry import File, Source
 from seqflows.errors import Problem
 
 CACHE = Path("data/cache")
@@ -42,7 +43,7 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
 
     Its ``checksums.json`` lists every file's sha256; `prepare` verifies them.
     """
-    registry.check(block)
+    corpora.block(block)
     with files.replacing_folder(Path(out)) as folder:
         if block["source"] in embedded.MODULES:
             embedded.generate(dict(block), folder)
@@ -63,7 +64,7 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
 
 def _given(block: Mapping[str, Any], file: File) -> str:
     given, hint = block.get("sha256"), "<64 hex digits>"
-    if registry.KINDS[block["source"]] == "language":  # of several files, one by one
+    if corpora.KINDS[block["source"]] == "language":  # of several files, one by one
         given, hint = given.get(file.name) if isinstance(given, Mapping) else None, f"{{{file.name}: {hint}}}"
     if not isinstance(given, str) or len(given) != 64:
         raise Problem(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from seqflows import files
+from seqflows.config import corpora
 from seqflows.data import embedded_chords, embedded_gaussians, embedded_language, embedded_text, embedded_words
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
@@ -48,27 +49,14 @@ class Source(Protocol):
 def generate(block: dict[str, Any], folder: Path) -> None:
     """Write the raw files and ``source.json`` of a dataset block into ``folder``; a function of the block alone."""
     name = block["source"]
-    module = MODULES[name]
-    options = {option: block.get(option, default) for option, default in module.OPTIONS.items()}
-    for option, default in module.OPTIONS.items():
-        _check(name, option, options[option], default)
+    options = corpora.SOURCES[name].of({key: one for key, one in block.items() if key != "kind"}, name).made()
     counts = {size: options[size] for size in (*SPLITS, "tokens") if size in options}
-    if min(counts.values()) < 1:
-        raise Problem(f"expected at least 1 sequence in each split of {name}, got {counts}; correct params.yaml")
     # Two streams: the source stays the same when the number of sequences changes.
     shape, draws = (np.random.default_rng([options["seed"], stream]) for stream in range(2))
-    source = module.build(options, shape)
+    source = MODULES[name].build(options, shape)
     source.write(folder, draws, counts)
     specification = {"source": name, "options": options, **source.specification()}
     files.write_json(folder / SPECIFICATION, specification)
-
-
-def _check(name: str, option: str, value: Any, default: Any) -> None:
-    """Refuse a value that is not of its default's type, or a negative whole number."""
-    items, kind = (value, int) if isinstance(default, list) else ([value], type(default))
-    admitted = (int, float) if kind is float else (int,)
-    if not isinstance(items, list) or any(type(item) not in admitted or item < 0 for item in items):
-        raise Problem(f"expected {option} of {name} to be like {default!r}, got {value!r}; correct params.yaml")
 
 
 def read(folder: Path) -> Source:

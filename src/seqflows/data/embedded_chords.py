@@ -23,7 +23,6 @@ from seqflows.data.prepared import KEYS
 from seqflows.errors import Problem
 
 NAME = "embedded-chords"
-OPTIONS = {"seed": 1, "train": 200, "valid": 40, "test": 60, "lengths": [12, 16, 24], "states": 13}
 FILE = "music.mat"
 LOW = 21  # MIDI number of the first key
 ROOTS = ((48, "major"), (53, "major"), (55, "major"), (57, "minor"), (50, "minor"), (52, "minor"))  # C F G a d e

@@ -14,7 +14,6 @@ import numpy as np
 from seqflows.errors import Problem
 
 NAME = "embedded-gaussians"
-OPTIONS = {"seed": 1, "train": 2000, "valid": 500, "test": 1000, "distance": 2.0, "deviation": 0.3}
 FILE = "points.npz"
 
 

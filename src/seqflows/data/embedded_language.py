@@ -28,7 +28,6 @@ from seqflows.data.tokens import SPECIAL
 from seqflows.errors import Problem
 
 NAME = "embedded-language"
-OPTIONS = {"seed": 8, "train": 600, "valid": 100, "test": 200, "length": 24, "dimensions": 8, "lexicon": 24}
 NAMES = (
     *("anna", "ben", "carl", "dora", "emma", "finn", "greta", "hugo"),
     *("iris", "jack", "kate", "leo", "mona", "nick", "olga", "paul"),

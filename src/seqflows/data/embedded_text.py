@@ -19,7 +19,6 @@ from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
 NAME = "embedded-text"
-OPTIONS = {"seed": 1, "train": 600, "valid": 100, "test": 200, "words": [3, 6], "lexicon": 24}
 WORDS = (
     "the", "a", "<unk>", "N", "of", "to", "in", "and", "mr.", "said", "its", "price", "rose", "fell", "stock",
     "year", "new", "by", "sales", "share", "is", "was", "for", "bank", "from", "market", "it", "has", "on", "at",

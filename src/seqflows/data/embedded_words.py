@@ -19,7 +19,6 @@ from seqflows.data import words
 from seqflows.errors import Problem
 
 NAME = "embedded-words"
-OPTIONS = {"seed": 3, "tokens": 200_000, "stems": 60}
 PREFIXES = {"": 0.7, "un": 0.1, "re": 0.12, "over": 0.08}
 SUFFIXES = (
     {"": 0.4, "s": 0.25, "ed": 0.15, "ing": 0.2},

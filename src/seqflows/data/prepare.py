@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from seqflows import files, params, paths
-from seqflows.data import embedded, embedded_gaussians, glove, language, polyphonic, registry, text, tokens, words
+from seqflows.config import corpora
+from seqflows.data import embedded, embedded_gaussians, glove, language, polyphonic, text, tokens, words
 from seqflows.data.download import CHECKSUMS
 from seqflows.data.prepared import KEYS, SPLITS, Split, combined, save
 from seqflows.errors import Problem
@@ -44,7 +45,7 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
     ``train_sequences`` (and valid, test) keep the first so many sequences; ``max_length`` (text)
     drops what is longer. Errors: `Problem` for whatever the raw files have that they should not.
     """
-    registry.check(block)
+    corpora.block(block)
     raw = Path(raw)
     checksums = verify_raw(raw)
     if block["kind"] == "words":
@@ -145,7 +146,7 @@ def _language(block: Mapping[str, Any], raw: Path, out: Path, dataset: str, chec
     """Token sequences of one length T, and a vector for each token of the vocabulary."""
     source = None
     if block["source"] in embedded.MODULES:
-        source, block = embedded.read(raw), embedded.MODULES[block["source"]].OPTIONS | block
+        source, block = embedded.read(raw), corpora.block(block).made() | block
     length = block["length"]
     if source is not None and source.longest > length:
         raise Problem(

@@ -5,20 +5,14 @@ Legend: B batch, K importance samples, T time, V symbols.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
 import torch
 from torch import Tensor, nn
 
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.names import near
 
 Terms = dict[str, Tensor]
-Config = TypeVar("Config")
 
 
 class Model(nn.Module):
@@ -70,44 +64,6 @@ class Model(nn.Module):
     ) -> Batch:
         """Draw sequences; ``temperature`` scales the noise, ``mode`` takes the likeliest observation."""
         raise TypeError(f"Expected {type(self).__name__} to define sample(count)")
-
-
-def configure(cls: type[Config], values: Mapping[str, Any]) -> Config:
-    """A frozen config dataclass from a mapping; an unknown key or a wrong type is a `Problem`.
-
-    >>> @dataclasses.dataclass(frozen=True)
-    ... class Size:
-    ...     width: int = 8
-    >>> configure(Size, {"widht": 3})
-    Traceback (most recent call last):
-    ...
-    seqflows.errors.Problem: expected a key of Size (width), got 'widht'; nearest: width
-    """
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key, value in values.items():
-        if key not in fields:
-            raise Problem(f"expected a key of {cls.__name__} ({', '.join(fields)}), got {key!r}{near(key, fields)}")
-        kind = fields[key].type
-        wanted = {"int": int, "float": (int, float), "str": str}[str(kind)]
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise Problem(f"expected {cls.__name__}.{key} of type {kind}, got {value!r}; mend params.yaml")
-    try:
-        return cls(**values)
-    except ValueError as error:
-        raise Problem(f"{cls.__name__}: {error}") from None
-
-
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise ValueError, naming the nearest allowed value, where ``value`` is none of them."""
-    if value not in allowed:
-        raise ValueError(f"expected {name} of {', '.join(allowed)}, got {value!r}{near(value, allowed)}")
-
-
-def at_least(minimum: float, **values: float) -> None:
-    """Raise ValueError for the first value below ``minimum``."""
-    for name, value in values.items():
-        if value < minimum:
-            raise ValueError(f"expected {name} >= {minimum}, got {value}")
 
 
 def check_emission(facts: Facts, allowed: tuple[str, ...], model: str) -> None:

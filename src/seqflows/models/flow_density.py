@@ -5,30 +5,14 @@ Legend: B batch, D dimensions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from seqflows.config.models import FlowDensity as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
-from seqflows.flows import KINDS, SCALARS, layered, standard_normal_log_density
-from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
-
-
-@dataclass(frozen=True)
-class Config:
-    """Five autoregressive layers, as in figure 5c."""
-
-    hidden: str = "made"
-    scalar: str = "nlsq"
-    layers: int = 5
-    flow_width: int = 100
-
-    def __post_init__(self) -> None:
-        one_of("hidden", self.hidden, KINDS)
-        one_of("scalar", self.scalar, tuple(SCALARS))
-        at_least(1, layers=self.layers, flow_width=self.flow_width)
+from seqflows.flows import SCALARS, layered, standard_normal_log_density
+from seqflows.models.base import Model, Terms, check_emission
 
 
 class FlowDensity(Model):

@@ -6,20 +6,16 @@ Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens, M = T 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqflows.config.models import LanguageFlow as Config
+from seqflows.config.models import RecurrentDensity as Recurrent
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.flows import (
-    CELLS,
-    MIXINGS,
-    NETWORKS,
-    SQUEEZES,
-    STARTS,
     FixedLength,
     Size,
     initialise,
@@ -28,69 +24,22 @@ from seqflows.flows import (
     standard_normal_log_density,
     unidirectional,
 )
-from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
+from seqflows.models.base import Model, Terms, check_emission
 from seqflows.noise import BITS
 
-STRUCTURES = ("time", "channels", "past")
 ROWS = 128  # of scores (., V) at once, 51 MB at V = 100 000; of hypotheses, whose keys and values take up to 3 GB
 
 
-@dataclass(frozen=True)
-class Config:
-    """Att-S at the paper's size. ``structure`` / ``network`` name the row of Table 4.
-
-    time is S, channels C and past AR; attention is Att and rnn RNN. ``steps`` is K and ``scales`` L; ``inner`` and
-    ``heads`` belong to attention, ``hidden``, ``cell`` and ``mixing`` to past, which has one scale, ``start``
-    (of the mixing over time) to time, and ``squeeze`` to several scales.
-    """
-
-    structure: str = "time"
-    network: str = "attention"
-    steps: int = 8
-    scales: int = 3
-    width: int = 512
-    inner: int = 3712
-    heads: int = 8
-    hidden: int = 750
-    cell: str = "parallel"
-    start: str = "permutation"
-    squeeze: str = "interleaved"
-    mixing: str = "both"
-
-    def __post_init__(self) -> None:
-        one_of("structure", self.structure, STRUCTURES)
-        one_of("network", self.network, NETWORKS)
-        one_of("cell", self.cell, CELLS)
-        one_of("start", self.start, STARTS)
-        one_of("squeeze", self.squeeze, SQUEEZES)
-        one_of("mixing", self.mixing, MIXINGS)
-        sizes = ("steps", "scales", "width", "inner", "heads", "hidden")
-        at_least(1, **{name: getattr(self, name) for name in sizes})
-        if self.structure == "past" and self.scales > 1:
-            raise ValueError(f"expected scales: 1 with structure: past, which has no scales, got {self.scales}")
-
-    def flow(self, length: int, dim: int) -> FixedLength:
-        """The flow over (T, D)."""
-        size = Size(self.width, self.inner, self.heads)
-        if self.structure == "past":
-            return unidirectional(length, dim, self.network, size, self.hidden, self.steps, self.cell, self.mixing)
-        shape = (self.steps, self.scales, self.start, self.squeeze)
-        return multiscale(length, dim, self.structure, self.network, size, *shape)
-
-
-@dataclass(frozen=True)
-class RecurrentConfig:
-    """The Bi-LSTM density of Table 4."""
-
-    layers: int = 3
-    width: int = 300
-
-    def __post_init__(self) -> None:
-        at_least(1, layers=self.layers, width=self.width)
-
-    def flow(self, length: int, dim: int) -> FixedLength:
-        """The layers over (T, D), which see the past and the future in turn."""
-        return recurrent_affine(length, dim, self.width, self.layers)
+def flow(config: Config | Recurrent, length: int, dim: int) -> FixedLength:
+    """The flow over (T, D); the layers of the Bi-LSTM density see the past and the future in turn."""
+    if isinstance(config, Recurrent):
+        return recurrent_affine(length, dim, config.width, config.layers)
+    size = Size(config.width, config.inner, config.heads)
+    if config.structure == "past":
+        how = (config.hidden, config.steps, config.cell, config.mixing)
+        return unidirectional(length, dim, config.network, size, *how)
+    shape = (config.steps, config.scales, config.start, config.squeeze)
+    return multiscale(length, dim, config.structure, config.network, size, *shape)
 
 
 class LanguageFlow(Model):
@@ -106,14 +55,14 @@ class LanguageFlow(Model):
 
     exact = True
 
-    def __init__(self, config: Config | RecurrentConfig, facts: Facts) -> None:
+    def __init__(self, config: Config | Recurrent, facts: Facts) -> None:
         super().__init__()
         check_emission(facts, ("embedded",), "language_flow")
         self.config, self.length = config, facts.max_length
         vectors = torch.as_tensor(facts.vectors, dtype=torch.float32)
         self.register_buffer("vectors", vectors, persistent=False)
         self.register_buffer("directions", F.normalize(vectors, dim=-1), persistent=False)
-        self.flow = config.flow(facts.max_length, vectors.shape[1])
+        self.flow = flow(config, facts.max_length, vectors.shape[1])
 
     @property
     def dimensions(self) -> int:

@@ -7,16 +7,15 @@ E embedding, W units, V symbols.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seqflows.config.models import LatentSequence as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.flows import (
-    KINDS,
     SCALARS,
     AutoregressiveInTime,
     Bijection,
@@ -26,38 +25,12 @@ from seqflows.flows import (
     standard_normal_log_density,
 )
 from seqflows.flows.initial import START, start
-from seqflows.models.base import Model, Terms, at_least, check_emission, one_of
+from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, step_mask
 
 LOG_TWO_PI = math.log(2 * math.pi)
 TIMES = ("af", "iaf", "none")
 SYMBOL_NORM = 500 * START**2 / 3  # squared, of the released code's embeddings within +-START at the paper's width
-
-
-@dataclass(frozen=True)
-class Config:
-    """The paper's sizes. ``time`` / ``hidden`` name the model: af / made is AF/AF, none / made is AF-only."""
-
-    time: str = "af"
-    hidden: str = "made"
-    scalar: str = "nlsq"
-    layers: int = 5
-    latent: int = 50
-    embedding: int = 500
-    width: int = 500
-    depth: int = 2
-    flow_width: int = 100
-    position: int = 500
-    dropout: float = 0.2
-
-    def __post_init__(self) -> None:
-        one_of("time", self.time, TIMES)
-        one_of("hidden", self.hidden, KINDS)
-        one_of("scalar", self.scalar, tuple(SCALARS))
-        sizes = ("layers", "latent", "embedding", "width", "depth", "flow_width", "position")
-        at_least(1, **{name: getattr(self, name) for name in sizes})
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected dropout in [0, 1), got {self.dropout}")
 
 
 def flow_prior(config: Config) -> Bijection:

@@ -5,34 +5,17 @@ Legend: B batch, T time, P position width, E embedding, W units, V symbols.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqflows.config.models import RecurrentBaseline as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.flows.initial import start
-from seqflows.models.base import Model, Terms, at_least, check_emission
+from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import Emission, LengthModel, Positions, step_mask
-
-
-@dataclass(frozen=True)
-class Config:
-    """The paper's sizes: those of the flow models' networks."""
-
-    embedding: int = 500
-    width: int = 500
-    depth: int = 2
-    position: int = 500
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        at_least(1, embedding=self.embedding, width=self.width, depth=self.depth, position=self.position)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"expected dropout in [0, 1), got {self.dropout}")
 
 
 class RecurrentBaseline(Model):

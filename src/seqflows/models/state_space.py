@@ -7,59 +7,20 @@ of the reader, V symbols, M trajectories.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seqflows.config.models import StateSpace as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.flows import Bijection, real_nvp, triangular
-from seqflows.models.base import Terms, at_least, one_of
+from seqflows.models.base import Terms
 from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
 from seqflows.models.words import WordModel, gaps
 
-TRANSITIONS = ("tril", "diag", "real_nvp")
-INFERENCES = ("diag", "tril", "shared")
-READERS = ("backward", "both")
 FARTHEST = 1e6  # a state that runs away in free mode stays finite
 AT_ONCE = 2048  # states whose next symbols are looked at together
-
-
-@dataclass(frozen=True)
-class Config:
-    """``transition`` is F_g, ``inference`` F_q (``shared``: F_g itself); ``proposals`` is the K of Algorithm 1."""
-
-    state: int = 8
-    transition: str = "tril"
-    layers: int = 1  # of F_g, tril or diag
-    keep_from: int = 2  # the couplings of real_nvp keep this many dimensions, the next one more,
-    keep_to: int = 7  # and so on to this many
-    inference: str = "diag"
-    proposals: int = 1
-    reader: str = "backward"  # what a_t has read: w_t..w_T, or the whole word (BIDI)
-    embedding: int = 8
-    units: int = 32  # of the reader, a direction
-    width: int = 32  # hidden units of the transitions' networks and of the posterior's; 8 in real_nvp's couplings
-    delta: float = 0.1
-
-    def __post_init__(self) -> None:
-        one_of("transition", self.transition, TRANSITIONS)
-        one_of("inference", self.inference, INFERENCES)
-        one_of("reader", self.reader, READERS)
-        sizes = ("state", "layers", "keep_from", "proposals", "embedding", "units", "width")
-        at_least(1, **{name: getattr(self, name) for name in sizes})
-        if not 0 < self.delta < 0.5:
-            raise ValueError(f"expected delta in (0, 0.5), got {self.delta}")
-        if self.keep_from > self.keep_to:
-            raise ValueError(f"expected keep_from of at most keep_to, got {self.keep_from} and {self.keep_to}")
-        if self.transition == "real_nvp" and self.layers != 1:
-            raise ValueError(f"expected layers of 1 with real_nvp, whose couplings keep_from counts, got {self.layers}")
-        if self.transition == "real_nvp" and self.keep_to >= self.state:
-            raise ValueError(
-                f"expected couplings that keep fewer dimensions than the state of {self.state} has, "
-                f"got {self.keep_from} to {self.keep_to}"
-            )
 
 
 def transition(config: Config, kind: str, layers: int = 1) -> Bijection:

@@ -7,15 +7,15 @@ symbol, which is the last one, M trajectories, Q draws of the noise.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from seqflows.config.models import GruBaseline as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.models.base import Model, Terms, at_least, check_emission
+from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import draw_symbols, step_mask
 
 WATCHED, WATCHED_DRAWS = 512, 20  # words and draws of the noise after each epoch
@@ -90,16 +90,6 @@ class WordModel(Model):
         return Batch(x, lengths, torch.arange(len(x), device=x.device))
 
 
-@dataclass(frozen=True)
-class GruConfig:
-    """The baseline's sizes: its embedding is as wide as its state (section 5)."""
-
-    state: int = 8
-
-    def __post_init__(self) -> None:
-        at_least(1, state=self.state)
-
-
 class GruBaseline(WordModel):
     """P(w) = prod_t P(w_t | h_t), h_t = GRU(h_{t-1}, w_{t-1}), by teacher forcing (Schmidt & Hofmann 2018, section 5).
 
@@ -108,7 +98,7 @@ class GruBaseline(WordModel):
 
     exact = True
 
-    def __init__(self, config: GruConfig, facts: Facts) -> None:
+    def __init__(self, config: Config, facts: Facts) -> None:
         super().__init__(facts, "gru_baseline")
         self.config = config
         width = config.state

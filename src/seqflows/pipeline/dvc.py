@@ -19,11 +19,9 @@ from seqflows.errors import Problem
 FILE = Path("dvc.yaml")
 # what the blocks depend on
 MATRIX = (
-    "checks.py",
-    "entries.py",
+    "config/*.py",
     "params.py",
     "pipeline/matrix.py",
-    "schema.py",
     "stages.py",
 )
 HEAD = """\
@@ -55,7 +53,7 @@ def text(found: params.Params) -> str:
 
     Raises `Problem` where a key reads of other runs or datasets at one scale than at another.
     """
-    code = [str(stages.SOURCE / path) for path in MATRIX]
+    code = sorted(str(path) for name in MATRIX for path in stages.SOURCE.glob(name))
     matrix = {"cmd": "python -m seqflows matrix", "deps": ["params.yaml", *code], "outs": [str(paths.MATRIX)]}
     written = [_dumped({"matrix": matrix})]
     for stage in stages.TABLE:

@@ -35,6 +35,7 @@ import torch
 
 from seqflows import files, models, params, paths
 from seqflows.benchmark import measure, parts
+from seqflows.config.models import MODELS, sizes
 from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
@@ -340,8 +341,7 @@ def _made(block: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 def _settings(block: Mapping[str, Any]) -> Any:
     """A model block with the defaults of what it leaves out."""
-    _, config = models.CLASSES[block["class"]]
-    return models.configure(config, {key: value for key, value in block.items() if key != "class"})
+    return MODELS[block["class"]].block.of(sizes(block), "model")
 
 
 def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

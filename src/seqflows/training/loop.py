@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from seqflows import compute, files, models, params, paths
+from seqflows.config.training import Training
 from seqflows.data import prepared
 from seqflows.data.prepared import Dataset
 from seqflows.training import checkpoint
 from seqflows.training.live import Guard, Tracker
 from seqflows.training.progress import Progress
-from seqflows.training.settings import Settings
 from seqflows.training.stopping import Stop
 from seqflows.training.trainer import Trainer
 
@@ -35,7 +35,7 @@ def run(
     """
     matrix = found or params.load()
     block = matrix.run(key.scale, key.name)
-    settings = Settings.of(block["training"])
+    settings = Training.of(block["training"], "training")
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
     config = params.trained(block)
@@ -67,7 +67,7 @@ def run(
 def _train(
     key: paths.Key,
     block: Mapping[str, Any],
-    settings: Settings,
+    settings: Training,
     seed: int,
     dataset: Dataset,
     machine: compute.Machine,

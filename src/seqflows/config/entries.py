@@ -49,11 +49,34 @@ def expand(content: Any) -> Any:
     return found
 
 
+def place(content: Mapping[str, Any], path: str) -> str:
+    """Where what stands at ``path`` after `expand` is written: in a base, or for all scales, and so once."""
+    part, _, rest = path.partition(".")
+    name, *keys = rest.split(".")
+    entries = content.get(part)
+    if part not in FREE or not keys or not isinstance(entries, Mapping) or name not in entries:
+        return path
+    scale = keys.pop(0) if keys[0] in SCALES else ""
+    for owner, entry in _chain(part, name, {**(content.get(BASES) or {}), **entries}):
+        for above in ((scale, *keys), tuple(keys)) if scale else (tuple(keys),):
+            if above and _has(entry, above):
+                return ".".join((part if owner in entries else BASES, owner, *above))
+    return path
+
+
+def _has(entry: Any, keys: tuple[str, ...]) -> bool:
+    for key in keys:
+        if not isinstance(entry, Mapping) or key not in entry:
+            return False
+        entry = entry[key]
+    return True
+
+
 def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]) -> Any:
     """An entry with a block for each scale; its ``free`` keys stand beside these."""
     if not isinstance(known[name], Mapping):
         return known[name]
-    chain = list(_chain(part, name, known))
+    chain = [entry for _, entry in _chain(part, name, known)]
     own: dict[str, Any] = {}
     blocks: dict[str, Any] = {scale: {} for scale in SCALES}
     for entry in reversed(chain):
@@ -64,11 +87,11 @@ def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]
     return own | blocks
 
 
-def _chain(part: str, name: str, known: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """An entry, its base, that one's base, and so on."""
+def _chain(part: str, name: str, known: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """An entry, its base, that one's base, and so on, with their names."""
     seen = [name]
     while isinstance(entry := known[seen[-1]], Mapping):
-        yield entry
+        yield seen[-1], entry
         if "base" not in entry:
             return
         base, path = entry["base"], f"{part}.{seen[-1]}.base"

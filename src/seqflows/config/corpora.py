@@ -1,0 +1,220 @@
+"""A dataset's block, by its kind and source: sizes, limits, and what an embedded source is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from seqflows.config import registry
+from seqflows.config.typed import TEXT, TEXTS, Block, Rule, choice, entry, number, several, whole
+from seqflows.errors import Problem
+from seqflows.names import near
+
+SIZE = whole(1)
+SEED = whole(0)
+VECTORS = Rule(
+    f"one of {', '.join(registry.VECTORS)}", lambda value: value in tuple(registry.VECTORS), tuple(registry.VECTORS)
+)
+SHA256 = Rule("the file's sha256, 64 hex digits", lambda value: isinstance(value, str) and len(value) == 64)
+SPLITS = choice("tokens", "types")
+SOURCES: dict[str, type[Source]] = {}
+KINDS: dict[str, str] = {}  # source -> kind of data
+
+
+def sources(kind: str, *names: str) -> Callable[[type[Source]], type[Source]]:
+    """Register the block of some sources of a kind."""
+
+    def register(block: type[Source]) -> type[Source]:
+        for name in names:
+            SOURCES[name], KINDS[name] = block, kind
+        return block
+
+    return register
+
+
+def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Source]], type[Source]]:
+    """Register the block of the registry's sources of a kind: those of which all files are pinned, not all, or any."""
+    found = {name: all(file.sha256 for file in one.files) for name, one in registry.SOURCES.items() if one.kind == kind}
+    return sources(kind, *(name for name, whole in found.items() if pinned in (None, whole)))
+
+
+def made(rule: Rule, default: Any = MISSING) -> Any:
+    """As `entry`, of what an embedded source is made from: it stands in source.json."""
+    return field(default=default, metadata={"rule": rule, "made": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Block):
+    """What every dataset says."""
+
+    source: str = entry(TEXT)
+
+    def made(self) -> dict[str, Any]:
+        """What an embedded source is made from, for source.json."""
+        found = {key: getattr(self, key) for key, one in self.entries().items() if one.metadata.get("made")}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequences(Source):
+    """``*_sequences`` keep the first so many of a split."""
+
+    train_sequences: int | None = entry(SIZE, None)
+    valid_sequences: int | None = entry(SIZE, None)
+    test_sequences: int | None = entry(SIZE, None)
+
+
+@real("music")
+@dataclass(frozen=True, kw_only=True)
+class Music(Sequences):
+    """Piano rolls of the registry."""
+
+
+@real("music", pinned=False)
+@dataclass(frozen=True, kw_only=True)
+class MusicPickle(Sequences):
+    """An original pickle, for which no checksum is published: the block states it."""
+
+    sha256: str | None = entry(SHA256, None)
+
+
+@real("text")
+@dataclass(frozen=True, kw_only=True)
+class Text(Sequences):
+    """A corpus of sentences; longer ones are dropped."""
+
+    max_length: int | None = entry(SIZE, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded(Sequences):
+    """A corpus that the project generates: its seed and its sizes, in sequences."""
+
+    seed: int = made(SEED, 1)
+    train: int = made(SIZE, 600)
+    valid: int = made(SIZE, 100)
+    test: int = made(SIZE, 200)
+
+
+@sources("text", "embedded-text")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedText(Embedded):
+    """Sentences of a chain of words: from how many to how many words, of how large a lexicon."""
+
+    words: tuple[int, ...] = made(several(SIZE, "the fewest and the most words of a sentence", 2, 2), (3, 6))
+    lexicon: int = made(SIZE, 24)
+    max_length: int | None = entry(SIZE, None)
+
+
+@sources("music", "embedded-chords")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedChords(Embedded):
+    """Piano rolls of a chain of chords."""
+
+    train: int = made(SIZE, 200)
+    valid: int = made(SIZE, 40)
+    test: int = made(SIZE, 60)
+    lengths: tuple[int, ...] = made(several(SIZE, "a list of lengths"), (12, 16, 24))
+    states: int = made(SIZE, 13)
+
+
+@sources("vectors", "embedded-gaussians")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedGaussians(Embedded):
+    """Points of a mixture of four Gaussians in the plane."""
+
+    train: int = made(SIZE, 2000)
+    valid: int = made(SIZE, 500)
+    test: int = made(SIZE, 1000)
+    distance: float = made(number(above=0), 2.0)
+    deviation: float = made(number(above=0), 0.3)
+
+
+@real("words")
+@dataclass(frozen=True, kw_only=True)
+class Words(Source):
+    """Words with counts: the paper's filter, how many tokens to sample, the split (by tokens or by types), its seed.
+
+    ``wide_count`` keeps a list of rarer words, of at least that count, beside the splits, for a wider V.
+    """
+
+    split: str = entry(SPLITS, "tokens")
+    min_count: int = entry(SIZE, 10)
+    shortest: int = entry(SIZE, 2)
+    longest: int = entry(SIZE, 12)
+    test_share: float = entry(number(above=0, below=1), 0.1)
+    valid_tokens: int = entry(SIZE, 10_000)
+    sample_tokens: int | None = entry(SIZE, None)
+    seed: int = entry(SEED, 0)
+    wide_count: int | None = entry(SIZE, None)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Lengths that rise, and a wider V of rarer words."""
+        if self.shortest > self.longest:
+            yield "shortest", f"expected at most longest, {self.longest}, got {self.shortest}"
+        if self.wide_count is not None and self.wide_count >= self.min_count:
+            yield (
+                "wide_count",
+                f"expected less than min_count, {self.min_count}, got {self.wide_count}",
+            )
+
+
+@real("words", pinned=False)
+@dataclass(frozen=True, kw_only=True)
+class OwnWords(Words):
+    """A file of counts that the project does not know: the block states its checksum."""
+
+    sha256: str = entry(SHA256)
+
+
+@sources("words", "embedded-words")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedWords(Words):
+    """A grammar of word formation: how many stems, and how many tokens are counted."""
+
+    seed: int = made(SEED, 3)
+    tokens: int = made(SIZE, 200_000)
+    stems: int = made(SIZE, 60)
+
+
+@real("language", pinned=None)
+@dataclass(frozen=True, kw_only=True)
+class Language(Sequences):
+    """Sequences of ``length`` tokens and vectors of ``dimensions`` numbers; ``sha256`` of files by name, if unknown.
+
+    The vocabulary: tokens that occur ``min_count`` times in what trains, at most ``vocabulary_size`` of them beside
+    the four special ones.
+    """
+
+    length: int = entry(whole(3))
+    dimensions: int = entry(SIZE)
+    glove: str = entry(VECTORS)
+    min_count: int = entry(SIZE, 1)
+    vocabulary_size: int | None = entry(SIZE, None)
+    sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+@sources("language", "embedded-language")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedLanguage(Embedded):
+    """Questions and paragraphs of a grammar: names, verbs and nouns in its lexicon, and the sizes of the sequences."""
+
+    seed: int = made(SEED, 8)
+    length: int = made(whole(7), 24)
+    dimensions: int = made(SIZE, 8)
+    lexicon: int = made(whole(6, 48), 24)
+
+
+def block(value: Mapping[str, Any], path: str = "the dataset") -> Source:
+    """The typed block of a dataset as a stage has it, its ``kind`` among the entries.
+
+    Raises:
+        Problem: an unknown source, another kind than the source's, or what the source's block does not admit.
+    """
+    source = value.get("source")
+    if source not in SOURCES:
+        raise Problem(f"expected a source of {', '.join(SOURCES)}, got {source!r}{near(source, SOURCES)}")
+    if value.get("kind") != KINDS[source]:
+        raise Problem(f"expected kind: {KINDS[source]} with source: {source}, got {value.get('kind')!r}")
+    return SOURCES[source].of({key: one for key, one in value.items() if key != "kind"}, path)

@@ -1,0 +1,207 @@
+"""The ``model`` block of a run: for each class its sizes, where it stands, and the kinds of data that it takes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from seqflows.config.typed import Block, choice, entry, number, whole
+
+SIZE = whole(1)
+DROPOUT = number(least=0, below=1)
+SCALAR = choice("nlsq", "affine")
+HIDDEN = choice("made", "coupling", "independent")
+
+
+class ModelBlock(Block):
+    """A model's sizes."""
+
+    def idle(self) -> tuple[str, ...]:
+        """The entries that the others leave without effect."""
+        return ()
+
+    def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
+        """(entry, "expected ..., got ...") for sizes that data of T steps and D numbers do not allow."""
+        yield from ()
+
+
+class Row(NamedTuple):
+    """A model: its block, module and class, and the kinds of data that it takes."""
+
+    block: type[ModelBlock]
+    place: str
+    kinds: tuple[str, ...]
+
+    def load(self) -> Any:
+        """The model's class, imported when it is asked for: `config` sees no torch."""
+        module, name = self.place.rsplit(".", 1)
+        return getattr(importlib.import_module(f"seqflows.models.{module}"), name)
+
+
+MODELS: dict[str, Row] = {}
+
+
+def model(name: str, place: str, *kinds: str) -> Callable[[type[ModelBlock]], type[ModelBlock]]:
+    """Register the block of the model that params.yaml calls ``name``."""
+
+    def register(block: type[ModelBlock]) -> type[ModelBlock]:
+        MODELS[name] = Row(block, place, kinds)
+        return block
+
+    return register
+
+
+def sizes(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's ``model`` block less its class."""
+    return {key: value for key, value in block.items() if key != "class"}
+
+
+@model("latent_sequence", "latent_sequence.LatentSequence", "text", "music")
+@dataclass(frozen=True, kw_only=True)
+class LatentSequence(ModelBlock):
+    """The paper's sizes. ``time`` / ``hidden`` name the model: af / made is AF/AF, none / made is AF-only."""
+
+    time: str = entry(choice("af", "iaf", "none"), "af")
+    hidden: str = entry(HIDDEN, "made")
+    scalar: str = entry(SCALAR, "nlsq")
+    layers: int = entry(SIZE, 5)
+    latent: int = entry(SIZE, 50)
+    embedding: int = entry(SIZE, 500)
+    width: int = entry(SIZE, 500)
+    depth: int = entry(SIZE, 2)
+    flow_width: int = entry(SIZE, 100)
+    position: int = entry(SIZE, 500)
+    dropout: float = entry(DROPOUT, 0.2)
+
+
+@model("recurrent_baseline", "recurrent_baseline.RecurrentBaseline", "text", "music")
+@dataclass(frozen=True, kw_only=True)
+class RecurrentBaseline(ModelBlock):
+    """The paper's sizes: those of the flow models' networks."""
+
+    embedding: int = entry(SIZE, 500)
+    width: int = entry(SIZE, 500)
+    depth: int = entry(SIZE, 2)
+    position: int = entry(SIZE, 500)
+    dropout: float = entry(DROPOUT, 0.1)
+
+
+@model("flow_density", "flow_density.FlowDensity", "vectors")
+@dataclass(frozen=True, kw_only=True)
+class FlowDensity(ModelBlock):
+    """Five autoregressive layers, as in figure 5c."""
+
+    hidden: str = entry(HIDDEN, "made")
+    scalar: str = entry(SCALAR, "nlsq")
+    layers: int = entry(SIZE, 5)
+    flow_width: int = entry(SIZE, 100)
+
+
+@model("state_space", "state_space.StateSpace", "words")
+@dataclass(frozen=True, kw_only=True)
+class StateSpace(ModelBlock):
+    """``transition`` is F_g, ``inference`` F_q (``shared``: F_g itself); ``proposals`` is the K of Algorithm 1."""
+
+    state: int = entry(SIZE, 8)
+    transition: str = entry(choice("tril", "diag", "real_nvp"), "tril")
+    layers: int = entry(SIZE, 1)  # of F_g, tril or diag
+    keep_from: int = entry(SIZE, 2)  # the couplings of real_nvp keep this many dimensions, the next one more,
+    keep_to: int = entry(SIZE, 7)  # and so on to this many
+    inference: str = entry(choice("diag", "tril", "shared"), "diag")
+    proposals: int = entry(SIZE, 1)
+    reader: str = entry(choice("backward", "both"), "backward")  # what a_t has read: w_t..w_T, or the whole word (BIDI)
+    embedding: int = entry(SIZE, 8)
+    units: int = entry(SIZE, 32)  # of the reader, a direction
+    width: int = entry(SIZE, 32)  # hidden units of the transitions' networks and the posterior's; 8 in real_nvp's
+    delta: float = entry(number(above=0, below=0.5), 0.1)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Couplings that keep a rising number of dimensions, less than the state has."""
+        if self.keep_from > self.keep_to:
+            yield "keep_from", f"expected at most keep_to, {self.keep_to}, got {self.keep_from}"
+        if self.transition == "real_nvp" and self.layers != 1:
+            yield "layers", f"expected 1 with real_nvp, whose couplings keep_from counts, got {self.layers}"
+        if self.transition == "real_nvp" and self.keep_to >= self.state:
+            yield (
+                "keep_to",
+                f"expected couplings that keep fewer dimensions than the state, {self.state}, got {self.keep_to}",
+            )
+
+    def idle(self) -> tuple[str, ...]:
+        """The number of layers belongs to the triangular flows, what is kept to the couplings."""
+        return ("layers",) if self.transition == "real_nvp" else ("keep_from", "keep_to")
+
+
+@model("gru_baseline", "words.GruBaseline", "words")
+@dataclass(frozen=True, kw_only=True)
+class GruBaseline(ModelBlock):
+    """The baseline's sizes: its embedding is as wide as its state (section 5)."""
+
+    state: int = entry(SIZE, 8)
+
+
+@model("language_flow", "language_flow.LanguageFlow", "language")
+@dataclass(frozen=True, kw_only=True)
+class LanguageFlow(ModelBlock):
+    """Att-S at the paper's size. ``structure`` / ``network`` name the row of Table 4.
+
+    time is S, channels C and past AR; attention is Att and rnn RNN. ``steps`` is K and ``scales`` L; ``inner`` and
+    ``heads`` belong to attention, ``hidden``, ``cell`` and ``mixing`` to past, which has one scale, ``start``
+    (of the mixing over time) to time, and ``squeeze`` to several scales.
+    """
+
+    structure: str = entry(choice("time", "channels", "past"), "time")
+    network: str = entry(choice("attention", "rnn"), "attention")
+    steps: int = entry(SIZE, 8)
+    scales: int = entry(SIZE, 3)
+    width: int = entry(SIZE, 512)
+    inner: int = entry(SIZE, 3712)
+    heads: int = entry(SIZE, 8)
+    hidden: int = entry(SIZE, 750)
+    cell: str = entry(choice("parallel", "literal"), "parallel")
+    start: str = entry(choice("permutation", "rotation"), "permutation")
+    squeeze: str = entry(choice("interleaved", "joined"), "interleaved")
+    mixing: str = entry(choice("both", "time"), "both")
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Heads of one width, and one scale where the past is all that is seen."""
+        if self.network == "attention" and self.width % self.heads:
+            yield "heads", f"expected a divisor of the width, {self.width}, got {self.heads}"
+        if self.structure == "past" and self.scales > 1:
+            yield "scales", f"expected at most 1 with structure: past and any length, got {self.scales}"
+
+    def idle(self) -> tuple[str, ...]:
+        """What belongs to another network or structure, or to several scales."""
+        found = () if self.network == "attention" else ("inner", "heads")
+        found += () if self.structure == "past" else ("hidden", "cell", "mixing")
+        found += () if self.structure == "time" else ("start",)
+        return found if self.scales > 1 else (*found, "squeeze")
+
+    def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
+        """Each scale halves the length, and couplings over channels halve the dimensions; `flows` refuses the same."""
+        if not isinstance(length, int) or not isinstance(dimensions, int) or min(length, dimensions) < 1:
+            return
+        halvings = (length & -length).bit_length() - 1
+        most = {"past": self.scales, "time": halvings, "channels": halvings + 1}[self.structure]
+        if self.scales > most:
+            yield (
+                "scales",
+                f"expected at most {most} with structure: {self.structure} and a length of {length}, got "
+                f"{self.scales}; change the scales or the dataset's length",
+            )
+        if dimensions % 2 and (self.structure != "time" or self.scales > 1):
+            yield (
+                "structure",
+                f"expected a dataset of an even number of dimensions, whose channels are halved, got {dimensions}",
+            )
+
+
+@model("recurrent_density", "language_flow.LanguageFlow", "language")
+@dataclass(frozen=True, kw_only=True)
+class RecurrentDensity(ModelBlock):
+    """The Bi-LSTM density of Table 4."""
+
+    layers: int = entry(SIZE, 3)
+    width: int = entry(SIZE, 300)

@@ -1,0 +1,75 @@
+"""How a run is trained, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from seqflows.config.typed import Block, choice, entry, number, several, whole
+
+MOST_SEED = 2**63 - 1  # torch's generators take no more
+SHARE = number(above=0, below=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute(Block):
+    """What a scale's stages run on."""
+
+    device: str = entry(choice("auto", "cpu", "cuda"))
+    threads: int = entry(whole(1))
+    precision: str = entry(choice("fp32", "bf16"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds(Block):
+    """The seeds of a run, trained one after another."""
+
+    seeds: tuple[int, ...] = entry(several(whole(0, MOST_SEED), "seeds from 0 to 2^63 - 1 that differ", differ=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Block):
+    """How a model is trained; an epoch is one pass over the training split, or ``drawn`` sequences by frequency."""
+
+    epochs: int = entry(whole(1))
+    batch_size: int = entry(whole(1))
+    learning_rate: float = entry(number(above=0))
+    optimizer: str = entry(choice("adam", "sgd"), "adam")
+    accumulate: int = entry(whole(1), 1)  # batches a step
+    clip: float | None = entry(number(above=0), None)  # the gradient's largest norm
+    samples: int = entry(whole(1), 1)  # posterior samples a sequence
+    validation_samples: int = entry(whole(1), 1)
+    kl_free_epochs: float = entry(number(least=0), 0)  # epochs with KL weight 0
+    kl_ramp_epochs: float = entry(number(least=0), 0)  # epochs in which it rises to 1
+    kl_floor: float = entry(number(least=0, below=1), 0.0)  # the KL weight while it counts as 0
+    decay: float = entry(number(above=1), 4.0)  # the rate is divided by it
+    patience: int | None = entry(whole(1), None)  # epochs without a better validation loss before it is; None: never
+    drops: tuple[float, ...] | None = entry(  # shares of the epochs after which it is, whatever the losses
+        several(SHARE, "a list of rising shares of the epochs between 0 and 1"), None
+    )
+    cosine_from: float | None = entry(number(least=0, below=1), None)  # share after which the rate falls by a cosine
+    stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
+    drawn: int | None = entry(whole(1), None)  # sequences an epoch, where the training split counts them
+
+    @property
+    def drop_epochs(self) -> set[int]:
+        """The epochs, from 1, after which ``drops`` divides the rate."""
+        return {max(1, round(share * self.epochs)) for share in self.drops or ()}
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """One rule for the rate, a KL weight that reaches 1, an epoch of a whole batch."""
+        rules = [name for name in ("patience", "drops", "cosine_from") if getattr(self, name) is not None]
+        if len(rules) > 1:
+            yield rules[1], f"expected one rule for the learning rate, got {' and '.join(rules)}; keep one"
+        if self.drops is not None and list(self.drops) != sorted(set(self.drops)):
+            yield "drops", f"expected rising shares of the epochs, got {list(self.drops)}"
+        if (schedule := self.kl_free_epochs + self.kl_ramp_epochs) > self.epochs:
+            yield (
+                "kl_ramp_epochs",
+                f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
+                f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
+            )
+        if self.drawn is not None and self.drawn < self.batch_size:
+            yield "drawn", f"expected a whole number of at least batch_size ({self.batch_size}), got {self.drawn}"
+        if self.stop_rate is not None and self.stop_rate >= self.learning_rate:
+            yield "stop_rate", f"expected a rate below learning_rate ({self.learning_rate:g}), got {self.stop_rate:g}"
