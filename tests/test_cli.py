@@ -138,8 +138,8 @@ def test_a_stage_validates_params_before_it_runs(stage, tmp_path, capsys):
 
 def test_a_stage_reads_params_once(stage, monkeypatch, root):
     """What it is made of is what was looked at when it was asked whether it is up to date."""
-    read, loaded = params.read, []
-    monkeypatch.setattr(params, "read", lambda path: loaded.append(path) or read(path))
+    read, loaded = params.written, []
+    monkeypatch.setattr(params, "written", lambda path: loaded.append(path) or read(path))
     for name in ("ptb", "gaussians"):
         assert cli.main(["download", f"demo/{name}"]) == 0
         assert cli.main(["prepare", f"demo/{name}"]) == 0

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqflows import params
+from seqflows import cli, params, paths
 from seqflows.config.entries import expand, merged
 from seqflows.errors import Problem
 from seqflows.paths import SCALES
+from seqflows.pipeline import dvc, matrix
 
 ROOT = Path(__file__).parents[1]
 RUNS = """
@@ -47,7 +48,7 @@ def test_bases_are_no_entries_and_what_is_written_out_stays_as_it_is():
     before, found = copy.deepcopy(content), expand(content)
     assert content == before and "bases" not in found and set(found["runs"]) == {"a", "b", "c"}
     assert expand(found) == found
-    assert found["runs"]["c"] == {"dataset": "e", "demo": {"seeds": [3]}, "laptop": {}, "paper": {}}
+    assert found["runs"]["c"] == {"dataset": "e", "demo": {"seeds": [3]}}
 
 
 def test_columns_are_filled_and_rows_may_be_written_out():
@@ -64,7 +65,8 @@ def test_columns_are_filled_and_rows_may_be_written_out():
             {"a": {"base": "b"}, "b": {"base": "a"}},
             r"runs.b.base: expected a base that does not lead back.*a -> b -> a",
         ),
-        ({"a": {"base": ["b"]}, "b": {}}, r"runs.a.base: expected the name of an entry.*got \['b'\]"),
+        ({"a": {"base": ["b", "c"]}, "b": {}}, r"runs.a.base: expected the name of an entry.*got 'c'"),
+        ({"a": {"base": [{}]}}, r"runs.a.base: expected the name of an entry.*got {}"),
         ({"a": {"base": "b"}, "b": 3}, r"runs.a.base: expected the name of an entry.*got 'b'"),
         ({"abc": {"base": "abd"}, "abe": {}}, r"runs.abc.base: expected the name of an entry.*'abd'.*nearest.*abe"),
     ],
@@ -108,3 +110,71 @@ def test_an_error_of_a_base_is_told_once_and_where_it_is_written(root, tmp_path)
     assert head.startswith("2 errors in ") and len(lines) == 2
     assert lines[0].startswith("  bases.ziegler.laptop.seeds: expected seeds from 0")
     assert lines[1].startswith("  bases.latent.training.kl_flor: ") and lines[1].endswith("nearest: kl_floor")
+
+
+def test_several_bases_stand_on_top_of_each_other():
+    bases = {"low": {"base": "lowest", "demo": {"model": {"a": 1, "b": 1}}}, "lowest": {"model": {"a": 0, "d": 0}}}
+    bases["high"] = {"model": {"b": 2, "c": 2}}
+    found = expand({"bases": bases, "runs": {"x": {"base": ["low", "high"], "demo": {"model": {"c": 3}}}}})["runs"]["x"]
+    assert found["demo"]["model"] == {"a": 1, "b": 2, "c": 3, "d": 0}
+    assert found["paper"]["model"] == {"a": 0, "b": 2, "c": 2, "d": 0}
+
+
+@pytest.mark.parametrize("columns", ["u", "s", 3])
+def test_columns_that_another_table_has(columns):
+    tables = {"t": {"columns": {"NLL": "{}.nll"}, "rows": {"a": "x"}}, "u": {"columns": "t", "rows": {"b": "y"}}}
+    assert expand({"tables": tables})["tables"]["u"]["rows"] == {"b": {"NLL": "y.nll"}}
+    tables["v"] = {"columns": columns, "rows": {"b": "y"}}
+    if columns == 3:
+        assert expand({"tables": tables})["tables"]["v"] == tables["v"]  # for `checks` to name
+        return
+    with pytest.raises(Problem, match="tables.v.columns: expected columns, or the name of a table that has some"):
+        expand({"tables": tables})
+
+
+@pytest.fixture
+def alone(root, tmp_path, monkeypatch):
+    """A run at scale laptop alone, and a cell of a table with it."""
+    content = params.written(root / "params.yaml")
+    block = {"seeds": [0], "model": {"class": "recurrent_baseline"}}
+    block |= {"training": {"epochs": 1, "batch_size": 5, "learning_rate": 1.0}, "evaluation": {"samples": 50}}
+    content["runs"]["mine"] = {"reproduces": "ziegler2019", "dataset": "jsb", "laptop": block}
+    content["tables"]["ziegler2019-table1"]["rows"]["mine"] = "mine"
+    content["figures"]["ziegler2019-curves-jsb"]["runs"].append("mine")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    monkeypatch.chdir(tmp_path)
+    return params.load()
+
+
+def test_a_run_for_one_scale_alone_is_there_at_that_scale(alone, monkeypatch, capsys):
+    assert alone.at("laptop").runs["mine"] and "mine" not in alone.at("demo").runs
+    assert "mine" in alone.at("laptop").table("ziegler2019-table1")["rows"]
+    assert "mine" not in alone.at("paper").table("ziegler2019-table1")["rows"]
+    assert "mine" not in alone.at("demo").figure_runs("ziegler2019-curves-jsb")
+    assert "mine" in alone.at("laptop").figure_runs("ziegler2019-curves-jsb")
+    monkeypatch.delenv("DVC_STAGE", raising=False)
+    assert cli.main(["train", "demo/mine"]) == 1
+    assert "got one of another: params.yaml says nothing of mine at scale demo" in capsys.readouterr().err
+    assert cli.main(["list", "train", "demo"]) == 0 and "demo/mine" not in capsys.readouterr().out
+    assert cli.main(["list", "train", "laptop"]) == 0 and "laptop/mine" in capsys.readouterr().out
+
+
+def test_dvc_has_one_stage_for_all_scales_and_an_absent_run_leaves_a_word(alone, monkeypatch):
+    dvc.run()
+    assert "mine" in yaml.safe_load(dvc.FILE.read_text())["stages"]["train"]["foreach"]
+    matrix.run()
+    assert (paths.block("demo", "train", "mine")).read_text() == '"not at this scale"\n'
+    assert "epochs" in paths.block("laptop", "train", "mine").read_text()
+    monkeypatch.setenv("DVC_STAGE", "train@mine")
+    assert cli.main(["train", "demo/mine"]) == 0 and cli.main(["evaluate", "demo/mine"]) == 0
+    for path in (paths.train("demo", "mine") / "absent.txt", paths.metrics("demo", "mine")):
+        assert path.read_text() == "params.yaml says nothing of mine at scale demo\n"
+
+
+def test_a_run_needs_its_dataset_at_its_scales(alone):
+    content = params.written("params.yaml")
+    del content["datasets"]["jsb"]["base"], content["datasets"]["jsb"]["laptop"]
+    content["datasets"]["jsb"] |= {"kind": "music"}
+    content["datasets"]["jsb"]["demo"] |= {"source": "embedded-chords"}
+    with pytest.raises(Problem, match="runs.jsb-af_af.laptop: expected the dataset jsb at scale laptop, got none"):
+        params.parse(expand(content))

@@ -174,7 +174,6 @@ BROKEN = [
     ((*RUN, "seeds"), [0, 0], r"seeds: expected seeds from 0 to 2.63 - 1 that differ, got \[0, 0\]"),
     ((*RUN, "seeds"), [], r"seeds: expected seeds .* that differ, got \[\]"),
     ((*RUN, "model"), None, "model.class: expected one of .*, got None"),
-    (("runs", "ptb-af_af", "paper"), ..., "runs.ptb-af_af.paper: expected a value, got none"),
     (("runs", "ptb-af_af", "dataset"), "ptd", "runs.ptb-af_af.dataset: expected the name of a dataset.*nearest: ptb"),
     (("runs", "AF/AF"), {}, "runs.AF/AF: expected a run's name of lower-case letters"),
     (("datasets", "ptb", "kind"), "txt", "datasets.ptb.kind: expected one of text, .*; nearest: text"),

@@ -140,6 +140,6 @@ def test_bad_settings_are_named(changes, text):
 def test_missing_settings_are_named():
     with pytest.raises(
         Problem,
-        match=r"training.epochs: expected a whole number of at least 1, got none; training.learning_rate: expected a finite",
+        match=r"epochs: expected a whole .*, got none; training.learning_rate: expected a finite .*, got none",
     ):
         Training.of({"batch_size": 1}, "training")

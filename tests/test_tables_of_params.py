@@ -11,14 +11,9 @@ from itertools import pairwise
 import pytest
 
 from seqflows import params, paths
-<<<<<<< HEAD
-from seqflows.models import CLASSES
+from seqflows.config.models import MODELS
 from seqflows.report.cells import reported
 from seqflows.report.papers.base import printed_tables
-=======
-from seqflows.config.models import MODELS
-from seqflows.report.cells import printed_tables, reported
->>>>>>> config
 
 COLUMNS = {  # what a column says: the dataset, or part of its name, and the metric
     "Nottingham": ("nottingham", "nll"),

@@ -71,37 +71,44 @@ def check_tables(matrix, scale, jobs):
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
+CORPORA = ("config/typed.py", "config/corpora.py", "config/registry.py")
+SIZES = ("config/typed.py", "config/models.py")
+SCORES = ("config/typed.py", "config/evaluation.py")
 READ_AND_WRITTEN = {
-    "download demo/ptb": ({"data"}, set(), {"data/raw/demo/ptb"}),
-    "prepare demo/ptb": ({"data"}, {"data/raw/demo/ptb"}, {DATA}),
-    "train demo/ptb-lstm": ({"compute.py", "data", "flows", "models", "training"}, {DATA}, {f"{RUN}/train"}),
+    "download demo/ptb": ({*CORPORA, "data"}, set(), {"data/raw/demo/ptb"}),
+    "prepare demo/ptb": ({*CORPORA, "data"}, {"data/raw/demo/ptb"}, {DATA}),
+    "train demo/ptb-lstm": (
+        {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training"},
+        {DATA},
+        {f"{RUN}/train"},
+    ),
     "evaluate demo/ptb-lstm": (
-        {"compute.py", "evaluation"},
+        {*SCORES, "compute.py", "evaluation"},
         {DATA, f"{RUN}/train"},
         {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
     ),
     "generate demo/tvqa-att_s-samples": (
-        {"compute.py", "evaluation"},
+        {*SCORES, "compute.py", "evaluation"},
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),
     "speed demo/ptb": (
-        {"compute.py", "data", "evaluation", "flows", "models"},
+        {*SIZES, "compute.py", "data", "evaluation", "flows", "models"},
         {DATA},
         {"runs/demo/speed/ptb.csv"},
     ),
     "table demo/tang2021-table1": (
-        {"metrics.py", "report"},
+        {"config", "metrics.py", "report"},
         {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
         {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
     ),
     "figure demo/ziegler2019-figure6": (
-        {"metrics.py", "report"},
+        {"config", "metrics.py", "report"},
         {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
         {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
     ),
     "figure demo/ziegler2019-figure7": (
-        {"metrics.py", "report"},
+        {"config", "metrics.py", "report"},
         {"runs/demo/speed/ptb.csv", "runs/demo/speed/nottingham.csv"},
         {"results/demo/ziegler2019-figure7.png", "results/demo/ziegler2019-figure7.svg"},
     ),

@@ -126,7 +126,7 @@ class _Parser(argparse.ArgumentParser):
             from seqflows import params
 
             with contextlib.suppress(Problem):  # without a params.yaml there are no keys
-                found = params.load()
+                found = (whole := params.load()).at(whole.scale)
                 self.epilog = f"example: python -m seqflows {stage} {found.scale}/{TABLE[stage].keys(found)[0]}"
         return super().format_help()
 
@@ -137,15 +137,18 @@ def _stage(given: argparse.Namespace) -> None:
 
     key = paths.Key.parse(given.key)
     matrix, row = params.load(), TABLE[given.command]
-    known = row.keys(matrix)
+    known, here = row.keys(matrix), matrix.at(key.scale)
     if key.name not in known:
         from seqflows.names import near
 
         where = f"a key among {row.part} of params.yaml" if row.part else f"{key.scale}/{WHOLE}"
         raise Problem(f"expected {where}, got {key.name!r}{near(key.name, known)}")
+    if key.name not in row.keys(here):
+        _absent(given.command, key)
+        return
     with _checkout(), files.lock(paths.lock(given.command, key)):
         status = importlib.import_module("seqflows.pipeline.status")
-        found = status.Status(matrix, key.scale)
+        found = status.Status(here, key.scale)
         if not (given.force or row.elsewhere) and found.of(given.command, key.name).state == status.MADE:
             print(f"{given.command} {key} is up to date; --force makes it anew")
             return
@@ -153,8 +156,20 @@ def _stage(given: argparse.Namespace) -> None:
         if given.command == "train":
             options = {"restart": given.force, "tracker": _tracker(matrix.tracking(key.scale))}
         wanted = found.wanted(given.command, key.name)
-        importlib.import_module(f"seqflows.{row.module}").run(key, matrix, **options)
+        importlib.import_module(f"seqflows.{row.module}").run(key, here, **options)
         found.record(given.command, key.name, wanted)
+
+
+def _absent(stage: str, key: paths.Key) -> None:
+    """Of an entry that its scale does not have DVC, whose stages know no scale, gets outputs that say so."""
+    said = f"params.yaml says nothing of {key.name} at scale {key.scale}"
+    if "DVC_STAGE" not in os.environ:
+        raise Problem(
+            f"expected a key of scale {key.scale}, got one of another: {said}; add a block {key.scale}: to it"
+        )
+    for path in TABLE[stage].outputs(key.scale, key.name):
+        files.write_text(path if path.suffix else path / "absent.txt", said + "\n")
+    print(said)
 
 
 def _matrix(given: argparse.Namespace) -> None:
@@ -177,7 +192,8 @@ def _list(given: argparse.Namespace) -> None:
     from seqflows import params
 
     found = params.load()
-    print("\n".join(f"{given.scale or found.scale}/{name}" for name in TABLE[given.stage].keys(found)))
+    scale = given.scale or found.scale
+    print("\n".join(f"{scale}/{name}" for name in TABLE[given.stage].keys(found.at(scale))))
 
 
 def _tracker(kind: str) -> Any:

@@ -36,6 +36,34 @@ class Params:
     tables: dict[str, Any]
     figures: dict[str, Any]
 
+    def at(self, scale: str) -> Params:
+        """What there is at a scale: without entries that say nothing of it and what is shown of them."""
+        there = {
+            part: {n: e for n, e in getattr(self, part).items() if scale in e}
+            for part in ("datasets", "runs", "speeds")
+        }
+        runs, speeds = there["runs"], there["speeds"]
+        there["texts"] = {name: entry for name, entry in self.texts.items() if entry["run"] in runs}
+        shown = {"runs": runs, "speeds": speeds, "texts": there["texts"]}
+
+        def of(entry: dict[str, Any]) -> dict[str, Any]:
+            found = dict(entry)
+            for key in shown.keys() & entry.keys():
+                found[key] = [name for name in entry[key] if name in shown[key]]
+            if "rows" in entry:
+                rows = {
+                    row: {column: cell for column, cell in cells.items() if cell.partition(".")[0] in runs}
+                    for row, cells in entry["rows"].items()
+                }
+                found["rows"] = {row: cells for row, cells in rows.items() if cells}
+            return found
+
+        there["speeds"] = {name: of(entry) for name, entry in speeds.items()}
+        drawn = {
+            part: {name: of(entry) for name, entry in getattr(self, part).items()} for part in ("tables", "figures")
+        }
+        return Params(self.scale, self.scales, **there, **drawn)
+
     def dataset(self, scale: str, name: str) -> dict[str, Any]:
         """A dataset's kind and its scale's block in one dictionary."""
         entry = _entry("dataset", self.datasets, name)

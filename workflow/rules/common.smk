@@ -13,6 +13,7 @@ try:
     refuse_unknown("--config", config, ["scale"])
     MATRIX = params.load()
     SCALE = params.scale_of(config.get("scale", MATRIX.scale))
+    MATRIX = MATRIX.at(SCALE)
 except Problem as problem:
     raise WorkflowError(str(problem)) from None
 

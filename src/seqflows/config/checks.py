@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD:src/seqflows/checks.py
-import functools
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
-
-from seqflows import metrics
-=======
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from seqflows import metrics
 from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Compute, Seeds, Training
 from seqflows.config.typed import Block
->>>>>>> config:src/seqflows/config/checks.py
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
@@ -30,31 +21,7 @@ TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
 TEXT = ("kind", "run", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
-<<<<<<< HEAD:src/seqflows/checks.py
-CLASSES = {
-    "text": ("latent_sequence", "recurrent_baseline"),
-    "music": ("latent_sequence", "recurrent_baseline"),
-    "vectors": ("flow_density",),
-    "words": ("state_space", "gru_baseline"),
-    "language": ("language_flow", "recurrent_density"),
-}
-=======
 FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
-METRICS = (
-    *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
-    *("nll_literature", "source", "source_entropy", "excess"),
-    # of words
-    *(f"cross_entropy_{half}{unit}" for half in ("train", "test") for unit in ("", "_bits")),
-    *("settled", "cross_entropy_difference", "entropy_gap", "entropy_marginal", "entropy_expected"),
-    *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
-    *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
-    *("train_entropy", "test_entropy"),
-    # of language
-    *("nll_noiseless", "nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
-    *(f"{name}_above_floor" for name in ("nll", "gaussian", "unigram")),
-)
-METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
->>>>>>> config:src/seqflows/config/checks.py
 
 
 def errors(content: Any) -> Iterator[str]:
@@ -94,7 +61,7 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keys(path, entry, ("kind", *SCALES))
+    yield from _keys(path, entry, ("kind", *SCALES), required=("kind",))
     kind = entry.get("kind")
     if kind not in tuple(EVALUATIONS):
         yield from _one_of(f"{path}.kind", kind, EVALUATIONS)
@@ -106,7 +73,7 @@ def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> I
 
 
 def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keys(path, entry, (*RUN, *SCALES))
+    yield from _keys(path, entry, (*RUN, *SCALES), required=RUN)
     if path.partition(".")[2] in RESERVED:
         yield f"{path}: expected another name than {', '.join(RESERVED)}, which are folders beside those of the runs"
     yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", parts["datasets"])
@@ -115,6 +82,8 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
         at = f"{path}.{scale}"
         if scale in entry and (yield from _mapping(at, entry[scale], RUN_BLOCK)):
             block, kind = entry[scale], _kind(entry.get("dataset"), parts["datasets"])
+            if kind and scale not in parts["datasets"][entry["dataset"]]:
+                yield f"{at}: expected the dataset {entry['dataset']} at scale {scale}, got none"
             yield from Seeds.errors(at, {"seeds": block["seeds"]})
             yield from _model(f"{at}.model", block["model"], kind, parts["datasets"].get(entry.get("dataset")), scale)
             yield from Training.errors(f"{at}.training", block["training"])
@@ -150,7 +119,7 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keys(path, entry, ("runs", *SCALES))
+    yield from _keys(path, entry, ("runs", *SCALES), required=("runs",))
     yield from _references(f"{path}.runs", entry.get("runs"), "run", parts["runs"])
     for scale in SCALES:
         if scale in entry:

@@ -1,10 +1,12 @@
 """The entries of params.yaml as they are written, and what they mean: three rules.
 
 1. What stands outside ``demo``, ``laptop`` and ``paper`` in a dataset, run, speed or text holds at every scale; a
-   scale's own block goes on top of it.
-2. ``base:`` names the entry to start from, of the same part or of ``bases``. Mappings are merged key by key, everything
-   else is replaced; ``reproduces``, ``dataset`` and the like are inherited too.
+   scale's own block goes on top of it. A dataset, run or speed that says nothing of a scale is not there at that scale.
+2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each on top of the one
+   before. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
+   inherited too.
 3. In a table with ``columns`` a row is a text that each column's ``{}`` is filled with; a row may also be written out.
+   ``columns`` may name the table whose columns these are.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def expand(content: Any) -> Any:
             known = {**bases, **entries}
             found[part] = {name: _entry(part, name, known, free) for name in entries}
     if isinstance(content.get("tables"), Mapping):
-        found["tables"] = {name: _filled(table) for name, table in content["tables"].items()}
+        found["tables"] = {name: _filled(_with_columns(name, content["tables"])) for name in content["tables"]}
     return found
 
 
@@ -84,24 +86,28 @@ def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]
         shared = {key: value for key, value in entry.items() if key not in (*free, *SCALES, "base")}
         for scale in SCALES:
             blocks[scale] = merged(merged(blocks[scale], shared), entry.get(scale, {}))
-    return own | blocks
+    said = {scale: block for scale, block in blocks.items() if block or part == "texts"}
+    return own | (said or blocks)
 
 
-def _chain(part: str, name: str, known: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """An entry, its base, that one's base, and so on, with their names."""
-    seen = [name]
-    while isinstance(entry := known[seen[-1]], Mapping):
-        yield seen[-1], entry
-        if "base" not in entry:
-            return
-        base, path = entry["base"], f"{part}.{seen[-1]}.base"
-        if base in seen:
-            trail = " -> ".join((*seen, base))
-            raise Problem(f"{path}: expected a base that does not lead back to itself, got {trail}")
+def _chain(
+    part: str, name: str, known: Mapping[str, Any], below: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """An entry, then its bases from the last to the first, each with those of its own; with their names."""
+    entry, trail = known[name], (*below, name)
+    if not isinstance(entry, Mapping):
+        return
+    yield name, entry
+    bases = entry.get("base", [])
+    for base in reversed(bases if isinstance(bases, list) else [bases]):
+        path = f"{part}.{name}.base"
+        if base in trail:
+            circle = " -> ".join((*trail, base))
+            raise Problem(f"{path}: expected a base that does not lead back to itself, got {circle}")
         if not isinstance(base, str) or not isinstance(known.get(base), Mapping):
             wanted = f"the name of an entry of {part} or {BASES}"
             raise Problem(f"{path}: expected {wanted}, got {base!r}{near(base, known)}")
-        seen.append(base)
+        yield from _chain(part, base, known, trail)
 
 
 def merged(below: Any, above: Any) -> Any:
@@ -109,6 +115,19 @@ def merged(below: Any, above: Any) -> Any:
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
     return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+
+
+def _with_columns(name: str, tables: Mapping[str, Any]) -> Any:
+    """A table, with the columns of the one that it names."""
+    table = tables[name]
+    other = table.get("columns") if isinstance(table, Mapping) else None
+    if not isinstance(other, str):
+        return table
+    columns = tables[other].get("columns") if isinstance(tables.get(other), Mapping) else None
+    if not isinstance(columns, Mapping):
+        wanted = "columns, or the name of a table that has some"
+        raise Problem(f"tables.{name}.columns: expected {wanted}, got {other!r}{near(other, tables)}")
+    return {**table, "columns": columns}
 
 
 def _filled(table: Any) -> Any:

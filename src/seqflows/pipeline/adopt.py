@@ -27,7 +27,7 @@ def made(found: params.Params) -> list[tuple[str, str]]:
     scale = found.scale
     return [
         (stage, name)
-        for stage, name in stages.every(found)
+        for stage, name in stages.every(found.at(scale))
         if all(path.exists() for path in stages.TABLE[stage].inputs(found, scale, name))
         and all(path.exists() for path in stages.TABLE[stage].outputs(scale, name))
     ]

@@ -24,6 +24,7 @@ MATRIX = (
     "pipeline/matrix.py",
     "stages.py",
 )
+PARTS = ("datasets", "runs", "speeds", "texts")  # whose entries a scale may lack; DVC then gets outputs that say so
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
 # it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.
@@ -83,10 +84,12 @@ def _alone(stage: str, name: str) -> str:
 def _inputs(found: params.Params, stage: str) -> dict[str, tuple[str, ...]]:
     """What each key reads of other stages, with ``${scale}``."""
     row, read = stages.TABLE[stage], {}
+    at = {scale: found.at(scale) for scale in paths.SCALES}
     for name in row.keys(found):
         at_each = {
             tuple(str(path).replace(f"/{scale}/", "/${scale}/", 1) for path in row.inputs(found, scale, name))
-            for scale in paths.SCALES
+            for scale, here in at.items()
+            if row.part not in PARTS or name in getattr(here, row.part)
         }
         if len(at_each) > 1:
             raise Problem(
@@ -108,8 +111,9 @@ def _shared(stage: str, read: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of: str = "") -> dict[str, Any]:
     """A stage's command, dependencies and outputs, of a key or of a placeholder ``name`` for keys such as ``of``."""
-    row = stages.TABLE[stage]
-    blocks = [] if row.block(found, found.scale, of or name) is None else [str(paths.block("${scale}", stage, name))]
+    row, key = stages.TABLE[stage], of or name
+    here, scale = next((at, scale) for scale in paths.SCALES if key in row.keys(at := found.at(scale)))
+    blocks = [] if row.block(here, scale, key) is None else [str(paths.block("${scale}", stage, name))]
     # Results are committed, and small: DVC need not keep them.
     outs = [
         {path: {"cache": False}} if path.startswith("results/") else path

@@ -12,6 +12,8 @@ import json
 from seqflows import files, params, paths, stages
 from seqflows.pipeline import dvc
 
+ABSENT = "not at this scale"
+
 
 def run() -> None:
     """Write what each stage of each scale depends on to ``.matrix/<scale>/<stage>-<name>.json``.
@@ -24,8 +26,10 @@ def run() -> None:
     with files.replacing_folder(paths.MATRIX) as folder:
         for scale in paths.SCALES:
             (folder / scale).mkdir(exist_ok=True)
+            here = found.at(scale)
+            there = set(stages.every(here))
             for stage, name in stages.every(found):
-                block = stages.TABLE[stage].block(found, scale, name)
+                block = stages.TABLE[stage].block(here, scale, name) if (stage, name) in there else ABSENT
                 if block is not None:
                     target = folder / paths.block(scale, stage, name).relative_to(paths.MATRIX)
                     target.write_text(text(block), encoding="utf-8")

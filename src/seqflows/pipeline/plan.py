@@ -116,7 +116,7 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
         raise Problem(f"expected at least 1 GPU, got --gpus {' '.join(map(str, gpus))}")
     if not 0 < faster < math.inf:
         raise Problem(f"expected --faster to be a positive number, got {faster:g}")
-    matrix = params.load()
+    matrix = params.load().at(scale)
     found = list(_records(matrix))
     made = jobs(matrix, scale, found, faster)
     unit, takers = ("CPU", None) if matrix.compute(scale)["device"] == "cpu" else ("GPU", ON_GPU)

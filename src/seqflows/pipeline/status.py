@@ -126,7 +126,7 @@ def run(scale: str | None) -> None:
     """Print how many keys of each stage are made, stale and missing, and which are not made."""
     found = params.load()
     scale = scale or found.scale
-    states = Status(found, scale).all()
+    states = Status(found.at(scale), scale).all()
     counts: dict[str, list[int]] = {stage: [0, 0, 0] for stage in stages.TABLE}
     for (stage, _), one in states.items():
         counts[stage][(MADE, STALE, MISSING).index(one.state)] += 1

@@ -6,11 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from seqflows import files, paths
-<<<<<<< HEAD
-=======
-from seqflows.config.checks import METRICS
-from seqflows.noise import floor
->>>>>>> config
 from seqflows.params import Params
 from seqflows.report import markdown, texts
 from seqflows.report.cells import NOT_RUN, Cell, cells
