@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import report_world
-from seqflows import files, params, paths, tracking
+from seqflows import files, params, paths, records, tracking
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -83,7 +83,7 @@ def test_track_live_and_replace(world):
     assert {name for name in first if changed[name] != first[name]} == {"demo/results"}
 
     # A live run that was interrupted after epoch 2, resumed after a checkpoint at epoch 1, and then finished.
-    live, rows = tracking.Live(), list(tracking.history(paths.seed("demo", "ptb-af_af", 0) / "history.csv"))
+    live, rows = tracking.Live(), records.trained("demo", "ptb-af_af")[0].history
     info = report_world.train_info("demo", "ptb-af_scf", 0)
     live.start({**info, "epochs": 0})
     for row in rows[:2]:

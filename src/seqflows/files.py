@@ -104,13 +104,30 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def write_lines(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object to ``path`` atomically, with a line for each key and each entry of a list."""
+
+    def shown(part: Any) -> str:
+        return json.dumps(part, allow_nan=False, ensure_ascii=False)
+
+    def laid(part: Any) -> str:
+        return "[\n  " + ",\n  ".join(map(shown, part)) + "\n ]" if isinstance(part, list) and part else shown(part)
+
+    write_text(path, "{\n" + ",\n".join(f" {shown(key)}: {laid(part)}" for key, part in value.items()) + "\n}\n")
+
+
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Write ``rows`` to ``path`` atomically; ``None`` becomes an empty field."""
+    write_text(path, csv_text(rows, columns))
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """``rows`` as csv; ``None`` becomes an empty field."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_json(path: Path) -> Any:

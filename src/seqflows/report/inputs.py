@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, params, paths
+from seqflows import files, params, paths, records
 from seqflows.errors import Problem
 from seqflows.names import near
+from seqflows.records import seed_folders
 from seqflows.report.settings import settings
 
 SILENT = "not said"  # a setting that the paper does not give: nothing to differ from
@@ -150,7 +151,7 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
 
 
 def recorded(path: Path) -> Path:
-    """A record below runs/<scale>; or, where it was not made here, the one that `keep` put beside the results."""
+    """A speed or text below runs/<scale>; where it was not made here, the one that `keep` put beside the results."""
     kept = paths.kept(path)
     return kept if kept.exists() and not path.exists() else path
 
@@ -171,12 +172,11 @@ class Results:
         return self._metrics[run]
 
     def _read(self, run: str) -> dict[str, Summary] | None:
-        path = recorded(paths.metrics(self.scale, run))
-        if not path.exists():
+        content = records.metrics(self.scale, run)
+        if content is None:
             return None
         grouped: dict[str, list[Mapping[str, Any]]] = {}
         try:
-            content = files.read_json(path)
             self._files[run] = content.get("files", {})
             for record in content["metrics"]:
                 if record["value"] is not None:
@@ -184,7 +184,8 @@ class Results:
             return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
         except (KeyError, TypeError) as error:
             raise Problem(
-                f"expected records with seed, metric, value and unit in {path}, got none for {error}; evaluate it again"
+                f"expected records with seed, metric, value and unit in {paths.metrics(self.scale, run)}, "
+                f"got none for {error}; evaluate it again"
             ) from None
 
     def summary(self, run: str, metric: str, *, optional: bool = False) -> Summary | None:
@@ -285,12 +286,13 @@ class Results:
 
     def trained(self, run: str) -> list[Trained]:
         """How each seed of a run was trained, by its records; without those that were not kept."""
-        found = []
-        for folder in seed_folders(recorded(paths.train(self.scale, run))):
-            if (path := folder / "train.json").exists():
-                rates = tuple(row.get("learning_rate", "") for row in read_csv(folder / "history.csv") or [])
-                found.append(Trained((files.read_json(path).get("config") or {}).get("training") or {}, rates))
-        return found
+        return [
+            Trained(
+                (seed.record.get("config") or {}).get("training") or {},
+                tuple(row.get("learning_rate", "") for row in seed.history),
+            )
+            for seed in records.trained(self.scale, run)
+        ]
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
         """How a number is not of today's params.yaml: of other settings, of other data, or without a seed.
@@ -326,11 +328,6 @@ def paper_settings() -> dict[str, dict[str, Any]]:
     Kept apart from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
     """
     return files.read_json(Path(__file__).parent / "reported" / "settings.json")
-
-
-def seed_folders(folder: Path) -> list[Path]:
-    """The folders seed-<n> below ``folder``, by number."""
-    return sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
 
 
 def devices(summaries: Iterable[Summary]) -> str:

@@ -1,19 +1,15 @@
-"""``keep <scale>``: the small files of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
+"""``keep <scale>``: the records of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
 
 Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
-table needs to see how a number came about, and a dataset's statistics.json, with its sha256, what it was: a number of
-data that a dataset no longer has is known by that.
+table needs to see how a number came about (`records.keep` puts them in one file a run), and a dataset's
+statistics.json, with its sha256, what it was: a number of data that a dataset no longer has is known by that.
 """
 
 from __future__ import annotations
 
-import shutil
-
-from seqflows import files, paths
+from seqflows import files, paths, records
 from seqflows.errors import Problem
-from seqflows.report.inputs import matrix, seed_folders
-
-SMALL = ("history.csv", "train.json")
+from seqflows.report.inputs import matrix
 
 
 def run(scale: str) -> list[str]:
@@ -27,16 +23,11 @@ def run(scale: str) -> list[str]:
             "found none; evaluate some first"
         )
     for name in made:
-        with files.replacing_folder(paths.results(scale) / "runs" / name) as folder:
-            shutil.copyfile(paths.metrics(scale, name), folder / "metrics.json")
-            for seed in seed_folders(paths.train(scale, name)):
-                (folder / seed.name).mkdir()
-                for small in SMALL:
-                    shutil.copyfile(seed / small, folder / seed.name / small)
+        records.keep(scale, name)
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
     for path in written:
         if path.exists():
-            files.write_text(paths.results(scale) / path.parent.name / path.name, path.read_text(encoding="utf-8"))
+            files.write_text(paths.kept(path), path.read_text(encoding="utf-8"))
     for name in data:
         found = files.read_json(paths.prepared(scale, name) / "statistics.json")
         whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
