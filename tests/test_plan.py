@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import report_world
 from seqflows import cli, files, models, params, paths, records, stages
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
@@ -196,7 +197,8 @@ def test_records_are_the_runs_made_here_or_those_kept(matrix, root, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     assert list(plan._records(matrix)) == [record]
     # a run made here goes before what was kept
-    files.write_json(paths.metrics("laptop", "jsb-lstm"), records.metrics("laptop", "jsb-lstm"))
     for one in records.trained("laptop", "jsb-lstm"):
-        files.write_json(paths.seed("laptop", "jsb-lstm", one.seed) / "train.json", one.record | {"wall_seconds": 7.0})
+        rows = [{name: value or None for name, value in row.items()} for row in one.history]
+        folder = paths.seed("laptop", "jsb-lstm", one.seed)
+        report_world.write_seed(folder, rows, one.record | {"wall_seconds": 7.0})
     assert [found.train for found in plan._records(matrix)] == [7.0]

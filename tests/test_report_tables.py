@@ -202,10 +202,10 @@ def test_wrong_unit_and_malformed_metrics_are_refused(world):
     path = paths.metrics("demo", "ptb-lstm")
     content = files.read_json(path)
     content["metrics"][0]["unit"] = "nats"
-    files.write_json(path, content)
+    report_world.rewrite(path, metrics=content["metrics"])
     with pytest.raises(Problem, match="expected bpc"):
         made("demo", "ziegler2019-table1")
-    files.write_json(path, {"run": "ptb-lstm"})
+    files.write_json(path, files.sealed({"run": "ptb-lstm", "scale": "demo"}))
     with pytest.raises(Problem, match="evaluate it again"):
         made("demo", "ziegler2019-table1")
 
@@ -248,9 +248,8 @@ def test_records_of_runs_are_kept(world, capsys):
 def test_files_of_an_evaluation_are_verified(world):
     report_world.write_run("laptop", "ptb-lstm")
     path, folder = paths.metrics("laptop", "ptb-lstm"), paths.evaluation("laptop", "ptb-lstm")
-    content = files.read_json(path)
     listed = {p.relative_to(folder).as_posix(): files.sha256(p) for p in folder.rglob("*") if p.is_file()}
-    files.write_json(path, {**content, "files": listed})
+    report_world.rewrite(path, files=listed)
     assert inputs.Results(world, "laptop").scores("ptb-lstm")
     scores = folder / "seed-0/scores.csv"
     scores.write_text(scores.read_text().replace("10", "11", 1))
@@ -258,6 +257,6 @@ def test_files_of_an_evaluation_are_verified(world):
         Problem, match="expected .*scores.csv with sha256 .* run: python -m seqflows evaluate laptop/ptb"
     ):
         inputs.Results(world, "laptop").scores("ptb-lstm")
-    files.write_json(path, {**content, "files": {"other": "x"}})
+    report_world.rewrite(path, files={"other": "x", "seed-0/samples.txt": "y"})
     with pytest.raises(Problem, match="which does not list it"):
         inputs.Results(world, "laptop").scores("ptb-lstm")

@@ -114,6 +114,11 @@ def record(scale: str, name: str) -> Path:
     return results(scale) / "runs" / f"{name}.json"
 
 
+def drawn(scale: str, name: str) -> Path:
+    """What `keep` keeps of a run's evaluation for figures and claims, a folder a seed."""
+    return results(scale) / "drawn" / name
+
+
 def statistics(scale: str, dataset: str) -> Path:
     """A prepared dataset's statistics.json, kept beside the results."""
     return results(scale) / "datasets" / f"{dataset}.json"
