@@ -87,7 +87,7 @@ def _expanded(folder: Path, name: str) -> list[str]:
     """A folder of source code as its files, which Snakemake lists one by one."""
     if not name.startswith("src/") or (folder / name).is_file():
         return [name]
-    files = [path for end in ("*.py", "*.csv", "*.json") for path in (folder / name).rglob(end)]
+    files = [path for end in ("*.py", "*.csv", "*.json", "*.yaml") for path in (folder / name).rglob(end)]
     return [path.relative_to(folder).as_posix() for path in files]
 
 

@@ -576,10 +576,32 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_records.py::test_times_are_finite",
         ),
     ],
-    "report/reported/tang2021-table4.csv": [
+    "report/markdown.py": [
+        (
+            "a bar within a cell parts it",
+            '[inline(cell).replace("|", "\\\\|") for cell in row]',
+            "[inline(cell) for cell in row]",
+            "test_page.py::test_bars_do_not_part_a_cell",
+        ),
+    ],
+    "metrics.py": [
+        (
+            "a perplexity has the tolerance of a share",
+            "if self.relative is None else self.relative * printed",
+            "if True else self.relative * printed",
+            "test_metrics.py::test_the_audits_tolerance",
+        ),
+        (
+            "generated words count as test sequences",
+            "return self.drawn in OWN",
+            "return self.drawn in OWN[:2]",
+            "test_metrics.py::test_a_metric_is_found_by_name_and_unit",
+        ),
+    ],
+    "report/papers/tang2021/table4.csv": [
         ("0.68 is printed as 0.86", ",0.68,", ",0.86,", PRINTED),
     ],
-    "report/reported/ziegler2019-table3.csv": [
+    "report/papers/ziegler2019/table3.csv": [
         ("7.23 is printed as 7.32", ",7.23,", ",7.32,", PRINTED),
     ],
     "data/batching.py": [

@@ -12,43 +12,58 @@ import numpy as np
 
 from seqflows import files, paths
 from seqflows.params import Params
+from seqflows.report.cells import reported
 
-TEXT = {
-    "ptb-lstm": 1.41, "ptb-af_only": 2.90, "ptb-af_af": 1.42, "ptb-af_scf": 1.46, "ptb-iaf_scf": 1.63,
-    "ptb-af_af-affine": 1.50, "ptb-af_af-independent": 1.57, "ptb-af_af-independent_affine": 1.56,
+
+def printed(table: str, column: str) -> dict[str, float]:
+    """Row -> the number that a paper prints in a column of its table."""
+    return {cell.row: float(cell.reported) for cell in reported(table) if cell.column == column}
+
+
+NLL = printed("ziegler2019-table1", "Test NLL") | printed("ziegler2019-table2", "Test NLL")
+TEXT_ROWS = {
+    "ptb-lstm": "LSTM (sentence-wise)", "ptb-af_only": "AF-only", "ptb-af_af": "AF / AF", "ptb-af_scf": "AF / SCF",
+    "ptb-iaf_scf": "IAF / SCF", "ptb-af_af-affine": "- NLSq", "ptb-af_af-independent": "- AF hidden",
+    "ptb-af_af-independent_affine": "- AF hidden and NLSq",
+}  # fmt: skip
+TEXT = {run: NLL[row] for run, row in TEXT_ROWS.items()} | {  # and such as the paper has in prose
     "ptb-af_af-h2": 1.9, "ptb-af_af-h5": 1.425, "ptb-af_af-h80": 1.424, "ptb-af_af-no_annealing": 2.0,
 }  # fmt: skip
 SETS = {"Nottingham": "nottingham", "Piano": "piano", "Musedata": "musedata", "JSB": "jsb"}
 MODELS = {"LSTM": "lstm", "AF / AF": "af_af", "AF / SCF": "af_scf", "IAF / SCF": "iaf_scf"}
-MUSIC = {
-    "nottingham": (3.43, 2.39, 2.56, 2.54), "piano": (7.77, 8.19, 8.26, 8.25),
-    "musedata": (7.23, 6.92, 6.95, 7.06), "jsb": (8.17, 6.53, 6.64, 6.59),
-}  # fmt: skip
-WORDS = {  # as printed: train, test, unique, known, gap; then, of Table 2, train, test and two perplexities
-    "tril": (11.88, 11.93, 0.11, 0.62, 1.07), "tril-k2": (11.96, 12.20, 0.11, 0.62, 0.94),
-    "tril-k5": (11.49, 11.56, 0.14, 0.63, 1.30), "tril-k10": (11.54, 11.58, 0.13, 0.59, 1.24),
-    "tril2": (11.85, 11.89, 0.11, 0.55, 0.87), "tril2-k5": (11.39, 11.45, 0.14, 0.54, 1.23),
-    "tril2-k10": (11.37, 11.43, 0.15, 0.56, 1.42), "tril2-k10-both": (11.45, 11.41, 0.15, 0.56, 1.36),
-    "real_nvp": (11.77, 11.81, 0.12, 0.61, 0.94), "gru8": (12.92, 12.97, 0.13, 0.53, None),
-    "gru16": (12.55, 12.60, 0.14, 0.62, None), "diag": (12.9, 12.95, 0.1, 0.5, 0.5),
-    "tril-inference_tril": (11.9, 11.95, 0.11, 0.6, 1.0), "tril-annealing": (11.87, 11.92, 0.11, 0.6, 1.0),
-}  # fmt: skip
-TYPES = {
-    "tril2-k5": (11.33, 12.49, 0.14, 0.5, 1.2, 21.74, 66.15),
-    "gru8": (12.81, 13.55, 0.13, 0.5, None, 22.54, 64.92),
-}
-SAMPLE = {name: WORDS[name] for name in ("tril2-k5", "gru8")}
-CORPORA = {"words": WORDS, "types": TYPES, "sample": SAMPLE}
+MUSIC = {name: tuple(printed("ziegler2019-table3", column)[row] for row in MODELS) for column, name in SETS.items()}
+WORD_COLUMNS = ("H[P_train, P^]", "H[P_test, P^]", "w unique", "w in V", "H_gap")
 WORD_ROWS = {
     "TRIL": "tril", "TRIL, K=2": "tril-k2", "TRIL, K=5": "tril-k5", "TRIL, K=10": "tril-k10", "2×TRIL": "tril2",
     "2×TRIL, K=5": "tril2-k5", "2×TRIL, K=10": "tril2-k10", "2×TRIL, K=10, BIDI": "tril2-k10-both",
     "REAL-NVP-[2,3,4,5,6,7]": "real_nvp", "BASELINE-8D": "gru8", "BASELINE-16D": "gru16",
 }  # fmt: skip
-LANGUAGE = {  # as printed: TVQA, SQuAD
-    "lstm": (-7.31, -1.27), "att_c": (0.68, -2.01), "rnn_c": (0.50, -0.37), "att_s": (-8.02, -17.12),
-    "rnn_s": (-8.35, -17.17), "att_ar": (-9.62, -17.12), "rnn_ar": (-9.63, -17.26),
+
+
+def printed_words(table: str, row: str, columns: tuple[str, ...]) -> tuple[float | None, ...]:
+    """A row of a table of words; None where a column is empty."""
+    return tuple(printed(table, column).get(row) for column in columns)
+
+
+WORDS = {run: printed_words("schmidt2018-table1", row, WORD_COLUMNS) for row, run in WORD_ROWS.items()} | {
+    "diag": (12.9, 12.95, 0.1, 0.5, 0.5), "tril-inference_tril": (11.9, 11.95, 0.11, 0.6, 1.0),
+    "tril-annealing": (11.87, 11.92, 0.11, 0.6, 1.0),
 }  # fmt: skip
-LANGUAGE_ROWS = dict(zip(("Bi-LSTM", "Att-C", "RNN-C", "Att-S", "RNN-S", "Att-AR", "RNN-AR"), LANGUAGE, strict=True))
+TYPES = {
+    run: (*printed_words("schmidt2018-table2", row, WORD_COLUMNS[:2]), *sets,
+          *printed_words("schmidt2018-table2", row, ("P_3-gram(w)", "P_5-gram(w)")))
+    for row, run, sets in (("2×TRIL, K=5", "tril2-k5", (0.14, 0.5, 1.2)), ("BASELINE-8D", "gru8", (0.13, 0.5, None)))
+}  # fmt: skip
+SAMPLE = {name: WORDS[name] for name in ("tril2-k5", "gru8")}
+CORPORA = {"words": WORDS, "types": TYPES, "sample": SAMPLE}
+LANGUAGE_ROWS = {
+    "Bi-LSTM": "lstm", "Att-C": "att_c", "RNN-C": "rnn_c", "Att-S": "att_s", "RNN-S": "rnn_s", "Att-AR": "att_ar",
+    "RNN-AR": "rnn_ar",
+}  # fmt: skip
+LANGUAGE = {  # TVQA, SQuAD
+    run: tuple(printed("tang2021-table4", column)[row] for column in ("TVQA Subtitle", "SQuAD Article"))
+    for row, run in LANGUAGE_ROWS.items()
+}
 LANGUAGE_SETS = ("tvqa", "squad")
 TEXTS = {"samples": ("tvqa",), "interpolation": ("tvqa",), "regeneration": LANGUAGE_SETS}  # of tables 1 to 3
 MODEL_SHA256 = "ef" * 32

@@ -27,7 +27,8 @@ from seqflows.evaluation import evaluate, language, loading, ngrams, texts
 from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
 from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
-from seqflows.report import inputs, table_texts
+from seqflows.report import inputs
+from seqflows.report import texts as written_texts
 from seqflows.training import loop
 
 SMALL = {"width": 12, "inner": 16, "heads": 2, "hidden": 16, "steps": 2}
@@ -627,7 +628,7 @@ def test_nothing_asked_for_is_a_file_without_lines(here, kind):
 def counted(name, **change):
     """(label, decoding) -> the numbers of a text's file."""
     generate(name, change)
-    return {line[:2]: table_texts.counts(line[2]) for line in lines_of(name)[texts.NUMBERS]}
+    return {line[:2]: written_texts.counts(line[2]) for line in lines_of(name)[texts.NUMBERS]}
 
 
 def value(text):
@@ -673,7 +674,7 @@ def test_the_numbers_are_those_of_the_texts(here):
     other[1] = other[0]
     last = len(tokens.decode(given[2].tolist(), known).split())
     other[2, last] = other[2, last - 1]  # one word of the third text, which stands before </s>
-    found = table_texts.counts(texts._counted(other, known, trigram, given, "noise 1"))
+    found = written_texts.counts(texts._counted(other, known, trigram, given, "noise 1"))
     rows = [tokens.decode(row, known).split() for row in other.tolist()]
     before = [tokens.decode(row, known).split() for row in given.tolist()]
     moved = sum(
@@ -702,7 +703,7 @@ def test_the_file_says_whose_it_is_and_is_the_same_again(here):
     assert header["model_sha256"] == files.sha256(folder / "model.safetensors")
     assert header["config_hash"] == files.digest(params.load().text("demo", name))
     assert (header["run"], header["seed"], header["kind"]) == ("rnn_ar", "0", "samples")
-    rows = table_texts.rows(inputs.Results(params.load(), "demo"), {"texts": [name]})
+    rows = written_texts.rows(inputs.Results(params.load(), "demo"), {"texts": [name]})
     assert [(row["label"], row["decoding"], row["text"]) for row in rows] == lines_of(name)["samples"]
 
 
@@ -715,7 +716,7 @@ def test_texts_of_a_model_that_was_trained_since_are_refused(here, monkeypatch):
         listed = files.read_sealed(record)["files"]
         report_world.rewrite(record, files=listed | {"model.safetensors": "0" * 64})
         with pytest.raises(Problem, match=f"with model_sha256 0000.*; run: python -m seqflows generate demo/{name}"):
-            table_texts.rows(results, {"texts": [name]})
+            written_texts.rows(results, {"texts": [name]})
     finally:
         record.write_text(before)
-    assert table_texts.rows(results, {"texts": [name]})
+    assert written_texts.rows(results, {"texts": [name]})

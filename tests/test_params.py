@@ -51,9 +51,9 @@ def test_every_reproduced_number_has_its_cell_and_every_cell_its_number(matrix, 
 
     reported = set()
     for table in ("table1", "table2", "table3"):
-        with open(root / f"src/seqflows/report/reported/{PAPER}-{table}.csv", newline="") as file:
+        with open(root / f"src/seqflows/report/papers/{PAPER}/{table}.csv", newline="") as file:
             rows = [row for row in csv.DictReader(file) if row["status"] == "reproduce"]
-        reported |= {(row["table"], row["row"], row["column"]) for row in rows}
+        reported |= {(f"{PAPER}-{table}", row["row"], row["column"]) for row in rows}
     cells = {
         (table, row, column)
         for table in (f"{PAPER}-table{number}" for number in (1, 2, 3))

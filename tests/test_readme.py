@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import report_world
 from seqflows.errors import Problem
 from seqflows.report import readme
 
@@ -30,17 +31,31 @@ def test_commands_name_stages_and_targets_that_exist():
     assert targets and all(f"\n{target}:" in makefile for target in targets)
 
 
-def test_a_block_is_replaced_and_a_missing_page_is_named(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("# Title\n\n- a fact\n\n| a |\n|---|\n| 1 |\n\nmore\n")
-    text = f"before\n<!-- table: {page} -->\nold\n<!-- end -->\nafter"
-    new = readme.refreshed(text)
-    assert "| 1 |" in new and "old" not in new and "more" not in new
-    assert new.startswith("before") and new.endswith("after")
+def test_a_block_is_replaced_from_the_records(world):
+    report_world.write_run("demo", "ptb-lstm")
+    path = "results/demo/ziegler2019-table1.md"
+    new = readme.refreshed(f"before\n<!-- table: {path} -->\nold\n<!-- end -->\nafter")
+    lines = new.splitlines()
+    assert lines[:3] == ["before", f"<!-- table: {path} -->", f"**Table 1: characters** ([`{path}`]({path}))"]
+    assert lines[4].startswith("- scale **demo**") and "1.41 / 1.410 (0.010)" in new
+    assert lines[-3].startswith("| source entropy, this test set") and lines[-2:] == ["<!-- end -->", "after"]
+    assert "old" not in new and "## Beyond the paper" not in new
     assert readme.refreshed(new) == new
-    for kind in ("table", "csv"):
-        with pytest.raises(Problem, match="found none"):
-            readme.refreshed(f"<!-- {kind}: nowhere -->\n<!-- end -->")
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ("csv: nowhere", "expected rows in nowhere, found none"),
+        ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),
+        ("table: results/demo/ziegler2019-table1.csv", "expected results/<scale>/<table>.md"),
+        ("table: results/dem/ziegler2019-table1.md", "expected a scale of demo, laptop, paper, got 'dem'"),
+        ("table: results/demo/ziegler2019-table11.md", "got 'ziegler2019-table11'.*; nearest: ziegler2019-table1"),
+    ],
+)
+def test_a_block_of_nothing_is_named(world, mark, message):
+    with pytest.raises(Problem, match=message):
+        readme.refreshed(f"<!-- {mark} -->\n<!-- end -->")
 
 
 def test_a_csv_is_shown_whole(tmp_path):

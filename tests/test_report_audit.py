@@ -13,9 +13,11 @@ from seqflows import files, params, paths
 from seqflows.report import audit, inputs, intervals
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Finding, Ours, Printed, Value, below, close, join
-from seqflows.report.papers import PAPERS
+from seqflows.report.papers import base
 from seqflows.report.papers.tang2021.claims import TABLE4
 from seqflows.report.papers.ziegler2019 import claims
+
+PAPERS = base.papers()
 
 
 def audited(scale):

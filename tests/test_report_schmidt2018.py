@@ -14,11 +14,11 @@ from seqflows.errors import Problem
 from seqflows.report import audit, cells, figures, gaps, inputs, tables
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Ours, Printed, Value, weighted
-from seqflows.report.papers import PAPERS
-from seqflows.report.papers.schmidt2018 import alike, judges, steps
+from seqflows.report.papers.base import papers
+from seqflows.report.papers.schmidt2018 import alike, predicates, steps
 from seqflows.report.plots.common import label
 
-PAPER = PAPERS["schmidt2018"]
+PAPER = papers()["schmidt2018"]
 ONE, TWO, VARIANTS = "schmidt2018-table1", "schmidt2018-table2", "schmidt2018-variants"
 TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
 NEARER = "the baseline's number is nearer to a sampled one"
@@ -358,7 +358,7 @@ def test_net_of_the_entropies_a_lower_test_entropy_counts(world):
 def test_weighted_sums_carry_their_errors(world):
     report_world.write_words("laptop", world, (0, 1, 2))
     side = ours(world)
-    first, second = judges.one("TRIL"), judges.one("TRIL, K=5")
+    first, second = predicates.one("TRIL"), predicates.one("TRIL, K=5")
     found = weighted(side, [(2, first), (-1, second)])
     assert isinstance(found, Value) and found.value == pytest.approx(2 * 11.93 - 11.56)
     assert found.error == pytest.approx(math.hypot(2 * side.value(first).error, side.value(second).error))
@@ -367,7 +367,7 @@ def test_weighted_sums_carry_their_errors(world):
 def test_arithmetic_of_the_contradictions():
     """The derivations as numbers of the printed tables."""
     printed = {(c.table, c.row, c.column): float(c.reported) for table in PAPER.tables for c in cells.reported(table)}
-    models = {row: printed[ONE, row, TEST] for row in (*judges.STATE_SPACE, *judges.BASELINES)}
+    models = {row: printed[ONE, row, TEST] for row in (*predicates.STATE_SPACE, *predicates.BASELINES)}
     worse = {row for row, value in models.items() if value > math.log(143_000)}
     assert worse == {"BASELINE-8D", "BASELINE-16D", "TRIL, K=2", "TRIL", "2×TRIL"}
     assert (min(models.values()), max(models.values())) == (11.41, 12.97)
@@ -385,9 +385,9 @@ def test_the_error_of_own_draws_is_that_over_seeds_where_there_are_several(world
     """Each seed has trajectories of its own: their spread is in the spread over seeds already."""
     report_world.write_words("laptop", world, (0, 1, 2))
     side = ours(world)
-    summary = side.value(judges.one("TRIL")).summary
+    summary = side.value(predicates.one("TRIL")).summary
     assert summary.own_draws and summary.standard_error == 0.002
-    assert side.value(judges.one("TRIL")).error == pytest.approx(summary.std / math.sqrt(3))
+    assert side.value(predicates.one("TRIL")).error == pytest.approx(summary.std / math.sqrt(3))
     assert side.value("words-tril.elbo").summary.own_draws is False
 
 
@@ -452,7 +452,7 @@ def test_two_estimators_are_not_compared(world):
     # an exact one stands beside either, and what is no cross entropy has one estimator
     assert claim("the baseline's cross entropy is poor").judge(ours(world)).verdict == "holds"
     side = ours(world)
-    assert alike.unlike(side, (judges.one("TRIL", "H_gap"), judges.one("2×TRIL", "H_gap"))) is None
+    assert alike.unlike(side, (predicates.one("TRIL", "H_gap"), predicates.one("2×TRIL", "H_gap"))) is None
     rewrite("laptop", "words-diag", before)
     assert claim("DIAG stagnates").judge(ours(world)).verdict == "holds"  # both as they were before
 
@@ -486,10 +486,12 @@ def test_one_seed_has_the_spread_of_rows_with_several(world):
         report_world.write_words_run("laptop", run, (0, 1, 2), spread=0.2)
     side = ours(world)
     found = alike.spread(side)
-    assert found.value(judges.one("TRIL")).error == pytest.approx(0.2)
-    assert found.value(judges.one("TRIL, K=10")).error == pytest.approx(0.2 / math.sqrt(3))
-    assert found.value(judges.one("BASELINE-8D")).error == side.value(judges.one("BASELINE-8D")).error  # exact ones
-    finding = alike.below(side, judges.one("2×TRIL"), judges.one("TRIL"))
+    assert found.value(predicates.one("TRIL")).error == pytest.approx(0.2)
+    assert found.value(predicates.one("TRIL, K=10")).error == pytest.approx(0.2 / math.sqrt(3))
+    assert (
+        found.value(predicates.one("BASELINE-8D")).error == side.value(predicates.one("BASELINE-8D")).error
+    )  # exact ones
+    finding = alike.below(side, predicates.one("2×TRIL"), predicates.one("TRIL"))
     assert finding.verdict == "undecided" and "± 0.283 (one seed)" in finding.text
 
 

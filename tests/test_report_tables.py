@@ -12,7 +12,7 @@ import pytest
 import report_world
 from seqflows import files, params, paths, records
 from seqflows.errors import Problem
-from seqflows.report import cells, inputs, keep, layout, tables
+from seqflows.report import cells, inputs, keep, tables
 
 TABLES = tuple(f"ziegler2019-table{number}" for number in (1, 2, 3))
 
@@ -100,7 +100,7 @@ def test_seeds_are_summarised(world):
     assert summary.std == pytest.approx(0.01)
     assert summary.standard_error == pytest.approx(0.01)
     assert summary.error == pytest.approx(math.hypot(0.01, 0.01 / math.sqrt(3)))
-    assert layout.number(summary) == "1.410 ± 0.010 (0.010)"
+    assert cells.number(summary) == "1.410 ± 0.010 (0.010)"
 
 
 def test_a_run_that_was_not_made_leaves_a_cell_that_says_so(world):

@@ -12,7 +12,8 @@ import pytest
 
 from seqflows import params, paths
 from seqflows.models import CLASSES
-from seqflows.report.cells import printed_tables, reported
+from seqflows.report.cells import reported
+from seqflows.report.papers.base import printed_tables
 
 COLUMNS = {  # what a column says: the dataset, or part of its name, and the metric
     "Nottingham": ("nottingham", "nll"),
@@ -183,7 +184,7 @@ PRINTED = {
 def test_printed_numbers_are_those_that_were_checked(table):
     rows = [[cell.row, cell.column, cell.unit, cell.reported, cell.status] for cell in reported(table)]
     found = hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()[:16]
-    assert (len(rows), found) == PRINTED[table], f"reported/{table}.csv: see above PRINTED"
+    assert (len(rows), found) == PRINTED[table], f"{table}: see above PRINTED"
 
 
 def test_every_printed_table_is_pinned():

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from seqflows import metrics
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
@@ -29,20 +29,6 @@ CLASSES = {
     "words": ("state_space", "gru_baseline"),
     "language": ("language_flow", "recurrent_density"),
 }
-METRICS = (
-    *("nll", "elbo", "reconstruction", "reconstruction_pure", "kl", "length", "ess", "kl_share", "parameters"),
-    *("nll_literature", "source", "source_entropy", "excess"),
-    # of words
-    *(f"cross_entropy_{half}{unit}" for half in ("train", "test") for unit in ("", "_bits")),
-    *("settled", "cross_entropy_difference", "entropy_gap", "entropy_marginal", "entropy_expected"),
-    *(f"{part}{end}" for part in ("unique", "known", "unique_known") for end in ("", "_all")),
-    *("oracle_train", "oracle_test", "oracle_unique", "oracle_known", "oracle_unique_known", "oracle_unseen"),
-    *("train_entropy", "test_entropy"),
-    # of language
-    *("nll_noiseless", "nll_code", "nll_code_train", "floor", "gaussian", "unigram"),
-    *(f"{name}_above_floor" for name in ("nll", "gaussian", "unigram")),
-)
-METRIC_AT = re.compile(r"((nll|cross_entropy_train|cross_entropy_test)@[1-9][0-9]*|perplexity_[1-9][0-9]*(_tokens)?)\Z")
 
 
 def errors(content: Any) -> Iterator[str]:
@@ -268,8 +254,8 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
                 yield f"{at}: expected <run>.<metric>, got {cell!r}"
                 continue
             yield from _reference(at, run, "run", parts["runs"])
-            if metric not in METRICS and not METRIC_AT.match(metric):
-                yield from _one_of(at, metric, (*METRICS, "nll@<samples>", "cross_entropy_test@<trajectories>"))
+            if metrics.find(metric) is None:
+                yield from _one_of(at, metric, metrics.names())
 
 
 def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:

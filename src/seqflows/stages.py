@@ -67,7 +67,7 @@ class Stage(NamedTuple):
         files: list[Path] = []
         for part in self.code:
             path = root / part
-            found = [file for end in ("*.py", "*.csv", "*.json") for file in sorted(path.rglob(end))]
+            found = [file for end in ("*.py", "*.csv", "*.json", "*.yaml") for file in sorted(path.rglob(end))]
             files += found if path.is_dir() else [path]
         return files
 
@@ -253,7 +253,7 @@ TABLE = {
         module="report.tables",
         what="write a table, reported beside reproduced",
         part="tables",
-        code=("records.py", "report"),
+        code=("metrics.py", "records.py", "report"),
         inputs=_table_inputs,
         outputs=lambda scale, name: [*paths.table(scale, name)],
         block=lambda found, scale, name: found.table(name),
@@ -265,7 +265,7 @@ TABLE = {
         module="report.figures",
         what="draw a figure",
         part="figures",
-        code=("records.py", "report"),
+        code=("metrics.py", "records.py", "report"),
         inputs=_figure_inputs,
         outputs=lambda scale, name: [*paths.figure(scale, name)],
         block=lambda found, scale, name: found.figure(name),
@@ -277,7 +277,7 @@ TABLE = {
         module="report.audit",
         what="judge every cell and every claim (key: <scale>/all)",
         part="",
-        code=("records.py", "report"),
+        code=("metrics.py", "records.py", "report"),
         inputs=_audit_inputs,
         outputs=lambda scale, name: [*paths.audit(scale)],
         block=_audit_block,

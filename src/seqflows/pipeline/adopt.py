@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc, matrix
-from seqflows.report import table_texts
+from seqflows.report import texts
 from seqflows.report.inputs import Results
 
 
@@ -42,7 +42,7 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
     scale = found.scale
     if stage == "generate":
         try:
-            table_texts.read(Results(found, scale), name)
+            texts.read(Results(found, scale), name)
         except Problem:
             return True
     if stage not in ("train", "evaluate"):

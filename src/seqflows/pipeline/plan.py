@@ -38,7 +38,8 @@ from seqflows.benchmark import measure, parts
 from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
-from seqflows.report.layout import table
+from seqflows.report import markdown
+from seqflows.report.page import Table
 from seqflows.stages import TABLE, ordered
 
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
@@ -127,7 +128,7 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
         result = simulate(made, count, takers)
         share = result.busy / (count * result.makespan)
         rows.append([str(count), _time(result.makespan), _time(result.busy), f"{100 * share:.0f} %"])
-    print("\n".join(table([f"{unit}s", "makespan", f"{unit} time", f"{unit}s busy"], rows, left=0)))
+    print(markdown.blocks([Table([f"{unit}s", "makespan", f"{unit} time", f"{unit}s busy"], rows, left=0)]))
     print(f"\nlongest chain, which no number of {unit}s shortens:")
     print("\n".join(f"  {_time(job.minutes):>11}  {job.key}" for job in chain(made)))
     rows = []
@@ -135,7 +136,7 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
         train, evaluate = made[f"train {name}"], made[f"evaluate {name}"]
         seeds = len(matrix.run(scale, name)["seeds"])
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes)])
-    print("\n" + "\n".join(table(["run", "minutes are", "seeds", "train", "evaluate"], rows, left=2)))
+    print("\n" + markdown.blocks([Table(["run", "minutes are", "seeds", "train", "evaluate"], rows, left=2)]))
 
 
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
-from seqflows.report.layout import table
+from seqflows.report import markdown
+from seqflows.report.page import Table
 
 MADE, STALE, MISSING = "made", "stale", "missing"
 SHARED = ("files.py", "noise.py")  # what several stages' numbers or files depend on, below no folder of theirs
@@ -131,7 +132,7 @@ def run(scale: str | None) -> None:
         counts[stage][(MADE, STALE, MISSING).index(one.state)] += 1
     print(f"scale {scale}\n")
     rows = [[stage, *map(str, numbers)] for stage, numbers in counts.items()]
-    print("\n".join(table(["stage", MADE, STALE, MISSING], rows, left=1)))
+    print(markdown.blocks([Table(["stage", MADE, STALE, MISSING], rows)]))
     for (stage, name), one in states.items():
         if one.state == STALE:
             print(f"stale: {stage} {scale}/{name}, {one.why}")

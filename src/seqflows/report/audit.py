@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seqflows import files, paths
+from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
-from seqflows.report.cells import Cell, cells, reported
+from seqflows.report import markdown
+from seqflows.report.cells import NOTHING, Cell, cells, number, reported
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import Ours, Printed
-from seqflows.report.layout import NOTHING, number, table, wide
-from seqflows.report.papers import PAPERS, Paper
+from seqflows.report.page import (
+    Block,
+    Emphasis,
+    Fact,
+    Facts,
+    Heading,
+    Page,
+    Paragraph,
+    Status,
+    Strong,
+    Table,
+    listed,
+    prose,
+)  # fmt: skip
+from seqflows.report.papers.base import Paper, papers
 
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
     "verdict", "reason", "dataset", "device",
 )  # fmt: skip
-TOLERANCE = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # by unit; any other is in nats
-TOLERANCE_NATS = 0.10
-TOLERANCE_PERPLEXITY = 0.05  # of the printed perplexity
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 UNREACHABLE = "unreachable as defined"
+READ = (
+    "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words\n"
+    "over the words that were drawn and their samples).\n"
+    f"Tolerance: {metrics.TOLERANCES['bpc']:.2f} bpc, {metrics.TOLERANCE_NATS:.2f} nats, "
+    f"{metrics.TOLERANCES['bits/dim']:.2f} bits per dimension, {metrics.TOLERANCES['1']:.2f} of a share, "
+    f"{100 * metrics.PERPLEXITY:.0f} % of a printed perplexity, or two\n"
+    "standard deviations over seeds where that is more."
+)
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
@@ -41,12 +60,18 @@ def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/audit.csv and audit.md; what was not run is said, never filled in."""
     results = Results(found or matrix(), key.scale)
     rows = {
-        paper.name: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
-        for paper in PAPERS.values()
+        paper: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
+        for paper in ordered(results)
     }
     csv_path, md_path = paths.audit(key.scale)
     files.write_csv(csv_path, [row for found in rows.values() for _, row in found], COLUMNS)
-    files.write_text(md_path, markdown(results, rows))
+    files.write_text(md_path, markdown.written(page(results, rows)))
+
+
+def ordered(results: Results) -> list[Paper]:
+    """The papers in the order in which params.yaml has runs of them; then the others."""
+    order = dict.fromkeys([run["reproduces"] for run in results.params.runs.values()] + list(papers()))
+    return [papers()[name] for name in order if name in papers()]
 
 
 def _cells(results: Results, name: str) -> list[Cell]:
@@ -57,11 +82,9 @@ def _cells(results: Results, name: str) -> list[Cell]:
 
 
 def tolerance(cell: Cell) -> float:
-    """0.02 bpc, 0.10 nats or bits/dim, 0.02 of a share, 5 % of a perplexity, or two standard deviations over seeds."""
-    if cell.metric.startswith("perplexity"):
-        base = TOLERANCE_PERPLEXITY * float(cell.reported)
-    else:
-        base = TOLERANCE.get(cell.unit, TOLERANCE_NATS)
+    """That of the cell's metric, or two standard deviations over seeds where that is more."""
+    row = metrics.find(cell.metric)
+    base = row.tolerance(cell.unit, float(cell.reported)) if row else metrics.TOLERANCE_NATS
     std = cell.summary.std if cell.summary else None
     return max(base, 2 * std) if std is not None else base
 
@@ -110,26 +133,18 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
 
-def markdown(results: Results, rows: Mapping[str, Rows]) -> str:
+def page(results: Results, rows: Mapping[Paper, Rows]) -> Page:
     """The whole audit, a section a paper."""
     every = [row for found in rows.values() for row in found]
     counts = Counter(row["verdict"] for _, row in every)
-    lines = [
-        f"# Audit, scale {results.scale}",
-        "",
-        f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}.",
-        "",
-        "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words",
-        "over the words that were drawn and their samples).",
-        "Tolerance: 0.02 bpc, 0.10 nats, 0.10 bits per dimension, 0.02 of a share, 5 % of a printed perplexity, or two",
-        "standard deviations over seeds where that is more.",
-        "",
-        *(f"- *{name}*: {meaning}" for name, meaning in VERDICTS.items() if counts[name]),
-        "",
+    blocks = [
+        Paragraph(f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}."),
+        Paragraph(READ),
+        *listed((Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]),
     ]
-    for name, found in rows.items():
-        lines += section(results, PAPERS[name], found)
-    return "\n".join(lines).rstrip() + "\n"
+    for paper, found in rows.items():
+        blocks += section(results, paper, found)
+    return Page(f"Audit, scale {results.scale}", blocks)
 
 
 def made(rows: Rows) -> str:
@@ -141,25 +156,31 @@ def made(rows: Rows) -> str:
     return f"{count} of {len(wanted)} cells to reproduce have a number of ours. Verdicts: {verdicts}"
 
 
-def section(results: Results, paper: Paper, rows: Rows) -> list[str]:
+def section(results: Results, paper: Paper, rows: Rows) -> list[Block]:
     """One paper: its cells, claims, deviations, contradictions and assumptions."""
-    lines = [f"## {paper.title}", "", f"{made(rows)}.", "", "### Cells", ""]
+    blocks: list[Block] = [Heading(2, paper.title), Paragraph(f"{made(rows)}."), Heading(3, "Cells")]
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
-        lines += [f"#### {title}", "", *cell_table(r for r in rows if r[0].table == name), ""]
-    lines += reductions(results, rows)
-    lines += remarks_block(results, rows)
-    lines += claims_block(results, paper)
-    lines += ["### Deviations", "", *wide(("what", "paper", "released code", "here", "why"), paper.deviations), ""]
-    lines += ["### Contradictions in the paper", ""]
-    lines += [*wide(("where", "the paper says", "against it"), paper.contradictions), ""]
+        blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
+    blocks += reductions(results, rows)
+    blocks += remarks(results, rows)
+    blocks += claims(results, paper)
+    header = ("what", "paper", "released code", "here", "why")
+    blocks += [Heading(3, "Deviations"), _prose(header, paper.deviations)]
+    header = ("where", "the paper says", "against it")
+    blocks += [Heading(3, "Contradictions in the paper"), _prose(header, paper.contradictions)]
     if paper.assumptions:
-        lines += ["### Assumptions", "", "What the text leaves open, and the choice made.", ""]
-        lines += [*wide(("what", "the paper says", "here", "why"), paper.assumptions), ""]
-    return lines
+        text = "What the text leaves open, and the choice made."
+        header = ("what", "the paper says", "here", "why")
+        blocks += [Heading(3, "Assumptions"), Paragraph(text), _prose(header, paper.assumptions)]
+    return blocks
 
 
-def cell_table(rows: Any) -> list[str]:
+def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    return Table(header, [[prose(text) for text in row] for row in rows], wide=True)
+
+
+def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
     """The cells of one table, a line each."""
     body = []
     for cell, row in rows:
@@ -167,26 +188,25 @@ def cell_table(rows: Any) -> list[str]:
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
         where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))
-        body.append((cell.row, cell.column, row["verdict"], cell.reported, ours, difference, allowed, *where))
-    heading = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
-    return table(heading, body, left=3)
+        verdict = Status(row["verdict"], row["verdict"])
+        body.append((cell.row, cell.column, verdict, cell.reported, ours, difference, allowed, *where))
+    header = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
+    return Table(header, body, left=3)
 
 
-def reductions(results: Results, rows: Rows) -> list[str]:
+def reductions(results: Results, rows: Rows) -> list[Block]:
     """How the runs differ from the paper's, in what it says."""
-    runs = dict.fromkeys(cell.run for cell, _ in rows if cell.run)
-    found = {run: results.differences(run) for run in runs}
-    if not any(found.values()):
-        return []
     groups: dict[str, list[str]] = {}
-    for run, texts in found.items():
-        if texts:
+    for run in dict.fromkeys(cell.run for cell, _ in rows if cell.run):
+        if texts := results.differences(run):
             groups.setdefault(", ".join(texts), []).append(run)
-    lines = [f"### How scale {results.scale} differs from the paper", ""]
-    return [*lines, *(f"- {', '.join(names)}: {text}." for text, names in groups.items()), ""]
+    if not groups:
+        return []
+    items = [f"{', '.join(names)}: {text}." for text, names in groups.items()]
+    return [Heading(3, f"How scale {results.scale} differs from the paper"), Facts(items)]
 
 
-def remarks_block(results: Results, rows: Rows) -> list[str]:
+def remarks(results: Results, rows: Rows) -> list[Block]:
     """Runs whose numbers are not of today's params.yaml, or had not settled."""
     found: dict[str, dict[str, None]] = {}
     for cell, _ in rows:
@@ -194,25 +214,28 @@ def remarks_block(results: Results, rows: Rows) -> list[str]:
             found.setdefault(cell.run, {})[remark] = None
     if not found:
         return []
-    return ["### Remarks", "", *(f"- {run}: {'; '.join(remarks)}." for run, remarks in found.items()), ""]
+    return [Heading(3, "Remarks"), Facts([f"{run}: {'; '.join(texts)}." for run, texts in found.items()])]
 
 
-def claims_block(results: Results, paper: Paper) -> list[str]:
+def claims(results: Results, paper: Paper) -> list[Block]:
     """The claims, judged on the printed numbers and on ours."""
     tables = [name for name in paper.tables if name in results.params.tables]
-    sides = Printed(paper.tables), Ours(results, tables)
-    findings = [(claim, *(claim.judge(side) for side in sides)) for claim in paper.claims]
-    verdicts = [(claim.name, claim.section, a.verdict, b.verdict) for claim, a, b in findings]
-    lines = [
-        "### Claims",
-        "",
-        "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within two",
-        "standard errors is *undecided*; the error is that over test sequences, paired where both models scored the",
-        "same ones, and over seeds: a run of one seed does not know the latter, and says so. " + paper.convention,
-        "",
-    ]
-    lines += [*table(("claim", "section", "on the printed numbers", "on ours"), verdicts, left=4), ""]
-    for claim, a, b in findings:
-        lines.append(f"- **{claim.name}** ({claim.section}): “{claim.says}”. Read as: {claim.read}.")
-        lines += [f"  - printed, {a.verdict}: {a.text}", f"  - ours, {b.verdict}: {b.text}"]
-    return [*lines, ""]
+    sides = {"printed": Printed(paper.tables), "ours": Ours(results, tables)}
+    judged = {claim: {side: claim.judge(numbers) for side, numbers in sides.items()} for claim in paper.claims}
+    text = (
+        "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
+        "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
+        "the\nsame ones, and over seeds: a run of one seed does not know the latter, and says so. " + paper.convention
+    )
+    verdicts, items = [], []
+    for claim, found in judged.items():
+        statuses = (Status(finding.verdict, finding.verdict) for finding in found.values())
+        verdicts.append((claim.name, claim.section, *statuses))
+        said = f" ({claim.section}): “{claim.says}”. Read as: {claim.read}."
+        under = [
+            (f"{side}, ", Status(finding.verdict, finding.verdict), f": {finding.text}")
+            for side, finding in found.items()
+        ]
+        items.append(Fact((Strong(claim.name), said), under))
+    header = ("claim", "section", "on the printed numbers", "on ours")
+    return [Heading(3, "Claims"), Paragraph(prose(text)), Table(header, verdicts, left=4), Facts(items)]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from seqflows.errors import Problem
 from seqflows.names import near
-from seqflows.report.inputs import Results, Summary, read_csv
+from seqflows.report.inputs import Results, Summary
+from seqflows.report.papers.base import printed
 
-REPORTED = Path(__file__).parent / "reported"
-STATUSES = ("reproduce", "quoted", "human")
+NOTHING = "–"  # an empty cell of a table
+NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,7 @@ class Cell:
 
 def reported(table: str) -> list[Cell]:
     """The printed cells of a table in the paper's order; none for a table that is not from a paper."""
-    rows = read_csv(REPORTED / f"{table}.csv") or []
-    names = ("table", "row", "column", "unit", "status", "reported", "section", "note")
-    cells = [Cell(**{name: row[name] for name in names}) for row in rows]
-    for cell in cells:
-        if cell.status not in STATUSES:
-            raise Problem(f"expected a status of {', '.join(STATUSES)} in reported/{table}.csv, got {cell.status!r}")
-    return cells
-
-
-def printed_tables() -> list[str]:
-    """The printed tables, by name."""
-    return sorted(path.stem for path in REPORTED.glob("*.csv"))
+    return [Cell(table=table, **row) for row in printed(table)]
 
 
 def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]:
@@ -86,3 +75,18 @@ def _fill(results: Results, cell: Cell, run: str, metric: str) -> Cell:
         raise Problem(f"expected {cell.unit} for {run}.{metric} in {cell.table}, got {summary.unit}")
     unit = cell.unit or (summary.unit if summary else "")
     return Cell(**{**vars(cell), "unit": unit, "run": run, "metric": metric, "summary": summary})
+
+
+def number(summary: Summary | None, digits: int = 3, *, error: bool = True) -> str:
+    """``1.437 ± 0.004 (0.012)``: mean ± std over seeds (s.e. over sequences); what is unknown is left out.
+
+    So is the spread of what does not depend on the seed, such as a number of parameters.
+    """
+    if summary is None:
+        return NOT_RUN
+    text = f"{summary.value:.{digits}f}"
+    if summary.std:
+        text += f" ± {summary.std:.{digits}f}"
+    if error and summary.standard_error is not None:
+        text += f" ({summary.standard_error:.{digits}f})"
+    return text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqflows import files, paths
 from seqflows.errors import Problem
+from seqflows.names import near
 from seqflows.params import Params
 from seqflows.report.inputs import Results, matrix
 
@@ -55,7 +56,8 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
     """The figure of a block, and the device that its numbers come from."""
     if block["kind"] not in KINDS:
-        raise Problem(f"expected a figure kind of {', '.join(KINDS)}, got {block['kind']!r}; correct it in params.yaml")
+        nearest = near(block["kind"], KINDS)
+        raise Problem(f"expected a figure kind of {', '.join(KINDS)}, got {block['kind']!r} in params.yaml{nearest}")
     return importlib.import_module(f"seqflows.report.plots.{block['kind']}").draw(results, block)
 
 

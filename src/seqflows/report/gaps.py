@@ -63,7 +63,7 @@ def mean_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def slope(words: Sequence[Word]) -> tuple[float, float]:
-    """Of the gap over the steps, by least squares, nats a step; the standard error takes words as independent."""
+    """The slope of the gap by least squares, nats a step; the standard error takes words as independent."""
     points = [(step, gap) for word in words for step, gap in enumerate(word, 1)]
     middle, level = (statistics.fmean(side) for side in zip(*points, strict=True))
     square = math.fsum((step - middle) ** 2 for step, _ in points)

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, params, paths, records
+from seqflows import files, metrics, params, paths, records
 from seqflows.errors import Problem
 from seqflows.names import near
+from seqflows.report.papers import base as papers
 from seqflows.report.settings import settings
 
 SILENT = "not said"  # a setting that the paper does not give: nothing to differ from
@@ -33,7 +34,6 @@ def matrix() -> Any:
 
 EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
 HALF = "cross_entropy_test_half"  # which a record by importance sampling has beside its headline
-OWN_DRAWS = ("cross_entropy", "entropy_", "unique", "known", "perplexity")  # how their metrics begin
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Summary:
     @property
     def own_draws(self) -> bool:
         """Whether each seed's estimate has draws of its own (trajectories, generated words), not the test sequences."""
-        return self.metric.startswith(OWN_DRAWS)
+        row = metrics.find(self.metric)
+        return row is not None and row.own_draws
 
     @property
     def error(self) -> float:
@@ -371,11 +372,11 @@ class Results:
 
 @functools.cache
 def paper_settings() -> dict[str, dict[str, Any]]:
-    """Run -> its settings in the paper and, where the paper is silent, in the released code (reported/settings.json).
+    """Run -> its settings in the paper and, where the paper is silent, in the released code.
 
     Kept apart from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
     """
-    return files.read_json(Path(__file__).parent / "reported" / "settings.json")
+    return papers.settings()
 
 
 def seed_folders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The results that README.md shows, copied from the results themselves so that no number is typed in."""
+"""The results that README.md shows, made from the records so that no number is typed in."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from pathlib import Path
 
 from seqflows import files
 from seqflows.errors import Problem
-from seqflows.report.inputs import read_csv
-from seqflows.report.layout import table
+from seqflows.params import scale_of
+from seqflows.report import markdown
+from seqflows.report.inputs import Results, matrix, read_csv
+from seqflows.report.page import Block, Link, Paragraph, Strong, Table
+from seqflows.report.tables import made
 
 BLOCK = re.compile(r"<!-- (?P<kind>table|csv): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
 
-def table_of(path: Path) -> str:
-    """The title, the list of facts and the first table of a results page."""
-    if not path.is_file():
-        raise Problem(f"expected the results page {path}, found none; run its table stage first")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    title = f"**{lines[0].removeprefix('# ')}** ([`{path}`]({path}))"
-    start = next((n for n, line in enumerate(lines) if line.startswith("|")), None)
-    if start is None:
-        raise Problem(f"expected a table in {path}, found none; run its table stage again")
-    end = next((n for n, line in enumerate(lines[start:], start) if not line.startswith("|")), len(lines))
-    return "\n".join([title, *lines[1:end]])
+def table_of(path: Path) -> list[Block]:
+    """The title, the list of facts and the first table of a page of results, made from the records."""
+    folder, scale, name = path.with_suffix("").parts[-3:] if len(path.parts) > 2 else ("", "", "")
+    if (folder, path.suffix) != ("results", ".md"):
+        raise Problem(f"expected results/<scale>/<table>.md in the marks of a table, got {path}")
+    page = made(Results(matrix(), scale_of(scale)), name).page
+    end = next((place for place, block in enumerate(page.blocks, 1) if isinstance(block, Table)), len(page.blocks))
+    return [Paragraph((Strong(page.title), " (", Link(str(path)), ")")), *page.blocks[:end]]
 
 
-def csv_of(path: Path) -> str:
+def csv_of(path: Path) -> list[Block]:
     """A whole csv file as a table."""
     rows = read_csv(path)
     if not rows:
         raise Problem(f"expected rows in {path}, found none; make it first")
     left = sum(not row.replace(".", "", 1).isdigit() for row in rows[0].values())
-    return "\n".join(table(list(rows[0]), [list(row.values()) for row in rows], left=left))
+    return [Table(list(rows[0]), [list(row.values()) for row in rows], left)]
 
 
 def refreshed(text: str) -> str:
     """README's text with every marked block as the results have it now."""
 
     def block(found: re.Match[str]) -> str:
-        made = {"table": table_of, "csv": csv_of}[found["kind"]](Path(found["path"]))
-        return f"<!-- {found['kind']}: {found['path']} -->\n{made}\n<!-- end -->"
+        shown = {"table": table_of, "csv": csv_of}[found["kind"]](Path(found["path"]))
+        return f"<!-- {found['kind']}: {found['path']} -->\n{markdown.blocks(shown)}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
 

@@ -1,13 +1,30 @@
-"""What the audit knows of a paper beside its printed numbers."""
+"""A paper's folder: what it prints and what the audit says of it, read and checked.
+
+``paper.yaml`` makes a folder a paper. Beside it stand a csv for each printed table, ``settings.json``, ``deviations``,
+``contradictions`` and, where the text leaves much open, ``assumptions`` as yaml; and ``claims.py``, with its CLAIMS.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import functools
+import importlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from seqflows.report.cells import printed_tables
-from seqflows.report.judging import Finding, Numbers
+from seqflows import files, params
+from seqflows.errors import Problem
+from seqflows.names import near, refuse_unknown
+
+if TYPE_CHECKING:
+    from seqflows.report.judging import Finding, Numbers
+
+FOLDER = Path(__file__).parent
+STATUSES = ("reproduce", "quoted", "human")
+CELL = ("row", "column", "unit", "reported", "status", "section", "note")  # the columns of a printed table
+Row = TypeVar("Row", bound=tuple)
 
 
 @dataclass(frozen=True)
@@ -50,17 +67,128 @@ class Assumption(NamedTuple):
 
 @dataclass(frozen=True)
 class Paper:
-    """One audited paper; ``name`` is what params.yaml calls it in ``reproduces``."""
+    """One audited paper; ``name`` is that of its folder, and what params.yaml calls it in ``reproduces``."""
 
     name: str
     title: str
     claims: tuple[Claim, ...]
     deviations: tuple[Deviation, ...]
     contradictions: tuple[Contradiction, ...]
-    assumptions: tuple[Assumption, ...] = ()
-    convention: str = ""  # how the claims read ours, where that needs saying
+    assumptions: tuple[Assumption, ...]
+    convention: str  # how the claims read ours, where that needs saying
 
     @property
     def tables(self) -> list[str]:
         """Its printed tables, by name."""
         return [table for table in printed_tables() if table.startswith(f"{self.name}-")]
+
+
+def names() -> list[str]:
+    """The papers, by name."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/paper.yaml"))
+
+
+@functools.cache
+def papers() -> dict[str, Paper]:
+    """Every paper, by name."""
+    return {name: read(FOLDER / name) for name in names()}
+
+
+def read(folder: Path) -> Paper:
+    """A paper's folder; raise `Problem` that names the file for a key or a value that is not as it has to be."""
+    path = folder / "paper.yaml"
+    for name in (path.name, "deviations.yaml", "contradictions.yaml", "claims.py"):
+        if not (folder / name).exists():
+            raise Problem(f"expected {folder / name}, found none; write it")
+    left_open = folder / "assumptions.yaml"
+    head = _texts(str(path), params.written(path), ("title",), {"convention": "", "code": ""})
+    shared = {"code": head["code"]} if head["code"] else {}
+    return Paper(
+        name=folder.name,
+        title=head["title"],
+        claims=importlib.import_module(f"{__package__}.{folder.name}.claims").CLAIMS,
+        deviations=_rows(folder / "deviations.yaml", Deviation, shared),
+        contradictions=_rows(folder / "contradictions.yaml", Contradiction),
+        assumptions=_rows(left_open, Assumption) if left_open.exists() else (),
+        convention=head["convention"],
+    )
+
+
+def _rows(path: Path, row: Callable[..., Row], shared: Mapping[str, str] | None = None) -> tuple[Row, ...]:
+    """The entries of a yaml file. What all of them share need not be said in each."""
+    content = params.written(path)
+    if not isinstance(content, list):
+        raise Problem(f"expected a list in {path}, got {type(content).__name__}; begin each entry with '- '")
+    fields = [name for name in row._fields if name not in (shared or {})]
+    return tuple(
+        row(**_texts(f"entry {number} of {path}", entry, fields, shared or {}))
+        for number, entry in enumerate(content, 1)
+    )
+
+
+def _texts(where: str, entry: Any, required: Iterable[str], optional: Mapping[str, str]) -> dict[str, str]:
+    """A block whose values are texts; what is optional has its default."""
+    if not isinstance(entry, Mapping):
+        raise Problem(f"expected keys and texts in {where}, got {entry!r}; write key: text")
+    refuse_unknown(where, map(str, entry), [*required, *optional])
+    for key in required:
+        if key not in entry:
+            raise Problem(f"expected the key {key} in {where}, got none; add it")
+    for key, value in entry.items():
+        if not isinstance(value, str) or not value.strip():
+            raise Problem(
+                f"expected a text for {key} in {where}, got {value!r}; write one, in quotes if it is a number"
+            )
+    return {**optional, **entry}
+
+
+def printed_tables() -> list[str]:
+    """The printed tables, by name: ``<paper>-<table>`` for each csv in a paper's folder."""
+    return sorted(f"{path.parent.name}-{path.stem}" for path in FOLDER.glob("*/*.csv"))
+
+
+def printed(table: str) -> list[dict[str, str]]:
+    """The printed cells of a table in the paper's order; none for a table that is not from a paper.
+
+    Raises:
+        Problem: other columns, an unknown status, or a printed number that cannot be read as one.
+    """
+    paper, _, name = table.partition("-")
+    path = FOLDER / paper / f"{name}.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    refuse_unknown(str(path), reader.fieldnames or (), CELL)
+    for number, row in enumerate(rows, 2):
+        where = f"line {number} of {path}"
+        if None in row or any(row.get(key) is None for key in CELL):
+            raise Problem(f"expected {', '.join(CELL)} in {where}, got {len(row)} values; quote what has commas")
+        if row["status"] not in STATUSES:
+            nearest = near(row["status"], STATUSES)
+            raise Problem(f"expected a status of {', '.join(STATUSES)} in {where}, got {row['status']!r}{nearest}")
+        if row["status"] != "human" and not _number(row["reported"]):
+            raise Problem(f"expected a number as printed in {where}, got {row['reported']!r}; correct it")
+    return rows
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def settings() -> dict[str, dict[str, Any]]:
+    """Run -> its settings in its paper and, where the paper is silent, in the released code, of all papers."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in (FOLDER / name / "settings.json" for name in names()):
+        content = files.read_json(path) if path.exists() else {}
+        if not isinstance(content, dict) or not all(isinstance(block, dict) for block in content.values()):
+            raise Problem(f"expected a block of settings for each run in {path}, got another value; correct it")
+        if twice := sorted(found.keys() & content.keys()):
+            raise Problem(f"expected the settings of a run in one paper, got {', '.join(twice)} again in {path}")
+        found |= content
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seqflows.report.judging import join
 from seqflows.report.papers.base import Claim
 from seqflows.report.papers.schmidt2018.alike import below, close
-from seqflows.report.papers.schmidt2018.judges import (
+from seqflows.report.papers.schmidt2018.predicates import (
     BASELINES,
     FIVE,
     KNOWN,

@@ -21,7 +21,7 @@ from seqflows.report.judging import (
     seeds_note,
     signed,
 )  # fmt: skip
-from seqflows.report.papers.schmidt2018.judges import BASELINES, STATE_SPACE, TABLE1, one
+from seqflows.report.papers.schmidt2018.predicates import BASELINES, STATE_SPACE, TABLE1, one
 
 TYPES = 143_000  # words of the paper's V, section 5
 FEW = 20  # trajectories, section 5.2
@@ -133,7 +133,7 @@ def level_by_sampling(numbers: Numbers, margin: float) -> Finding:
 
 
 def _baselines(numbers: Numbers) -> list[tuple[Summary, Summary, float]] | Finding:
-    """Of each baseline the exact test cross entropy, that at the largest K, and the printed one."""
+    """The exact test cross entropy of each baseline, that at the largest K, and the printed one."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "the number of sequences is not printed")
     printed, found = Printed([TABLE1]), []

@@ -1,0 +1,175 @@
+"""The catalogue of metrics: what each name in a metrics.json means, and how tables show it and the audit judges it.
+
+A name with ``{}`` stands for a family by count, such as ``nll@{}`` for nll@1 and nll@50. The order of the rows is that
+of the columns in the blocks that pages add to a paper's own table.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection
+from typing import NamedTuple
+
+# What an estimate's ``samples`` count.
+IMPORTANCE = "importance samples of the NLL"
+NOISE = "draws of the noise a sequence"
+WEIGHTS = "importance samples of a word"
+TRAJECTORIES = "prior trajectories"
+STATES = "draws of a state's noise"
+WORDS = "generated words"
+OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # of which each seed has its own, where others share the test sequences
+
+# Blocks of a page that show what the paper does not print.
+BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", "readings", "halves", "test", "train"
+
+ABOVE_FLOOR = "_above_floor"  # how the metrics end that give another in nats a position above the floor
+TOLERANCES = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # the audit's, by unit
+TOLERANCE_NATS = 0.10  # and of any other unit, which is in nats
+PERPLEXITY = 0.05  # of a printed perplexity
+
+
+class Metric(NamedTuple):
+    """A row of the catalogue.
+
+    Attributes:
+        name: as in metrics.json and in the cells of params.yaml.
+        heading: that of its column.
+        units: those that its records may have; a name whose draws differ with the unit has a row for each.
+        digits: how many a table shows.
+        drawn: what its ``samples`` count; "" where nothing is drawn.
+        blocks: the blocks that show it beside the paper's own table.
+        relative: the audit's tolerance as a share of the printed number, where it is not by unit.
+    """
+
+    name: str
+    heading: str
+    units: tuple[str, ...]
+    digits: int = 3
+    drawn: str = ""
+    blocks: tuple[str, ...] = ()
+    relative: float | None = None
+
+    @property
+    def own_draws(self) -> bool:
+        """Whether each seed's estimate has draws of its own (trajectories, generated words)."""
+        return self.drawn in OWN
+
+    def tolerance(self, unit: str, printed: float) -> float:
+        """How far the audit lets a number be from the printed one."""
+        return TOLERANCES.get(unit, TOLERANCE_NATS) if self.relative is None else self.relative * printed
+
+    def at(self, count: int) -> Metric:
+        """The member of a family with this count."""
+        return self._replace(name=self.name.format(count), heading=self.heading.format(count))
+
+
+BPC, STEP, NATS, WORD, DIM, SHARE = "bpc", "nats/step", "nats", "nats/word", "bits/dim", "1"
+SEQUENCES, BITS, PER_D = (BPC, STEP, NATS, WORD), ("bits/word",), ("bits/D",)
+POSITION, WHOLE = ("nats/position",), ("nats/sequence",)
+
+CATALOGUE = (
+    Metric("nll", "NLL", SEQUENCES, drawn=IMPORTANCE),
+    Metric("nll", "NLL", (DIM,), drawn=NOISE),
+    Metric("nll@{}", "NLL K={}", (BPC, STEP), drawn=IMPORTANCE, blocks=(BEYOND,)),
+    Metric("nll_literature", "NLL per T, without log p(T)", (STEP,), drawn=IMPORTANCE),
+    Metric("elbo", "-ELBO", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
+    Metric("reconstruction", "reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,)),
+    Metric("reconstruction_pure", "pure reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND,)),
+    Metric("kl", "KL", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,)),
+    Metric("length", "-log p(T)", SEQUENCES, blocks=(BEYOND,)),
+    Metric("kl_share", "KL / -ELBO", (SHARE,), drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
+    Metric("ess", "ESS", ("samples",), digits=1, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
+    Metric("source", "source, this test set", SEQUENCES),
+    Metric("source", "source, this test set", (DIM,), drawn=NOISE),
+    Metric("source_entropy", "source entropy", SEQUENCES),
+    Metric("excess", "excess (nats/sequence)", WHOLE, drawn=IMPORTANCE, blocks=(BOUND,)),
+    Metric("parameters", "parameters", (SHARE,), digits=0, blocks=(BEYOND, BOUND)),
+    # of words
+    Metric("cross_entropy_train", "headline", (WORD,), drawn=WEIGHTS, blocks=(TRAIN,)),
+    Metric("cross_entropy_train_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TRAIN,)),
+    Metric("cross_entropy_train@{}", "K={}", (WORD,), drawn=TRAJECTORIES, blocks=(TRAIN,)),
+    Metric("cross_entropy_test", "headline", (WORD,), drawn=WEIGHTS, blocks=(TEST,)),
+    Metric("cross_entropy_test_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TEST,)),
+    Metric("trajectories_above", "largest K - headline", (WORD,), drawn=IMPORTANCE, blocks=(TEST,)),
+    Metric("cross_entropy_test@{}", "K={}", (WORD,), drawn=TRAJECTORIES, blocks=(TEST,)),
+    Metric("cross_entropy_difference", "test - train", (WORD,), drawn=WEIGHTS),
+    Metric("cross_entropy_train_bits", "train, bits", BITS, drawn=WEIGHTS, blocks=(SETS,)),
+    Metric("cross_entropy_test_bits", "test, bits", BITS, drawn=WEIGHTS, blocks=(SETS,)),
+    Metric("settled", "settled", (SHARE,), drawn=IMPORTANCE),
+    Metric("unique", "distinct words", (SHARE,), drawn=WORDS, blocks=(SETS,)),
+    Metric("unique_likeliest", "distinct, likeliest", (SHARE,), drawn=WORDS),
+    Metric("unique_known_all", "w unique, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
+    Metric("known_all", "w in V, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
+    Metric("unique_all", "distinct words, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
+    Metric("perplexity_{}", "P_{}-gram", (SHARE,), digits=2, drawn=WORDS, relative=PERPLEXITY),
+    Metric("perplexity_{}_tokens", "P_{}-gram of tokens", (SHARE,), 2, WORDS, (SETS,), relative=PERPLEXITY),
+    Metric("entropy_marginal", "H_marginal", (NATS,), drawn=STATES, blocks=(SETS,)),
+    Metric("entropy_expected", "H_expected", (NATS,), drawn=STATES, blocks=(SETS,)),
+    Metric("entropy_gap", "H_gap, eq. (14)", (NATS,), drawn=STATES, blocks=(READINGS,)),
+    Metric("entropy_gap_whole@{}", "(12), K={}", (NATS,), drawn=TRAJECTORIES, blocks=(READINGS,)),
+    Metric("known", "w in V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("known_wide", "w in wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("known_likeliest", "likeliest in V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("known_likeliest_wide", "likeliest in wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("unique_known", "w unique", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("unique_known_wide", "unique, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("unique_known_likeliest", "unique, likeliest", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("unique_known_likeliest_wide", "unique, likeliest, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("train_entropy", "H[P_train]", (WORD,), blocks=(HALVES,)),
+    Metric("test_entropy", "H[P_test]", (WORD,), blocks=(HALVES,)),
+    Metric("oracle_train", "ORACLE on train", (WORD,), blocks=(HALVES,)),
+    Metric("oracle_test", "ORACLE on test", (WORD,), blocks=(HALVES,)),
+    Metric("oracle_unique", "distinct words, ORACLE", (SHARE,), drawn=WORDS),
+    Metric("oracle_known", "w in V, ORACLE", (SHARE,), drawn=WORDS),
+    Metric("oracle_unique_known", "w unique, ORACLE", (SHARE,), drawn=WORDS),
+    Metric("oracle_unseen", "unseen test tokens", (SHARE,), digits=4, blocks=(HALVES,)),
+    # of language
+    Metric("nll_above_floor", "NLL above the floor", POSITION, digits=2, drawn=NOISE),
+    Metric("nll_noiseless", "NLL without noise", (DIM,)),
+    Metric("nll_code", "NLL as in the code's validation", PER_D),
+    Metric("nll_code_train", "NLL as in the code's training", PER_D),
+    Metric("floor", "floor", (DIM,)),
+    Metric("gaussian", "one Gaussian for all words", (DIM,)),
+    Metric("gaussian_above_floor", "one Gaussian above the floor", POSITION, digits=2),
+    Metric("unigram", "words one by one", (DIM,)),
+    Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2),
+)
+
+
+@functools.cache
+def find(name: str, unit: str = "") -> Metric | None:
+    """The row of a metric, of this unit where several have the name; None for a name that no row has.
+
+    >>> find("nll@50").heading
+    'NLL K=50'
+    """
+    found = [(row, match) for row in CATALOGUE if (match := _pattern(row.name).match(name))]
+    if not found:
+        return None
+    row, match = next(((row, match) for row, match in found if unit in row.units), found[0])
+    return row.at(int(match[1])) if match.lastindex else row
+
+
+def shown(block: str, present: Collection[str]) -> list[Metric]:
+    """The columns of a block: its metrics that are ``present``, the families' members by count."""
+    found = []
+    for row in CATALOGUE:
+        if block in row.blocks:
+            found += [row] if row.name in present else [row.at(count) for count in counts(row.name, present)]
+    return found
+
+
+def counts(family: str, present: Collection[str]) -> list[int]:
+    """The counts of a family's members that are ``present``; none for a name that is no family."""
+    return sorted(int(match[1]) for name in present if (match := _pattern(family).match(name)) and match.lastindex)
+
+
+def names() -> list[str]:
+    """All names, the families' as ``nll@<K>``."""
+    return list(dict.fromkeys(row.name.format("<K>") for row in CATALOGUE))
+
+
+@functools.cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name).replace(r"\{\}", "([1-9][0-9]*)") + r"\Z")

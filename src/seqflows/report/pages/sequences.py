@@ -1,0 +1,76 @@
+"""The page of a table of models of sequences: characters, music, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqflows import metrics
+from seqflows.report.cells import NOTHING, Cell, number
+from seqflows.report.inputs import Results
+from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Text, listed
+from seqflows.report.pages import shared
+
+EXCESS = metrics.find("excess")._replace(digits=2)  # whole sequences have hundreds of nats
+LIKENESS = "Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
+
+
+def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
+    """The whole page of a table."""
+    music = any(shared.kind(results, cell.run) == "music" for cell in cells if cell.run)
+    below = literature(results, cells) if music else []
+    return Page(title, [*top(results, cells), *below, *beyond(results, cells, excess=not music)])
+
+
+def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> list[Block]:
+    """Scale, corpora, device, samples, seeds and the ``facts`` of a kind; the paper's table with ours; its notes."""
+    headline = [cell.summary for cell in cells if cell.summary and cell.summary.metric in ("nll", "nll_code")]
+    counts = shared.listed(str(one.samples) for one in headline if one.samples)
+    drawn = {metrics.find(one.metric, one.unit).drawn for one in headline if one.samples}
+    items = [
+        shared.scale_line(results, cells),
+        *shared.corpora(results, cells),
+        "; ".join([*(f"{of}: {counts}" for of in drawn), shared.seeds(cells)]),
+        *facts,
+        *shared.stale(results, cells),
+        *shared.unlike(results, cells, LIKENESS),
+    ]
+    form = f"Each cell: {shared.cell_form(cells)} ± standard deviation over seeds (standard error over test sequences)."
+    notes = dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in cells if cell.note)
+    return [Facts(items), Paragraph(form), shared.reported_table(results, cells), *listed(notes)]
+
+
+def literature(results: Results, cells: Sequence[Cell]) -> list[Block]:
+    """The same NLLs per T and without log p(T); and how far above the source, where it is known."""
+
+    def text(cell: Cell) -> Text:
+        return shared.beside(cell, results.summary(cell.run, "nll_literature", optional=True), f"{NOTHING} / ")
+
+    convention = "Per time step T (not T + 1), without log p(T)."
+    blocks = shared.section("The literature's convention", convention, shared.grid(cells, text))
+    excess = {cell: results.summary(cell.run, EXCESS.name, optional=True) for cell in cells if cell.run}
+    known = [cell for cell, found in excess.items() if found]
+    if known:
+        above = shared.grid(known, lambda cell: number(excess[cell], EXCESS.digits))
+        mean = "Mean of (model's NLL - source's NLL), nats a test sequence with its length; its expectation is >= 0."
+        blocks += shared.section("Above the source", mean, above)
+    return blocks
+
+
+def beyond(results: Results, cells: Sequence[Cell], *, excess: bool = True) -> list[Block]:
+    """What the paper does not print, a row a run: the terms of the bound, NLL against K, effective sample size."""
+    runs = shared.runs_of(cells)
+    present = shared.present(results, runs)
+    columns = metrics.shown(metrics.BEYOND, present)
+    columns += [EXCESS] if excess and "excess" in present else []
+    if not columns:
+        return []
+    text = ""
+    if "elbo" in present:
+        text = (
+            "NLL by importance sampling with K samples; -ELBO = reconstruction + KL, where the\n"
+            "table's reconstruction contains -log p(T) and the pure one does not; ESS: effective sample size of the\n"
+            "importance weights"
+        )
+    if "excess" in present:
+        text += ("; e" if text else "E") + "xcess: NLL above the source's, with its length"
+    return shared.section("Beyond the paper", f"{text}." if text else "", *shared.metric_table(results, runs, columns))

@@ -1,0 +1,183 @@
+"""What the pages of several kinds of data share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from seqflows import metrics
+from seqflows.report.cells import NOT_RUN, NOTHING, Cell, number
+from seqflows.report.inputs import Results, Summary, devices
+from seqflows.report.page import Block, Heading, Paragraph, Status, Strong, Table, Text
+
+SOURCE = "source entropy"
+
+
+def kind(results: Results, run: str) -> str:
+    """The kind of data of a run."""
+    return str(results.params.datasets[results.dataset(run)]["kind"])
+
+
+def runs_of(made: Sequence[Cell]) -> dict[str, str]:
+    """Label -> run, each run once; the label is the row, with the column where a row has several runs."""
+    labels: dict[str, str] = {}
+    for cell in made:
+        several = len({other.run for other in made if other.row == cell.row and other.run}) > 1
+        label = f"{cell.row}, {cell.column}" if several else cell.row
+        if cell.run and cell.run not in labels.values():
+            labels[label] = cell.run
+    return labels
+
+
+def first_runs(made: Sequence[Cell]) -> dict[str, str]:
+    """Column of NLLs, or of words' test cross entropies -> one of its runs: a source entropy stands beside those."""
+    found: dict[str, str] = {}
+    for cell in made:
+        if cell.summary and cell.metric in ("nll", "cross_entropy_test"):
+            found.setdefault(cell.column, cell.run)
+    return found
+
+
+def sources(results: Results, made: Sequence[Cell], metric: str) -> dict[str, Summary]:
+    """Column -> ``source_entropy`` or ``source``; the latter is of one test set: none where a column has more."""
+    found = {}
+    for column, run in first_runs(made).items():
+        several = len({results.dataset(cell.run) for cell in made if cell.run and cell.column == column}) > 1
+        summary = results.summary(run, metric, optional=True)
+        if summary and not (several and metric == "source"):
+            found[column] = summary
+    return found
+
+
+def listed(texts: Any) -> str:
+    """Distinct texts, in order."""
+    return "; ".join(dict.fromkeys(texts)) or NOTHING
+
+
+def cell_form(made: Sequence[Cell]) -> str:
+    """What a cell shows: ours beside the printed number, or ours alone where a table prints none."""
+    return "reported / ours" if any(cell.reported for cell in made) else "ours, which the paper does not print,"
+
+
+def units(made: Sequence[Cell]) -> str:
+    """The units of a table's columns, each once."""
+    return ", ".join(dict.fromkeys("1 (no unit)" if cell.unit == "1" else cell.unit for cell in made if cell.unit))
+
+
+def seeds(made: Sequence[Cell]) -> str:
+    """``seeds: 0, and 0 1 2 of JSB``: by columns where they tell, else by rows, else those of any cell."""
+    groups: dict[str, list[Cell]] = {}
+    for cell in made:
+        if cell.summary:
+            groups.setdefault(" ".join(map(str, cell.summary.seeds)), []).append(cell)
+    *few, most = sorted(groups, key=lambda group: len(groups[group])) or [NOTHING]
+    for part in ("column", "row"):
+        names = {group: dict.fromkeys(getattr(cell, part) for cell in groups[group]) for group in groups}
+        if few and len({name for found in names.values() for name in found}) == sum(map(len, names.values())):
+            return ", and ".join([f"seeds: {most}", *(f"{group} of {'; '.join(names[group])}" for group in few)])
+    return f"seeds: {listed([most, *few])}"
+
+
+def stale(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line that names the runs whose numbers are not of today's params.yaml; none where all are."""
+    found: dict[str, str] = {}
+    for cell in made:
+        if cell.summary and (remarks := results.outdated(cell.run, cell.summary)):
+            found[cell.run] = ", ".join(remarks)
+    return not_of_today(found)
+
+
+def not_of_today(found: Mapping[str, str]) -> list[Text]:
+    """A line of what is not as params.yaml has it now, and how; none where nothing is."""
+    listing = "; ".join(f"{name}: {text}" for name, text in found.items())
+    return [(Strong("Not as params.yaml says now"), f": {listing}")] if found else []
+
+
+def corpora(results: Results, made: Sequence[Cell], *, counted: bool = True) -> list[Text]:
+    """A line for each dataset of a table."""
+    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
+    summaries = [cell.summary for cell in made if cell.summary]
+    return [f"corpus {corpus(results, name, summaries, counted=counted)}" for name in names]
+
+
+def corpus(results: Results, dataset: str, summaries: Sequence[Summary] = (), *, counted: bool = True) -> str:
+    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, their number where ``counted``."""
+    facts = ["embedded" if results.embedded(dataset) else "real"]
+    for summary in summaries:
+        if summary.dataset == dataset:
+            facts += [f"{summary.sequences} test sequences"] if counted else []
+            facts += [f"sha256 {summary.dataset_sha256[:12]}"]
+            break
+    return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
+
+
+def scale_line(results: Results, made: Sequence[Cell]) -> Text:
+    """Scale, devices and units of a table."""
+    used = devices(cell.summary for cell in made if cell.summary)
+    return "scale ", Strong(results.scale), f"; device {used}; unit {units(made)}"
+
+
+def grid(made: Sequence[Cell], text: Callable[[Cell], Text]) -> Table:
+    """A table in the order of its cells."""
+    columns = list(dict.fromkeys(cell.column for cell in made))
+    found = {(cell.row, cell.column): text(cell) for cell in made}
+    rows = [
+        [row, *(found.get((row, column), NOTHING) for column in columns)] for row in dict.fromkeys(c.row for c in made)
+    ]
+    return Table(["Model", *columns], rows)
+
+
+def beside(cell: Cell, summary: Summary | None, empty: str = "") -> Text:
+    """What a cell shows: the printed number, or ``empty``, and beside it ours; of a quoted one the printed alone."""
+    if cell.status == "quoted":
+        return Status(f"{cell.reported} (quoted)", cell.status)
+    printed = f"{cell.reported} / " if cell.reported else empty
+    text = f"{printed}{number(summary)}"
+    return text if summary else Status(text, NOT_RUN)
+
+
+def reported_table(results: Results, made: Sequence[Cell]) -> Table:
+    """The paper's own table, with ours beside it and the source entropy below it."""
+    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
+    shown = grid(made, lambda cell: beside(cell, cell.summary, empty))
+    rows = list(shown.rows)
+    for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
+        if found := sources(results, made, metric):
+            # The source does not depend on a seed, so that only its value is shown.
+            columns = (found.get(str(column)) for column in shown.header[1:])
+            rows.append([label, *(f"{empty}{summary.value:.3f}" if summary else NOTHING for summary in columns)])
+    return Table(shown.header, rows)
+
+
+def unlike(results: Results, made: Sequence[Cell], differing: str) -> list[Text]:
+    """What keeps a table's numbers from being compared with the paper's: its corpora, or what ``differing`` says."""
+    runs = [cell.run for cell in made if cell.run]
+    if any(results.embedded(results.dataset(run)) for run in runs):
+        return [Strong("The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.")]
+    return [differing] if any(results.differences(run) for run in runs) else []
+
+
+def present(results: Results, runs: Mapping[str, str]) -> set[str]:
+    """The metrics that some of the runs have."""
+    return {metric for run in runs.values() for metric in results.metrics(run) or {}}
+
+
+def metric_table(
+    results: Results, runs: Mapping[str, str], columns: Sequence[metrics.Metric],
+    *, heading: str = "Model", error: bool = False,
+) -> list[Table]:  # fmt: skip
+    """A row a run, by label, a column each of the metrics; none where no run has one of them."""
+    found = {label: values for label, run in runs.items() if (values := results.metrics(run))}
+
+    def text(values: Mapping[str, Summary], metric: metrics.Metric) -> str:
+        if metric.name not in values:
+            return NOTHING
+        return number(values[metric.name], metric.digits, error=error or metric.name == "excess")
+
+    rows = [[label, *(text(values, metric) for metric in columns)] for label, values in found.items()]
+    return [Table([heading, *(metric.heading for metric in columns)], rows)] if columns else []
+
+
+def section(heading: str, text: str, *blocks: Block) -> list[Block]:
+    """A part of a page with its heading and, where there is any, the text below it."""
+    return [Heading(2, heading), *([Paragraph(text)] if text else []), *blocks]

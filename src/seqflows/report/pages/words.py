@@ -1,0 +1,153 @@
+"""The page of a table of models of words: cross entropies under shared trajectories, and what stands beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqflows import metrics
+from seqflows.report.cells import Cell
+from seqflows.report.inputs import EXACT, IMPORTANCE, TRAJECTORIES, Results
+from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Strong, Text, listed
+from seqflows.report.pages import shared
+
+TEST = "cross_entropy_test"
+LITERAL = {"entropy_gap", "known", "unique_known"}  # of the readings those that the paper's own table shows
+
+
+def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
+    """The whole page of a table."""
+    blocks = [*header(results, cells), shared.reported_table(results, cells), *listed(notes(cells))]
+    for part in (halves, trajectories, readings, beyond):
+        blocks += part(results, cells)
+    return Page(title, blocks)
+
+
+def header(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """Scale, corpora, device, units, trajectories and seeds, and how to read a cell."""
+    headline = {cell.row: cell.summary for cell in made if cell.summary and cell.metric == TEST}
+    by = {row: results.estimator(summary) for row, summary in headline.items()}
+    counts = shared.listed(str(headline[row].samples) for row in headline if by[row] == IMPORTANCE)
+    sets = [results.summary(run, "unique", optional=True) for run in shared.runs_of(made).values()]
+    drawn = shared.listed(str(s.samples) for s in sets if s)
+    weights = f"{metrics.WEIGHTS} for the cross entropy: {counts}"
+    lines: list[Text] = [
+        shared.scale_line(results, made),
+        f"trained on {budget(results, made)}, the epoch of the lowest validation loss kept",
+        *shared.corpora(results, made, counted=False),
+        f"{weights}; {metrics.WORDS}: {drawn}; {shared.seeds(made)}",
+    ]
+    if rows := [row for row in headline if by[row] == EXACT]:
+        lines.append(f"cross entropy exact, by {EXACT}: {shared.listed(rows)}")
+    if rows := [row for row in headline if by[row] == TRAJECTORIES]:
+        count = shared.listed(f"{headline[row].samples:,}" for row in rows)
+        text = f"cross entropy by {count} {TRAJECTORIES}, which lies higher than by {IMPORTANCE}"
+        lines.append((Strong("Another estimator"), f": {text}: {shared.listed(rows)}"))
+    if rows := [row for row, summary in headline.items() if results.unsettled(summary)]:
+        moved = "the last doubling of the samples moved the cross entropy by 0.01 nats or more"
+        lines.append((Strong("Not settled"), f": {moved}: {shared.listed(rows)}"))
+    lines += shared.stale(results, made)
+    lines += shared.unlike(results, made, "The corpus, or more, is not the paper's; the audit lists what, run by run.")
+    form = (
+        f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error; of a cross entropy that "
+        "of the\nwords that were drawn and of the samples of each)."
+    )
+    return [Facts(lines), Paragraph(form)]
+
+
+def budget(results: Results, made: Sequence[Cell]) -> str:
+    """How many words the runs of a table were trained on, by their records: ``5,007,360 words``."""
+    found = [
+        one.settings for run in shared.runs_of(made).values() if results.metrics(run) for one in results.trained(run)
+    ]
+    blocks = found or [results.params.runs[run][results.scale]["training"] for run in shared.runs_of(made).values()]
+    return shared.listed(f"{block.get('drawn', 0) * block.get('epochs', 0):,} words" for block in blocks)
+
+
+def notes(made: Sequence[Cell]) -> list[Text]:
+    """Every note once, with the columns or, where it is not of whole columns, the rows that it is about."""
+    about: dict[str, list[Cell]] = {}
+    for cell in made:
+        for note in filter(None, cell.note.split("; ")):
+            about.setdefault(note, []).append(cell)
+    lines: list[Text] = []
+    for note, cells in about.items():
+        columns = dict.fromkeys(cell.column for cell in cells)
+        whole = len(cells) == sum(cell.column in columns for cell in made)
+        names = columns if whole else dict.fromkeys(cell.row for cell in cells)
+        lines.append((Emphasis("; ".join(names)), f": {note}."))
+    return lines
+
+
+def halves(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """The entropies of the two halves of each dataset, and what the training distribution scores on them."""
+    runs: dict[str, str] = {}
+    for cell in made:
+        if cell.summary:
+            runs.setdefault(results.dataset(cell.run), cell.run)
+    columns = metrics.shown(metrics.HALVES, shared.present(results, runs))
+    text = "Entropies and ORACLE in nats a word; unseen: the share of test tokens whose word no training token has."
+    shown = shared.metric_table(results, runs, columns, heading="Dataset")
+    return shared.section("The halves", text, *shown) if shown else []
+
+
+def trajectories(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """Both cross entropies with S samples, S / 2, and by K prior trajectories."""
+    runs = shared.runs_of(made)
+    present, blocks = shared.present(results, runs), []
+    for block in (metrics.TEST, metrics.TRAIN):
+        if metrics.counts(f"cross_entropy_{block}@{{}}", present):
+            columns = metrics.shown(block, present)
+            blocks += [Paragraph(f"H[P_{block}, P^]:"), *shared.metric_table(results, runs, columns, error=True)]
+    if not blocks:
+        return []
+    text = (
+        "Nats a word (standard error). The headline is by importance sampling with S draws of the trained posterior a\n"
+        "word: the frequent words each, the others drawn by frequency and paired with what prior trajectories say of\n"
+        "them. S / 2: the mean over both halves of the samples. K: prior trajectories that serve every word; their\n"
+        "error is that over sets. The log of a mean is biased: few samples lie high, which no error over sets sees.\n"
+        "A row without S / 2 has its headline by the largest K. Of the baselines the headline is exact, and the\n"
+        "columns of K are their sampled reading: the states that their own symbols drive."
+    )
+    return shared.section("Cross entropy against the number of samples", text, *blocks)
+
+
+def readings(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """What the text admits beside the literal reading: H_gap, the symbols of a generated word, the words of V."""
+    runs = shared.runs_of(made)
+    columns = metrics.shown(metrics.READINGS, shared.present(results, runs))
+    if {metric.name for metric in columns} <= LITERAL:
+        return []
+    text = (
+        "H_gap with the marginal of eq. (14), over the noise of one step after each state; and with that of eq. (12),\n"
+        "which section 5.2 names, over K whole trajectories. Generated words: of symbols that are drawn, as a model\n"
+        "generates them, or of the likeliest symbol of each sampled state. These readings were found by looking for\n"
+        "what fits the printed numbers: hypotheses, told for all rows."
+    )
+    if wide := _wide(results, made):
+        text += (
+            f"\nV: the training types; the wider V has all words of counts of {wide} and more that are not held out."
+        )
+    return shared.section("Other readings", text, *shared.metric_table(results, runs, columns))
+
+
+def _wide(results: Results, made: Sequence[Cell]) -> str:
+    """The count from which on a wider V has a word; nothing where no dataset of the table keeps one."""
+    blocks = [results.params.datasets[results.dataset(cell.run)][results.scale] for cell in made if cell.run]
+    return "; ".join(dict.fromkeys(str(block["wide_count"]) for block in blocks if block.get("wide_count")))
+
+
+def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """What else the paper does not print: bits, the bound and its estimate, larger sets of generated words."""
+    runs = shared.runs_of(made)
+    present = shared.present(results, runs)
+    parts = {
+        metrics.SETS: "Cross entropies in bits a word; N = types: as many words generated as there are training types.",
+        metrics.BOUND: "Nats a word of the test half, over the words and samples of the headline, a sample being a "
+        "pass of Algorithm 1 with the row's K: -ELBO, the bound that was trained, = reconstruction + KL; ESS: "
+        "effective sample size.",
+    }
+    blocks: list[Block] = []
+    for block, text in parts.items():
+        if shown := shared.metric_table(results, runs, metrics.shown(block, present)):
+            blocks += [Paragraph(text), *shown]
+    return shared.section("Beyond the paper", "", *blocks) if blocks else []

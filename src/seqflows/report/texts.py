@@ -1,0 +1,96 @@
+"""What models wrote, read from their files, and only what the present models wrote."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from seqflows import files, paths, records
+from seqflows.errors import Problem
+from seqflows.report.inputs import Results, recorded
+
+# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``. Of
+# the block "numbers" the text is what was counted.
+COLUMNS = (
+    "name", "run", "dataset", "seed", "block", "label", "decoding", "text", "model_sha256", "config_hash",
+    "train_revision", "device",
+)  # fmt: skip
+SIGNATURE = ("seed", "model_sha256", "config_hash", "train_revision", "device")
+Row = Mapping[str, Any]
+
+
+def rows(results: Results, block: Row) -> list[dict[str, Any]]:
+    """Every line of each text of a table, as its file has it."""
+    return [row for name in block["texts"] for row in _of_text(results, name)]
+
+
+def _of_text(results: Results, name: str) -> list[dict[str, Any]]:
+    header, body = read(results, name)
+    entry = results.params.texts[name]
+    shared = {"name": name, "run": entry["run"], "dataset": entry["dataset"]} | {key: header[key] for key in SIGNATURE}
+    found, title = [], ""
+    for line in filter(None, body.split("\n")):
+        if line.startswith("## "):
+            title = line[3:]
+            continue
+        parts = (part.strip() for part in line.split("|", 2))
+        found.append(shared | {"block": title} | dict(zip(("label", "decoding", "text"), parts, strict=True)))
+    return found
+
+
+def read(results: Results, name: str) -> tuple[dict[str, str], str]:
+    """Header and lines of a text, which has to be of the present settings and of the model that the run now has.
+
+    One that was kept beside the results may be of earlier settings; `outdated` says so.
+
+    Raises:
+        Problem: no such file, one that was changed by hand, or one of other settings or another model.
+    """
+    path = recorded(paths.text(results.scale, name))
+    again = f"run: python -m seqflows generate {results.scale}/{name}"
+    if not path.exists():
+        raise Problem(f"expected {path}, found none; {again}")
+    head, _, body = path.read_text(encoding="utf-8").partition("\n\n")
+    header = dict(line[2:].partition(": ")[::2] for line in head.splitlines() if line.startswith("# "))
+    block = results.params.text(results.scale, name)
+    seed = results.params.run(results.scale, block["run"])["seeds"][0]
+    train = next((one.record for one in records.trained(results.scale, block["run"]) if one.seed == seed), None)
+    if train is None:
+        raise Problem(
+            f"expected {paths.seed(results.scale, block['run'], seed) / 'train.json'}, found none; "
+            f"run: python -m seqflows train {results.scale}/{block['run']}"
+        )
+    expected = {
+        "lines_sha256": hashlib.sha256(body.encode()).hexdigest(),
+        "text": name,
+        "scale": results.scale,
+        "seed": str(seed),
+        "config_hash": files.digest(block),
+        "model_sha256": train["files"]["model.safetensors"],
+    }
+    if not paths.text(results.scale, name).exists():
+        del expected["config_hash"]
+    for key, wanted in expected.items():
+        if header.get(key) != wanted:
+            raise Problem(f"expected {path} with {key} {wanted}, got {header.get(key, 'none')}; {again}")
+    return header, body
+
+
+def outdated(results: Results, name: str) -> list[str]:
+    """How a text is not of today's params.yaml: of other settings of its own, or of a model of others."""
+    header, _ = read(results, name)
+    block = results.params.text(results.scale, name)
+    run = results.params.run(results.scale, block["run"])
+    trained = files.digest({part: run[part] for part in ("dataset", "model", "training")})
+    found = [] if header["config_hash"] == files.digest(block) else ["written under other settings"]
+    return found + ([] if header.get("train_config_hash", trained) == trained else ["of a model of other settings"])
+
+
+def counts(text: str) -> dict[str, str]:
+    """The numbers of a line, by name, each with its error.
+
+    >>> counts("texts 2; words 9; changed 0.25 (0.10)")
+    {'texts': '2', 'words': '9', 'changed': '0.25 (0.10)'}
+    """
+    return dict(part.split(" ", 1) for part in text.split("; "))
