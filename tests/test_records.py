@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import random
 import shutil
 
 import pytest
@@ -164,6 +165,35 @@ def test_kept_records_are_refused_alike(world, change, message):
         Results(world, "laptop").metrics(RUN)
         records.trained("laptop", RUN)
     assert str(path) in str(refused.value)
+
+
+def test_a_flipped_bit_is_refused_by_name_or_changes_nothing(world):
+    """Nothing: the case of the e of a number, if at all."""
+    report_world.write_run("laptop", RUN, (0, 1))
+    keep.run("laptop")
+    rng, kept = random.Random(3), paths.record("laptop", RUN)
+    made = [paths.metrics("laptop", RUN), seed(1) / "train.json", seed(1) / "history.csv"]
+
+    def read():
+        return records.metrics("laptop", RUN), records.trained("laptop", RUN)
+
+    before, refused = read(), 0
+    for path in [*made, kept]:
+        if path == kept:
+            shutil.rmtree("runs")
+        whole = path.read_bytes()
+        for _ in range(60):
+            content = bytearray(whole)
+            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+            path.write_bytes(content)
+            try:
+                assert read() == before
+            except Problem as problem:
+                assert path.name in str(problem) and "\n" not in str(problem)
+                refused += 1
+        if path != kept:
+            path.write_bytes(whole)
+    assert refused > 230
 
 
 def outputs(scale, world):
