@@ -50,9 +50,9 @@ STUB = textwrap.dedent(
             settings = files.digest((params.trained if stage == "train" else params.scored)(block))
             records = [{"seed": n, "config_hash": settings, "dataset_sha256": data} for n in block["seeds"]]
             if stage == "evaluate":
-                files.write_json(paths.metrics(*key), {"metrics": records, "digest": digest})
+                files.write_json(paths.metrics(*key), files.sealed({"metrics": records, "digest": digest}))
             for one in records if stage == "train" else ():
-                files.write_json(paths.seed(*key, one["seed"]) / "train.json", one)
+                files.write_json(paths.seed(*key, one["seed"]) / "train.json", files.sealed(one))
     """
 )
 COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")

@@ -52,6 +52,10 @@ EXACT = "test_models_contract.py::test_importance_sampling_rises_from_the_bound_
 EXACT += "[af-made-nlsq-categorical]"
 WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
 JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
+JSON = "test_files.py::test_json_that_is_none_is_refused_by_name"
+NUMBERS = "test_records.py::test_numbers_that_evaluate_did_not_write_are_refused"
+TRAININGS = "test_records.py::test_trainings_that_train_did_not_write_are_refused"
+CLONE = "test_records.py::test_a_clone_with_what_was_kept_says_what_the_runs_said"
 ATOMIC = "test_files.py::test_a_file_is_replaced_never_written_into"
 LOCKS = "test_files.py::test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive"
 CHECKOUT = "test_cli.py::test_a_stage_that_dvc_runs_holds_the_checkout"
@@ -552,6 +556,25 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "std=statistics.pstdev(values) if",
             "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
         ),
+        (
+            "scores that are gone are not missed",
+            "for path in sorted({*listed, *folder",
+            "for path in sorted({*folder",
+            "test_records.py::test_scores_that_are_listed_and_gone_are_missed",
+        ),
+        ("scores are read more exactly than kept", "return unpacked(packed(found))", "return found", CLONE),
+        (
+            "what was kept for figures is not verified",
+            "if (listed or kept) and",
+            "if listed and not kept and",
+            "test_records.py::test_what_was_kept_for_figures_is_verified",
+        ),
+        (
+            "a time may be infinite",
+            'if not math.isfinite(seconds := float(row["seconds"])):',
+            'if (seconds := float(row["seconds"])) < 0:',
+            "test_records.py::test_times_are_finite",
+        ),
     ],
     "report/markdown.py": [
         (
@@ -650,6 +673,66 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "json.dumps(value, sort_keys=True, allow_nan=False)",
             "json.dumps(value, allow_nan=False)",
             "test_files.py::test_digests_are_of_the_whole_value",
+        ),
+        ("a key given twice counts once", "if len(found) < len(pairs):", "if False:", JSON),
+        ("a number may be infinite", "if not math.isfinite(value):", "if False:", JSON),
+        ("nesting has no end", "except RecursionError:", "except MemoryError:", JSON),
+        ("a folder in a file's place is met by a traceback", "except IsADirectoryError:", "except EOFError:", JSON),
+        (
+            "a seal is of anything",
+            "if found is None or found != digest(content):",
+            "if found is None:",
+            "test_files.py::test_a_seal_is_of_the_whole_content",
+        ),
+    ],
+    "records.py": [
+        (
+            "metrics are read without their seal",
+            "return _metrics(files.read_sealed(paths",
+            "return _metrics(files.read_json(paths",
+            NUMBERS,
+        ),
+        ("a record counts twice", "or (seed, metric) in found:", "or False:", NUMBERS),
+        ("a seed may be no number", "if type(seed) is not int or", "if", NUMBERS),
+        ("a unit may be none", "not isinstance(unit, str)", "False", NUMBERS),
+        ("a truth or a text is a number", "type(value) in (int, float) and math.isfinite(value)", "True", NUMBERS),
+        ("a number may be infinite", " and math.isfinite(value)", "", TRAININGS),
+        ("the headline is not compared", 'if metric == "nll" and own', 'if metric == "nlls" and own', NUMBERS),
+        ("a record may be of another run", '_place(content, {"scale": scale, "run": run}, path)', "pass", NUMBERS),
+        ("a training may be of another seed", '"run": run, "seed": seed}, path)', '"run": run}, path)', TRAININGS),
+        ("numbers of a training are not looked at", "        if name in record:", "        if False:", TRAININGS),
+        ("a history may be cut short", "    if found != wanted:", "    if False:", TRAININGS),
+        (
+            "a kept record is read without its seal",
+            "return _metrics(files.read_sealed(path), scale, run, path) if",
+            "return _metrics(files.read_json(path), scale, run, path) if",
+            "test_records.py::test_kept_records_are_refused_alike",
+        ),
+        (
+            "what was kept counts beside what was made",
+            "    if here(scale, run):",
+            "    if False:",
+            "test_report_tables.py::test_kept_records_stand_in_for_runs_that_were_not_made_here",
+        ),
+    ],
+    "evaluation/loading.py": [
+        (
+            "a seed may be a copy of another",
+            'if (record["run"], record["seed"]) != (key.name, seed):',
+            "if False:",
+            "test_evaluation_seeds.py::test_a_seed_that_was_copied_over_another_is_refused",
+        ),
+    ],
+    "report/keep.py": [
+        ("scores are not kept", '{"scores": scores and packed(scores)}', "{}", CLONE),
+        ("the gaps of words are not kept", '"entropies": "gaps.csv"}', '"entropies": "scores.csv"}', CLONE),
+    ],
+    "report/gaps.py": [
+        (
+            "gaps are kept by less than they are read",
+            'step, gap = int(row["step"]), round(',
+            'step, gap = int(row["step"]), float(',
+            CLONE,
         ),
     ],
     "cli.py": [

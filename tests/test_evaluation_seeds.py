@@ -70,6 +70,14 @@ def test_each_seed_is_scored_with_its_own_model(project):
     assert abs(found[0] - found[1]) > 1e-4
 
 
+def test_a_seed_that_was_copied_over_another_is_refused(project):
+    path = paths.seed("demo", "lstm", SEEDS[1])
+    shutil.rmtree(path)
+    shutil.copytree(paths.seed("demo", "lstm", SEEDS[0]), path)
+    with pytest.raises(Problem, match=f"expected seed {SEEDS[1]} of lstm in .*, got seed {SEEDS[0]} of lstm; run"):
+        values("lstm")
+
+
 def test_each_seed_has_its_own_noise(project, monkeypatch):
     """One model under both seeds: estimates that differ by their noise, and samples that differ."""
     load = loading.load

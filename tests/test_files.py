@@ -113,3 +113,31 @@ def test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive(tmp_path
     with files.lock(path, shared=True), files.lock(path, shared=True):
         assert held(path, fcntl.LOCK_EX) and not held(path, fcntl.LOCK_SH)
     assert not held(path, fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        (b'{"a": NaN}', "the number NaN, which is not finite"), (b"[-Infinity]", "the number -Infinity"),
+        (b"[1e999]", "the number 1e999, which is not finite"), (b'{"a": {"b": 1, "b": 1}}', "the key 'b' twice"),
+        (b"[" * 100_000, "values nested too deeply"), (b'"\xff"', "codec can't decode byte 0xff"),
+        (b"1" * 5000, "Exceeds the limit"), (b'{"a": 1', "delimiter"), (b"", "Expecting value"), (None, "a folder"),
+    ],
+)  # fmt: skip
+def test_json_that_is_none_is_refused_by_name(tmp_path, content, got):
+    path = tmp_path / "file.json"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(Problem, match=f"expected JSON in .*file.json, got .*{got}.*; delete it") as refused:
+        files.read_json(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_seal_is_of_the_whole_content(tmp_path):
+    path = tmp_path / "file.json"
+    for write in (files.write_json, files.write_lines):
+        write(path, files.sealed({"a": [1, 0.1], "b": {"c": None}}))
+        assert files.read_sealed(path) == {"a": [1, 0.1], "b": {"c": None}}
+    for content in ({**files.sealed({"a": 1}), "a": 2}, {**files.sealed({"a": 1}), "b": 2}, {"a": 1}, [1]):
+        files.write_json(path, content)
+        with pytest.raises(Problem, match="expected the sha256 of its own content in .*file.json, got (none|another)"):
+            files.read_sealed(path)

@@ -16,6 +16,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+import report_world
 import tiny
 from seqflows import cli, compute, files, models, params, paths
 from seqflows.config.models import LanguageFlow
@@ -711,7 +712,8 @@ def test_texts_of_a_model_that_was_trained_since_are_refused(here, monkeypatch):
     results, record = inputs.Results(params.load(), "demo"), paths.seed("demo", "att_s", 0) / "train.json"
     before = record.read_text()
     try:
-        files.write_json(record, files.read_json(record) | {"files": {"model.safetensors": "0" * 64}})
+        listed = files.read_sealed(record)["files"]
+        report_world.rewrite(record, files=listed | {"model.safetensors": "0" * 64})
         with pytest.raises(Problem, match=f"with model_sha256 0000.*; run: python -m seqflows generate demo/{name}"):
             written_texts.rows(results, {"texts": [name]})
     finally:

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqflows import cli, files, models, params, paths, stages
+import report_world
+from seqflows import cli, files, models, params, paths, records, stages
 from seqflows.data.prepared import EMISSIONS, Facts
 from seqflows.errors import Problem
 from seqflows.pipeline import plan
@@ -190,12 +191,14 @@ def test_a_plan_without_records_or_sizes_says_what_to_run(matrix, tmp_path, monk
 
 def test_records_are_the_runs_made_here_or_those_kept(matrix, root, tmp_path, monkeypatch):
     record = next(r for r in plan._records(matrix) if (r.scale, r.run) == ("laptop", "jsb-lstm"))
-    shutil.copytree(root / "results/laptop/runs/jsb-lstm", tmp_path / "results/laptop/runs/jsb-lstm")
+    kept = paths.record("laptop", "jsb-lstm")
+    (tmp_path / kept.parent).mkdir(parents=True)
+    shutil.copy(root / kept, tmp_path / kept)
     monkeypatch.chdir(tmp_path)
     assert list(plan._records(matrix)) == [record]
     # a run made here goes before what was kept
-    shutil.copytree(root / "results/laptop/runs/jsb-lstm", paths.train("laptop", "jsb-lstm"))
-    shutil.move(paths.train("laptop", "jsb-lstm") / "metrics.json", paths.metrics("laptop", "jsb-lstm"))
-    for path in paths.train("laptop", "jsb-lstm").glob("seed-*/train.json"):
-        files.write_json(path, files.read_json(path) | {"wall_seconds": 7.0})
+    for one in records.trained("laptop", "jsb-lstm"):
+        rows = [{name: value or None for name, value in row.items()} for row in one.history]
+        folder = paths.seed("laptop", "jsb-lstm", one.seed)
+        report_world.write_seed(folder, rows, one.record | {"wall_seconds": 7.0})
     assert [found.train for found in plan._records(matrix)] == [7.0]

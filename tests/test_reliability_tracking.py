@@ -13,7 +13,7 @@ import pytest
 
 import report_world
 from reliability import count, record
-from seqflows import files, params, paths, tracking
+from seqflows import files, params, paths, records, tracking
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -88,7 +88,7 @@ def stored(address):
 
 def rows():
     """The epochs of the finished run."""
-    return list(tracking.history(paths.seed("demo", NAME, 0) / "history.csv"))
+    return records.trained("demo", NAME)[0].history
 
 
 def served(live):

@@ -58,7 +58,8 @@ def drawn(world, name, scale="demo"):
 
 def write_history(run, losses, seed=0):
     rows = [{"epoch": epoch, "valid_loss": loss, "valid_kl": loss / 2} for epoch, loss in enumerate(losses, 1)]
-    files.write_csv(paths.seed("demo", run, seed) / "history.csv", rows, tuple(rows[0]))
+    folder = paths.seed("demo", run, seed)
+    report_world.write_seed(folder, rows, files.read_sealed(folder / "train.json"))
 
 
 def test_curves_leave_out_a_loss_without_a_weight_of_the_kl_and_say_so(world):
@@ -84,7 +85,7 @@ def test_words_that_are_not_drawn_are_counted(world):
     record = paths.metrics("demo", "words-tril2-k10")
     content = files.read_json(record)
     if listed := content.get("files"):
-        files.write_json(record, content | {"files": listed | {"seed-0/gaps.csv": files.sha256(path)}})
+        report_world.rewrite(record, files=listed | {"seed-0/gaps.csv": files.sha256(path)})
     words = gaps.read(path)
     short = len([word for word in words if len(word) < 3])
     _, written = drawn(world, "schmidt2018-figure1")

@@ -54,9 +54,8 @@ def block(text, heading):
 def rewrite(scale, run, change):
     """Change the records of a run's metrics.json: ``change`` gets each and gives it back, or None to drop it."""
     path = paths.metrics(scale, run)
-    content = files.read_json(path)
-    content["metrics"] = [found for record in content["metrics"] if (found := change(record)) is not None]
-    files.write_json(path, content)
+    changed = [found for record in files.read_sealed(path)["metrics"] if (found := change(record)) is not None]
+    report_world.rewrite(path, metrics=changed)
 
 
 # The printed numbers
@@ -463,15 +462,16 @@ def test_other_schedules_are_not_compared(world):
     report_world.write_words("laptop", world, (0, 1, 2))
     assert claim("a richer F_q does not help").judge(ours(world)).verdict == "holds"
     folder = paths.seed("laptop", "words-tril-inference_tril", 1)
-    (folder / "history.csv").write_text("epoch,learning_rate\n1,0.002\n2,0.0005\n")
+    rows = [{"epoch": 1, "learning_rate": 0.002}, {"epoch": 2, "learning_rate": 0.0005}]
+    report_world.write_seed(folder, rows, files.read_sealed(folder / "train.json"))
     finding = claim("a richer F_q does not help").judge(ours(world))
     assert finding.verdict == "undecided" and finding.text.endswith(
         "not comparable, the learning rate fell at other epochs"
     )
     path = paths.seed("laptop", "words-diag", 2) / "train.json"
-    record = files.read_json(path)
-    record["config"]["training"]["epochs"] = 40
-    files.write_json(path, record)
+    config = files.read_sealed(path)["config"]
+    config["training"]["epochs"] = 40
+    report_world.rewrite(path, config=config)
     finding = claim("DIAG stagnates").judge(ours(world))
     assert finding.verdict == "undecided" and finding.text.endswith("not comparable, trained with another epochs")
     # the annealed run is what it is by its KL weight: that alone is no other schedule
@@ -544,8 +544,8 @@ def test_figures_name_what_they_lack(world, name, missing, message):
     if missing == "gaps.csv":
         (paths.evaluation("laptop", run) / "seed-0" / missing).unlink()
     elif missing == "history.csv":
-        path = paths.seed("laptop", run, 0) / missing
-        path.write_text("epoch,valid_loss\n1,9.0\n")
+        folder = paths.seed("laptop", run, 0)
+        report_world.write_seed(folder, [{"epoch": 1, "valid_loss": 9.0}], files.read_sealed(folder / "train.json"))
     else:
         rewrite("laptop", "words-tril", lambda r: None if "@" in r["metric"] else r)
     with pytest.raises(Problem, match=message):
@@ -556,7 +556,7 @@ def test_figures_name_what_they_lack(world, name, missing, message):
 def test_gaps_are_verified(world):
     report_world.write_words("laptop", world)
     path = paths.metrics("laptop", steps.GAPS)
-    files.write_json(path, files.read_json(path) | {"files": {"seed-0/gaps.csv": "another"}})
+    report_world.rewrite(path, files={"seed-0/gaps.csv": "another"})
     with pytest.raises(Problem, match="gaps.csv with sha256 another"):
         figures.run(paths.Key("laptop", "schmidt2018-figure1"))
     with pytest.raises(Problem, match="gaps.csv with sha256 another"):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import report_world
-from seqflows import files, params, paths
+from seqflows import files, params, paths, records
 from seqflows.errors import Problem
-from seqflows.report import cells, inputs, tables
+from seqflows.report import cells, inputs, keep, tables
 
 TABLES = tuple(f"ziegler2019-table{number}" for number in (1, 2, 3))
 
@@ -156,8 +156,6 @@ def test_numbers_of_other_settings_say_so(world):
 
 def test_numbers_of_other_data_say_so(world):
     """As of word vectors that a dataset had before: no setting of the run itself is another."""
-    from seqflows.report import keep
-
     report_world.write_all("laptop", world)
     folder, before = paths.prepared("laptop", "jsb"), made("laptop", "ziegler2019-table3")
     files.write_json(folder / "statistics.json", {"kind": "music"})
@@ -175,10 +173,7 @@ def test_kept_records_stand_in_for_runs_that_were_not_made_here(world):
     """A fresh clone has results/<scale>/runs and no runs/<scale>: its tables come out as they were."""
     report_world.write_all("laptop", world)
     before = made("laptop", "ziegler2019-table3")
-    for name in world.runs:
-        path = paths.metrics("laptop", name)
-        paths.kept(path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, paths.kept(path))
+    keep.run("laptop")
     shutil.rmtree("runs")
     assert made("laptop", "ziegler2019-table3") == before
     report_world.write_run("laptop", "jsb-lstm", seeds=(3,))  # what was made here comes first
@@ -207,10 +202,10 @@ def test_wrong_unit_and_malformed_metrics_are_refused(world):
     path = paths.metrics("demo", "ptb-lstm")
     content = files.read_json(path)
     content["metrics"][0]["unit"] = "nats"
-    files.write_json(path, content)
+    report_world.rewrite(path, metrics=content["metrics"])
     with pytest.raises(Problem, match="expected bpc"):
         made("demo", "ziegler2019-table1")
-    files.write_json(path, {"run": "ptb-lstm"})
+    files.write_json(path, files.sealed({"run": "ptb-lstm", "scale": "demo"}))
     with pytest.raises(Problem, match="evaluate it again"):
         made("demo", "ziegler2019-table1")
 
@@ -233,8 +228,6 @@ def test_params_yaml_fills_every_cell_to_reproduce():
 
 
 def test_records_of_runs_are_kept(world, capsys):
-    from seqflows.report import keep
-
     with pytest.raises(Problem, match="expected runs with metrics.json"):
         keep.run("laptop")
     for name in ("ptb-lstm", "jsb-af_af"):
@@ -243,18 +236,20 @@ def test_records_of_runs_are_kept(world, capsys):
     report_world.write_speed("laptop", "ptb")
     keep.run("laptop")
     assert (paths.results("laptop") / "speed/ptb.csv").read_text() == paths.speed("laptop", "ptb").read_text()
-    folder = paths.results("laptop") / "runs" / "jsb-af_af"
-    kept = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    assert kept == ["metrics.json", *(f"seed-{n}/{name}" for n in (0, 1) for name in ("history.csv", "train.json"))]
-    assert (folder / "metrics.json").read_bytes() == paths.metrics("laptop", "jsb-af_af").read_bytes()
+    assert {path.name for path in (paths.results("laptop") / "runs").iterdir()} == {"ptb-lstm.json", "jsb-af_af.json"}
+    made = records.metrics("laptop", "jsb-af_af"), records.trained("laptop", "jsb-af_af")
+    shutil.rmtree("runs")
+    assert (records.metrics("laptop", "jsb-af_af"), records.trained("laptop", "jsb-af_af")) == made
+    assert [one.seed for one in made[1]] == [0, 1] and len(made[1][0].history) == 20
+    lines = paths.record("laptop", "jsb-af_af").read_text().splitlines()
+    assert sum('"metric": ' in line for line in lines) == len(made[0]["metrics"])
 
 
 def test_files_of_an_evaluation_are_verified(world):
     report_world.write_run("laptop", "ptb-lstm")
     path, folder = paths.metrics("laptop", "ptb-lstm"), paths.evaluation("laptop", "ptb-lstm")
-    content = files.read_json(path)
     listed = {p.relative_to(folder).as_posix(): files.sha256(p) for p in folder.rglob("*") if p.is_file()}
-    files.write_json(path, {**content, "files": listed})
+    report_world.rewrite(path, files=listed)
     assert inputs.Results(world, "laptop").scores("ptb-lstm")
     scores = folder / "seed-0/scores.csv"
     scores.write_text(scores.read_text().replace("10", "11", 1))
@@ -262,6 +257,6 @@ def test_files_of_an_evaluation_are_verified(world):
         Problem, match="expected .*scores.csv with sha256 .* run: python -m seqflows evaluate laptop/ptb"
     ):
         inputs.Results(world, "laptop").scores("ptb-lstm")
-    files.write_json(path, {**content, "files": {"other": "x"}})
+    report_world.rewrite(path, files={"other": "x", "seed-0/samples.txt": "y"})
     with pytest.raises(Problem, match="which does not list it"):
         inputs.Results(world, "laptop").scores("ptb-lstm")

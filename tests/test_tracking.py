@@ -8,7 +8,7 @@ import socket
 import pytest
 
 import report_world
-from seqflows import files, params, paths, tracking
+from seqflows import files, params, paths, records, tracking
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -83,7 +83,7 @@ def test_track_live_and_replace(world):
     assert {name for name in first if changed[name] != first[name]} == {"demo/results"}
 
     # A live run that was interrupted after epoch 2, resumed after a checkpoint at epoch 1, and then finished.
-    live, rows = tracking.Live(), list(tracking.history(paths.seed("demo", "ptb-af_af", 0) / "history.csv"))
+    live, rows = tracking.Live(), records.trained("demo", "ptb-af_af")[0].history
     info = report_world.train_info("demo", "ptb-af_scf", 0)
     live.start({**info, "epochs": 0})
     for row in rows[:2]:
@@ -141,11 +141,9 @@ def test_without_mlflow_files_only(world, monkeypatch, capsys):
 
 def test_track_json_is_the_same_for_another_day(world):
     before = [entry.listing() for entry in tracking.entries("demo")]
-    path = paths.seed("demo", "ptb-lstm", 0)
-    train = files.read_json(path / "train.json")
-    files.write_json(path / "train.json", train | {"wall_seconds": 99.0})
-    text = (path / "history.csv").read_text().replace(",0.5,1000.0", ",0.7,900.0")
-    files.write_text(path / "history.csv", text)
+    found = records.trained("demo", "ptb-lstm")[0]
+    rows = [row | {"seconds": "0.7", "symbols_per_second": "900.0"} for row in found.history]
+    report_world.write_seed(paths.seed("demo", "ptb-lstm", 0), rows, found.record | {"wall_seconds": 99.0})
     assert [entry.listing() for entry in tracking.entries("demo")] == before
 
 

@@ -98,17 +98,17 @@ READ_AND_WRITTEN = {
         {"runs/demo/speed/ptb.csv"},
     ),
     "table demo/tang2021-table1": (
-        {"config", "metrics.py", "report"},
+        {"config", "metrics.py", "records.py", "report"},
         {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
         {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
     ),
     "figure demo/ziegler2019-figure6": (
-        {"config", "metrics.py", "report"},
+        {"config", "metrics.py", "records.py", "report"},
         {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
         {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
     ),
     "figure demo/ziegler2019-figure7": (
-        {"config", "metrics.py", "report"},
+        {"config", "metrics.py", "records.py", "report"},
         {"runs/demo/speed/ptb.csv", "runs/demo/speed/nottingham.csv"},
         {"results/demo/ziegler2019-figure7.png", "results/demo/ziegler2019-figure7.svg"},
     ),

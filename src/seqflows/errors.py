@@ -1,4 +1,4 @@
-"""The exceptions that a user of a stage is meant to read, and how one from elsewhere is shown."""
+"""The two exceptions that a user of a stage is meant to read, and how one from elsewhere is shown."""
 
 import re
 

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -104,23 +105,76 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def write_lines(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object to ``path`` atomically, with a line for each key and each entry of a list."""
+
+    def shown(part: Any) -> str:
+        return json.dumps(part, allow_nan=False, ensure_ascii=False)
+
+    def laid(part: Any) -> str:
+        return "[\n  " + ",\n  ".join(map(shown, part)) + "\n ]" if isinstance(part, list) and part else shown(part)
+
+    write_text(path, "{\n" + ",\n".join(f" {shown(key)}: {laid(part)}" for key, part in value.items()) + "\n}\n")
+
+
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Write ``rows`` to ``path`` atomically; ``None`` becomes an empty field."""
+    write_text(path, csv_text(rows, columns))
+
+
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """``rows`` as csv; ``None`` becomes an empty field."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or malformed one is a `Problem` that names it."""
+    """Read a JSON file; a `Problem` names one that is missing or no JSON, or has a key twice or a number not finite."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(
+            path.read_text(encoding="utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
+        )
     except FileNotFoundError:
         raise Problem(f"expected the file {path}, found none; run the stage that makes it first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Problem(f"expected JSON in {path}, got {error}; delete it and run its stage again") from None
+    except IsADirectoryError:
+        got: Any = "a folder"
+    except RecursionError:
+        got = "values nested too deeply"
+    except ValueError as error:  # of the syntax, the encoding, a number of thousands of digits, and of those below
+        got = error
+    raise Problem(f"expected JSON in {path}, got {got}; delete it and run its stage again")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"the key {next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))!r} twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text}, which is not finite")
+    return value
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """``content`` with the sha256 of all of it, by which `read_sealed` knows that nothing was changed since."""
+    return {**content, "sha256": digest(content)}
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What was sealed in a JSON file; a `Problem` names one with another content, or without its sha256."""
+    content = read_json(path)
+    found = content.pop("sha256", None) if isinstance(content, dict) else None
+    if found is None or found != digest(content):
+        got = "none" if found is None else "another: it was changed since"
+        raise Problem(f"expected the sha256 of its own content in {path}, got {got}; run the stage that makes it again")
+    return content
 
 
 @contextlib.contextmanager

@@ -101,17 +101,22 @@ def results(scale: str) -> Path:
 
 
 def kept(path: Path) -> Path:
-    """Where `keep` puts a run's metrics, a seed's history.csv and train.json, a speed or a text beside the results.
+    """Where `keep` puts a speed or a text beside the results.
 
-    >>> print(kept(metrics("laptop", "jsb-lstm")), kept(speed("laptop", "ptb")))
-    results/laptop/runs/jsb-lstm/metrics.json results/laptop/speed/ptb.csv
-    >>> print(kept(seed("laptop", "jsb-lstm", 0) / "train.json"))
-    results/laptop/runs/jsb-lstm/seed-0/train.json
+    >>> print(kept(speed("laptop", "ptb")))
+    results/laptop/speed/ptb.csv
     """
-    _, scale, name, *rest = path.parts
-    if name in RESERVED:
-        return results(scale).joinpath(name, *rest)
-    return results(scale).joinpath("runs", name, *rest[rest[:1] == ["train"] :])
+    return results(path.parts[1]).joinpath(*path.parts[2:])
+
+
+def record(scale: str, name: str) -> Path:
+    """All that `keep` keeps of a run, in one file."""
+    return results(scale) / "runs" / f"{name}.json"
+
+
+def drawn(scale: str, name: str) -> Path:
+    """What `keep` keeps of a run's evaluation for figures and claims, a folder a seed."""
+    return results(scale) / "drawn" / name
 
 
 def statistics(scale: str, dataset: str) -> Path:

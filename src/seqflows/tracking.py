@@ -9,7 +9,6 @@ imports mlflow, and only when it is used.
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
 import os
 import random
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from seqflows import files, params, paths
+from seqflows import files, params, paths, records
 from seqflows.errors import shown
 
 STORE = "sqlite:///mlflow.db"
@@ -104,9 +103,9 @@ def entries(scale: str, found: params.Params | None = None) -> Iterator[Entry]:
     matrix = found or params.load()
     shown = {name: [table for table in matrix.tables if name in matrix.table_runs(table)] for name in matrix.runs}
     for name in matrix.runs:
-        for folder in sorted(paths.train(scale, name).glob("seed-*"), key=lambda path: int(path.name[5:])):
-            if (folder / "train.json").exists():
-                yield seed_entry(scale, name, folder, shown[name], matrix.runs[name])
+        metrics = records.metrics(scale, name)
+        for seed in records.trained(scale, name):
+            yield seed_entry(scale, name, seed, metrics, shown[name], matrix.runs[name])
     kinds = (".csv", ".md", ".png", ".svg")
     results = sorted(path for path in paths.results(scale).glob("*") if path.suffix in kinds)
     if results:
@@ -114,31 +113,38 @@ def entries(scale: str, found: params.Params | None = None) -> Iterator[Entry]:
         yield Entry(f"{scale}/results", {}, tags, (), {}, {path: "" for path in results})
 
 
-def seed_entry(scale: str, name: str, folder: Path, tables: list[str], block: Mapping[str, Any]) -> Entry:
-    """One seed of one run, from train.json, history.csv and metrics.json."""
-    train = files.read_json(folder / "train.json")
-    seed = int(folder.name.removeprefix("seed-"))
-    metrics_path = paths.metrics(scale, name)
-    records = files.read_json(metrics_path)["metrics"] if metrics_path.exists() else []
-    records = [record for record in records if record["seed"] == seed and record["value"] is not None]
+def seed_entry(
+    scale: str,
+    name: str,
+    seed: records.Trained,
+    evaluated: Mapping[str, Any] | None,
+    tables: list[str],
+    block: Mapping[str, Any],
+) -> Entry:
+    """One seed of one run, from its training and the run's metrics, made here or kept."""
+    train, every = seed.record, evaluated["metrics"] if evaluated else []
+    scored = [record for record in every if record["seed"] == seed.seed and record["value"] is not None]
     tags = description(train) | {"paper": str(block["reproduces"]), "table": " ".join(tables) or "none"}
     metrics = {}
-    for record in records:
+    for record in scored:
         metric = metric_name(record["metric"])
         metrics[metric] = float(record["value"])
         tags[f"unit.{metric}"] = str(record["unit"])
         if record.get("standard_error") is not None:
             metrics[f"{metric}_standard_error"] = float(record["standard_error"])
+    folder, metrics_path = paths.seed(scale, name, seed.seed), paths.metrics(scale, name)
     artifacts = {folder / "train.json": "train", folder / "history.csv": "train"}
-    if records:
+    if scored:
         artifacts[metrics_path] = ""
-        evaluated = paths.evaluation(scale, name) / folder.name
-        artifacts |= {path: "samples" for path in sorted(evaluated.glob("samples.*"))}
+        samples = paths.evaluation(scale, name) / folder.name
+        artifacts |= {path: "samples" for path in sorted(samples.glob("samples.*"))}
+    if not (folder.exists() and metrics_path.exists()):
+        artifacts[paths.record(scale, name)] = ""
     return Entry(
-        id=f"{scale}/{name}/{seed}",
+        id=f"{scale}/{name}/{seed.seed}",
         params=parameters(train),
         tags=tags,
-        curves=tuple(history(folder / "history.csv")),
+        curves=tuple(numbers(row) for row in seed.history),
         metrics=metrics,
         artifacts={path: place for path, place in artifacts.items() if path.exists()},
         seconds=float(train.get("wall_seconds") or 0.0),
@@ -173,16 +179,8 @@ def parameters(train: Mapping[str, Any]) -> dict[str, str]:
     return flat
 
 
-def history(path: Path) -> Iterator[dict[str, float]]:
-    """The rows of history.csv as numbers; empty fields are left out."""
-    if path.exists():
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                yield numbers(row)
-
-
 def numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """The numeric fields of a row."""
+    """The numeric fields of a row of history.csv."""
     found = {}
     for name, value in row.items():
         with contextlib.suppress(TypeError, ValueError):

@@ -56,7 +56,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "metrics": records,
         "files": _checksums(paths.evaluation(key.scale, key.name)),
     }
-    files.write_json(paths.metrics(key.scale, key.name), content)
+    files.write_json(paths.metrics(key.scale, key.name), files.sealed(content))
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -28,7 +28,10 @@ def load(
     again = f"run python -m seqflows train {key} first"
     if not (folder / RECORD).exists() or not (folder / MODEL).exists():
         raise Problem(f"expected the trained model {folder / MODEL}, found none; {again}")
-    record = files.read_json(folder / RECORD)
+    record = files.read_sealed(folder / RECORD)
+    if (record["run"], record["seed"]) != (key.name, seed):
+        got = f"seed {record['seed']} of {record['run']}"
+        raise Problem(f"expected seed {seed} of {key.name} in {folder / RECORD}, got {got}; {again}")
     wanted = files.digest(params.trained(block))
     if record.get("config_hash") != wanted:
         raise Problem(

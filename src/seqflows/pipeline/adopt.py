@@ -50,12 +50,12 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
     block = found.run(scale, name)
     if stage == "train":
         wanted = files.digest(params.trained(block))
-        records = [files.read_json(path) for path in paths.train(scale, name).glob("seed-*/train.json")]
+        known = [files.read_sealed(path) for path in paths.train(scale, name).glob("seed-*/train.json")]
     else:
         wanted = files.digest(params.scored(block))
-        records = files.read_json(paths.metrics(scale, name))["metrics"]
+        known = files.read_sealed(paths.metrics(scale, name))["metrics"]
     data = files.read_json(paths.prepared(scale, block["dataset"]) / "checksums.json")["sha256"]
-    recorded = {(record["seed"], record["config_hash"], record["dataset_sha256"]) for record in records}
+    recorded = {(record["seed"], record["config_hash"], record["dataset_sha256"]) for record in known}
     return recorded != {(seed, wanted, data) for seed in block["seeds"]}
 
 

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqflows import files, models, params, paths
+from seqflows import files, models, params, paths, records
 from seqflows.benchmark import measure, parts
 from seqflows.config.models import MODELS, sizes
 from seqflows.data import download, embedded, prepare
@@ -291,15 +291,9 @@ def _records(matrix: params.Params) -> Iterator[Record]:
     """The records of every run that was made here, else of those that were kept."""
     for scale in paths.SCALES:
         for run in matrix.runs:
-            kept = paths.results(scale) / "runs" / run
-            for folder, metrics in (
-                (paths.train(scale, run), paths.metrics(scale, run)),
-                (kept, kept / "metrics.json"),
-            ):
-                trained = [files.read_json(path) for path in sorted(folder.glob("seed-*/train.json"))]
-                if trained and metrics.exists():
-                    yield _record(scale, run, trained, files.read_json(metrics)["metrics"])
-                    break
+            trained, metrics = records.trained(scale, run), records.metrics(scale, run)
+            if trained and metrics:
+                yield _record(scale, run, [seed.record for seed in trained], metrics["metrics"])
 
 
 def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[dict[str, Any]]) -> Record:

@@ -1,4 +1,7 @@
-"""The entropy gap of generated words, step by step: gaps.csv of an evaluation."""
+"""The entropy gap of generated words, step by step: gaps.csv of an evaluation, or what was kept of it.
+
+Gaps are read to a thousandth of a nat, far below their noise: so small they are kept, and what was kept says the same.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from seqflows import files
 from seqflows.errors import Problem
 from seqflows.report.inputs import read_csv
 
+KEPT, DIGITS = "thousandths", 3  # the heading of a kept gaps.csv, which has a line a word
 LEAST = 30  # words that a mean over words needs
 Word = list[float]  # H_gap of each step, nats; the end symbol's is the last
 
@@ -18,8 +23,11 @@ def read(path: Path) -> list[Word]:
     """The gaps of every generated word; raise `Problem` for other columns, or steps that do not count from 1."""
     words: list[Word] = []
     for number, row in enumerate(read_csv(path) or [], 2):
+        if KEPT in row:
+            words.append([int(text) / 10**DIGITS for text in row[KEPT].split()])
+            continue
         try:
-            step, gap = int(row["step"]), float(row["marginal"]) - float(row["expected"])
+            step, gap = int(row["step"]), round(float(row["marginal"]) - float(row["expected"]), DIGITS)
         except (KeyError, TypeError, ValueError):
             raise Problem(
                 f"expected word, length, step, marginal and expected in line {number} of {path}, got {row}; "
@@ -31,6 +39,12 @@ def read(path: Path) -> list[Word]:
             raise Problem(f"expected the next step of a word in line {number} of {path}, got {step}; evaluate it again")
         words[-1].append(gap)
     return words
+
+
+def kept(words: Sequence[Word]) -> str:
+    """The file that `read` makes the same words of."""
+    rows = [{KEPT: " ".join(str(round(gap * 10**DIGITS)) for gap in word)} for word in words]
+    return files.csv_text(rows, (KEPT,))
 
 
 def at_steps(words: Sequence[Word]) -> dict[int, list[float]]:

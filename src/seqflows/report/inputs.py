@@ -9,12 +9,15 @@ import csv
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+import struct
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, metrics, params, paths
+from seqflows import files, metrics, params, paths, records
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.report.papers import base as papers
@@ -93,6 +96,39 @@ class Score(NamedTuple):
     length: float
 
 
+class Mean(NamedTuple):
+    """A test sequence's NLL over seeds, nats, and what it is divided by: T + 1; 1, of a vector or language."""
+
+    nll: float
+    steps: float
+
+
+def means(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[Mean]:
+    """The mean of each sequence over seeds, of vectors and language without log p(T); to float32, as it is kept."""
+    found = []
+    for scores in zip(*seeds, strict=True):
+        nll = math.fsum(score.nll - score.length_nats * vectors for score in scores) / len(scores)
+        found.append(Mean(nll, 1.0 if vectors else scores[0].length + 1))
+    return unpacked(packed(found))
+
+
+def packed(found: Sequence[Mean]) -> dict[str, str]:
+    """The columns of some means as they are kept: little-endian float32, zlib, base64."""
+    columns = zip(Mean._fields, zip(*found, strict=True), strict=True)
+    return {
+        name: b64encode(zlib.compress(struct.pack(f"<{len(values)}f", *values))).decode() for name, values in columns
+    }
+
+
+def unpacked(kept: Mapping[str, str]) -> list[Mean]:
+    """What `packed` had."""
+    columns = [
+        [value for (value,) in struct.iter_unpack("<f", zlib.decompress(b64decode(kept[name])))]
+        for name in Mean._fields
+    ]
+    return [Mean(*row) for row in zip(*columns, strict=True)]
+
+
 def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summary:
     """Join the records of one metric, one a seed; a field that differs between seeds is given as 'a, b'."""
     values = [float(record["value"]) for record in records]
@@ -142,7 +178,10 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
         return None
     found: Times = {}
     for row in rows:
-        found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(float(row["seconds"]))
+        if not math.isfinite(seconds := float(row["seconds"])):
+            where = f"{row['run']} at length {row['length']} in {recorded(paths.speed(scale, name))}"
+            raise Problem(f"expected finite seconds of {where}, got {seconds}; measure it again")
+        found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(seconds)
     machines = dict.fromkeys(
         f"{row.get('device_name') or row['device']}, {row['threads']} thread" + "s" * (row["threads"] != "1")
         for row in rows
@@ -151,7 +190,7 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
 
 
 def recorded(path: Path) -> Path:
-    """A record below runs/<scale>; or, where it was not made here, the one that `keep` put beside the results."""
+    """A speed or text below runs/<scale>; where it was not made here, the one that `keep` put beside the results."""
     kept = paths.kept(path)
     return kept if kept.exists() and not path.exists() else path
 
@@ -163,7 +202,7 @@ class Results:
         self.params, self.scale = params, scale
         self._metrics: dict[str, dict[str, Summary] | None] = {}
         self._files: dict[str, dict[str, str]] = {}
-        self._scores: dict[str, list[list[Score]] | None] = {}
+        self._scores: dict[str, list[Mean] | None] = {}
 
     def metrics(self, run: str) -> dict[str, Summary] | None:
         """Every metric of a run, in the order of its file; None where the run has no metrics.json."""
@@ -172,21 +211,15 @@ class Results:
         return self._metrics[run]
 
     def _read(self, run: str) -> dict[str, Summary] | None:
-        path = recorded(paths.metrics(self.scale, run))
-        if not path.exists():
+        content = records.metrics(self.scale, run)
+        if content is None:
             return None
         grouped: dict[str, list[Mapping[str, Any]]] = {}
-        try:
-            content = files.read_json(path)
-            self._files[run] = content.get("files", {})
-            for record in content["metrics"]:
-                if record["value"] is not None:
-                    grouped.setdefault(record["metric"], []).append(record)
-            return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
-        except (KeyError, TypeError) as error:
-            raise Problem(
-                f"expected records with seed, metric, value and unit in {path}, got none for {error}; evaluate it again"
-            ) from None
+        self._files[run] = content.get("files", {})
+        for record in content["metrics"]:
+            if record["value"] is not None:
+                grouped.setdefault(record["metric"], []).append(record)
+        return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
 
     def summary(self, run: str, metric: str, *, optional: bool = False) -> Summary | None:
         """One metric of a run; None where the run was not made (or, if ``optional``, has no such metric)."""
@@ -207,38 +240,54 @@ class Results:
         return dict(sorted(counts.items()))
 
     def verified(self, run: str, path: Path) -> Path:
-        """A file of a run's evaluation, as metrics.json lists it; another content is a `Problem`.
+        """A file of a run's evaluation, as metrics.json lists it, or the kept record; another content is a `Problem`.
 
         Records of before the list have none, and nothing to compare with.
         """
         self.metrics(run)
-        listed = self._files.get(run)
-        name = path.relative_to(paths.evaluation(self.scale, run)).as_posix()
-        if listed and (found := files.sha256(path)) != listed.get(name):
-            wanted = listed.get(name, "of metrics.json, which does not list it")
+        folder, listed = paths.evaluation(self.scale, run), self._files.get(run)
+        if kept := not path.is_relative_to(folder):
+            folder, listed = paths.drawn(self.scale, run), (records.kept(self.scale, run) or {}).get("drawn", {})
+        name = path.relative_to(folder).as_posix()
+        if (listed or kept) and (found := files.sha256(path)) != listed.get(name):
+            wanted = listed.get(name, "of its record, which does not list it")
             raise Problem(
                 f"expected {path} with sha256 {wanted}, got {found}; "
                 f"run: python -m seqflows evaluate {self.scale}/{run}"
             )
         return path
 
-    def scores(self, run: str) -> list[list[Score]] | None:
-        """Per seed and test sequence what it was scored; None without scores or with unequal seeds."""
+    def scores(self, run: str) -> list[Mean] | None:
+        """Each test sequence's NLL over seeds; None without scores or with unequal seeds.
+
+        Raises `Problem` where metrics.json lists scores that are not there: a difference would lose its pairing.
+        """
         if run not in self._scores:
             self._scores[run] = self._read_scores(run)
         return self._scores[run]
 
-    def _read_scores(self, run: str) -> list[list[Score]] | None:
-        found = []
-        for folder in seed_folders(paths.evaluation(self.scale, run)):
-            path = folder / "scores.csv"
-            rows = read_csv(self.verified(run, path)) if path.exists() else None
+    def _read_scores(self, run: str) -> list[Mean] | None:
+        if not records.here(self.scale, run):
+            kept = (records.kept(self.scale, run) or {}).get("scores")
+            return unpacked(kept) if kept else None
+        found, headline = [], self.summary(run, "nll", optional=True)
+        folder = paths.evaluation(self.scale, run)
+        listed = [folder / name for name in self._files[run] if name.endswith("/scores.csv")]
+        for path in sorted({*listed, *folder.glob("seed-*/scores.csv")}, key=lambda path: records.number(path.parent)):
+            if not path.exists():
+                raise Problem(
+                    f"expected {path}, which {paths.metrics(self.scale, run)} lists, found none; "
+                    f"run: python -m seqflows evaluate {self.scale}/{run}"
+                )
+            rows = read_csv(self.verified(run, path))
             if not rows or not {"index", "length", "nll", "length_nats"} <= set(rows[0]):
                 return None
             rows.sort(key=lambda row: int(row["index"]))
             columns = ("nll", "length_nats", "length")
             found.append([Score(*(float(row[column]) for column in columns)) for row in rows])
-        return found if found and len({len(seed) for seed in found}) == 1 else None
+        if headline is None or not found or len({len(seed) for seed in found}) > 1:
+            return None
+        return means(found, vectors=headline.unit in ("nats", "bits/dim"))
 
     def source(self, dataset: str) -> str:
         """The source that a dataset has at this scale: embedded-text, ptb, ..."""
@@ -286,12 +335,13 @@ class Results:
 
     def trained(self, run: str) -> list[Trained]:
         """How each seed of a run was trained, by its records; without those that were not kept."""
-        found = []
-        for folder in seed_folders(recorded(paths.train(self.scale, run))):
-            if (path := folder / "train.json").exists():
-                rates = tuple(row.get("learning_rate", "") for row in read_csv(folder / "history.csv") or [])
-                found.append(Trained((files.read_json(path).get("config") or {}).get("training") or {}, rates))
-        return found
+        return [
+            Trained(
+                (seed.record.get("config") or {}).get("training") or {},
+                tuple(row.get("learning_rate", "") for row in seed.history),
+            )
+            for seed in records.trained(self.scale, run)
+        ]
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
         """How a number is not of today's params.yaml: of other settings, of other data, or without a seed.
@@ -330,8 +380,9 @@ def paper_settings() -> dict[str, dict[str, Any]]:
 
 
 def seed_folders(folder: Path) -> list[Path]:
-    """The folders seed-<n> below ``folder``, by number."""
-    return sorted(folder.glob("seed-*"), key=lambda path: int(path.name.removeprefix("seed-")))
+    """The folders seed-<n> of an evaluation, by number; of a run that was not evaluated here, those that were kept."""
+    _, scale, run, *_ = folder.parts
+    return records.seed_folders(folder if records.here(scale, run) else paths.drawn(scale, run))
 
 
 def devices(summaries: Iterable[Summary]) -> str:

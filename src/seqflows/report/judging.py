@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from seqflows.report.cells import addresses, reported
-from seqflows.report.inputs import Results, Score, Summary
+from seqflows.report.inputs import Results, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 NOT_RUN, NOT_PRINTED, OTHER_CORPUS = "not run", "not printed", "other corpus"
@@ -206,16 +206,15 @@ class Ours:
         sides = [self.results.scores(summary.run) for summary in (first, second)]
         if first.dataset_sha256 != second.dataset_sha256 or not all(sides):
             return None
-        means = [_mean_scores(seeds, vectors=first.unit in ("nats", "bits/dim")) for seeds in sides]
-        if [steps for _, steps in means[0]] != [steps for _, steps in means[1]] or len(means[0]) < 2:
+        if [one.steps for one in sides[0]] != [one.steps for one in sides[1]] or len(sides[0]) < 2:
             return None
         scale = math.log(2) if first.unit == "bpc" else 1.0
-        for summary, rows in zip((first, second), means, strict=True):
+        for summary, rows in zip((first, second), sides, strict=True):
             ratio = sum(nll for nll, _ in rows) / sum(steps for _, steps in rows) / scale
             if abs(ratio - summary.value) > 1e-3 * max(1.0, abs(summary.value)):
                 return None  # the scores are not those of this number
-        gaps = [a - b for (a, _), (b, _) in zip(*means, strict=True)]
-        steps = [step for _, step in means[0]]
+        gaps = [a - b for (a, _), (b, _) in zip(*sides, strict=True)]
+        steps = [step for _, step in sides[0]]
         ratio = sum(gaps) / sum(steps)
         count = len(gaps)
         squares = sum((gap - ratio * step) ** 2 for gap, step in zip(gaps, steps, strict=True))
@@ -241,12 +240,3 @@ class Ours:
         if any(side.summary and len(side.summary.seeds) == 1 for side in sides):
             note += ", one seed"
         return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error), note=note)
-
-
-def _mean_scores(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[tuple[float, float]]:
-    """(NLL over seeds, what it is divided by) of each sequence: T + 1; without log p(T) 1, of a vector or language."""
-    found = []
-    for scores in zip(*seeds, strict=True):
-        nll = math.fsum(score.nll - score.length_nats * vectors for score in scores) / len(scores)
-        found.append((nll, 1.0 if vectors else scores[0].length + 1))
-    return found

@@ -1,19 +1,22 @@
-"""``keep <scale>``: the small files of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
+"""``keep <scale>``: the records of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
 
 Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
-table needs to see how a number came about, and a dataset's statistics.json, with its sha256, what it was: a number of
-data that a dataset no longer has is known by that.
+table needs to see how a number came about (`records.keep` puts them in one file a run, with the NLL of each sequence),
+and a dataset's statistics.json, with its sha256, what it was: a number of data that a dataset no longer has is known by
+that. Of an evaluation's files those stay that are small and `DRAWN`; the grids of Figures 5 and 6 are not.
 """
 
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
-from seqflows import files, paths
+from seqflows import files, paths, records
 from seqflows.errors import Problem
-from seqflows.report.inputs import matrix, seed_folders
+from seqflows.report import gaps
+from seqflows.report.inputs import Results, matrix, packed, seed_folders
 
-SMALL = ("history.csv", "train.json")
+DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entropies": "gaps.csv"}  # by kind of figure
 
 
 def run(scale: str) -> list[str]:
@@ -27,18 +30,31 @@ def run(scale: str) -> list[str]:
             "found none; evaluate some first"
         )
     for name in made:
-        with files.replacing_folder(paths.results(scale) / "runs" / name) as folder:
-            shutil.copyfile(paths.metrics(scale, name), folder / "metrics.json")
-            for seed in seed_folders(paths.train(scale, name)):
-                (folder / seed.name).mkdir()
-                for small in SMALL:
-                    shutil.copyfile(seed / small, folder / seed.name / small)
+        records.keep(scale, name, _evaluated(Results(known, scale), name))
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
     for path in written:
         if path.exists():
-            files.write_text(paths.results(scale) / path.parent.name / path.name, path.read_text(encoding="utf-8"))
+            files.write_text(paths.kept(path), path.read_text(encoding="utf-8"))
     for name in data:
         found = files.read_json(paths.prepared(scale, name) / "statistics.json")
         whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
         files.write_json(paths.statistics(scale, name), found | {"sha256": whole})
     return made + data
+
+
+def _evaluated(results: Results, run: str) -> dict[str, Any]:
+    """The scores of a run as they are kept; and the sha256 of its small files, which are put beside the record."""
+    figures = [block for block in results.params.figures.values() if block.get("runs", [None])[0] == run]
+    texts = {}
+    for name in {DRAWN[block["kind"]] for block in figures if block["kind"] in DRAWN}:
+        for seed in seed_folders(paths.evaluation(results.scale, run)):
+            if (seed / name).exists():
+                path = results.verified(run, seed / name)
+                texts[f"{seed.name}/{name}"] = gaps.kept(gaps.read(path)) if name == "gaps.csv" else path.read_text()
+    shutil.rmtree(paths.drawn(results.scale, run), ignore_errors=True)
+    for name, text in texts.items():
+        files.write_text(paths.drawn(results.scale, run) / name, text)
+    scores = results.scores(run)
+    found = {"scores": scores and packed(scores)}
+    found["drawn"] = {name: files.sha256(paths.drawn(results.scale, run) / name) for name in sorted(texts)}
+    return {name: value for name, value in found.items() if value}

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from seqflows import files, paths
+from seqflows import files, paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, recorded
 
@@ -55,7 +55,12 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     header = dict(line[2:].partition(": ")[::2] for line in head.splitlines() if line.startswith("# "))
     block = results.params.text(results.scale, name)
     seed = results.params.run(results.scale, block["run"])["seeds"][0]
-    train = files.read_json(recorded(paths.seed(results.scale, block["run"], seed) / "train.json"))
+    train = next((one.record for one in records.trained(results.scale, block["run"]) if one.seed == seed), None)
+    if train is None:
+        raise Problem(
+            f"expected {paths.seed(results.scale, block['run'], seed) / 'train.json'}, found none; "
+            f"run: python -m seqflows train {results.scale}/{block['run']}"
+        )
     expected = {
         "lines_sha256": hashlib.sha256(body.encode()).hexdigest(),
         "text": name,

@@ -133,4 +133,4 @@ def _finish(trainer: Trainer, info: Mapping[str, Any], folder: Path) -> None:
             "wall_seconds": trainer.wall,
             "files": {name: files.sha256(output / name) for name in (MODEL, HISTORY)},
         }
-        files.write_json(output / RECORD, record)
+        files.write_json(output / RECORD, files.sealed(record))

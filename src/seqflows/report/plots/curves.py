@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from seqflows import paths
+from seqflows import paths, records
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results, read_csv, recorded, seed_folders
+from seqflows.report.inputs import Results
 from seqflows.report.plots.common import CYCLE, DASHES, corpus, device, label
 
 Curve = dict[int, list[float]]  # epoch -> a value a seed
@@ -25,15 +25,15 @@ APART = 0.1  # of what an axis shows: a wider gap between two last values parts 
 
 def curve(results: Results, run: str, column: str) -> Curve:
     """One column of history.csv over the seeds of a run; empty where the column is not there."""
-    folders = seed_folders(recorded(paths.train(results.scale, run)))
-    if not folders:
+    seeds = records.trained(results.scale, run)
+    if not seeds:
         raise Problem(
             f"expected {paths.train(results.scale, run)}/seed-*, found none; "
             f"run: python -m seqflows train {results.scale}/{run}"
         )
     found: Curve = {}
-    for folder in folders:
-        for row in read_csv(folder / "history.csv") or []:
+    for seed in seeds:
+        for row in seed.history:
             if row.get(column):
                 found.setdefault(int(row["epoch"]), []).append(float(row[column]))
     return found

@@ -1,0 +1,171 @@
+"""What a run left, as its stages wrote it or as ``keep`` has it beside the results, in one file a run.
+
+``runs/<scale>/<run>`` has metrics.json, and each seed's train.json and history.csv. ``results/<scale>/runs/<run>.json``
+has all of them, with a line for each metric, each seed's training and each column of its history; and ``scores``, from
+which the errors of differences between runs are. What was changed since it was written is refused, and so is what
+cannot be the record of its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqflows import files, paths
+from seqflows.errors import Problem
+
+LATER = ("train", "history", "scores", "drawn")  # what a kept record has after the content of metrics.json
+COUNTS = ("parameters", "epochs", "best_epoch", "wall_seconds")  # numbers of train.json
+AGAIN = "run its stage again"
+Row = dict[str, str]
+
+
+class Trained(NamedTuple):
+    """A seed's training: train.json, and the rows of history.csv as text."""
+
+    seed: int
+    record: dict[str, Any]
+    history: list[Row]
+
+
+def here(scale: str, run: str) -> bool:
+    """Whether a run was evaluated here: then nothing of what was kept of it counts."""
+    return paths.metrics(scale, run).exists()
+
+
+def metrics(scale: str, run: str) -> dict[str, Any] | None:
+    """The content of a run's metrics.json; None where the run was neither evaluated here nor kept."""
+    if here(scale, run):
+        return _metrics(files.read_sealed(paths.metrics(scale, run)), scale, run, paths.metrics(scale, run))
+    found = kept(scale, run)
+    return found and {name: value for name, value in found.items() if name not in LATER}
+
+
+def trained(scale: str, run: str) -> list[Trained]:
+    """The trainings of a run's seeds, by number; none where it was neither trained here nor kept."""
+    if not (folder := paths.train(scale, run)).exists():
+        return _trained(kept(scale, run) or {"train": []}, scale, run)
+    found = []
+    for seed in seed_folders(folder):
+        if (path := seed / "train.json").exists():
+            history = seed / "history.csv"
+            content = history.read_bytes() if history.exists() else b""
+            found.append(_training(files.read_sealed(path), content, scale, run, number(seed), path))
+    return found
+
+
+def kept(scale: str, run: str) -> dict[str, Any] | None:
+    """All that was kept of a run, or None."""
+    path = paths.record(scale, run)
+    return _metrics(files.read_sealed(path), scale, run, path) if path.exists() else None
+
+
+def keep(scale: str, run: str, more: Mapping[str, Any]) -> None:
+    """Write the kept record of a run that was trained and evaluated here, with ``more`` that its evaluation has."""
+    seeds = trained(scale, run)
+    history = [
+        {"seed": seed.seed, "column": column, "values": [_value(row[column]) for row in seed.history]}
+        for seed in seeds
+        for column in (seed.history[0] if seed.history else ())
+    ]
+    content = {**(metrics(scale, run) or {}), "train": [seed.record for seed in seeds], "history": history, **more}
+    _trained(content, scale, run)
+    files.write_lines(paths.record(scale, run), files.sealed(content))
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The folders seed-<n> below ``folder``, by number."""
+    return sorted(folder.glob("seed-*"), key=number)
+
+
+def number(folder: Path) -> int:
+    """The n of a folder seed-<n>."""
+    return int(folder.name.removeprefix("seed-"))
+
+
+def _metrics(content: dict[str, Any], scale: str, run: str, path: Path) -> dict[str, Any]:
+    """The content of metrics.json, where it can be that of the run."""
+    _place(content, {"scale": scale, "run": run}, path)
+    found: dict[tuple[int, str], Mapping[str, Any]] = {}
+    try:
+        for record in content["metrics"]:
+            seed, metric, unit = record["seed"], record["metric"], record["unit"]
+            where = f"{metric} of seed {seed}"
+            if type(seed) is not int or not isinstance(unit, str) or (seed, metric) in found:
+                raise Problem(f"expected one record of {where} in {path}, with a unit, got {record}; evaluate it again")
+            for part in ("value", "standard_error", "samples", "sequences"):
+                if part == "value" or record.get(part) is not None:
+                    _number(record[part], f"{part} of {where}", path, none=part == "value")
+            found[seed, metric] = record
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Problem(
+            f"expected records with seed, metric, value and unit in {path}, got none for {error}; evaluate it again"
+        ) from None
+    for (seed, metric), record in found.items():
+        own = found.get((seed, f"nll@{record.get('samples')}"), record)
+        if metric == "nll" and own["value"] != record["value"]:
+            raise Problem(
+                f"expected nll of seed {seed} in {path} to be its {own['metric']}, {own['value']}, "
+                f"got {record['value']}; evaluate it again"
+            )
+    return content
+
+
+def _trained(content: Mapping[str, Any], scale: str, run: str) -> list[Trained]:
+    """The trainings in a kept record; each history is, byte for byte, the one that its train.json has the sha256 of."""
+    found = []
+    for record in content["train"]:
+        columns = {part["column"]: part["values"] for part in content["history"] if part["seed"] == record["seed"]}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        text, path = files.csv_text(rows, list(columns)), paths.record(scale, run)
+        found.append(_training(record, text.encode(), scale, run, record["seed"], path))
+    return found
+
+
+def _training(record: dict[str, Any], history: bytes, scale: str, run: str, seed: int, path: Path) -> Trained:
+    """One training, where its train.json can be that of the seed and its history.csv is the one written with it."""
+    _place(record, {"scale": scale, "run": run, "seed": seed}, path)
+    for name in COUNTS:
+        if name in record:
+            _number(record[name], name, path)
+    found, wanted = hashlib.sha256(history).hexdigest(), (record.get("files") or {}).get("history.csv")
+    if found != wanted:
+        raise Problem(
+            f"expected history.csv of seed {seed} with sha256 {wanted}, which {path} has of it, got {found}; "
+            f"run: python -m seqflows train {scale}/{run}"
+        )
+    rows = list(csv.DictReader(io.StringIO(history.decode(), newline="")))
+    for row in rows:
+        for column, text in row.items():
+            if isinstance(value := _value(text), float):
+                _number(value, f"{column} of epoch {row.get('epoch')} of seed {seed}", path)
+    return Trained(seed, record, rows)
+
+
+def _place(content: Any, wanted: Mapping[str, Any], path: Path) -> None:
+    """Whether a record is of the run, scale and seed that its place has."""
+    found = {name: content.get(name) if isinstance(content, dict) else None for name in wanted}
+    if found != dict(wanted):
+        said, got = (", ".join(f"{name} {value}" for name, value in side.items()) for side in (wanted, found))
+        raise Problem(f"expected the record of {said} in {path}, got that of {got}; {AGAIN}")
+
+
+def _number(value: Any, what: str, path: Path, none: bool = False) -> None:
+    if (value is None and none) or (type(value) in (int, float) and math.isfinite(value)):
+        return
+    raise Problem(f"expected a finite number for {what} in {path}, got {value!r}; {AGAIN}")
+
+
+def _value(text: str) -> Any:
+    """A field of history.csv as a number, where that is written as the field is; an empty one is None."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            if str(kind(text)) == text:
+                return kind(text)
+    return text or None
