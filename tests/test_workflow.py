@@ -72,36 +72,40 @@ DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
 READ_AND_WRITTEN = {
-    "download demo/ptb": ({"data"}, set(), {"data/raw/demo/ptb"}),
-    "prepare demo/ptb": ({"data"}, {"data/raw/demo/ptb"}, {DATA}),
-    "train demo/ptb-lstm": ({"compute.py", "data", "flows", "models", "training"}, {DATA}, {f"{RUN}/train"}),
+    "download demo/ptb": ({"data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
+    "prepare demo/ptb": ({"data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
+    "train demo/ptb-lstm": (
+        {"compute.py", "data", "flows", "kinds.py", "models", "noise.py", "training"},
+        {DATA},
+        {f"{RUN}/train"},
+    ),
     "evaluate demo/ptb-lstm": (
-        {"compute.py", "evaluation"},
+        {"compute.py", "evaluation", "kinds.py", "noise.py"},
         {DATA, f"{RUN}/train"},
         {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
     ),
     "generate demo/tvqa-att_s-samples": (
-        {"compute.py", "evaluation"},
+        {"compute.py", "evaluation", "kinds.py", "noise.py"},
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),
     "speed demo/ptb": (
-        {"compute.py", "data", "evaluation", "flows", "models"},
+        {"compute.py", "data", "evaluation", "flows", "kinds.py", "models", "noise.py"},
         {DATA},
         {"runs/demo/speed/ptb.csv"},
     ),
     "table demo/tang2021-table1": (
-        {"report"},
+        {"noise.py", "report"},
         {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
         {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
     ),
     "figure demo/ziegler2019-figure6": (
-        {"report"},
+        {"noise.py", "report"},
         {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
         {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
     ),
     "figure demo/ziegler2019-figure7": (
-        {"report"},
+        {"noise.py", "report"},
         {"runs/demo/speed/ptb.csv", "runs/demo/speed/nottingham.csv"},
         {"results/demo/ziegler2019-figure7.png", "results/demo/ziegler2019-figure7.svg"},
     ),

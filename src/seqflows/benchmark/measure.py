@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seqflows import compute, models
+from seqflows import compute, kinds, models
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.evaluation import likelihood
@@ -85,8 +85,7 @@ class Shape(NamedTuple):
     @property
     def facts(self) -> Facts:
         """Data of this shape, every length as likely as any other."""
-        emission = "categorical" if self.kind == "text" else "bernoulli"
-        return Facts(emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
+        return Facts(kinds.of(self.kind).emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
 
     @property
     def block(self) -> dict[str, Any]:
@@ -196,7 +195,7 @@ def step(trainer: Trainer) -> None:
 def dataset(shape: Shape) -> Dataset:
     """Random sequences of one length."""
     rng, size = np.random.default_rng(0), (shape.sequences * shape.steps,)
-    if shape.kind == "text":
+    if kinds.of(shape.kind).ids:
         symbols = rng.integers(0, shape.symbols, size)
     else:
         symbols = (rng.random((*size, shape.symbols)) < 0.05).astype(np.uint8)

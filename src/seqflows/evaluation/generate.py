@@ -24,7 +24,7 @@ from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
 from seqflows.evaluation import likelihood, loading, ngrams
-from seqflows.evaluation.evaluate import stream
+from seqflows.evaluation.scoring import stream
 from seqflows.models.language_flow import LanguageFlow
 
 DEFAULTS: dict[str, dict[str, Any]] = {  # of a kind's settings; `checks` says what they may be
@@ -68,7 +68,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     settings = DEFAULTS[block["kind"]] | block["settings"]
     # Of the dataset alone, so that all its models are shown with the same sequences and the same noise.
     own = stream(paths.Key(key.scale, owner["dataset"]), 0, block["kind"])
-    written = KINDS[block["kind"]](model, dataset, settings, own)
+    written = WRITERS[block["kind"]](model, dataset, settings, own)
     shown = sum(len(part.lines) for part in written)
     written += numbers(model, dataset, block["kind"], settings, own)
     threads = f"{machine.threads} thread{'s' * (machine.threads != 1)}"
@@ -208,7 +208,7 @@ def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, 
     return written
 
 
-KINDS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
+WRITERS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
     "samples": samples,
     "interpolation": interpolations,
     "regeneration": regenerations,

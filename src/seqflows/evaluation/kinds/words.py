@@ -1,4 +1,4 @@
-"""Models of words scored on all words at once: cross entropies, generated words, entropies, n-grams, the oracle.
+"""Words scored all at once: cross entropies, generated words, entropies, n-grams, the oracle.
 
 Legend: N words of both halves, K trajectories, V the words of the training half.
 """
@@ -18,25 +18,17 @@ from seqflows import files
 from seqflows.compute import Machine
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Split
-from seqflows.data.words import decode, entropy
+from seqflows.data.readers.lexicon import decode, entropy
 from seqflows.errors import Problem
 from seqflows.evaluation import importance, likelihood, ngrams
-from seqflows.evaluation.metrics import Records
-from seqflows.evaluation.words import (
-    BLOCK,
-    SETTLED,
-    Trie,
-    cross_entropy,
-    estimates,
-    exact,
-    generated,
-    weighted,
-)
+from seqflows.evaluation.scoring import Records, Task, write_columns
+from seqflows.evaluation.trie import BLOCK, SETTLED, Trie, cross_entropy, estimates, exact, generated, weighted
+from seqflows.kinds import KINDS
 from seqflows.models.words import WordModel, gaps
 from seqflows.names import refuse_unknown
 
 AT_ONCE = 65536  # generated words
-UNIT = "nats/word"
+UNIT = KINDS["words"].unit
 GAPS = ("word", "length", "step", "marginal", "expected")
 
 
@@ -120,35 +112,24 @@ class Both:
         return {name: int((p != 0).sum()) for name, p in self.distributions.items()}
 
 
-def score(
-    model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, parameters: int, seeds: Mapping[str, int],
-    folder: Path,
-) -> Records:  # fmt: skip
-    """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv.
-
-    ``seeds`` gives a seed to each purpose: trajectories, importance, samples, entropies, oracle.
-    """
+def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) -> Records:
+    """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv."""
     both, rows = Both(dataset), Records(UNIT)
-    log_p, headline = _cross_entropies(rows, model, both, settings, machine, seeds)
-    words = _generated(rows, model, both, settings, _generator(seeds["samples"]))
-    _entropies(rows, model, settings, _generator(seeds["entropies"]), folder)
+    log_p, headline = _cross_entropies(rows, model, both, settings, task)
+    words = _generated(rows, model, both, settings, task.generator("samples"))
+    _entropies(rows, model, settings, task.generator("entropies"), task.folder)
     _ngrams(rows, words, both, settings)
-    _oracle(rows, both, settings, np.random.default_rng(seeds["oracle"]))
+    _oracle(rows, both, settings, np.random.default_rng(task.stream("oracle")))
     _source(rows, log_p, headline, both, dataset)
-    rows.add("parameters", parameters, "1")
+    rows.add("parameters", task.parameters, "1")
     columns = {"word": both.words, "train": both.train.tolist(), "test": both.test.tolist(), "log_p": log_p.tolist()}
-    table = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    files.write_csv(folder / "words.csv", table, list(columns))
-    files.write_text(folder / "samples.txt", "\n".join(words) + "\n")
+    write_columns(task.folder / "words.csv", columns, len(both.words))
+    files.write_text(task.folder / "samples.txt", "\n".join(words) + "\n")
     return rows
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _cross_entropies(
-    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, seeds: Mapping[str, int]
+    rows: Records, model: WordModel, both: Both, settings: Settings, task: Task
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """H[P, P^] of both halves and test less train: the headline in nats and bits, then by prior trajectories at each K.
 
@@ -157,14 +138,14 @@ def _cross_entropies(
     Returns log P of all words, exact or along the trajectories, and the test half's headline with its error.
     """
     trie, ps = Trie.of(both.split), both.distributions
-    generator = _generator(seeds["trajectories"])
+    generator = task.generator("trajectories")
     found, log_p = estimates(model, trie, list(ps.values()), settings.trajectories, generator, settings.sets)
     beside = Records(UNIT)
     if model.exact:
-        log_p = exact(model, both.split, machine.device)
+        log_p = exact(model, both.split, task.machine.device)
         headline = {name: (weighted(p, log_p), 0.0) for name, p in ps.items()}
     else:
-        headline = _importance(beside, model, both, settings, machine, seeds["importance"], log_p)
+        headline = _importance(beside, model, both, settings, task.machine, task.stream("importance"), log_p)
     worst = max(*(value for value, _ in headline.values()), *(value for one in found for value in one.mean))
     if not math.isfinite(worst):
         raise Problem(
@@ -281,9 +262,9 @@ def _entropies(rows: Records, model: WordModel, settings: Settings, generator: t
         error = float(whole.std(ddof=1)) / math.sqrt(len(whole))
         rows.add(f"entropy_gap_whole@{count}", float(whole.mean()), "nats", count, error, len(whole))
     word, step = mask.nonzero(as_tuple=True)
-    columns = (word, lengths[word], step + 1, values["marginal"][mask], values["expected"][mask])
-    table = zip(*(column.tolist() for column in columns), strict=True)
-    files.write_csv(folder / "gaps.csv", [dict(zip(GAPS, row, strict=True)) for row in table], GAPS)
+    values = (word, lengths[word], step + 1, values["marginal"][mask], values["expected"][mask])
+    columns = dict(zip(GAPS, (value.tolist() for value in values), strict=True))
+    write_columns(folder / "gaps.csv", columns, len(word))
 
 
 def whole_gaps(
