@@ -32,7 +32,7 @@ CUT = "test_training_steps.py::test_a_run_cut_after_the_rate_fell_goes_on_at_the
 OWN = "test_evaluation_seeds.py::test_each_seed_is_scored_with_its_own_model"
 NOISE = "test_evaluation_seeds.py::test_each_seed_has_its_own_noise"
 THREE = "test_evaluation_seeds.py::test_three_standard_errors_below_the_source_are_too_many"
-STREAMS = "test_evaluation_seeds.py::test_words_and_language_are_scored_under_streams_of_the_seed"
+STREAMS = "test_evaluation_seeds.py::test_every_kind_is_scored_under_streams_of_the_seed"
 DRAWS = "test_evaluation_exact.py::test_language_is_scored_by_the_mean_of_its_draws"
 GAUSSIAN = "test_evaluation_exact.py::test_the_gaussian_reference_is_a_density_of_the_noisy_vectors"
 RATIO = "test_evaluation_exact.py::test_a_ratio_has_the_error_of_n_minus_one"
@@ -70,7 +70,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             'value if name == "kl" else value for name',
             STEP,
         ),
-        ("the loss is divided by T, not T + 1", "else lengths + 1", "else lengths", STEP),
         (
             "no clipping",
             "if self.settings.clip:",
@@ -131,8 +130,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the history's training loss is divided by T",
-            "(sequences if self.dataset.kind in WHOLE else symbols + sequences)",
-            "(sequences if self.dataset.kind in WHOLE else symbols)",
+            "(symbols + sequences if self.kind.loss_per_symbol else sequences)",
+            "(symbols if self.kind.loss_per_symbol else sequences)",
             WHOLE,
         ),
         (
@@ -140,12 +139,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "weighted.detach(), int(split.lengths[indices].sum()), len(indices)",
             "sum(terms.values()).detach(), int(split.lengths[indices].sum()), len(indices)",
             "test_training_steps.py::test_the_training_loss_is_its_weighted_terms",
-        ),
-        (
-            "the loss of words is divided by their lengths",
-            'WHOLE = ("words", "language")',
-            'WHOLE = ("language",)',
-            STEP,
         ),
     ],
     "training/loop.py": [
@@ -264,7 +257,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "the marginal entropy is of a sum",
             "branches.logsumexp(1) - math.log(branches.shape[1])",
             "branches.logsumexp(1)",
-            "test_evaluation_words.py::test_the_gap_is_what_the_noise_decides",
+            "test_evaluation_trie.py::test_the_gap_is_what_the_noise_decides",
         ),
         (
             "the baseline reads the symbol that it predicts",
@@ -412,24 +405,11 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             'model, record = loading.load(key, block, block["seeds"][0], dataset, machine)',
             OWN,
         ),
-        ("the noise ignores the seed", 'f"{key.name}/{seed}/{purpose}"', 'f"{key.name}/{purpose}"', NOISE),
         (
-            "latent models are scored under one stream",
-            'machine, stream(key, seed, "score"))',
-            'machine, stream(key, 0, "score"))',
+            "a task is the first seed's",
+            'Task(key, seed, machine, record["parameters"]',
+            'Task(key, block["seeds"][0], machine, record["parameters"]',
             NOISE,
-        ),
-        (
-            "language is scored under one stream",
-            'own, where = stream(key, seed, "score")',
-            'own, where = stream(key, 0, "score")',
-            f"{STREAMS}[language]",
-        ),
-        (
-            "words are scored under one stream",
-            "streams = {purpose: stream(key, seed, purpose)",
-            "streams = {purpose: stream(key, 0, purpose)",
-            f"{STREAMS}[words]",
         ),
     ],
     "evaluation/likelihood.py": [
@@ -453,22 +433,60 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             KNOWN,
         ),
     ],
-    "evaluation/metrics.py": [
+    "evaluation/scoring.py": [
         ("ten standard errors are no finding", "ERRORS = 3 ", "ERRORS = 10 ", THREE),
+        ("the noise ignores the seed", 'f"{key.name}/{seed}/{purpose}"', 'f"{key.name}/{purpose}"', NOISE),
         (
-            "music is divided by T",
-            'np.ones(len(lengths)) if dataset.kind == "vectors" else lengths + 1.0',
-            'np.ones(len(lengths)) if dataset.kind == "vectors" else lengths + 0.0',
+            "all seeds of a run are scored under one stream",
+            "return stream(self.key, self.seed, purpose)",
+            "return stream(self.key, 0, purpose)",
+            f"{STREAMS}[words]",
+        ),
+    ],
+    "evaluation/kinds/sequences.py": [
+        (
+            "sequences are divided by T",
+            "kinds.divisors(scores.lengths, kind.score_per_symbol)",
+            "scores.lengths",
             "test_evaluation.py::test_metrics_are_what_their_definitions_say",
+        ),
+        ("latent models are scored under one stream", 'task.stream("score"))', "0)", NOISE),
+    ],
+    "evaluation/kinds/words.py": [
+        (
+            "words are scored under one stream",
+            'task.generator("trajectories")',
+            "torch.Generator().manual_seed(0)",
+            "test_evaluation_words.py::test_each_purpose_has_a_stream_of_its_own",
+        ),
+    ],
+    "kinds.py": [
+        (
+            "the loss is divided by T, not T + 1",
+            "return lengths + 1 if per_symbol",
+            "return lengths if per_symbol",
+            STEP,
+        ),
+        (
+            "the loss of words is divided by their lengths",
+            "counted=True, ",
+            "counted=True, loss_per_symbol=True, ",
+            STEP,
         ),
         (
             "text is in nats",
-            'scale = math.log(2) if dataset.kind == "text" else 1.0',
-            "scale = 1.0",
+            'unit="bpc", nats=math.log(2),',
+            'unit="bpc",',
             "test_evaluation.py::test_metrics_are_what_their_definitions_say",
         ),
     ],
-    "evaluation/language.py": [
+    "evaluation/kinds/language.py": [
+        (
+            "language is scored under one stream",
+            'task.stream("score"))',
+            "0)",
+            "test_language.py::test_a_run_is_scored_against_its_floor_and_source[lstm]",
+        ),
         ("two draws are twice the headline", "bits[indices] += scored(x) / draws", "bits[indices] += scored(x)", DRAWS),
         (
             "the noise's own density lacks its scale",
@@ -489,7 +507,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             GAUSSIAN,
         ),
     ],
-    "evaluation/words.py": [
+    "evaluation/trie.py": [
         ("n for n - 1 over sets", "table.std(0, ddof=1)", "table.std(0)", SETS),
         ("n for n - 1 over blocks", "float(m.std(ddof=1)", "float(m.std()", SETS),
         (
@@ -502,7 +520,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "words that share a prefix are one",
             "node = np.where(alive, here, -1 - np.arange(rows))",
             "node = here",
-            "test_evaluation_words.py::test_the_trie_scores_what_each_word_scores_alone",
+            "test_evaluation_trie.py::test_the_trie_scores_what_each_word_scores_alone",
         ),
     ],
     "evaluation/ngrams.py": [
@@ -514,7 +532,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             KNESER,
         ),
     ],
-    "evaluation/texts.py": [
+    "evaluation/generate.py": [
         (
             "a beam of five is decoded greedily",
             '{f"beam of {beam}": beam}',
@@ -632,11 +650,11 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_prepare.py::test_text_is_stripped_encoded_and_counted",
         ),
     ],
-    "data/words.py": [
+    "data/readers/lexicon.py": [
         (
             "the test half is in the training half",
-            'return {"train": counts - test - valid, "valid": valid, "test": test}\n\n\ndef split_types',
-            'return {"train": counts - valid, "valid": valid, "test": test}\n\n\ndef split_types',
+            'return {"train": counts - test - valid,',
+            'return {"train": counts - valid,',
             "test_data_words.py::test_the_splits",
         ),
         (
@@ -646,7 +664,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_words.py::test_entropy",
         ),
     ],
-    "data/polyphonic.py": [
+    "data/readers/polyphonic.py": [
         (
             "notes lie a key too high",
             "roll[times, numbers - LOW] = 1",

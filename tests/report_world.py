@@ -414,34 +414,35 @@ def rewrite(path: Path, **changes: Any) -> None:
 
 def write_text(scale: str, name: str, header: dict[str, str] | None = None) -> None:
     """What a model wrote, in the form of the stage ``generate``; ``header`` says what is other than it has to be."""
-    from seqflows.evaluation import texts
+    from seqflows.evaluation import generate
 
     params = matrix()
     block = params.text(scale, name)
     ways = ("greedy", "beam of 5") if block["run"].endswith("ar") else ("all steps at once",)
     labels = {"samples": ("1", "2"), "interpolation": ("0.6", "0.4"), "regeneration": ("noise 0.1", "noise 0.5")}
     lines = [
-        texts.Line(label, way, f"{block['run']} wrote | {label} {way}")
+        generate.Line(label, way, f"{block['run']} wrote | {label} {way}")
         for label in labels[block["kind"]]
         for way in ways
     ]
     if block["kind"] == "interpolation":
-        ends = [texts.Line(f"sentence {end}", "", f"the <unk> end_{end}") for end in "12"]
+        ends = [generate.Line(f"sentence {end}", "", f"the <unk> end_{end}") for end in "12"]
         lines = [ends[0], *lines, ends[1]]
     elif block["kind"] == "regeneration":
-        lines.insert(0, texts.Line("context", "", f"a context of {block['dataset']}"))
-    numbers = [texts.Line(texts.GIVEN, "", "texts 4; words 40; perplexity 55.00 (5.00); distinct 1.0000")]
+        lines.insert(0, generate.Line("context", "", f"a context of {block['dataset']}"))
+    numbers = [generate.Line(generate.GIVEN, "", "texts 4; words 40; perplexity 55.00 (5.00); distinct 1.0000")]
     for label, share in (("noise 0", "right"), ("noise 0.5", "changed")):
         counted = f"texts 4; words 36; {share} 0.9000 (0.0500); perplexity 310.00 (20.00); distinct 0.7500"
-        numbers += [texts.Line(label, way, counted) for way in ways]
+        numbers += [generate.Line(label, way, counted) for way in ways]
     title = {"samples": "samples", "interpolation": "pair 1", "regeneration": "context 1"}[block["kind"]]
     facts = {
         "text": name, "scale": scale, "run": block["run"], "seed": 0, "config_hash": files.digest(block),
         "model_sha256": MODEL_SHA256, "train_revision": "r1", "device": "cpu",
     }  # fmt: skip
+    blocks = [generate.Block(title, lines), generate.Block(generate.NUMBERS, numbers)]
     files.write_text(
         paths.text(scale, name),
-        texts.page(facts | (header or {}), [texts.Block(title, lines), texts.Block(texts.NUMBERS, numbers)]),
+        generate.page(facts | (header or {}), blocks),
     )
 
 

@@ -365,7 +365,9 @@ def test_a_long_epoch_is_extrapolated_by_padded_symbols_and_says_so(corpus, monk
     assert (row["steps"], row["steps_measured"], row["extrapolated"]) == (6, 2, "yes")
     padded = [sum(len(batch) * split.lengths[batch].max() for batch in group) for group in taken]
     groups = epoch.optimise.steps(
-        epoch.order(split, 4, 0, 0), split.lengths, epoch.Settings.of(Matrix().run("", "x-lstm")["training"])
+        epoch.order(split, 4, 0, 0),
+        split.lengths,
+        epoch.Training.of(Matrix().run("", "x-lstm")["training"], "training"),
     )
     whole = sum(len(batch) * split.lengths[batch].max() for group in groups for batch in group)
     assert row["seconds"] == pytest.approx(2 * whole / sum(padded[2:]), abs=0.1)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from seqflows.config import corpora
-from seqflows.data import embedded, embedded_chords, embedded_gaussians, embedded_text
-from seqflows.data.chain import Chain, heterogeneous
-from seqflows.data.embedded_chords import ChordSource, patterns
-from seqflows.data.embedded_text import TextSource
+from seqflows.data import embedded
+from seqflows.data.embedded import chords, gaussians, sentences
+from seqflows.data.embedded.chain import Chain, heterogeneous
+from seqflows.data.embedded.chords import ChordSource, patterns
+from seqflows.data.embedded.sentences import TextSource
 from seqflows.errors import Problem
 
 
@@ -50,13 +51,13 @@ def test_chain_refuses_what_is_no_distribution():
 
 def test_text_source_by_enumeration_of_all_sentences():
     source = TextSource(("a", "<unk>", "to"), small_chain())
-    sentences = [" ".join(source.lexicon[s] for s in states) for states in all_states(source.chain)]
-    assert len(set(sentences)) == len(sentences)
-    log_p = source.log_probs(sentences)
+    texts = [" ".join(source.lexicon[s] for s in states) for states in all_states(source.chain)]
+    assert len(set(texts)) == len(texts)
+    log_p = source.log_probs(texts)
     p = np.exp(log_p)
     assert p.sum() == pytest.approx(1, abs=1e-12)
     assert -(p[p > 0] * log_p[p > 0]).sum() == pytest.approx(source.entropy(), abs=1e-12)
-    lengths = np.array([len(sentence) for sentence in sentences])
+    lengths = np.array([len(text) for text in texts])
     assert p @ (lengths + 1) == pytest.approx(source.mean_length_plus_one(), abs=1e-12)
     assert lengths[p > 0].max() == source.longest
     for other in ("", "a  a", "a b", "a ", " a"):
@@ -99,7 +100,7 @@ def test_long_sample_agrees_with_the_entropy_within_four_standard_errors(name, s
     assert np.isfinite(nll).all()
     assert abs(nll.mean() - source.entropy()) < 4 * nll.std() / math.sqrt(len(nll))
     lengths = np.array([len(sequence) for sequence in sample]) + 1
-    if name != embedded_gaussians.NAME:
+    if name != gaussians.NAME:
         assert abs(lengths.mean() - source.mean_length_plus_one()) < 4 * lengths.std() / math.sqrt(len(nll))
         assert lengths.max() - 1 <= source.longest
 
@@ -114,7 +115,7 @@ def test_the_specification_gives_the_same_source_to_the_last_bit(name):
 
 
 def test_typical_sentences_are_short_and_of_low_entropy():
-    source = build(embedded_text.NAME)
+    source = build(sentences.NAME)
     assert {"<unk>", "N"} <= set(source.lexicon)
     sizes = [len(sentence) for sentence in source.sample(np.random.default_rng(0), 1000)]
     assert np.quantile(sizes, 0.1) >= 10 and np.quantile(sizes, 0.9) <= 30
@@ -122,7 +123,7 @@ def test_typical_sentences_are_short_and_of_low_entropy():
 
 
 def test_rows_of_a_random_chain_differ_in_entropy():
-    rows = build(embedded_text.NAME).chain.transition
+    rows = build(sentences.NAME).chain.transition
     entropies = -(rows * np.log(np.where(rows > 0, rows, 1))).sum(axis=1)
     assert entropies.max() > 2 * entropies.min()
 
@@ -130,18 +131,18 @@ def test_rows_of_a_random_chain_differ_in_entropy():
 def test_gaussian_density_against_scipy_and_entropy_of_separate_components():
     from scipy.stats import multivariate_normal
 
-    source = build(embedded_gaussians.NAME)
+    source = build(gaussians.NAME)
     points = np.random.default_rng(0).normal(0, 3, (100, 2))
     parts = [multivariate_normal(mean, source.deviation**2 * np.eye(2)).pdf(points) for mean in source.means]
     np.testing.assert_allclose(np.exp(source.log_density(points)), np.mean(parts, axis=0), rtol=1e-10)
     separate = math.log(4) + 1 + math.log(2 * math.pi * source.deviation**2)
     assert source.entropy() == pytest.approx(separate, abs=1e-6)
-    one = build(embedded_gaussians.NAME, distance=1e-6)  # all four in one place: a single Gaussian
+    one = build(gaussians.NAME, distance=1e-6)  # all four in one place: a single Gaussian
     assert one.entropy() == pytest.approx(separate - math.log(4), abs=1e-6)
 
 
 def test_lengths_of_chords_have_their_stated_distribution():
-    source = embedded_chords.build(corpora.EmbeddedChords(source="x", lengths=[8, 16]).made(), np.random.default_rng(0))
+    source = chords.build(corpora.EmbeddedChords(source="x", lengths=[8, 16]).made(), np.random.default_rng(0))
     assert source.chain.lengths == {8: pytest.approx(2 / 3), 16: pytest.approx(1 / 3)}
     assert source.mean_length_plus_one() == pytest.approx(8 * 2 / 3 + 16 / 3 + 1)
 

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 
 from seqflows import files
 from seqflows.config import corpora, registry
-from seqflows.data import download, embedded_language, glove, language, prepare, prepared, squad, tokens, tvqa
+from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import collate, order
+from seqflows.data.embedded import clauses
+from seqflows.data.kinds import language
+from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
 VECTORS = "what 1 0 0\ndid 0 1 0\n? 0 0 1\nthe 1 1 0\ndog 1 0 1.5\nran 0 1 -1\n"
@@ -411,16 +414,16 @@ EMBEDDED |= {"length": 16, "dimensions": 8, "lexicon": 12}
 
 
 def source(**options):
-    return embedded_language.build(DEFAULTS | options, np.random.default_rng(0))
+    return clauses.build(DEFAULTS | options, np.random.default_rng(0))
 
 
 def every_text(made):
     names, verbs, nouns = made.lexicon
     for count in made.questions.lengths:
-        for clauses in itertools.product(itertools.product(names, verbs), repeat=count):
-            for links in itertools.product(embedded_language.LINKS, repeat=count - 1):
-                joined = [word for link, clause in zip(links, clauses[1:], strict=True) for word in (link, *clause)]
-                yield ["what", "did", *clauses[0], *joined, "?"]
+        for pairs in itertools.product(itertools.product(names, verbs), repeat=count):
+            for links in itertools.product(clauses.LINKS, repeat=count - 1):
+                joined = [word for link, clause in zip(links, pairs[1:], strict=True) for word in (link, *clause)]
+                yield ["what", "did", *pairs[0], *joined, "?"]
     for count in made.paragraphs.lengths:
         for sentences in itertools.product(itertools.product(names, verbs, nouns), repeat=count):
             yield [word for name, verb, noun in sentences for word in (name, verb, "the", noun, ".")]
@@ -450,7 +453,7 @@ def test_samples_have_the_probabilities():
 @pytest.mark.parametrize("length", [7, 24, 64])
 def test_the_embedded_source_at_its_sizes(length):
     made = source(length=length, lexicon=48)
-    again = embedded_language.LanguageSource.from_specification(json.loads(json.dumps(made.specification())))
+    again = clauses.LanguageSource.from_specification(json.loads(json.dumps(made.specification())))
     texts = made.sample(np.random.default_rng(2), 300)
     assert made.longest <= length and max(map(len, texts)) + 2 <= made.longest
     assert again.entropy() == made.entropy() and (again.log_probs(texts) == made.log_probs(texts)).all()
@@ -458,7 +461,7 @@ def test_the_embedded_source_at_its_sizes(length):
     assert abs(nll.mean() - made.entropy()) < 4 * nll.std() / np.sqrt(len(nll))
     assert all(tokens.tokenize(" ".join(text)) == text for text in texts)
     assert set().union(*texts) <= set(made.vocabulary) and len(set(made.vocabulary)) == len(made.vocabulary) == 60
-    assert glove.smallest_distance(made.vectors) >= embedded_language.DISTANCE
+    assert glove.smallest_distance(made.vectors) >= clauses.DISTANCE
 
 
 @pytest.mark.parametrize(
@@ -514,7 +517,7 @@ def test_embedded_language_is_prepared(tmp_path):
     test = found["splits"]["test"]
     assert (test["share_cut"], test["share_unknown"], test["sequences"], test["share_within_limit"]) == (0, 0, 30, 1)
     assert test["mean_tokens"] == (data.test.symbols != 0).sum() / 30 == test["mean_tokens_uncut"]
-    specified = embedded_language.LanguageSource.from_specification(found["source_specification"])
+    specified = clauses.LanguageSource.from_specification(found["source_specification"])
     texts = [tokens.decode(data.test.sequence(n), data.vocabulary).split() for n in range(30)]
     assert np.allclose(data.test.source_log_prob, specified.log_probs(texts))
     assert np.allclose(specified.vectors, data.vectors, atol=1e-6)
@@ -707,7 +710,7 @@ def test_tvqa_questions_are_split_by_clip(tmp_path):
     block = {"kind": "language", "source": "tvqa-questions", "length": 12, "dimensions": 3, "glove": "own"}
     prepare.prepare(block, raw, tmp_path / "out", "small")
     assert prepared.load(tmp_path / "out").statistics["text"] == "questions"
-    corpus = language.read("tvqa-questions", raw)
+    corpus = language.READERS["tvqa-questions"](raw)
     texts = [set(corpus.texts[name]) for name in prepared.SPLITS]
     assert len(set().union(*texts)) == 120 == sum(map(len, texts)) and all(texts)
     assert len(texts[0]) > 80 and sum(map(len, corpus.texts.values())) == 180
@@ -896,7 +899,7 @@ def test_squad_from_the_mirror(tmp_path):
     development = squad.read(tmp_path / "raw/dev-v1.1.json")
     questions = [q for a in development for p in a.paragraphs for q in p.questions]
     assert (len(development), len(questions), sum(len(q.answers) for q in questions)) == (48, 10570, 34726)
-    corpus = language.read("squad-articles", tmp_path / "raw")
+    corpus = language.READERS["squad-articles"](tmp_path / "raw")
     names = [{squad.identity(text) for text in corpus.texts[name]} for name in prepared.SPLITS]
     assert [len(one) for one in names] == [3956, 1048, 1019] and len(set().union(*names)) == 6023
     titles = {a.title for a in squad.read(tmp_path / "raw/du_test-v1.1.json")}

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from seqflows import files
-from seqflows.data import download, polyphonic, prepare, prepared, text
-from seqflows.data.embedded_chords import mat
+from seqflows.data import download, prepare, prepared
+from seqflows.data.embedded.chords import mat
+from seqflows.data.kinds import text
+from seqflows.data.readers import polyphonic
 from seqflows.errors import Problem
 
 TEXT = {"kind": "text", "source": "ptb"}
@@ -91,7 +93,7 @@ def test_a_large_vocabulary_takes_wider_integers(tmp_path):
 @pytest.mark.parametrize(
     ("contents", "block", "message"),
     [
-        ({"valid": b" a \n b\xff \n"}, TEXT, "UTF-8 in .*valid.txt, got byte 0xff in line 2"),
+        ({"valid": b" a \n b\xff \n"}, TEXT, "UTF-8 in line 2 of .*valid.txt, got byte 0xff"),
         ({"train": b""}, TEXT, "train.txt, got no text"),
         ({"test": b" \n \n"}, TEXT, "test.txt, got no text"),
         ({"train": b"abcabc\nabcd\n"}, {**TEXT, "max_length": 3}, "only longer ones .the shortest has 4"),
@@ -106,7 +108,7 @@ def test_bad_text_is_refused(tmp_path, contents, block, message):
 
 def test_text_read_alone_names_the_byte(tmp_path):
     (tmp_path / "x.txt").write_bytes("fa\u00e7ade\n".encode("latin-1"))
-    with pytest.raises(Problem, match="0xe7 in line 1; convert"):
+    with pytest.raises(Problem, match="line 1 of .*, got byte 0xe7; convert"):
         text.read(tmp_path / "x.txt")
 
 

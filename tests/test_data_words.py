@@ -10,8 +10,10 @@ import torch
 from seqflows import compute, files, models
 from seqflows.config import corpora
 from seqflows.config.training import Training
-from seqflows.data import download, embedded_words, prepare, prepared, words
+from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import collate, order
+from seqflows.data.embedded import formation
+from seqflows.data.readers import lexicon
 from seqflows.errors import Problem
 from seqflows.training.trainer import Trainer
 
@@ -25,10 +27,10 @@ def written(folder, text, name="x.tsv"):
 def test_counts_are_read_and_ordered(tmp_path):
     text = "of\t7\nthe\t9\nand\t7\n"
     for name in ("x.tsv", "x.tsv.gz"):
-        found = words.read(written(tmp_path, text, name))
+        found = lexicon.read(written(tmp_path, text, name))
         assert found.words == ["the", "and", "of"] and found.counts.tolist() == [9, 7, 7]
     table = written(tmp_path, "ngram,freq,cumshare\nthe,9,0.5\nDon't,2,0.6\nThe,1,0.7\n", "x.csv")
-    found = words.read(table, strict=False)
+    found = lexicon.read(table, strict=False)
     assert found.words == ["the", "don't"] and found.counts.tolist() == [10, 2]
 
 
@@ -49,49 +51,49 @@ def test_counts_are_read_and_ordered(tmp_path):
 )
 def test_bad_counts_are_refused(tmp_path, text, message):
     with pytest.raises(Problem, match=message):
-        words.read(written(tmp_path, text))
+        lexicon.read(written(tmp_path, text))
 
 
 def test_bad_files_are_refused(tmp_path):
     path = tmp_path / "x.tsv.gz"
     path.write_bytes(gzip.compress(b"the\t3\n" * 100)[:-9])
     with pytest.raises(Problem, match="whole gzip file"):
-        words.read(path)
+        lexicon.read(path)
     path.write_bytes(b"the\t3\n")
     with pytest.raises(Problem, match="whole gzip file"):
-        words.read(path)
+        lexicon.read(path)
     (tmp_path / "x.tsv").write_bytes(b"caf\xe9\t3\n")
     with pytest.raises(Problem, match="UTF-8 in .* got byte 0xe9"):
-        words.read(tmp_path / "x.tsv")
+        lexicon.read(tmp_path / "x.tsv")
     with pytest.raises(Problem, match="columns ngram and freq"):
-        words.read(written(tmp_path, "a,b\nthe,3\n", "x.csv"))
+        lexicon.read(written(tmp_path, "a,b\nthe,3\n", "x.csv"))
 
 
 def test_the_filter_keeps_what_the_paper_keeps():
-    found = words.ordered({"a": 99, "of": 10, "it": 9, "abcdefghijkl": 12, "abcdefghijklm": 12, "Don't": 50})
-    kept = words.filtered(found, (2, 12), 10, "x")
+    found = lexicon.ordered({"a": 99, "of": 10, "it": 9, "abcdefghijkl": 12, "abcdefghijklm": 12, "Don't": 50})
+    kept = lexicon.filtered(found, (2, 12), 10, "x")
     assert kept.words == ["abcdefghijkl", "of"] and kept.counts.tolist() == [12, 10]
     with pytest.raises(Problem, match="words of 2 to 12 letters with a count of at least 100 in x, got none among 6"):
-        words.filtered(found, (2, 12), 100, "x")
+        lexicon.filtered(found, (2, 12), 100, "x")
 
 
 def test_thinning_is_hypergeometric():
     counts, draws = np.array([600, 300, 90, 10]), 4000
     rng = np.random.default_rng(0)
-    drawn = np.array([words.thinned(rng, counts, 100) for _ in range(draws)])
+    drawn = np.array([lexicon.thinned(rng, counts, 100) for _ in range(draws)])
     assert (drawn.sum(1) == 100).all() and (drawn <= counts).all() and (drawn >= 0).all()
     p = counts / counts.sum()
     variance = 100 * p * (1 - p) * (1000 - 100) / (1000 - 1)
     assert np.abs(drawn.mean(0) - 100 * p).max() < 5 * np.sqrt(variance.max() / draws)
     assert np.allclose(drawn.var(0), variance, rtol=0.12)
-    assert words.thinned(rng, counts, 1000).tolist() == counts.tolist() and not words.thinned(rng, counts, 0).any()
+    assert lexicon.thinned(rng, counts, 1000).tolist() == counts.tolist() and not lexicon.thinned(rng, counts, 0).any()
     with pytest.raises(Problem, match="expected tokens of 0 to 1000, .*, got 1001"):
-        words.thinned(rng, counts, 1001)
+        lexicon.thinned(rng, counts, 1001)
 
 
 def test_thinning_of_a_trillion_tokens():
     counts = np.array([23_135_851_162, 13_151_942_776, 12_711])
-    drawn = words.thinned(np.random.default_rng(0), counts, 3_628_780_000)
+    drawn = lexicon.thinned(np.random.default_rng(0), counts, 3_628_780_000)
     assert drawn.sum() == 3_628_780_000 and (drawn <= counts).all()
     assert abs(drawn[0] / drawn.sum() - counts[0] / counts.sum()) < 1e-4
 
@@ -99,35 +101,35 @@ def test_thinning_of_a_trillion_tokens():
 def test_the_splits():
     counts = np.array([1000, 500, 100, 20, 10] * 20)
     rng = np.random.default_rng(0)
-    halves = words.split_tokens(rng, counts, 0.1, 50)
+    halves = lexicon.split_tokens(rng, counts, 0.1, 50)
     assert sum(halves.values()).tolist() == counts.tolist()
     assert halves["test"].sum() == round(0.1 * counts.sum()) and halves["valid"].sum() == 50
-    halves = words.split_types(rng, counts, 0.1, 50)
+    halves = lexicon.split_types(rng, counts, 0.1, 50)
     assert sum(halves.values()).tolist() == counts.tolist()
     held = halves["test"] > 0
     assert held.sum() == 10 and not halves["train"][held].any() and not halves["valid"][held].any()
 
 
 def test_words_and_symbols():
-    symbols, lengths = words.encode(["az", "b"])
+    symbols, lengths = lexicon.encode(["az", "b"])
     assert symbols.tolist() == [0, 25, 26, 1, 26] and lengths.tolist() == [3, 2]
-    assert words.VOCABULARY[26] == words.END and len(words.VOCABULARY) == 27
+    assert lexicon.VOCABULARY[26] == lexicon.END and len(lexicon.VOCABULARY) == 27
 
 
 def test_entropy():
-    assert words.entropy(np.array([1, 1, 0, 2])) == pytest.approx(1.5 * math.log(2))
+    assert lexicon.entropy(np.array([1, 1, 0, 2])) == pytest.approx(1.5 * math.log(2))
 
 
 def source(**options):
-    return embedded_words.build(corpora.EmbeddedWords(source="x", **options).made(), np.random.default_rng(0))
+    return formation.build(corpora.EmbeddedWords(source="x", **options).made(), np.random.default_rng(0))
 
 
 def test_the_embedded_source_is_exact(tmp_path):
     made = source()
     assert made.probabilities.sum() == pytest.approx(1) and len(set(made.words)) == len(made.words) > 300
-    assert all(2 <= len(word) <= 12 and words.PLAIN.fullmatch(word) for word in made.words)
+    assert all(2 <= len(word) <= 12 and lexicon.PLAIN.fullmatch(word) for word in made.words)
     assert made.longest == max(map(len, made.words)) + 1
-    again = embedded_words.WordSource.from_specification(made.specification())
+    again = formation.WordSource.from_specification(made.specification())
     assert again.entropy() == made.entropy()
     drawn = made.counts(np.random.default_rng(1), 400_000)
     assert drawn.counts.sum() == 400_000
@@ -140,19 +142,19 @@ def test_the_embedded_source_is_exact(tmp_path):
     assert symbols == pytest.approx(made.mean_length_plus_one(), rel=0.01)
     assert np.isneginf(made.log_probs(["zzz"])).all()
     made.write(tmp_path, np.random.default_rng(1), {"tokens": 400_000})
-    first = (tmp_path / embedded_words.FILE).read_bytes()
-    read = words.read(tmp_path / embedded_words.FILE)
+    first = (tmp_path / formation.FILE).read_bytes()
+    read = lexicon.read(tmp_path / formation.FILE)
     assert read.words == drawn.words and read.counts.tolist() == drawn.counts.tolist()
     made.write(tmp_path, np.random.default_rng(1), {"tokens": 400_000})
-    assert (tmp_path / embedded_words.FILE).read_bytes() == first
+    assert (tmp_path / formation.FILE).read_bytes() == first
 
 
 def test_ambiguous_words_add_their_derivations(monkeypatch):
-    monkeypatch.setattr(embedded_words, "PREFIXES", {"": 0.5, "a": 0.5})
-    monkeypatch.setattr(embedded_words, "SUFFIXES", ({"": 1.0},))
-    monkeypatch.setattr(embedded_words, "ONSETS", ("b", "ab"))
-    monkeypatch.setattr(embedded_words, "NUCLEI", ("o",))
-    monkeypatch.setattr(embedded_words, "CODAS", ("",))
+    monkeypatch.setattr(formation, "PREFIXES", {"": 0.5, "a": 0.5})
+    monkeypatch.setattr(formation, "SUFFIXES", ({"": 1.0},))
+    monkeypatch.setattr(formation, "ONSETS", ("b", "ab"))
+    monkeypatch.setattr(formation, "NUCLEI", ("o",))
+    monkeypatch.setattr(formation, "CODAS", ("",))
     made = source(stems=2)
     assert "abo" in made.words and made.probabilities.sum() == pytest.approx(1)
 
@@ -179,10 +181,10 @@ def test_words_are_prepared(tmp_path):
     assert sum(split["tokens"] for split in found["splits"].values()) == found["tokens"] == 20_000
     assert data.train.counts.sum() == found["splits"]["train"]["tokens"] and data.valid.counts is None
     assert len(data.valid) == 500 and data.test.counts.sum() == 2000
-    assert found["splits"]["train"]["entropy"] == pytest.approx(words.entropy(data.train.counts))
+    assert found["splits"]["train"]["entropy"] == pytest.approx(lexicon.entropy(data.train.counts))
     assert found["source_entropy"]["nats_per_sequence"] == pytest.approx(found["entropy"], abs=0.05)
-    source = embedded_words.WordSource.from_specification(found["source_specification"])
-    texts = [words.decode(data.test.sequence(n)) for n in range(len(data.test))]
+    source = formation.WordSource.from_specification(found["source_specification"])
+    texts = [lexicon.decode(data.test.sequence(n)) for n in range(len(data.test))]
     assert np.allclose(data.test.source_log_prob, source.log_probs(texts))
     assert all(data.test.sequence(n)[-1] == 26 for n in range(5))
     again = prepare.prepare(BLOCK | {"min_count": 1}, tmp_path / "raw", tmp_path / "again", "words")
@@ -217,7 +219,7 @@ def test_rarer_words_are_kept_beside_the_splits(tmp_path):
     """For a wider V: those that pass the filter at wide_count alone. No split has them, and no other number moves."""
     plain = made(tmp_path / "plain", min_count=30)
     data = made(tmp_path / "wide", min_count=30, wide_count=5)
-    counts = words.read(next((tmp_path / "wide" / "raw").glob("counts.*")))
+    counts = lexicon.read(next((tmp_path / "wide" / "raw").glob("counts.*")))
     wanted = {word for word, count in zip(counts.words, counts.counts, strict=True) if 5 <= count < 30}
     assert set(data.rarer) == wanted and len(data.rarer) == len(wanted) > 0
     assert data.statistics["rarer_types"] == len(wanted) and plain.rarer == ()
@@ -323,11 +325,11 @@ def test_counts_of_ones_own(tmp_path, monkeypatch):
 
 def test_a_csv_row_without_its_count(tmp_path):
     with pytest.raises(Problem, match="whole count of at least 1 .* in line 3 of .*x.csv, got ''"):
-        words.read(written(tmp_path, "ngram,freq\nthe,5\nof\n", "x.csv"), strict=False)
+        lexicon.read(written(tmp_path, "ngram,freq\nthe,5\nof\n", "x.csv"), strict=False)
 
 
 def test_letters_that_look_like_ours_are_no_words_of_ours(tmp_path):
-    found = words.read(written(tmp_path, "ngram,freq\n\u212aing,5\nKing,6\n", "x.csv"), strict=False)
+    found = lexicon.read(written(tmp_path, "ngram,freq\n\u212aing,5\nKing,6\n", "x.csv"), strict=False)
     assert dict(zip(found.words, found.counts.tolist(), strict=True)) == {"king": 6, "\u212aing": 5}
 
 
@@ -337,12 +339,12 @@ def test_a_damaged_gzip_file(tmp_path):
     content[12] ^= 0xFF
     path.write_bytes(content)
     with pytest.raises(Problem, match="expected a whole gzip file in .*x.tsv.gz"):
-        words.read(path)
+        lexicon.read(path)
 
 
 def test_a_thousand_million_tokens_are_thinned_with_the_right_spread():
     """Drawn without replacement: the variance has the factor (N - n) / (N - 1)."""
     counts = np.array([10**9, 10**9])
-    drawn = [words.thinned(np.random.default_rng(seed), counts, 10**9)[0] for seed in range(400)]
+    drawn = [lexicon.thinned(np.random.default_rng(seed), counts, 10**9)[0] for seed in range(400)]
     assert np.mean(drawn) == pytest.approx(5e8, abs=5 * 11180 / 20)
     assert np.std(drawn) == pytest.approx((10**9 / 4 / 2) ** 0.5, rel=0.15)

@@ -14,7 +14,9 @@ from seqflows import compute, models
 from seqflows.data import tokens
 from seqflows.data.batching import collate, order_by_length
 from seqflows.data.prepared import Facts, Split
-from seqflows.evaluation import language, likelihood, ngrams, texts, words
+from seqflows.evaluation import generate, likelihood, ngrams
+from seqflows.evaluation.kinds import language
+from seqflows.evaluation.trie import _of_blocks, _over_sets, generated
 from seqflows.flows import standard_normal_log_density
 from seqflows.noise import BITS, floor
 from seqflows.report import inputs, intervals, judging
@@ -33,15 +35,15 @@ def test_a_ratio_has_the_error_of_n_minus_one():
 
 
 def test_sets_of_trajectories_have_the_error_of_n_minus_one():
-    found = words._over_sets(7, [[1.0, 5.0], [3.0, 5.0]])
+    found = _over_sets(7, [[1.0, 5.0], [3.0, 5.0]])
     assert (found.samples, found.sets, found.mean, found.error) == (7, 2, (2.0, 5.0), (pytest.approx(1.0), 0.0))
     blocks = np.array([[1.0, 2.0], [3.0, 2.0]])  # means 2 and 2: by block 1/2 p_1 + p_2 and 3/2 p_1 + p_2
-    found = words._of_blocks(2000, [0.7], blocks, [np.array([0.4, 0.6])])
+    found = _of_blocks(2000, [0.7], blocks, [np.array([0.4, 0.6])])
     assert found.mean == (0.7,) and found.error == (pytest.approx(0.2),)
 
 
 def test_shares_of_words_have_the_errors_that_are_stated():
-    found = words.generated(["the", "the", "xq", "of"], {"the", "of", "and"})
+    found = generated(["the", "the", "xq", "of"], {"the", "of", "and"})
     assert found["known"].error == pytest.approx(math.sqrt(5 / 8 * 3 / 8 / 8))  # Agresti & Coull: 5 of 8
     assert found["unique"].error == pytest.approx(math.sqrt(2 * (1 - 2 / 4)) / 4)  # two words occur once
     assert found["unique_known"].error == pytest.approx(math.sqrt(1 * (1 - 1 / 4)) / 4)
@@ -169,7 +171,7 @@ def test_a_beam_of_five_is_not_greedy():
     """A case where the two differ: each way of decoding gives what the model itself finds so."""
     model, vocabulary = language_model(), [*tokens.SPECIAL, *"abcdefghijklmnop"]
     eps = torch.randn(6, 8, 6, generator=torch.Generator().manual_seed(0))
-    found = texts._decoded(model, eps, 5, vocabulary)
+    found = generate._decoded(model, eps, 5, vocabulary)
     wanted = {beam: [tokens.decode(row, vocabulary) for row in model.decode(eps, beam).tolist()] for beam in (1, 5)}
     assert found == {"greedy": wanted[1], "beam of 5": wanted[5]} and wanted[1] != wanted[5]
 
@@ -196,7 +198,7 @@ VOCABULARY = [*tokens.SPECIAL, *"abcdefghijklmnop"]
 def test_the_noise_of_a_regeneration_has_its_deviation():
     model, dataset = Recorder(), SimpleNamespace(test=language_split(4), vocabulary=VOCABULARY)
     settings = {"contexts": 2, "deviations": [0.0, 1.0, 3.0], "beam": 1}
-    assert len(texts.regenerations(model, dataset, settings, 7)) == 2
+    assert len(generate.regenerations(model, dataset, settings, 7)) == 2
     still, one, three = model.asked[0].split(2)
     assert (still % 10 == 0).all()
     assert torch.allclose(three - still, 3 * (one - still), atol=1e-4)
@@ -206,6 +208,6 @@ def test_the_noise_of_a_regeneration_has_its_deviation():
 
 def test_a_ratio_weighs_the_first_sentence():
     model, dataset = Recorder(), SimpleNamespace(test=language_split(4), vocabulary=VOCABULARY)
-    texts.interpolations(model, dataset, {"pairs": 2, "sentences": [], "ratios": [1.0, 0.3, 0.0], "beam": 1}, 7)
+    generate.interpolations(model, dataset, {"pairs": 2, "sentences": [], "ratios": [1.0, 0.3, 0.0], "beam": 1}, 7)
     first, mixed, second = model.asked[0].split(2)
     assert torch.allclose(mixed, 0.3 * first + 0.7 * second, atol=1e-4) and not torch.equal(first, second)

@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from seqflows import compute
-from seqflows.data import words as data_words
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Facts, Split
-from seqflows.evaluation import importance, words
+from seqflows.data.readers import lexicon
+from seqflows.evaluation import importance
 from seqflows.evaluation.importance import Plan
+from seqflows.evaluation.trie import Trie, estimates, weighted
 from seqflows.models import build
+from seqflows.models.words import WordModel
 from seqflows.training.optimise import Adam
 
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
@@ -23,11 +25,11 @@ Q = RNG.dirichlet(np.full(len(TEXTS), 0.3))
 
 
 def split(texts=TEXTS):
-    symbols, lengths = data_words.encode(list(texts))
+    symbols, lengths = lexicon.encode(list(texts))
     return Split("words", lengths, symbols)
 
 
-class Known(words.WordModel):
+class Known(WordModel):
     """P(w) known of every word, and unbiased log-normal weights for it, of a spread that differs by word."""
 
     exact = False
@@ -85,7 +87,7 @@ def test_pieces_hold_every_row_once_and_not_too_much(monkeypatch):
 def test_the_error_is_that_of_drawing_words_and_of_the_samples(count, noise):
     """Again and again: off the exact cross entropy by as much as its error says, whatever the control variate is."""
     model = Known()
-    wanted = words.weighted(Q, model.log_p.numpy())
+    wanted = weighted(Q, model.log_p.numpy())
     c = -model.log_p.numpy() + 0.7 + noise * np.random.default_rng(9).standard_normal(len(TEXTS))
     found = np.array([estimate(model, count, 400, seed, c) for seed in range(80)])
     z = (found[:, 0] - wanted) / found[:, 1]
@@ -143,9 +145,7 @@ def test_it_agrees_with_prior_trajectories(changes):
         sum(terms.values()).mean().backward()
         optimizer.step()
     model.eval()
-    found, log_p = words.estimates(
-        model, words.Trie.of(split()), [Q], (20_000, 40_000), torch.Generator().manual_seed(0)
-    )
+    found, log_p = estimates(model, Trie.of(split()), [Q], (20_000, 40_000), torch.Generator().manual_seed(0))
     prior, c = found[-1], importance.control(log_p)
     for count in (40, len(TEXTS)):
         value, error = estimate(model, count, 500, 7, c)

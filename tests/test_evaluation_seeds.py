@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 import tiny
-from seqflows import compute, files, models, paths
+from seqflows import compute, files, kinds, models, paths
 from seqflows.data import prepared
 from seqflows.data.batching import collate
 from seqflows.errors import Problem
-from seqflows.evaluation import evaluate, language, loading, metrics, vocabulary
+from seqflows.evaluation import evaluate, loading, scoring
+from seqflows.evaluation.kinds import language
 from seqflows.training import loop
 
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
@@ -45,7 +46,7 @@ def project(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setattr(files, "revision", lambda: "test")
-    monkeypatch.setattr(metrics, "ERRORS", 1e9)  # six sequences have no test of significance
+    monkeypatch.setattr(scoring, "ERRORS", 1e9)  # six sequences have no test of significance
     return folder
 
 
@@ -92,39 +93,38 @@ def test_each_seed_has_its_own_noise(project, monkeypatch):
 
 def test_streams_are_apart_by_run_seed_and_purpose():
     keys = [paths.Key("demo", name) for name in ("a", "b")]
-    every = [evaluate.stream(*which) for which in product(keys, range(12), ("score", "samples", "oracle"))]
+    every = [scoring.stream(*which) for which in product(keys, range(12), ("score", "samples", "oracle"))]
     assert len(set(every)) == len(every) == 72 and all(0 <= stream < 2**48 for stream in every)
-    assert evaluate.stream(paths.Key("laptop", "a"), 1, "score") == evaluate.stream(keys[0], 1, "score")
+    assert scoring.stream(paths.Key("laptop", "a"), 1, "score") == scoring.stream(keys[0], 1, "score")
 
 
-@pytest.mark.parametrize("kind", ["language", "words"])
-def test_words_and_language_are_scored_under_streams_of_the_seed(kind, tmp_path, monkeypatch):
-    """The streams that the scoring is given, for one model under each of two seeds."""
-    seen = []
-    settings = {"language": language.Settings, "words": vocabulary.Settings}[kind]
-    settings = settings.of({} if kind == "language" else {**tiny.WORDS})
+@pytest.mark.parametrize("kind", list(kinds.KINDS))
+def test_every_kind_is_scored_under_streams_of_the_seed(kind, tmp_path, monkeypatch):
+    """The streams of the task that each kind's scoring is given, for one model under each of two seeds."""
+    seen, row = [], kinds.of(kind)
 
-    def scored(model, dataset, settings, machine, parameters, own, *more):
-        seen.extend(own.values() if isinstance(own, dict) else [own])
-        assert not isinstance(own, dict) or len(own) == len(set(own.values())) > 2
-        return [{"metric": "nll", "value": 1.0, "standard_error": None, "unit": "nats"}]
+    def scored(model, dataset, settings, task):
+        assert (task.key, task.parameters, task.machine) == (key, 1, CPU) and task.folder.is_dir()
+        seen.extend(task.stream(purpose) for purpose in ("score", "samples"))
+        assert task.generator("samples").initial_seed() == task.stream("samples")
+        return [{"metric": row.headline, "value": 1.0, "standard_error": None, "unit": "nats"}]
 
-    monkeypatch.setattr({"language": language, "words": vocabulary}[kind], "score", scored)
+    monkeypatch.setattr(kinds.load(row.evaluation), "score", scored)
     record = {"parameters": 1, "revision": "test"}
     monkeypatch.setattr(loading, "load", lambda *_: (None, record))
     monkeypatch.setattr(files, "revision", lambda: "test")
     dataset, key = SimpleNamespace(sha256="0", kind=kind), paths.Key("demo", "x")
     for seed in SEEDS:
-        evaluate._seed(key, {"dataset": "d"}, seed, dataset, settings, CPU, tmp_path, "hash")
-    assert len(seen) == len(set(seen)) >= 2
+        evaluate._seed(key, {"dataset": "d"}, seed, dataset, None, CPU, tmp_path)
+    assert len(seen) == len(set(seen)) == 4
 
 
 def test_three_standard_errors_below_the_source_are_too_many():
     """With the threshold that stages have: 2.9 pass, 3.1 do not."""
     row = {"metric": "excess", "value": -0.29, "standard_error": 0.1, "sequences": 500}
-    metrics.check_excess([row], "demo/x")
+    scoring.check_excess([row], "demo/x")
     with pytest.raises(Problem, match=r"-3\.1 standard errors"):
-        metrics.check_excess([row | {"value": -0.31}], "demo/x")
+        scoring.check_excess([row | {"value": -0.31}], "demo/x")
     rows = language.Records(language.UNIT)
     rows.add("floor", -9.0)
     rows.add("nll", -9.29, error=0.1)

@@ -1,182 +1,298 @@
-"""Scoring words: the trie against word after word, the estimates against an exact answer, the entropy gap."""
+"""Every metric of a run on words, against what can be counted or computed otherwise."""
 
+import csv
 import itertools
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from seqflows.data import words as data_words
-from seqflows.data.prepared import Facts, Split
-from seqflows.evaluation import likelihood, words
+import tiny
+from seqflows import compute, files, paths
+from seqflows.config.evaluation import Words
+from seqflows.data.batching import collate
+from seqflows.data.prepared import Dataset, Split
+from seqflows.data.readers.lexicon import VOCABULARY, decode, encode
+from seqflows.errors import Problem
+from seqflows.evaluation import evaluate, ngrams, scoring, trie
+from seqflows.evaluation.kinds import words
+from seqflows.evaluation.kinds.words import Both
 from seqflows.models import build
-from seqflows.models.words import gaps
+from seqflows.training import loop
 
-FACTS = Facts("categorical", 27, 13, (0, *[1] * 13))
-
-
-def split(*texts, counts=None):
-    symbols, lengths = data_words.encode(list(texts))
-    return Split("words", lengths, symbols, None, None if counts is None else np.asarray(counts))
+CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 
 
-def model(name="state_space", **changes):
+def dataset(known=False):
+    return Dataset("words", "words", VOCABULARY, **tiny.words(known), statistics={"max_length": 13}, sha256="ab")
+
+
+def scored(model, folder, data=None, **changes):
+    settings = Words.of({**tiny.WORDS, **changes}, "evaluation")
+    rows = words.score(model, data or dataset(), settings, scoring.Task(paths.Key("demo", "x"), 1, CPU, 7, folder))
+    assert len({row["metric"] for row in rows}) == len(rows)
+    return {row["metric"]: row for row in rows}
+
+
+def small(seed=0, **changes):
+    torch.manual_seed(seed)
+    return build({**tiny.STATE_SPACE, **changes}, dataset().facts()).eval()
+
+
+# --- the words of both halves
+
+
+def test_both_halves_on_one_list():
+    both = Both(dataset(known=True))
+    assert sorted(both.words) == sorted(tiny.WORDS_COUNTED) and both.vocabulary == set(tiny.WORDS_COUNTED) - {"tho"}
+    for n, word in enumerate(both.words):
+        assert (both.train[n], both.test[n]) == tiny.WORDS_COUNTED[word]
+        assert decode(both.split.sequence(n)) == word
+    assert np.allclose(both.source, -math.log(6))
+
+
+def test_the_oracle_gives_an_unseen_word_one_count():
+    train, test = np.array([9, 6, 4, 3, 2, 0]), np.array([2, 1, 1, 0, 1, 1])
+    log_p = words.oracle(train, test)
+    assert np.exp(log_p).sum() == pytest.approx(1) and np.exp(log_p[-1]) == pytest.approx(1 / 25)
+    assert np.exp(words.oracle(train[:5], test[:5])) == pytest.approx(train[:5] / 24)
+
+
+# --- metrics
+
+
+def test_the_oracles_row_is_counted(tmp_path):
+    rows = scored(small(), tmp_path, generated=4000)
+    p = np.array([9, 6, 4, 3, 2]) / 24
+    assert rows["train_entropy"]["value"] == pytest.approx(-(p * np.log(p)).sum())
+    assert rows["oracle_train"]["value"] == pytest.approx(-(p * np.log(24 * p / 25)).sum())  # with the unseen word
+    test = np.array([2, 1, 1, 1, 1]) / 6
+    q = np.array([9, 6, 4, 2, 1]) / 25
+    assert rows["oracle_test"]["value"] == pytest.approx(-(test * np.log(q)).sum())
+    assert rows["test_entropy"]["value"] == pytest.approx(-(test * np.log(test)).sum())
+    assert rows["oracle_known"]["value"] == 1 and rows["oracle_unique"]["value"] == pytest.approx(5 / 4000)
+    assert rows["oracle_unseen"]["value"] == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("proposals", [1, 3])
+def test_prior_trajectories_and_posterior_importance_sampling_agree(tmp_path, proposals):
+    """Two unbiased estimates of the same probabilities that share nothing but the model."""
+    model = small(proposals=proposals, inference="shared")
+    with torch.no_grad():  # a posterior near the prior: importance weights without extremes
+        model.posterior[-1].weight.mul_(0.3)
+        model.posterior[-1].bias[2:] = 0.2
+    rows = scored(model, tmp_path, trajectories=[1, 1000, 5000, 10_000], sets=4, samples=500, types=500)
+    test, prior = rows["cross_entropy_test"], rows["cross_entropy_test@10000"]
+    assert test["samples"] == 500 and rows["cross_entropy_test_half"]["samples"] == 250
+    assert abs(test["value"] - prior["value"]) < 3 * math.hypot(test["standard_error"], prior["standard_error"]) + 0.02
+    assert rows["trajectories_above"]["value"] == pytest.approx(prior["value"] - test["value"])
+    assert rows["trajectories_above"]["standard_error"] == test["standard_error"]
+    moved = rows["cross_entropy_test_half"]["value"] - test["value"]
+    assert moved >= 0 and rows["settled"]["value"] == (moved < trie.SETTLED)
+    assert rows["elbo"]["value"] > test["value"] and rows["cross_entropy_test@1"]["value"] > test["value"]
+    assert rows["elbo"]["value"] == pytest.approx(rows["reconstruction"]["value"] + rows["kl"]["value"])
+    assert rows["kl_share"]["value"] == pytest.approx(rows["kl"]["value"] / rows["elbo"]["value"])
+    assert rows["cross_entropy_test_bits"]["value"] == pytest.approx(test["value"] / math.log(2))
+    assert prior["standard_error"] > 0 and 1 <= rows["ess"]["value"] <= 500
+    difference = rows["cross_entropy_test"]["value"] - rows["cross_entropy_train"]["value"]
+    assert rows["cross_entropy_difference"]["value"] == pytest.approx(difference)
+
+
+def test_one_drawing_of_words_serves_both_halves(tmp_path):
+    """Their difference is that of the halves, its error that of a sum over the same samples: not of two estimates."""
+    rows = scored(small(), tmp_path, samples=50)
+    difference = rows["cross_entropy_test"]["value"] - rows["cross_entropy_train"]["value"]
+    assert rows["cross_entropy_difference"]["value"] == pytest.approx(difference)
+    errors = [rows[f"cross_entropy_{half}"]["standard_error"] for half in ("train", "test", "difference")]
+    assert errors[2] < math.hypot(*errors[:2])
+
+
+def test_the_baseline_is_exact_and_its_sampled_reading_stands_beside(tmp_path):
     torch.manual_seed(0)
-    return build({"class": name, **changes}, FACTS).double().eval()
+    model = build(tiny.GRU, dataset().facts()).eval()
+    rows = scored(model, tmp_path, trajectories=[1, 1000, 2000])
+    counts = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}
+    symbols, lengths = encode(list(counts))
+    split, weights = Split("words", lengths, symbols), np.array(list(counts.values()))
+    with torch.no_grad():
+        log_p = [model.log_prob(collate(split, np.array([n]))).item() for n in range(len(split))]
+    assert rows["cross_entropy_test"]["value"] == pytest.approx(-(weights @ log_p) / weights.sum())
+    assert rows["cross_entropy_test"]["samples"] == 0 and "settled" not in rows and "entropy_gap" not in rows
+    # states that its own symbols drive say nothing of the word that is scored
+    assert rows["cross_entropy_test@2000"]["value"] > rows["cross_entropy_test"]["value"] - 0.05
+    assert {"entropy_expected", "unique", "known_all"} <= set(rows) and not (tmp_path / "gaps.csv").exists()
+
+
+def test_generated_words_are_counted(tmp_path):
+    rows = scored(small(), tmp_path)
+    made = (tmp_path / "samples.txt").read_text().split("\n")[:-1]
+    assert len(made) == 30 == rows["unique"]["samples"]
+    assert rows["unique"]["value"] == pytest.approx(len(set(made)) / 30)
+    assert rows["known"]["value"] == pytest.approx(sum(word in Both(dataset()).vocabulary for word in made) / 30)
+    assert rows["unique_known"]["value"] == pytest.approx(len(set(made) & Both(dataset()).vocabulary) / 30)
+    assert rows["unique_all"]["samples"] == 5  # as many as there are training words
+    test = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}  # fitted on types, and on tokens
+    for name, weights in (("perplexity_2", [1] * len(test)), ("perplexity_2_tokens", list(test.values()))):
+        wanted, error = ngrams.perplexity(ngrams.fit(list(test), weights, 2), made)
+        assert (rows[name]["value"], rows[name]["standard_error"]) == pytest.approx((wanted, error))
+    assert rows["perplexity_2"]["value"] != rows["perplexity_2_tokens"]["value"]
+
+
+def test_likeliest_symbols_and_a_wider_vocabulary(tmp_path):
+    data = dataset()
+    wide = Dataset("words", "words", VOCABULARY, data.train, data.valid, data.test, data.statistics, "ab", None, ("e",))
+    model = small()
+    with torch.no_grad():  # the likeliest symbol after every state is an e, or the end
+        model.to_symbols.bias[4] = model.to_symbols.bias[26] = 3
+        model.to_symbols.weight.mul_(0.01)
+        model.to_symbols.bias[26] = 3.5
+        model.to_symbols.weight[4, 0] = 2.0
+    rows = scored(model, tmp_path, wide, generated=400)
+    # one state in about three brings an e, after which two in three end: words e, ee, ... and empty ones
+    assert rows["unique_likeliest"]["value"] < 0.1 < rows["unique"]["value"]
+    assert rows["known_likeliest"]["value"] == 0 < rows["known_likeliest_wide"]["value"]
+    assert rows["known_wide"]["value"] > rows["known"]["value"]
+    assert rows["unique_known_likeliest_wide"]["value"] == pytest.approx(1 / 400)
+    assert "known_wide" not in scored(model, tmp_path, generated=400)
+
+
+def test_gaps_of_whole_trajectories_contain_those_of_a_state(tmp_path):
+    """By hand from the same trajectories; and what the state before brings is counted too, so that the gap is wider."""
+    model, alive = small(), np.array([0.5, 0.3, 0.2])
+    found = words.whole_gaps(model, alive, 300, 2, torch.Generator().manual_seed(4))
+    generator = torch.Generator().manual_seed(4)
+    for value in found:
+        p = model.trajectories(300, 3, generator).double().exp().numpy()
+        mean = p.mean(0)
+        gap = -(mean * np.log(mean)).sum(-1) + (p * np.log(p)).sum(-1).mean(0)
+        assert value == pytest.approx(alive @ gap)
+    rows = scored(model, tmp_path, gap_words=2000, gap_samples=100, gap_sets=[100])
+    assert rows["entropy_gap_whole@100"]["value"] > rows["entropy_gap"]["value"]
+    assert rows["entropy_gap_whole@100"]["standard_error"] > 0
+
+
+def test_gaps_are_written_step_by_step(tmp_path):
+    rows = scored(small(), tmp_path)
+    with open(tmp_path / "gaps.csv") as file:
+        table = list(csv.DictReader(file))
+    lengths = {row["word"]: int(row["length"]) for row in table}
+    assert len(lengths) == 10 and len(table) == sum(lengths.values())
+    gap = [float(row["marginal"]) - float(row["expected"]) for row in table]
+    assert min(gap) > -1e-6 and rows["entropy_gap"]["value"] == pytest.approx(np.mean(gap))
+    assert rows["entropy_gap"]["value"] == pytest.approx(
+        rows["entropy_marginal"]["value"] - rows["entropy_expected"]["value"]
+    )
+
+
+def test_above_the_source(tmp_path):
+    data = dataset(known=True)
+    data = Dataset(**{
+        **{name: getattr(data, name) for name in ("name", "kind", "vocabulary", "train", "valid", "test", "sha256")},
+        "statistics": {"max_length": 13, "source_entropy": {"nats_per_sequence": math.log(6)}},
+    })  # fmt: skip
+    rows = scored(small(), tmp_path, data)
+    assert rows["source"]["value"] == pytest.approx(math.log(6)) and rows["source_entropy"]["value"] == math.log(6)
+    test = rows["cross_entropy_test"]
+    assert rows["excess"]["value"] == pytest.approx(test["value"] - math.log(6))
+    assert rows["excess"]["standard_error"] > test["standard_error"] > 0
 
 
 @pytest.mark.parametrize(
-    "texts", [("a",), ("ab", "a", "abc", "b", "abd", "ba", "zz"), ("cat", "at", "t"), ("aa", "ab")]
+    ("block", "message"),
+    [
+        ({"trajectorys": [1]}, "nearest: trajectories"),
+        ({"sets": 3}, "expected evaluation.trajectories to list"),
+        ({"trajectories": [0]}, "expected evaluation.trajectories of whole numbers of at least 1, got 0"),
+        ({"trajectories": [1, 1000]}, r"expected evaluation.trajectories to hold half .* \(500 of 1000\)"),
+        (
+            {"trajectories": [1500, 3000]},
+            "expected evaluation.trajectories beyond 1000 to be multiples of it, got 1500",
+        ),
+        ({"trajectories": [2, 1, 2]}, "expected evaluation.trajectories without repetition"),
+        ({"trajectories": [1], "samples": 5}, "expected evaluation.samples even, .* got 5"),
+        ({"trajectories": [1], "generated": 1.5}, "expected evaluation.generated .* got 1.5"),
+    ],
 )
-def test_the_trie_scores_what_each_word_scores_alone(texts):
-    given = split(*texts)
-    trie = words.Trie.of(given)
-    assert trie.steps == given.lengths.max() and trie.count == len(texts)
-    log_p = torch.randn(300, trie.steps, 27, dtype=torch.float64).log_softmax(-1)
-    wanted = torch.stack([
-        log_p[:, torch.arange(length), torch.from_numpy(given.sequence(n).astype(np.int64))].sum(1)
-        for n, length in enumerate(given.lengths)
-    ])  # fmt: skip
-    assert torch.allclose(trie.log_sums(log_p), wanted.logsumexp(1))
-    assert torch.allclose(trie.sums(log_p), wanted.exp().sum(1), rtol=1e-5)
+def test_bad_settings_are_refused(block, message):
+    with pytest.raises(Problem, match=message):
+        Words.of(block, "evaluation")
 
 
-def test_prefixes_are_shared():
-    letters = ["".join(pair) for pair in itertools.product("abc", repeat=2)]
-    trie = words.Trie.of(split(*letters))
-    assert [len(level) for level in trie.parents] == [3, 9, 9]
+# --- n-grams
 
 
-class Fixed(words.WordModel):
-    """P(w) known: h_1 is one of two states, each with its own constant distribution over symbols."""
-
-    exact = False
-
-    def __init__(self):
-        super().__init__(FACTS, "fixed")
-        self.rows = torch.stack([torch.linspace(0, s, 27) for s in (2.0, -2.0)]).double().log_softmax(-1)
-        self.asked = 0
-
-    def trajectories(self, count, steps, generator=None):
-        self.asked += count
-        chosen = torch.randint(2, (count,), generator=generator)
-        return self.rows[chosen][:, None].expand(-1, steps, -1)
-
-    def log_p(self, given):
-        sums = [self.rows[:, torch.from_numpy(given.sequence(n).astype(np.int64))].sum(1) for n in range(len(given))]
-        return torch.stack(sums).logsumexp(1).numpy() - math.log(2)
+def test_probabilities_after_any_context_sum_to_one():
+    words = ["banana", "band", "an", "bad", "da"]
+    for order, weights in itertools.product((2, 3, 5), ([1] * 5, [7, 1, 3, 1, 100])):
+        model = ngrams.fit(words, weights, order)
+        symbols = [*"band", ngrams.END]
+        assert sorted(symbol for symbol in model.vocab if symbol in symbols) == sorted(symbols)
+        contexts = {gram[:-1] for word in words for gram in ngrams.grams(word, order) if len(gram) == order}
+        contexts |= {("n", "b", "d", "b")[-order + 1 :], ("<s>", "d", "b", "b")[-order + 1 :]}  # and unseen ones
+        for context in contexts:
+            assert sum(model.score(symbol, context) for symbol in symbols) == pytest.approx(1)
 
 
-def test_the_estimates_approach_the_exact_cross_entropy():
-    given = split("a", "zzz", "mno", "yx", "bb")
-    ps = [np.array([5, 4, 3, 2, 1]) / 15, np.array([0, 1, 1, 0, 3]) / 5]
-    ps.append(ps[1] - ps[0])
-    made = Fixed()
-    wanted = [words.weighted(p, made.log_p(given)) for p in ps]
-    found, last = words.estimates(
-        made, words.Trie.of(given), ps, (1, 20, 1000, 10_000), torch.Generator().manual_seed(0)
-    )
-    assert [(e.samples, e.sets) for e in found] == [(1, 10), (20, 10), (1000, 10), (10_000, 1)]
-    assert found[0].mean[0] > found[1].mean[0] > wanted[0] - 0.02  # the logarithm of a mean of few is too low
-    for estimate in found[2:]:
-        for mean, error, value in zip(estimate.mean, estimate.error, wanted, strict=True):
-            assert abs(mean - value) < 5 * error + 1e-3 and error < 0.05
-    assert found[0].error[0] > found[2].error[0] > 0
-    assert np.allclose(last, made.log_p(given), atol=0.05)
-    assert made.asked == 10 + 200 + 10_000
+def test_words_like_those_of_the_fit_are_likelier():
+    words = ["banana", "band", "ban", "bandana", "bad", "nab", "dab"]
+    model = ngrams.fit(words, [1] * len(words), 3)
+    like, error = ngrams.perplexity(model, ["bana", "band"])
+    unlike, _ = ngrams.perplexity(model, ["nnnn", "ddab"])
+    assert 1 < like < unlike and error > 0
+    floor, _ = ngrams.perplexity(model, ["z"])
+    end = model.score(ngrams.END, ("<s>", "z"))
+    assert floor == pytest.approx(math.exp(-(math.log(ngrams.FLOOR) + math.log(end)) / 2))
 
 
-def test_the_error_of_a_single_set_is_that_of_its_blocks():
-    """Again and again: the delta method's error is the spread of the estimate over sets."""
-    given, p = split("a", "zzz", "mno"), np.array([0.5, 0.3, 0.2])
-    trie, rng = words.Trie.of(given), torch.Generator().manual_seed(2)
-    made = [words.estimates(Fixed(), trie, [p], (5000,), rng, sets=1)[0][0] for _ in range(40)]
-    spread = np.std([one.mean[0] for one in made], ddof=1)
-    assert np.mean([one.error[0] for one in made]) == pytest.approx(spread, rel=0.35)
+def test_the_beginning_of_a_word_is_a_context():
+    """By hand: after the begin symbol b comes 3 times of 4 and a once, each after one symbol alone."""
+    model = ngrams.fit(["ba", "bb", "bc", "ab"], [1] * 4, 2)
+    discount, symbols = model.estimator.discount, [*"abc", ngrams.END]
+    # distinct symbols before each: a: <s> b; b: <s> b a; c: b; end: a b c
+    lower = dict(zip(symbols, (np.array([2, 3, 1, 3]) / 9).tolist(), strict=True))
+    for symbol, count in (("b", 3), ("a", 1), ("c", 0)):
+        wanted = max(count - discount, 0) / 4 + discount * 2 / 4 * lower[symbol]
+        assert model.score(symbol, ("<s>",)) == pytest.approx(wanted), symbol
 
 
-def test_a_word_that_cannot_be_generated_has_an_infinite_cross_entropy():
-    assert words.cross_entropy(np.array([1, 0]), np.array([-1.0, -np.inf])) == pytest.approx(1.0)
-    assert words.cross_entropy(np.array([1, 1]), np.array([-1.0, -np.inf])) == math.inf
+def test_weights_count():
+    rare, often = (ngrams.fit(["ab", "ac"], [weight, 1], 2).score("b", ("a",)) for weight in (1, 50))
+    assert often > rare
 
 
-def test_settled_is_when_the_last_doubling_moves_little():
-    def at(samples, value):
-        return words.Estimate(samples, 1, (value,), None)
-
-    assert words.settled([at(1, 12.0), at(1000, 9.0), at(500, 9.005)], 0)
-    assert not words.settled([at(1, 12.0), at(1000, 9.0), at(500, 9.02)], 0)
+def test_without_nltk(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nltk.lm", None)
+    with pytest.raises(Problem, match="expected the package nltk"):
+        ngrams.fit(["ab"], [1], 2)
 
 
-@pytest.mark.parametrize("name", ["state_space", "gru_baseline"])
-def test_real_models_are_scored(name):
-    made, given = model(name), split("the", "of", "and")
-    counts = np.array([3, 2, 1])
-    trie = words.Trie.of(given)
-    found, _ = words.estimates(made, trie, (counts / 6,), (1, 50, 2000), torch.Generator().manual_seed(1), sets=3)
-    assert [estimate.samples for estimate in found] == [1, 50, 2000] and all(e.mean[0] > 0 for e in found)
-    if name == "gru_baseline":
-        log_p = words.exact(made, given, chunk=2)
-        assert log_p.shape == (3,) and (log_p < 0).all()
+# --- the stage
 
 
-def test_the_same_trajectories_for_the_same_generator():
-    made, trie = model(), words.Trie.of(split("the", "of"))
-    first, second = (
-        words.estimates(made, trie, (np.array([0.5, 0.5]),), (5,), torch.Generator().manual_seed(3))[0]
-        for _ in range(2)
-    )
-    assert first == second
+def test_each_purpose_has_a_stream_of_its_own(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(scoring.Task, "stream", lambda task, purpose: asked.append(purpose) or 1)
+    scored(small(), tmp_path)
+    assert sorted(asked) == ["entropies", "importance", "oracle", "samples", "trajectories"]
 
 
-def test_generated_words():
-    found = words.generated(["the", "the", "xq", "of"], {"the", "of", "and"})
-    assert {name: share.value for name, share in found.items()} == {"unique": 0.75, "known": 0.75, "unique_known": 0.5}
+def test_a_model_that_cannot_make_a_word_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(trie, "weighted", lambda *_: math.inf)
+    with pytest.raises(Problem, match="expected a finite cross entropy"):
+        scored(small(), tmp_path)
 
 
-def test_errors_of_shares_are_their_spread():
-    rng, vocabulary = np.random.default_rng(0), {str(n) for n in range(60)}
-    made = [words.generated([str(n) for n in rng.geometric(0.02, 300)], vocabulary) for _ in range(200)]
-    for name in ("unique", "known", "unique_known"):
-        spread = np.std([one[name].value for one in made], ddof=1)
-        assert spread * 0.8 < np.mean([one[name].error for one in made]) < spread * 1.8, name
-    assert words.generated(["x"] * 50, vocabulary)["known"].error > 0.01  # none was found, which is no certainty
-
-
-def test_the_gap_is_what_the_noise_decides():
-    made = model(state=3)
-    states = torch.randn(50, 3, dtype=torch.float64)
-    marginal, expected = gaps(made.branch(states, 200))
-    assert (marginal >= expected - 1e-12).all() and (marginal > expected + 1e-6).any()
-    assert (marginal <= math.log(27)).all()
-    with torch.no_grad():
-        made.to_symbols.weight.zero_()  # symbols that do not listen to the state: nothing is up to the noise
-    marginal, expected = gaps(made.branch(states, 20))
-    assert torch.allclose(marginal, expected)
-
-
-def test_entropies_are_those_after_the_states_of_generated_words():
-    made = model(state=2)
-    batch, found = made.entropies(40, 30, torch.Generator().manual_seed(0))
-    assert set(found) == {"marginal", "expected"} and batch.lengths.max() <= 13
-    assert (batch.x.gather(1, batch.lengths[:, None] - 1) == 26).all()
-    gap = (found["marginal"] - found["expected"])[batch.mask]
-    assert (gap > -1e-12).all() and (found["expected"][~batch.mask] == 0).all()
-    first, _ = gaps(made.branch(made.start.detach()[None], 4000, torch.Generator().manual_seed(1)))
-    assert found["marginal"][:, 0].mean() == pytest.approx(first.item(), rel=0.02)  # every word begins in one state
-    assert made.monitor() == made.monitor() and set(made.monitor()) == {"entropy_marginal", "entropy_expected"}
-
-
-def test_the_baselines_entropies_are_those_of_its_conditionals():
-    made = model("gru_baseline", state=4)
-    batch, found = made.entropies(30, 5, torch.Generator().manual_seed(0))
-    assert set(found) == {"expected"}
-    with torch.no_grad():
-        log_p = made._log_probs(batch.x)
-    wanted = -(log_p.exp() * log_p).sum(-1)
-    assert torch.allclose(found["expected"][batch.mask], wanted[batch.mask])
-
-
-def test_blocks():
-    assert list(likelihood.blocks(25, 10)) == [10, 10, 5]
+def test_the_stage_lists_what_it_wrote(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scoring, "ERRORS", 1e9)
+    tiny.project(tmp_path)
+    loop.run(paths.Key("demo", "words-state"))
+    evaluate.run(paths.Key("demo", "words-state"))
+    content = files.read_json(paths.metrics("demo", "words-state"))
+    assert set(content["files"]) == {f"seed-0/{name}" for name in ("words.csv", "samples.txt", "gaps.csv")}
+    with open(paths.evaluation("demo", "words-state") / "seed-0" / "words.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["word"]: (int(row["train"]), int(row["test"])) for row in rows} == tiny.WORDS_COUNTED
+    assert all(float(row["log_p"]) < 0 for row in rows)

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from seqflows import compute, params
+from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.evaluation import language, likelihood, vocabulary
 from seqflows.models import build
 from seqflows.paths import SCALES
 from seqflows.training.trainer import Trainer
@@ -140,9 +140,10 @@ def _count(model_block: str, facts: Facts) -> int:
 def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     block = MATRIX.run(scale, run)
     model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))
-    kind, evaluation = MATRIX.datasets[block["dataset"]]["kind"], block["evaluation"]
+    kind = MATRIX.datasets[block["dataset"]]["kind"]
+    settings = EVALUATIONS[kind].of(block["evaluation"], "evaluation")
     if kind == "language":
-        assert language.Settings.of(evaluation).draws > 0 and block["seeds"]
+        assert settings.draws > 0 and block["seeds"]
         if scale == "paper":  # 128 million parameters: gradients of one sequence, and a whole step of each structure
             parameters = _count(json.dumps(block["model"]), _facts(scale, block["dataset"]))
             printed = PRINTED.get(run.split("-", 1)[1])
@@ -155,9 +156,9 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     if kind == "language":
         return
     if kind == "words":
-        assert vocabulary.Settings.of(evaluation).trajectories[-1] >= 1000
+        assert settings.trajectories[-1] >= 1000
     else:
-        assert likelihood.Settings.of(evaluation).samples >= max(evaluation["at"])
+        assert settings.samples >= max(settings.at)
 
 
 SIZES = ("width", "state", "embedding", "latent", "flow_width", "units", "inner", "hidden")

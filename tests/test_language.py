@@ -19,12 +19,14 @@ from safetensors.torch import load_file
 import report_world
 import tiny
 from seqflows import cli, compute, files, models, params, paths
+from seqflows.config.evaluation import Language
 from seqflows.config.models import LanguageFlow
 from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Interrupted, Problem
-from seqflows.evaluation import evaluate, language, loading, ngrams, texts
+from seqflows.evaluation import evaluate, generate, loading, ngrams, scoring
+from seqflows.evaluation.kinds import language
 from seqflows.flows import attention, recurrent_affine, standard_normal_log_density
 from seqflows.models import language_flow
 from seqflows.noise import BITS, floor
@@ -282,7 +284,7 @@ def test_params_have_the_papers_noise_and_all_words():
     regenerated = [text for text in matrix.texts.values() if text["kind"] == "regeneration"]
     deviations = [text[scale]["deviations"] for text in regenerated for scale in paths.SCALES]
     assert deviations and all(any(abs(s**2 - 0.5) < 1e-3 for s in one) for one in deviations)
-    assert any(abs(s**2 - 0.5) < 1e-3 for s in texts.DEFAULTS["regeneration"]["deviations"])
+    assert any(abs(s**2 - 0.5) < 1e-3 for s in generate.DEFAULTS["regeneration"]["deviations"])
     assert {matrix.dataset("laptop", name)["glove"] for name in ("tvqa", "squad")} == {"6B-50d"}
 
 
@@ -423,6 +425,8 @@ def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch
     # training
     machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
     model, _ = loading.load(paths.Key("demo", name), params.load().run("demo", name), 0, dataset, machine)
+    own = scoring.stream(paths.Key("demo", name), 0, "score")
+    assert language.densities(model, dataset.test, 2, machine, own)[0].mean() == pytest.approx(nll["value"], rel=1e-9)
     ids = torch.as_tensor(dataset.test.symbols.reshape(-1, 16).astype(np.int64))
     with torch.no_grad():
         nats = -float(model.eval().log_density(model.vectors[ids]).mean())
@@ -510,7 +514,7 @@ def test_an_estimate_below_the_floor_is_a_bug():
 )
 def test_bad_settings_are_refused(block, message):
     with pytest.raises(Problem, match=message):
-        language.Settings.of(block)
+        Language.of(block, "evaluation")
 
 
 # -- what models write
@@ -527,14 +531,14 @@ def lines_of(name):
     return blocks
 
 
-def generate(name, change=None):
+def generated(name, change=None):
     """Run the stage, of a params.yaml with other settings of an entry; its lines."""
     if change is not None:
         content = yaml.safe_load(Path("params.yaml").read_text())
         content["texts"][name]["demo"] = change
         Path("params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    texts.run(paths.Key("demo", name))
-    return {title: lines for title, lines in lines_of(name).items() if title != texts.NUMBERS}
+    generate.run(paths.Key("demo", name))
+    return {title: lines for title, lines in lines_of(name).items() if title != generate.NUMBERS}
 
 
 @pytest.fixture
@@ -552,7 +556,7 @@ every_writer = pytest.mark.parametrize("name", WAYS)
 
 @every_writer
 def test_samples_are_labelled_texts_of_the_vocabulary(here, name):
-    found = generate(f"{name}-samples")["samples"]
+    found = generated(f"{name}-samples")["samples"]
     assert [line[:2] for line in found] == [(str(n), way) for n in (1, 2, 3) for way in WAYS[name]]
     words = {word for line in found for word in line[2].split()}
     assert words and words <= set(prepared.load(paths.prepared("demo", "questions")).vocabulary)
@@ -561,7 +565,7 @@ def test_samples_are_labelled_texts_of_the_vocabulary(here, name):
 
 @every_writer
 def test_an_interpolation_ends_in_its_sentences(here, name):
-    found = generate(f"{name}-interpolation")
+    found = generated(f"{name}-interpolation")
     assert list(found) == ["pair 1", "pair 2"]
     for lines in found.values():
         assert [line[0] for line in lines if line[1] in ("", WAYS[name][0])] == [
@@ -582,7 +586,7 @@ def test_an_interpolation_ends_in_its_sentences(here, name):
 
 @every_writer
 def test_a_regeneration_departs_from_its_context_with_the_noise(here, name):
-    for lines in generate(f"{name}-regeneration").values():
+    for lines in generated(f"{name}-regeneration").values():
         assert lines[0][:2] == ("context", "")
         for way in WAYS[name]:
             again = {label: text for label, found_by, text in lines if found_by == way}
@@ -592,7 +596,7 @@ def test_a_regeneration_departs_from_its_context_with_the_noise(here, name):
 def test_models_of_one_dataset_are_given_the_same(here):
     for kind in ("interpolation", "regeneration"):
         given = [
-            [line for lines in generate(f"{name}-{kind}").values() for line in lines if not line[1]] for name in WAYS
+            [line for lines in generated(f"{name}-{kind}").values() for line in lines if not line[1]] for name in WAYS
         ]
         assert given[0] == given[1] == given[2]
 
@@ -602,32 +606,32 @@ def test_own_sentences_are_cut_as_the_datasets_are(here):
     known = prepared.load(paths.prepared("demo", "questions")).vocabulary
     word = next(word for word in known[4:] if word.isalpha())
     own = [f"{word.upper()} {word}", f"{word} zyzzyva"]
-    found = generate("att_s-interpolation", {"sentences": [own], "ratios": [1], "measured": 0})
+    found = generated("att_s-interpolation", {"sentences": [own], "ratios": [1], "measured": 0})
     assert [line[0] for line in found["pair 1"]] == ["sentence 1", "1", "sentence 2"]
     assert found["pair 1"][1][2] == found["pair 1"][0][2] == f"{word} {word}"
     assert found["pair 1"][2][2] == f"{word} <unk>" and list(found) == ["pair 1"]
-    found = generate("rnn_ar-regeneration", {"contexts": own, "deviations": [0], "measured": 0})
+    found = generated("rnn_ar-regeneration", {"contexts": own, "deviations": [0], "measured": 0})
     assert [lines[0][2] for lines in found.values()] == [f"{word} {word}", f"{word} <unk>"]
     assert {line[2] for line in found["context 1"]} == {f"{word} {word}"}
 
 
 def test_own_sentences_that_have_no_room_are_refused(here):
     fits, longer = " ".join(["the"] * 14), " ".join(["the"] * 15)
-    assert generate("att_s-regeneration", {"contexts": [fits], "measured": 0})["context 1"][0][2].count(" ") == 13
+    assert generated("att_s-regeneration", {"contexts": [fits], "measured": 0})["context 1"][0][2].count(" ") == 13
     with pytest.raises(Problem, match="expected texts of 1 to 14 tokens, .* questions, got 15 in 'the the"):
-        generate("att_s-regeneration", {"contexts": [longer]})
+        generated("att_s-regeneration", {"contexts": [longer]})
 
 
 @pytest.mark.parametrize("kind", ["samples", "interpolation", "regeneration"])
 def test_nothing_asked_for_is_a_file_without_lines(here, kind):
     most = {"samples": "count", "interpolation": "pairs", "regeneration": "contexts"}[kind]
-    assert not any(generate(f"rnn_ar-{kind}", {most: 0, "measured": 0}).values())
+    assert not any(generated(f"rnn_ar-{kind}", {most: 0, "measured": 0}).values())
 
 
 def counted(name, **change):
     """(label, decoding) -> the numbers of a text's file."""
-    generate(name, change)
-    return {line[:2]: written_texts.counts(line[2]) for line in lines_of(name)[texts.NUMBERS]}
+    generated(name, change)
+    return {line[:2]: written_texts.counts(line[2]) for line in lines_of(name)[generate.NUMBERS]}
 
 
 def value(text):
@@ -673,7 +677,7 @@ def test_the_numbers_are_those_of_the_texts(here):
     other[1] = other[0]
     last = len(tokens.decode(given[2].tolist(), known).split())
     other[2, last] = other[2, last - 1]  # one word of the third text, which stands before </s>
-    found = written_texts.counts(texts._counted(other, known, trigram, given, "noise 1"))
+    found = written_texts.counts(generate._counted(other, known, trigram, given, "noise 1"))
     rows = [tokens.decode(row, known).split() for row in other.tolist()]
     before = [tokens.decode(row, known).split() for row in given.tolist()]
     moved = sum(
@@ -693,9 +697,9 @@ def test_the_numbers_are_those_of_the_texts(here):
 
 def test_the_file_says_whose_it_is_and_is_the_same_again(here):
     name = "rnn_ar-samples"
-    generate(name)
+    generated(name)
     written = paths.text("demo", name).read_bytes()
-    generate(name)
+    generated(name)
     assert paths.text("demo", name).read_bytes() == written
     header = dict(line[2:].split(": ", 1) for line in written.decode().split("\n\n")[0].splitlines())
     folder = paths.seed("demo", "rnn_ar", 0)
@@ -708,7 +712,7 @@ def test_the_file_says_whose_it_is_and_is_the_same_again(here):
 
 def test_texts_of_a_model_that_was_trained_since_are_refused(here, monkeypatch):
     name = "att_s-samples"
-    generate(name)
+    generated(name)
     results, record = inputs.Results(params.load(), "demo"), paths.seed("demo", "att_s", 0) / "train.json"
     before = record.read_text()
     try:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from seqflows import kinds
+
 BARE = """
 import sys
 
@@ -31,10 +33,11 @@ def test_imports_run_downwards_only(root):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.texts", "data.prepare", "pipeline.status"],
-)
+STAGES = ("training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.generate", "data.prepare")
+KINDS = {name.removeprefix("seqflows.") for kind in kinds.KINDS.values() for name in (kind.data, kind.evaluation)}
+
+
+@pytest.mark.parametrize("module", [*STAGES, "pipeline.status", *sorted(KINDS)])
 def test_train_and_evaluate_need_no_more_than_a_bare_node_has(root, module):
     code = f"import seqflows.{module}\nfrom seqflows import params\nprint(params.load().scale)"
     done = run(root, code, NOT_ON_A_NODE)

@@ -6,10 +6,11 @@ import pytest
 
 import report_world
 from conftest import ROOT
-from seqflows import checks, metrics, params
+from seqflows import metrics, params
+from seqflows.config import checks
 from seqflows.report import audit, cells, inputs
 
-RECORDS = sorted(ROOT.glob("results/*/runs/*/metrics.json"))
+RECORDS = sorted(ROOT.glob("results/*/runs/*.json"))
 
 
 def test_every_recorded_metric_is_in_the_catalogue():

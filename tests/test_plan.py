@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 import report_world
 from seqflows import cli, files, models, params, paths, records, stages
-from seqflows.data.prepared import EMISSIONS, Facts
+from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.kinds import KINDS
 from seqflows.pipeline import plan
 from seqflows.pipeline.plan import Job, Record, chain, jobs, simulate, ways
 
@@ -128,7 +129,7 @@ def test_weights_are_those_that_are_multiplied(matrix):
         block = matrix.run("demo", name)
         kind = matrix.datasets[block["dataset"]]["kind"]
         symbols = {"text": 50, "music": 88, "vectors": 2, "words": 28}[kind]
-        model = models.build(block["model"], Facts(EMISSIONS[kind], symbols, 2, (1, 1, 1)))
+        model = models.build(block["model"], Facts(KINDS[kind].emission, symbols, 2, (1, 1, 1)))
         tables = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
         matrices = sum(p.numel() for p in model.parameters() if p.dim() > 1)
         assert plan._weights(plan._frozen(block["model"]), kind) == matrices - tables

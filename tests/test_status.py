@@ -90,8 +90,9 @@ def test_what_a_change_touches_is_not_up_to_date(there, touch, expected):
         ("training/loop.py", [MADE, MADE, STALE, STALE]),
         ("config/registry.py", [STALE] * 4),
         ("flows/scalar.py", [MADE, MADE, STALE, STALE]),  # evaluate runs it too, with the models that it made
-        ("evaluation/metrics.py", [MADE, MADE, MADE, STALE]),
-        ("noise.py", [STALE] * 4),
+        ("evaluation/scoring.py", [MADE, MADE, MADE, STALE]),
+        ("noise.py", [MADE, MADE, STALE, STALE]),
+        ("kinds.py", [STALE] * 4),
         ("report/audit.py", [MADE] * 4),
     ],
 )

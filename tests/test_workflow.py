@@ -75,40 +75,40 @@ CORPORA = ("config/typed.py", "config/corpora.py", "config/registry.py")
 SIZES = ("config/typed.py", "config/models.py")
 SCORES = ("config/typed.py", "config/evaluation.py")
 READ_AND_WRITTEN = {
-    "download demo/ptb": ({*CORPORA, "data"}, set(), {"data/raw/demo/ptb"}),
-    "prepare demo/ptb": ({*CORPORA, "data"}, {"data/raw/demo/ptb"}, {DATA}),
+    "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
+    "prepare demo/ptb": ({*CORPORA, "data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
     "train demo/ptb-lstm": (
-        {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training"},
+        {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training", "kinds.py", "noise.py"},
         {DATA},
         {f"{RUN}/train"},
     ),
     "evaluate demo/ptb-lstm": (
-        {*SCORES, "compute.py", "evaluation"},
+        {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"},
         {DATA, f"{RUN}/train"},
         {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
     ),
     "generate demo/tvqa-att_s-samples": (
-        {*SCORES, "compute.py", "evaluation"},
+        {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"},
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),
     "speed demo/ptb": (
-        {*SIZES, "compute.py", "data", "evaluation", "flows", "models"},
+        {*SIZES, "compute.py", "data", "evaluation", "flows", "models", "kinds.py", "noise.py"},
         {DATA},
         {"runs/demo/speed/ptb.csv"},
     ),
     "table demo/tang2021-table1": (
-        {"config", "metrics.py", "records.py", "report"},
+        {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
         {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
         {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
     ),
     "figure demo/ziegler2019-figure6": (
-        {"config", "metrics.py", "records.py", "report"},
+        {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
         {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
         {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
     ),
     "figure demo/ziegler2019-figure7": (
-        {"config", "metrics.py", "records.py", "report"},
+        {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
         {"runs/demo/speed/ptb.csv", "runs/demo/speed/nottingham.csv"},
         {"results/demo/ziegler2019-figure7.png", "results/demo/ziegler2019-figure7.svg"},
     ),

@@ -7,8 +7,8 @@ import yaml
 
 from seqflows import paths
 from seqflows.data import prepared
-from seqflows.data import words as data_words
 from seqflows.data.prepared import Split
+from seqflows.data.readers import lexicon
 
 LATENT = {
     "class": "latent_sequence",
@@ -108,7 +108,7 @@ def words(known: bool) -> dict[str, Split]:
     splits = {}
     for part, which in (("train", 0), ("test", 1), ("valid", 1)):
         counts = {word: both[which] for word, both in WORDS_COUNTED.items() if both[which]}
-        symbols, lengths = data_words.encode(list(counts))
+        symbols, lengths = lexicon.encode(list(counts))
         log_prob = np.full(len(counts), -np.log(len(WORDS_COUNTED))) if known else None
         weights = None if part == "valid" else np.array(list(counts.values()))
         splits[part] = Split("words", lengths, symbols, log_prob, weights)
@@ -121,7 +121,7 @@ def project(folder: Path, runs=None, compute=None, scale: str = "demo", known: b
     entropy = float(np.log(len(WORDS_COUNTED)))
     known_words = {"nats_per_sequence": entropy, "mean_length_plus_one": 4.0, "nats_per_symbol": entropy / 4}
     about = {"kind": "words", "dataset": "words", "max_length": 13, "source_entropy": known_words if known else None}
-    prepared.save(folder / paths.prepared(scale, "words"), data_words.VOCABULARY, words(known), about)
+    prepared.save(folder / paths.prepared(scale, "words"), lexicon.VOCABULARY, words(known), about)
     for name, kind in (("text", "text"), ("music", "music"), ("points", "vectors")):
         rng = np.random.default_rng(7)
         with_source = known and kind != "music"

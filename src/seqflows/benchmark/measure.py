@@ -31,7 +31,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from seqflows import compute, models
+from seqflows import compute, kinds, models
+from seqflows.config.evaluation import Sequences
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
@@ -85,8 +86,7 @@ class Shape(NamedTuple):
     @property
     def facts(self) -> Facts:
         """Data of this shape, every length as likely as any other."""
-        emission = "categorical" if self.kind == "text" else "bernoulli"
-        return Facts(emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
+        return Facts(kinds.of(self.kind).emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
 
     @property
     def block(self) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def step(trainer: Trainer) -> None:
 def dataset(shape: Shape) -> Dataset:
     """Random sequences of one length."""
     rng, size = np.random.default_rng(0), (shape.sequences * shape.steps,)
-    if shape.kind == "text":
+    if kinds.of(shape.kind).ids:
         symbols = rng.integers(0, shape.symbols, size)
     else:
         symbols = (rng.random((*size, shape.symbols)) < 0.05).astype(np.uint8)
@@ -393,7 +393,7 @@ def _score(sequences: int, samples: int, chunk: int, threads: int, sizes: dict[s
     lengths[0] = shape.max_length
     split = Split("text", lengths, rng.integers(0, shape.symbols, lengths.sum()))
     model = shape.build(**sizes)
-    settings = likelihood.Settings(samples=samples, at=(samples,), headline=min(50, samples), chunk=chunk)
+    settings = Sequences(samples=samples, headline=min(50, samples), chunk=chunk)
     machine = compute.Machine(torch.device("cpu"), "cpu", threads, "fp32")
     started = time.perf_counter()
     scores = likelihood.score(model, split, settings, machine, 0)

@@ -17,11 +17,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqflows import compute, models
 from seqflows.benchmark.measure import best
+from seqflows.config.evaluation import BLOCK
 from seqflows.config.training import Training
-from seqflows.data import embedded_words, words
+from seqflows.data.embedded import formation
 from seqflows.data.prepared import Dataset, Facts, Split
+from seqflows.data.readers import lexicon
 from seqflows.evaluation import likelihood
-from seqflows.evaluation.words import BLOCK, Trie
+from seqflows.evaluation.trie import Trie
 from seqflows.training.trainer import Trainer
 
 TRAINING = ("model", "batch", "words_per_second", "seconds", "products_seconds", "ratio", "gflop")
@@ -43,16 +45,16 @@ PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 
 @functools.cache
-def vocabulary(stems: int, tokens: int) -> words.Counts:
+def vocabulary(stems: int, tokens: int) -> lexicon.Counts:
     """Words of a grammar, with counts."""
     rng = np.random.default_rng(0)
-    return embedded_words.build({"stems": stems}, rng).counts(rng, tokens)
+    return formation.build({"stems": stems}, rng).counts(rng, tokens)
 
 
 def split(stems: int, tokens: int) -> Split:
     """The same as a split."""
     found = vocabulary(stems, tokens)
-    symbols, lengths = words.encode(found.words)
+    symbols, lengths = lexicon.encode(found.words)
     return Split("words", lengths, symbols, None, found.counts)
 
 
@@ -90,8 +92,8 @@ def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes
     torch.set_num_threads(1)
     given, rows = split(stems, tokens), []
     lengths = np.bincount(given.lengths, minlength=14)
-    facts = Facts("categorical", len(words.VOCABULARY), 13, tuple(lengths.tolist()))
-    data = Dataset("words", "words", words.VOCABULARY, given, given, given, {"max_length": 13}, "")
+    facts = Facts("categorical", len(lexicon.VOCABULARY), 13, tuple(lengths.tolist()))
+    data = Dataset("words", "words", lexicon.VOCABULARY, given, given, given, {"max_length": 13}, "")
     p = given.counts / given.counts.sum()
     drawn = [np.random.default_rng(0).choice(len(given), batch, p=p)]
     for name, block in MODELS.items():

@@ -122,7 +122,7 @@ class Block:
         lines += cls._unsound(path, value)
         yield from lines
         if not lines:
-            yield from (f"{path}.{key}: {text}" for key, text in cls._unchecked(value).contradictions())
+            yield from (f"{path}.{key}: {text}" for key, text in cls.filled(value).contradictions())
 
     @classmethod
     def entries(cls) -> dict[str, dataclasses.Field[Any]]:
@@ -149,10 +149,11 @@ class Block:
                 yield f"{path}.{key}: expected {rule.expected}{hint}, got {got!r}{nearest}"
 
     @classmethod
-    def _unchecked(cls, value: Mapping[str, Any]) -> Self:
+    def filled(cls, value: Mapping[str, Any]) -> Self:
+        """The block with its defaults, of what it says, unchecked."""
         block = object.__new__(cls)
         for key, field in cls.entries().items():
-            object.__setattr__(block, key, _frozen(value.get(key, field.default)))
+            object.__setattr__(block, key, _frozen(value.get(key, None if field.default is MISSING else field.default)))
         return block
 
 

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from seqflows import kinds
 from seqflows.data.prepared import Split
-
-IDS = ("text", "words", "language")  # the kinds whose symbols are places in a vocabulary
 
 
 class Batch(NamedTuple):
@@ -98,6 +97,6 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
     mask = steps < lengths[:, None]
     places = np.where(mask, split.offsets[indices, None] + steps, 0)
     x = split.symbols[places]
-    x = x.astype(np.int64 if split.kind in IDS else np.float32)
+    x = x.astype(np.int64 if kinds.of(split.kind).ids else np.float32)
     x[~mask] = 0
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()))

@@ -25,11 +25,10 @@ from seqflows import files, params, paths
 from seqflows.config import corpora, registry
 from seqflows.config.registry import File, Source
 from seqflows.data import embedded
-from seqflows.data.prepared import combined
+from seqflows.data.prepared import seal
 from seqflows.errors import Problem
 
 CACHE = Path("data/cache")
-CHECKSUMS = "checksums.json"
 LARGEST = 2**30  # bytes of an archive member; more is a mistake or an attack
 
 
@@ -58,13 +57,12 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
                 shutil.copyfile(_locate(file, expected, source, cache), folder / file.name)
                 _verify(folder / file.name, expected, f"free disk space and run download again for {file.name}")
             files.write_json(folder / "registry.json", _provenance(block["source"], source, listed))
-        checksums = {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
-        files.write_json(folder / CHECKSUMS, {"files": checksums, "sha256": combined(checksums)})
+        seal(folder)
 
 
 def _given(block: Mapping[str, Any], file: File) -> str:
     given, hint = block.get("sha256"), "<64 hex digits>"
-    if corpora.KINDS[block["source"]] == "language":  # of several files, one by one
+    if len(registry.files(block)) > 1:  # one by one
         given, hint = given.get(file.name) if isinstance(given, Mapping) else None, f"{{{file.name}: {hint}}}"
     if not isinstance(given, str) or len(given) != 64:
         raise Problem(
@@ -136,7 +134,9 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
         siblings = [other for other in source.files if other.url == file.url]
         with _retrieved(file, cache) as arrived:
             if file.member is None:
-                _store(arrived, cached, expected, file.url)
+                _verify_arrived(files.sha256(arrived), expected, file.url)
+                with files.replacing(cached) as temporary:
+                    shutil.copyfile(arrived, temporary)
             else:
                 _store_members(arrived, siblings, cache)
     return _verify(cached, expected, "delete it and run download again")
@@ -183,12 +183,6 @@ def _retrieved(file: File, cache: Path) -> Iterator[Path]:
                 f"expected {file.name} at {file.url}, got {type(error).__name__}: {said} ({where}); "
                 f"connect to the network, or put the file at {file.mirror} below a folder and set SEQFLOWS_MIRROR to it"
             ) from error
-
-
-def _store(arrived: Path, cached: Path, expected: str, url: str) -> None:
-    _verify_arrived(files.sha256(arrived), expected, url)
-    with files.replacing(cached) as temporary:
-        shutil.copyfile(arrived, temporary)
 
 
 def _verify_arrived(found: str, expected: str, url: str) -> None:

@@ -11,7 +11,7 @@ Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,18 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from seqflows import files
+from seqflows import files, kinds
 from seqflows.errors import Problem
 
-KINDS = ("text", "music", "vectors", "words", "language")
 SPLITS = ("train", "valid", "test")
-EMISSIONS = {
-    "text": "categorical",
-    "music": "bernoulli",
-    "vectors": "real",
-    "words": "categorical",
-    "language": "embedded",
-}
+CHECKSUMS = "checksums.json"
 EMBEDDINGS = "embeddings.npz"
 RARER = "rarer.json"
 KEYS = 88  # of a piano, MIDI 21 to 108
@@ -80,15 +73,12 @@ class Split:
                 f"expected lengths of at least 1 that sum to {len(self.symbols)} symbols, got a sum of "
                 f"{int(self.lengths.sum())}; run prepare again"
             )
+        one = f"for each of {len(self.lengths)} sequences"
         if self.source_log_prob is not None and self.source_log_prob.shape != self.lengths.shape:
-            raise Problem(
-                f"expected one source_log_prob for each of {len(self.lengths)} sequences, got the shape "
-                f"{self.source_log_prob.shape}; run prepare again"
-            )
+            got = self.source_log_prob.shape
+            raise Problem(f"expected one source_log_prob {one}, got the shape {got}; run prepare again")
         if self.counts is not None and (self.counts.shape != self.lengths.shape or (self.counts < 1).any()):
-            raise Problem(
-                f"expected a count of at least 1 for each of {len(self.lengths)} sequences; run prepare again"
-            )
+            raise Problem(f"expected a count of at least 1 {one}, got others; run prepare again")
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -128,9 +118,9 @@ class Dataset:
                 f"expected lengths of at most {longest} in the dataset {self.name}, got "
                 f"{max(len(counts) - 1, int(self.test.lengths.max(initial=0)))}; run prepare again"
             )
-        known = {"music": KEYS, "vectors": self.train.symbols.shape[-1]}
-        symbols = known.get(self.kind) or len(self.vocabulary)
-        return Facts(EMISSIONS[self.kind], int(symbols), longest, tuple(counts.tolist()), self.vectors)
+        kind = kinds.of(self.kind)
+        symbols = len(self.vocabulary) if kind.ids else self.train.symbols.shape[-1]
+        return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors)
 
     def facts(self) -> Facts:
         """What a model has to know of this dataset."""
@@ -147,14 +137,40 @@ def combined(checksums: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def seal(folder: Path) -> str:
+    """Write checksums.json, the sha256 of every file of a folder; return that of them all."""
+    checksums = {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
+    files.write_json(folder / CHECKSUMS, {"files": checksums, "sha256": combined(checksums)})
+    return combined(checksums)
+
+
+def verified(
+    folder: Path, what: str, stages: Sequence[str], again: str, needed: Collection[str] = ()
+) -> dict[str, str]:
+    """The checksums of a folder that `seal` closed, after comparing every file with them.
+
+    Raises `Problem` with the ``stages`` that make the folder, where there is none; with the remedy ``again``, where a
+    file is another than it was, or one that is ``needed`` is not listed.
+    """
+    if not folder.is_dir():
+        key = "/".join(folder.parts[-2:])
+        commands = " && ".join(f"python -m seqflows {stage} {key}" for stage in stages)
+        raise Problem(f"expected the {what} {folder}, found none; run: {commands}")
+    listed = files.read_json(folder / CHECKSUMS)
+    names = listed.get("files", {})
+    if listed.get("sha256") != combined(names) or not names.keys() >= {*needed}:
+        raise Problem(f"expected {folder / CHECKSUMS} as {stages[-1]} wrote it, got other content; {again}")
+    for name, expected in names.items():
+        found = files.sha256(folder / name) if (folder / name).is_file() else "no file"
+        if found != expected:
+            raise Problem(f"expected {folder / name} with sha256 {expected}, got {found}; {again}")
+    return names
+
+
 def save(
-    folder: Path,
-    vocabulary: Any,
-    splits: Mapping[str, Split],
-    statistics: dict[str, Any],
-    vectors: np.ndarray | None = None,
-    rarer: Sequence[str] = (),
-) -> str:
+    folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics: dict[str, Any],
+    vectors: np.ndarray | None = None, rarer: Sequence[str] = (),
+) -> str:  # fmt: skip
     """Write a prepared dataset as a whole in place of ``folder``; return its sha256.
 
     ``vectors`` (V, D) float32 go with the kind language, and with no other; ``rarer`` words with the kind words.
@@ -175,16 +191,15 @@ def save(
             files.write_json(temporary / RARER, list(rarer))
         files.write_json(temporary / "vocabulary.json", vocabulary)
         files.write_json(temporary / "statistics.json", statistics)
-        checksums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
-        identity = combined(checksums)
-        files.write_json(temporary / "checksums.json", {"files": checksums, "sha256": identity})
-    return identity
+        return seal(temporary)
 
 
 def load(folder: Path) -> Dataset:
     """Read a prepared dataset after verifying every checksum; a wrong one is a `Problem` that names the file."""
     folder = Path(folder)
-    sha256 = _verify(folder)
+    again = "delete the folder and run its prepare stage again"
+    needed = (*(f"{name}.npz" for name in SPLITS), "vocabulary.json", "statistics.json")
+    listed = verified(folder, "prepared dataset", ("download", "prepare"), again, needed)
     statistics = files.read_json(folder / "statistics.json")
     vocabulary = files.read_json(folder / "vocabulary.json")
     kind = statistics["kind"]
@@ -195,49 +210,24 @@ def load(folder: Path) -> Dataset:
             vectors = arrays["vectors"]
     _check_vectors(kind, vocabulary, vectors, str(folder))
     rarer = tuple(files.read_json(folder / RARER)) if (folder / RARER).is_file() else ()
-    beside = {"statistics": statistics, "sha256": sha256, "vectors": vectors, "rarer": rarer}
+    beside = {"statistics": statistics, "sha256": combined(listed), "vectors": vectors, "rarer": rarer}
     return Dataset(statistics["dataset"], kind, vocabulary, **splits, **beside)
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
     """Refuse vectors where there are to be none, and others than one finite float32 vector a token where there are."""
-    if kind != "language":
+    if kinds.of(kind).emission != "embedded":
         if vectors is not None:
             raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")
         return
     shape = None if vectors is None else vectors.shape
     if shape is None or len(shape) != 2 or shape[0] != len(vocabulary) or not shape[1] or vectors.dtype != np.float32:
         raise Problem(
-            f"expected float32 vectors ({len(vocabulary)}, D) with kind: language in {where}, got {shape}; "
+            f"expected float32 vectors ({len(vocabulary)}, D) with kind: {kind} in {where}, got {shape}; "
             "run prepare again"
         )
     if not np.isfinite(vectors).all():
         raise Problem(f"expected finite vectors in {where}, got others; run prepare again")
-
-
-def _verify(folder: Path) -> str:
-    if not folder.is_dir():
-        key = "/".join(folder.parts[-2:])
-        raise Problem(
-            f"expected the prepared dataset {folder}, found none; "
-            f"run: python -m seqflows download {key} && python -m seqflows prepare {key}"
-        )
-    listed = files.read_json(folder / "checksums.json")
-    names = {f"{name}.npz" for name in SPLITS} | {"vocabulary.json", "statistics.json"}
-    if set(listed.get("files", ())) - {EMBEDDINGS, RARER} != names or listed.get("sha256") != combined(listed["files"]):
-        raise Problem(
-            f"expected {folder / 'checksums.json'} to list {', '.join(sorted(names))}, got other content; "
-            "delete the folder and run its prepare stage again"
-        )
-    for name, expected in listed["files"].items():
-        path = folder / name
-        found = files.sha256(path) if path.is_file() else "no file"
-        if found != expected:
-            raise Problem(
-                f"expected {path} with sha256 {expected}, got {found}; "
-                "delete the folder and run its prepare stage again"
-            )
-    return listed["sha256"]
 
 
 def _split(path: Path, kind: str) -> Split:

@@ -17,7 +17,7 @@ from seqflows.data import embedded
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
-from seqflows.evaluation.generation import text_lines
+from seqflows.evaluation.samples import text_lines
 from seqflows.flows.scalar import NLSq
 from seqflows.models import Model
 
@@ -73,7 +73,7 @@ def _string(dataset: Dataset, model: Model) -> tuple[Batch, str, int]:
 @torch.no_grad()
 def conditionals(folder: Path, model: Model, dataset: Dataset, key: paths.Key) -> None:
     """conditionals.json: log p(x_t | x_<t), nats, at 8 consecutive steps of a validation string (figure 3b)."""
-    fits = hasattr(model, "conditionals") and dataset.kind == "text"
+    fits = hasattr(model, "conditionals") and dataset.facts().emission == "categorical"
     _need(fits, "conditionals", "a recurrent_baseline of text", key)
     batch, string, start = _string(dataset, model)
     log_prob_TV = model.conditionals(batch)[0].double().cpu()
@@ -91,7 +91,7 @@ def prior_grid(folder: Path, model: Model, dataset: Dataset, key: paths.Key) -> 
 
     z is the posterior's mean given the whole string; the grid covers all of it with a margin.
     """
-    fits = hasattr(model, "prior_conditional") and dataset.kind == "text"
+    fits = hasattr(model, "prior_conditional") and dataset.facts().emission == "categorical"
     _need(fits, "prior_grid", "a latent_sequence of text with latent: 2", key)
     batch, string, start = _string(dataset, model)
     z_1TD = model.posterior(batch)[0]

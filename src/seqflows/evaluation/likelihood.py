@@ -7,62 +7,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from seqflows.compute import Machine
+from seqflows.config.evaluation import Sequences as Settings
 from seqflows.data.batching import Batch, collate, order_by_length
 from seqflows.data.prepared import Split
 from seqflows.errors import Problem
 from seqflows.models import Model
-from seqflows.names import refuse_unknown
 
 BATCH = 64
-EXPORTS = ("conditionals", "prior_grid", "density_grid")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The ``evaluation`` block of a run."""
-
-    samples: int = 50  # importance samples a sequence
-    at: tuple[int, ...] = ()  # the K at which the NLL is also given
-    headline: int = 50  # the K of the metric nll
-    chunk: int = 16384  # latent symbols (B x T x K) at once
-    generate: int = 8
-    exports: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, block: Mapping[str, Any]) -> Settings:
-        """Read the block; an unknown or impossible entry is a `Problem`."""
-        refuse_unknown("evaluation", block, (entry.name for entry in fields(cls)))
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in block.items()}
-        values.setdefault("headline", values.get("samples", cls.samples))
-        settings = cls(**values)
-        for name in ("samples", "headline", "chunk", "generate"):
-            whole(name, getattr(settings, name), 0 if name == "generate" else 1)
-        for count in settings.at:
-            whole("at", count, 1)
-        largest = max((settings.headline, *settings.at))
-        if largest > settings.samples:
-            raise Problem(
-                f"expected evaluation.samples to be at least every K of at and headline ({largest}), "
-                f"got {settings.samples}; raise samples in params.yaml"
-            )
-        for name in settings.exports:
-            if name not in EXPORTS:
-                raise Problem(f"expected evaluation.exports among {', '.join(EXPORTS)}, got {name!r}")
-        return settings
-
-
-def whole(name: str, value: Any, least: int) -> None:
-    """Raise `Problem` where an entry of the block is not a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise Problem(f"expected evaluation.{name} to be a whole number of at least {least}, got {value!r}")
 
 
 @dataclass

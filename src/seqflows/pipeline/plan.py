@@ -33,11 +33,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqflows import files, models, params, paths, records
+from seqflows import files, kinds, models, params, paths, records
 from seqflows.benchmark import measure, parts
 from seqflows.config.models import MODELS, sizes
 from seqflows.data import download, embedded, prepare
-from seqflows.data.prepared import EMISSIONS, Facts
+from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.report import markdown
 from seqflows.report.page import Table
@@ -46,6 +46,7 @@ from seqflows.stages import TABLE, ordered
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
 START = 0.05  # minutes in which an engine starts a stage, and Python what the stage needs
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
+LONGEST = 2  # steps of a sequence where weights are counted, whose number does not depend on it
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
 
@@ -249,11 +250,9 @@ class _Clock:
                 yield Reference(stage, rate, block["model"], kind, weights, source)
 
     def _weights(self, scale: str, block: Mapping[str, Any]) -> int:
-        kind, shape = self.matrix.datasets[block["dataset"]]["kind"], ()
-        if kind == "language":  # whose matrices have the size of the data
-            data = self.matrix.dataset(scale, block["dataset"])
-            shape = (data["length"], data["dimensions"])
-        return _weights(_frozen(block["model"]), kind, *shape)
+        data = self.matrix.dataset(scale, block["dataset"])
+        shape = data.get("length", LONGEST), data.get("dimensions", 0)  # by which the matrices of flows of language go
+        return _weights(_frozen(block["model"]), data["kind"], *shape)
 
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
@@ -278,7 +277,7 @@ def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
     sizes = _sizes(scale, data, json.dumps(matrix.dataset(scale, data), sort_keys=True))
     training, evaluation = block["training"], block["evaluation"]
     train, test = sizes["splits"]["train"], sizes["splits"]["test"]
-    if sizes["kind"] == "words":
+    if kinds.of(sizes["kind"]).counted:
         if stage == "evaluate":
             return max(evaluation["trajectories"]) * sizes["types"]
         return training["epochs"] * training["drawn"] * (train["mean_length"] + 1)
@@ -343,11 +342,11 @@ def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _weights(model: tuple[tuple[str, Any], ...], kind: str, length: int = 0, dimensions: int = 0) -> int:
+def _weights(model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0) -> int:
     """Weights of a model's matrices that act at each step; look-up tables do not count."""
-    symbols, longest = {"text": (50, 1), "music": (88, 1), "vectors": (2, 1), "words": (28, 2)}.get(kind, (4, length))
-    vectors = np.zeros((symbols, dimensions), np.float32) if kind == "language" else None
-    facts = Facts(EMISSIONS[kind], symbols, longest, (1,) * (longest + 1), vectors)
+    row = kinds.of(kind)
+    vectors = np.zeros((row.symbols, dimensions), np.float32) if dimensions else None
+    facts = Facts(row.emission, row.symbols, longest, (1,) * (longest + 1), vectors)
     with torch.device("meta"):
         built = models.build(dict(model), facts)
     named = built.named_parameters()
@@ -359,11 +358,6 @@ def _time(minutes: float) -> str:
     if minutes >= 1440:
         hours = round(minutes / 60)
         return f"{hours // 24} d {hours % 24:02d} h"
-    whole = round(minutes)
-    return (
-        f"{whole // 60} h {whole % 60:02d} min"
-        if whole >= 60
-        else f"{minutes:.1f} min"
-        if minutes < 10
-        else f"{whole} min"
-    )
+    if (whole := round(minutes)) >= 60:
+        return f"{whole // 60} h {whole % 60:02d} min"
+    return f"{minutes:.1f} min" if minutes < 10 else f"{whole} min"

@@ -21,7 +21,7 @@ from seqflows.report import markdown
 from seqflows.report.page import Table
 
 MADE, STALE, MISSING = "made", "stale", "missing"
-SHARED = ("files.py", "noise.py")  # what several stages' numbers or files depend on, below no folder of theirs
+SHARED = ("files.py",)  # what all stages' files depend on
 LIBRARIES = ("numpy", "scipy", "torch")
 KEPT = 8  # records a key: who changes a setting and changes it back finds what DVC's run cache brought back up to date
 

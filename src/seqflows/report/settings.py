@@ -16,10 +16,10 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     if not block:
         return {}
     found = corpus_settings(matrix.datasets[matrix.runs[run]["dataset"]], scale)
-    model = MODELS[block["model"]["class"]].block.of(sizes(block["model"]), "model")
-    idle = model.idle()
-    found |= {name: value for name, value in vars(model).items() if name not in idle}
-    found |= vars(Training.of(block["training"], "training"))
+    model = MODELS[block["model"]["class"]].block.filled(sizes(block["model"]))
+    found |= {name: value for name, value in vars(model).items() if name not in model.idle()}
+    found |= vars(Training.filled(block["training"]))
+    found = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")
@@ -33,5 +33,5 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
         limits += ("length", "dimensions", "glove", "min_count", "vocabulary_size")  # of language
         return {name: block[name] for name in ("source", *limits) if name in block}
-    filled = vars(SOURCES[block["source"]].of(block, "the dataset"))
+    filled = vars(SOURCES[block["source"]].filled(block))
     return {name: value for name, value in filled.items() if name not in ("seed", "wide_count")}

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqflows import kinds
 from seqflows.compute import Machine
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
@@ -30,9 +31,8 @@ from seqflows.training.stopping import Stop
 
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
-VALIDATION_BATCH, WORDS_BATCH = 64, 1024
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
-WHOLE = ("words", "language")  # kinds whose losses are a sequence's, not a symbol's
+STATE = ("epoch", "position", "steps", "seconds", "wall", "names", "seen", "history")  # as a checkpoint has it
 WINDOW = 20  # steps whose losses are looked at together on a GPU, where each look waits for it
 
 
@@ -44,6 +44,7 @@ class Trainer:
     ) -> None:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.seed, self.machine, self.folder = seed, machine, folder
+        self.kind = kinds.of(dataset.kind)
         self.plateau = Plateau(settings.learning_rate)
         self.optimizer = optimise.make(model, settings)
         self.best: dict[str, Tensor] = {}
@@ -62,20 +63,9 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint of the state between two steps."""
         self._look()
-        state = {
-            "seed": self.seed,
-            "epoch": self.epoch,
-            "position": self.position,
-            "steps": self.steps,
-            "seconds": self.seconds,
-            "wall": self.wall,
-            "names": self.names,
-            "sums": None if self.sums is None else self.sums.tolist(),
-            "seen": self.seen,
-            "plateau": self.plateau.state(),
-            "history": self.history,
-            "random": checkpoint.random_state(),
-        }
+        state = {name: getattr(self, name) for name in ("seed", *STATE)}
+        state |= {"plateau": self.plateau.state(), "random": checkpoint.random_state()}
+        state["sums"] = None if self.sums is None else self.sums.tolist()
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.tensors().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
@@ -97,9 +87,8 @@ class Trainer:
         self.best = {name: value.to(self.machine.device) for name, value in parts["best"].items()}
         self.plateau = Plateau(**state["plateau"])
         self.optimizer.rate = self.plateau.rate
-        self.epoch, self.position, self.steps = state["epoch"], state["position"], state["steps"]
-        self.seconds, self.wall, self.history = state["seconds"], state["wall"], state["history"]
-        self.names, self.seen = state["names"], state["seen"]
+        for name in STATE:
+            setattr(self, name, state[name])
         if state["sums"] is not None:
             self.sums = torch.tensor(state["sums"], dtype=torch.float64, device=self.machine.device)
         checkpoint.set_random_state(state["random"])
@@ -190,8 +179,8 @@ class Trainer:
         return kl_weight(epochs, settings.kl_free_epochs, settings.kl_ramp_epochs, settings.kl_floor)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
-        """What a sequence's loss is divided by: T + 1, the length being a symbol; 1 for what is taken whole."""
-        return torch.ones_like(lengths) if self.dataset.kind in WHOLE else lengths + 1
+        """What a sequence's loss is divided by."""
+        return kinds.divisors(lengths, self.kind.loss_per_symbol)
 
     def _count(self, terms: dict[str, Tensor], weighted: Tensor, symbols: int, sequences: int) -> None:
         values = torch.stack([weighted, *(value.detach() for value in terms.values())]).sum(1, dtype=torch.float64)
@@ -227,7 +216,7 @@ class Trainer:
         valid = self._validate(stop)
         self._spend(started)
         symbols, sequences = self.seen
-        values = (self.sums / (sequences if self.dataset.kind in WHOLE else symbols + sequences)).tolist()
+        values = (self.sums / (symbols + sequences if self.kind.loss_per_symbol else sequences)).tolist()
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,
@@ -287,7 +276,7 @@ class Trainer:
     def _validation_batches(self) -> list[Batch]:
         split = self.dataset.valid
         pieces = []
-        for indices in order_by_length(split, WORDS_BATCH if self.dataset.kind == "words" else VALIDATION_BATCH):
+        for indices in order_by_length(split, self.kind.validation_batch):
             size = int(split.lengths[indices].max()) * self.settings.validation_samples
             width = max(1, VALIDATION_STEPS // size)
             pieces += [indices[start : start + width] for start in range(0, len(indices), width)]

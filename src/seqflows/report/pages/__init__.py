@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from seqflows import kinds
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
 from seqflows.report.page import Page
 from seqflows.report.pages import shared
-
-# Kind of dataset -> module; tables of what models wrote have `texts`.
-KINDS = {
-    "text": "sequences",
-    "music": "sequences",
-    "vectors": "sequences",
-    "words": "words",
-    "language": "language",
-}
 
 
 def of_kind(results: Results, runs: Sequence[str]) -> Callable[[Results, str, Sequence[Any]], Page]:
@@ -27,8 +18,8 @@ def of_kind(results: Results, runs: Sequence[str]) -> Callable[[Results, str, Se
     Raises:
         Problem: runs whose kinds of data have different pages.
     """
-    kinds = dict.fromkeys(shared.kind(results, run) for run in runs)
-    modules = list(dict.fromkeys(KINDS[kind] for kind in kinds)) or ["sequences"]
+    shown = dict.fromkeys(shared.kind(results, run) for run in runs)
+    modules = list(dict.fromkeys(kinds.of(kind).report for kind in shown)) or [kinds.of("text").report]
     if len(modules) > 1:
-        raise Problem(f"expected runs of one kind of data in a table, got {', '.join(kinds)}; make a table of each")
-    return importlib.import_module(f"seqflows.report.pages.{modules[0]}").page
+        raise Problem(f"expected runs of one kind of data in a table, got {', '.join(shown)}; make a table of each")
+    return kinds.load(modules[0]).page

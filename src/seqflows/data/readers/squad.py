@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows.data import strict_json
-from seqflows.data.strict_json import take
+from seqflows.data.readers import strict_json
+from seqflows.data.readers.strict_json import take
 from seqflows.errors import Problem
 
 

@@ -1,4 +1,4 @@
-"""Models of words scored on all words at once: cross entropies, generated words, entropies, n-grams, the oracle.
+"""Words scored all at once: cross entropies, generated words, entropies, n-grams, the oracle.
 
 Legend: N words of both halves, K trajectories, V the words of the training half.
 """
@@ -6,86 +6,28 @@ Legend: N words of both halves, K trajectories, V the words of the training half
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from seqflows import files
 from seqflows.compute import Machine
+from seqflows.config.evaluation import Words as Settings
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Dataset, Split
-from seqflows.data.words import decode, entropy
+from seqflows.data.readers.lexicon import decode, entropy
 from seqflows.errors import Problem
 from seqflows.evaluation import importance, likelihood, ngrams
-from seqflows.evaluation.metrics import Records
-from seqflows.evaluation.words import (
-    BLOCK,
-    SETTLED,
-    Trie,
-    cross_entropy,
-    estimates,
-    exact,
-    generated,
-    weighted,
-)
+from seqflows.evaluation.scoring import Records, Task, write_columns
+from seqflows.evaluation.trie import SETTLED, Trie, cross_entropy, estimates, exact, generated, weighted
+from seqflows.kinds import KINDS
 from seqflows.models.words import WordModel, gaps
-from seqflows.names import refuse_unknown
 
 AT_ONCE = 65536  # generated words
-UNIT = "nats/word"
+UNIT = KINDS["words"].unit
 GAPS = ("word", "length", "step", "marginal", "expected")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The ``evaluation`` block of a run on words."""
-
-    trajectories: tuple[int, ...]  # the K of the cross entropies
-    sets: int = 10  # independent sets of K trajectories, fewer where K is large
-    samples: int = 400  # posterior samples of a word, for the headline
-    types: int = 5000  # draws of words by frequency that are scored so; what they would hold is scored itself
-    generated: int = 14_300  # words of the set-based measures: a tenth of the paper's vocabulary
-    gap_words: int = 5000  # words generated for the entropies
-    gap_samples: int = 20  # draws of the noise for the marginal entropy, section 5.2
-    gap_sets: tuple[int, ...] = (20, 1000)  # whole trajectories of the marginal in its other reading
-    ngrams: tuple[int, ...] = ()  # orders of the Kneser-Ney models
-
-    @classmethod
-    def of(cls, block: Mapping[str, Any]) -> Settings:
-        """Read the block; an unknown or impossible entry is a `Problem`."""
-        known = [entry.name for entry in fields(cls)]
-        refuse_unknown("evaluation", block, known)
-        if not block.get("trajectories"):
-            raise Problem("expected evaluation.trajectories to list numbers of trajectories, found none; add them")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in block.items()}
-        settings = cls(**values)
-        for name in known:
-            value = getattr(settings, name)
-            for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, bool) or not isinstance(one, int) or one < 1:
-                    raise Problem(f"expected evaluation.{name} of whole numbers of at least 1, got {one!r}")
-        _check_trajectories(settings.trajectories)
-        if settings.samples % 2:
-            raise Problem(f"expected evaluation.samples even, as half of them are seen alone, got {settings.samples}")
-        return settings
-
-
-def _check_trajectories(counts: tuple[int, ...]) -> None:
-    """Each K once, whole blocks where it is large, and half of the largest, by which it is seen to have settled."""
-    largest = max(counts)
-    if len(set(counts)) < len(counts):
-        raise Problem(f"expected evaluation.trajectories without repetition, got {list(counts)}")
-    if uneven := [count for count in counts if count > BLOCK and count % BLOCK]:
-        raise Problem(f"expected evaluation.trajectories beyond {BLOCK} to be multiples of it, got {uneven[0]}")
-    if largest > 1 and largest // 2 not in counts:
-        raise Problem(
-            f"expected evaluation.trajectories to hold half of its largest number ({largest // 2} of {largest}), "
-            f"got {list(counts)}; whether the estimate has settled is seen by the last doubling"
-        )
 
 
 class Both:
@@ -120,35 +62,24 @@ class Both:
         return {name: int((p != 0).sum()) for name, p in self.distributions.items()}
 
 
-def score(
-    model: WordModel, dataset: Dataset, settings: Settings, machine: Machine, parameters: int, seeds: Mapping[str, int],
-    folder: Path,
-) -> Records:  # fmt: skip
-    """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv.
-
-    ``seeds`` gives a seed to each purpose: trajectories, importance, samples, entropies, oracle.
-    """
+def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) -> Records:
+    """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv."""
     both, rows = Both(dataset), Records(UNIT)
-    log_p, headline = _cross_entropies(rows, model, both, settings, machine, seeds)
-    words = _generated(rows, model, both, settings, _generator(seeds["samples"]))
-    _entropies(rows, model, settings, _generator(seeds["entropies"]), folder)
+    log_p, headline = _cross_entropies(rows, model, both, settings, task)
+    words = _generated(rows, model, both, settings, task.generator("samples"))
+    _entropies(rows, model, settings, task.generator("entropies"), task.folder)
     _ngrams(rows, words, both, settings)
-    _oracle(rows, both, settings, np.random.default_rng(seeds["oracle"]))
+    _oracle(rows, both, settings, np.random.default_rng(task.stream("oracle")))
     _source(rows, log_p, headline, both, dataset)
-    rows.add("parameters", parameters, "1")
+    rows.add("parameters", task.parameters, "1")
     columns = {"word": both.words, "train": both.train.tolist(), "test": both.test.tolist(), "log_p": log_p.tolist()}
-    table = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    files.write_csv(folder / "words.csv", table, list(columns))
-    files.write_text(folder / "samples.txt", "\n".join(words) + "\n")
+    write_columns(task.folder / "words.csv", columns, len(both.words))
+    files.write_text(task.folder / "samples.txt", "\n".join(words) + "\n")
     return rows
 
 
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def _cross_entropies(
-    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, seeds: Mapping[str, int]
+    rows: Records, model: WordModel, both: Both, settings: Settings, task: Task
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """H[P, P^] of both halves and test less train: the headline in nats and bits, then by prior trajectories at each K.
 
@@ -157,14 +88,14 @@ def _cross_entropies(
     Returns log P of all words, exact or along the trajectories, and the test half's headline with its error.
     """
     trie, ps = Trie.of(both.split), both.distributions
-    generator = _generator(seeds["trajectories"])
+    generator = task.generator("trajectories")
     found, log_p = estimates(model, trie, list(ps.values()), settings.trajectories, generator, settings.sets)
     beside = Records(UNIT)
     if model.exact:
-        log_p = exact(model, both.split, machine.device)
+        log_p = exact(model, both.split, task.machine.device)
         headline = {name: (weighted(p, log_p), 0.0) for name, p in ps.items()}
     else:
-        headline = _importance(beside, model, both, settings, machine, seeds["importance"], log_p)
+        headline = _importance(beside, model, both, settings, task.machine, task.stream("importance"), log_p)
     worst = max(*(value for value, _ in headline.values()), *(value for one in found for value in one.mean))
     if not math.isfinite(worst):
         raise Problem(
@@ -281,9 +212,9 @@ def _entropies(rows: Records, model: WordModel, settings: Settings, generator: t
         error = float(whole.std(ddof=1)) / math.sqrt(len(whole))
         rows.add(f"entropy_gap_whole@{count}", float(whole.mean()), "nats", count, error, len(whole))
     word, step = mask.nonzero(as_tuple=True)
-    columns = (word, lengths[word], step + 1, values["marginal"][mask], values["expected"][mask])
-    table = zip(*(column.tolist() for column in columns), strict=True)
-    files.write_csv(folder / "gaps.csv", [dict(zip(GAPS, row, strict=True)) for row in table], GAPS)
+    values = (word, lengths[word], step + 1, values["marginal"][mask], values["expected"][mask])
+    columns = dict(zip(GAPS, (value.tolist() for value in values), strict=True))
+    write_columns(folder / "gaps.csv", columns, len(word))
 
 
 def whole_gaps(

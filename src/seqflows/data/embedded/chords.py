@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows.data.chain import Chain, heterogeneous
+from seqflows.data.embedded.chain import Chain, heterogeneous
 from seqflows.data.prepared import KEYS
 from seqflows.errors import Problem
 

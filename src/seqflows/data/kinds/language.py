@@ -6,16 +6,19 @@ Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers a v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqflows.data import embedded, embedded_language, glove, squad, tokens, tvqa
+from seqflows.config import corpora
+from seqflows.data import embedded, tokens
+from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS
+from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
-DEFAULTS = {"min_count": 1, "vocabulary_size": None}
 SQUAD_TRAIN = ("train-v1.1.json", "du_test-v1.1.json", "train_extra_paragraphs.json", "cs224n_val.jsonl")
 VALID, TEST = (0,), (1,)  # of the ten parts of the clips, see `tvqa.part`
 
@@ -28,17 +31,39 @@ class Corpus(NamedTuple):
     repeated: int = 0
 
 
-class Part(NamedTuple):
-    """One split: its tokens without begin and end, those of them written, and how many texts had none."""
+def prepare(
+    block: Mapping[str, Any], raw: Path, source: embedded.Source | None, dataset: str
+) -> shared.Prepared:  # fmt: skip
+    """Token sequences of one length T, and a vector for each token of the vocabulary."""
+    if source is not None:
+        block = corpora.block(block).made() | block
+    length = block["length"]
+    if source is not None and source.longest > length:
+        raise Problem(
+            f"expected length of at least {source.longest} for the embedded source in {raw}, got {length}: cutting its "
+            "sequences would falsify the known probabilities; run download again"
+        )
+    corpus = READERS[block["source"]](raw)
+    selections = tokenized(corpus, length, raw)
+    known = source.vocabulary if source else vocabulary(block, selections["train"], raw)
+    words = embedding(block, known, raw)
 
-    sequences: list[list[str]]
-    kept: int
-    dropped_empty: int
+    def encode(sequences: list[list[str]], where: Path) -> np.ndarray:
+        return tokens.encode(sequences, known, length).ravel()
 
-
-def read(source: str, raw: Path) -> Corpus:
-    """The texts of a raw folder; their order is that of the files."""
-    return READERS[source](raw)
+    made = shared.prepared(block, raw, source, dataset, selections, known, encode, length)
+    for name, split in made.splits.items():
+        sequences = selections[name].sequences[: len(split)]
+        made.statistics["splits"][name] |= statistics(sequences, split.symbols.reshape(-1, length), known, words)
+    vectors = words.vectors
+    content = {
+        **{"max_length": length, "text": corpus.unit, "length": length, "dimensions": vectors.shape[1]},
+        **{"vocabulary": len(known), "splits": made.statistics["splits"], "repeated": corpus.repeated},
+        "share_with_vector": float(words.known.mean()),
+        **{"mean": float(vectors.mean(dtype=np.float64)), "deviation": float(vectors.std(dtype=np.float64))},
+        "smallest_distance": glove.smallest_distance(vectors),
+    }
+    return replace(made, statistics=content, vectors=vectors)
 
 
 def _embedded(raw: Path) -> Corpus:
@@ -96,7 +121,7 @@ def _tvqa_subtitles(raw: Path) -> Corpus:
     return Corpus(texts, "localised subtitles", repeated)
 
 
-READERS = {
+READERS = {  # the texts of a raw folder, in the order of the files
     "embedded-language": _embedded,
     "squad-articles": _squad,
     "squad-articles-full": _squad,
@@ -105,11 +130,8 @@ READERS = {
 }
 
 
-def parts(block: Mapping[str, Any], corpus: Corpus, where: Path) -> dict[str, Part]:
-    """The tokens of each split; the first ``*_sequences`` of those texts that have any are written.
-
-    A split without any is a `Problem`.
-    """
+def tokenized(corpus: Corpus, length: int, where: Path) -> dict[str, shared.Selection]:
+    """The tokens of each split's texts, without begin and end; a split without any is a `Problem`."""
     found = {}
     for name in SPLITS:
         cut = [tokens.tokenize(text) for text in corpus.texts[name]]
@@ -118,26 +140,19 @@ def parts(block: Mapping[str, Any], corpus: Corpus, where: Path) -> dict[str, Pa
             raise Problem(
                 f"expected {corpus.unit} in the {name} split of {where}, got none among {len(cut)}; replace the files"
             )
-        found[name] = Part(full[: block.get(f"{name}_sequences")], len(full), len(cut) - len(full))
+        found[name] = shared.Selection(full, np.full(len(full), length), len(cut) - len(full))
     return found
 
 
-def vocabulary(
-    block: Mapping[str, Any], found: Mapping[str, Part], source: embedded.Source | None, where: Path
-) -> list[str]:
-    """The tokens that training sequences have within their first T, often enough; all of an embedded source's.
+def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -> list[str]:
+    """The tokens that training sequences have within their first T, often enough.
 
     Counted as written, cut and limited, so that a model meets each of them ``min_count`` times in every epoch. An
-    embedded source has no unknown words, which would falsify the known probabilities.
+    embedded source has its own: no unknown words, which would falsify the known probabilities.
     """
-    if source is not None:
-        assert isinstance(source, embedded_language.LanguageSource)
-        return source.vocabulary
-    options = DEFAULTS | {key: block[key] for key in DEFAULTS if block.get(key) is not None}
-    written = (sequence[: block["length"] - 1] for sequence in found["train"].sequences)
-    return tokens.vocabulary(
-        written, options["min_count"], options["vocabulary_size"], f"the training split of {where}"
-    )
+    limits = corpora.block(block)
+    written = (sequence[: block["length"] - 1] for sequence in train.sequences[: block.get("train_sequences")])
+    return tokens.vocabulary(written, limits.min_count, limits.vocabulary_size, f"the training split of {where}")
 
 
 def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
@@ -151,16 +166,19 @@ def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glov
     return glove.embed(known, glove.read(files[0], block["dimensions"], wanted), str(files[0]))
 
 
-def statistics(part: Part, ids: np.ndarray, known: Sequence[str], vectors: glove.Embedding) -> dict[str, Any]:
+def statistics(
+    sequences: Sequence[Sequence[str]], ids: np.ndarray, known: Sequence[str], vectors: glove.Embedding
+) -> dict[str, Any]:
     """What is particular to this kind, of a split's ids (N, T): real tokens, cut sequences, unknown words."""
     pad, unknown, start, end = (known.index(token) for token in tokens.SPECIAL)
     words = ids[(ids != pad) & (ids != start) & (ids != end)]
-    cut = np.array([len(sequence) + 2 > ids.shape[1] for sequence in part.sequences])
+    cut = np.array([len(sequence) + 2 > ids.shape[1] for sequence in sequences])
     return {
         "mean_tokens": float((ids != pad).sum(axis=1).mean()),
-        "mean_tokens_uncut": float(np.mean([len(sequence) + 2 for sequence in part.sequences])),
+        "mean_tokens_uncut": float(np.mean([len(sequence) + 2 for sequence in sequences])),
         "share_padding": float((ids == pad).mean()),
         "share_cut": float(cut.mean()),
+        "share_within_limit": 1 - float(cut.mean()),
         "share_unknown": float((words == unknown).mean()) if len(words) else 0.0,
         "share_with_vector": float(vectors.known[words].mean()) if len(words) else 0.0,
     }

@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,8 @@ def read_table(
             where = f"row {place + 1} of {numbers}"
             if word in found:
                 raise Problem(f"expected each word once in {words}, got {word!r} again for {where}; replace the files")
-            found[word] = _checked(np.asarray(rows[place], dtype=np.float32), where)
+            vector = np.asarray(rows[place], dtype=np.float32)
+            found[word] = _checked(vector, where, vector)
     return found
 
 
@@ -133,18 +134,15 @@ def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field)).decode(errors="replace")
         raise Problem(f"expected {len(fields)} numbers in {where}, got {wrong!r}; replace the file") from None
-    if not np.isfinite(vector).all():
-        wrong = fields[int(np.flatnonzero(~np.isfinite(vector))[0])].decode()
-        raise Problem(f"expected finite float32 numbers in {where}, got {wrong}; replace the file")
-    return _checked(vector, where)
+    return _checked(vector, where, [field.decode() for field in fields])
 
 
-def _checked(vector: np.ndarray, where: str) -> np.ndarray:
+def _checked(vector: np.ndarray, where: str, written: Sequence[Any]) -> np.ndarray:
     """The vector, if it is finite and has a direction."""
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(vector)
     if not np.isfinite(vector).all():
-        wrong = vector[int(np.flatnonzero(~np.isfinite(vector))[0])]
+        wrong = written[int(np.flatnonzero(~np.isfinite(vector))[0])]
         raise Problem(f"expected finite float32 numbers in {where}, got {wrong}; replace the file")
     if not 0 < norm < np.inf:
         raise Problem(

@@ -16,20 +16,20 @@ NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 def whole(path: Path) -> Any:
     """The value of a file of one JSON value; not UTF-8 or not JSON is a `Problem` with the line."""
-    return _parsed(_text(path), path, 1)
+    return _parsed(decoded(path.read_bytes(), path), path, 1)
 
 
 def by_line(path: Path) -> Iterator[tuple[str, Any]]:
     """(where, value) for each line of a file of one JSON value a line; empty lines are passed over."""
-    for number, line in enumerate(_text(path).split("\n"), 1):
+    for number, line in enumerate(decoded(path.read_bytes(), path).split("\n"), 1):
         if line.strip():
             yield f"line {number} of {path}", _parsed(line, path, number)
 
 
-def _text(path: Path) -> str:
-    content = path.read_bytes()
+def decoded(content: bytes, path: Path, encoding: str = "utf-8-sig") -> str:
+    """The text of a file's content; a byte that is not UTF-8 is a `Problem` with its line."""
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         wrong = content[error.start]

@@ -19,20 +19,14 @@ import torch
 from torch import Tensor
 
 from seqflows import compute, files, params, paths
+from seqflows.config.evaluation import TEXTS
 from seqflows.data import prepared, tokens
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
 from seqflows.evaluation import likelihood, loading, ngrams
-from seqflows.evaluation.evaluate import stream
+from seqflows.evaluation.scoring import stream
 from seqflows.models.language_flow import LanguageFlow
-
-DEFAULTS: dict[str, dict[str, Any]] = {  # of a kind's settings; `checks` says what they may be
-    "samples": {"count": 8, "beam": 5, "measured": 32},
-    "interpolation": {"pairs": 3, "sentences": [], "ratios": [0.6, 0.5, 0.4], "beam": 5, "measured": 32},
-    "regeneration": {"contexts": 3, "deviations": [0.1, 0.5, 0.707, 1.0], "beam": 5, "measured": 32},
-}
-
 
 NUMBERS, GIVEN, UNCHANGED = "numbers", "test sequences", "noise 0"
 ORDER = 3  # of the n-grams that the texts are scored by
@@ -65,10 +59,10 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     dataset = prepared.load(paths.prepared(key.scale, owner["dataset"]))
     seed = owner["seeds"][0]
     model, record = loading.load(paths.Key(key.scale, block["run"]), owner, seed, dataset, machine)
-    settings = DEFAULTS[block["kind"]] | block["settings"]
+    settings = vars(TEXTS[block["kind"]].of(block["settings"], "settings"))
     # Of the dataset alone, so that all its models are shown with the same sequences and the same noise.
     own = stream(paths.Key(key.scale, owner["dataset"]), 0, block["kind"])
-    written = KINDS[block["kind"]](model, dataset, settings, own)
+    written = WRITERS[block["kind"]](model, dataset, settings, own)
     shown = sum(len(part.lines) for part in written)
     written += numbers(model, dataset, block["kind"], settings, own)
     threads = f"{machine.threads} thread{'s' * (machine.threads != 1)}"
@@ -190,7 +184,7 @@ def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str,
 def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
     """For each context x: itself, and f^-1 of f(x~) + z_0 with z_0 ~ N(0, s^2) at each deviation s (Table 3)."""
     contexts, vocabulary = settings["contexts"], dataset.vocabulary
-    own = isinstance(contexts, list)
+    own = isinstance(contexts, tuple)
     chosen = _given(model, dataset, contexts) if own else _drawn(model, dataset, contexts, seed)
     if not len(chosen):
         return []
@@ -208,7 +202,7 @@ def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, 
     return written
 
 
-KINDS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
+WRITERS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
     "samples": samples,
     "interpolation": interpolations,
     "regeneration": regenerations,

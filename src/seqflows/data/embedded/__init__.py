@@ -13,20 +13,17 @@ import numpy as np
 
 from seqflows import files
 from seqflows.config import corpora
-from seqflows.data import embedded_chords, embedded_gaussians, embedded_language, embedded_text, embedded_words
+from seqflows.data.embedded import chords, clauses, formation, gaussians, sentences
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-MODULES = {
-    module.NAME: module
-    for module in (embedded_text, embedded_chords, embedded_gaussians, embedded_words, embedded_language)
-}
+MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses)}
 CLASSES = {
-    embedded_text.NAME: embedded_text.TextSource,
-    embedded_chords.NAME: embedded_chords.ChordSource,
-    embedded_gaussians.NAME: embedded_gaussians.GaussianSource,
-    embedded_words.NAME: embedded_words.WordSource,
-    embedded_language.NAME: embedded_language.LanguageSource,
+    sentences.NAME: sentences.TextSource,
+    chords.NAME: chords.ChordSource,
+    gaussians.NAME: gaussians.GaussianSource,
+    formation.NAME: formation.WordSource,
+    clauses.NAME: clauses.LanguageSource,
 }
 SPECIFICATION = "source.json"
 

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqflows.config.evaluation import BLOCK
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
 AT_ONCE = 64  # trajectories whose products over all prefixes are held together
-BLOCK = 1000  # trajectories of a block, summed in single precision; a larger K is a number of them
 SETTLED = 0.01  # nats by which doubling K may still move the cross entropy
 
 
@@ -118,13 +118,9 @@ def weighted(p: np.ndarray, log_p: np.ndarray) -> float:
 
 
 def estimates(
-    model: WordModel,
-    trie: Trie,
-    ps: Sequence[np.ndarray],
-    at: Sequence[int],
-    generator: torch.Generator,
+    model: WordModel, trie: Trie, ps: Sequence[np.ndarray], at: Sequence[int], generator: torch.Generator,
     sets: int = 10,
-) -> tuple[list[Estimate], np.ndarray]:
+) -> tuple[list[Estimate], np.ndarray]:  # fmt: skip
     """The cross entropies at every K of ``at`` and log P^ of all words at the largest, (N,).
 
     A K below BLOCK is estimated from ``sets`` sets of its own. From BLOCK on all K are sums of the same blocks: of as
@@ -171,13 +167,6 @@ def _of_blocks(samples: int, value: list[float], blocks: np.ndarray, ps: Sequenc
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = [np.nan_to_num(blocks / mean) @ p for p in ps]
     return Estimate(samples, 1, tuple(value), tuple(float(m.std(ddof=1) / math.sqrt(len(m))) for m in moved))
-
-
-def settled(found: Sequence[Estimate], which: int) -> bool:
-    """Whether the last doubling, from half of the largest K to it, moves the cross entropy by less than SETTLED."""
-    by_count = {estimate.samples: estimate.mean[which] for estimate in found}
-    largest = max(by_count)
-    return abs(by_count[largest] - by_count[largest // 2]) < SETTLED
 
 
 def exact(model: WordModel, split: Split, device: torch.device | str = "cpu", chunk: int = 4096) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows.data import words
+from seqflows.data.readers import lexicon
 from seqflows.errors import Problem
 
 NAME = "embedded-words"
@@ -75,10 +75,10 @@ class WordSource:
         """The source that `specification` described."""
         return cls(tuple(value["words"]), np.array(value["probabilities"]))
 
-    def counts(self, rng: np.random.Generator, tokens: int) -> words.Counts:
+    def counts(self, rng: np.random.Generator, tokens: int) -> lexicon.Counts:
         """How often each word occurs among so many independent ones."""
         drawn = rng.multinomial(tokens, self.probabilities / self.probabilities.sum())
-        return words.ordered({word: int(n) for word, n in zip(self.words, drawn, strict=True) if n})
+        return lexicon.ordered({word: int(n) for word, n in zip(self.words, drawn, strict=True) if n})
 
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
         """Write ``counts.tsv.gz``, a function of the random stream alone."""

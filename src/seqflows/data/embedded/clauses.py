@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqflows.data.chain import Chain, geometric, heterogeneous
+from seqflows.data.embedded.chain import Chain, entropies, geometric, heterogeneous, peaked
 from seqflows.data.prepared import SPLITS
 from seqflows.data.tokens import SPECIAL
 from seqflows.errors import Problem
@@ -86,10 +86,10 @@ class LanguageSource:
         return float(np.log(2) + (self._entropy(self.questions, True) + self._entropy(self.paragraphs, False)) / 2)
 
     def _entropy(self, chain: Chain, question: bool) -> float:
-        verbs = chain.visits @ _entropies(self.verbs)
+        verbs = chain.visits @ entropies(self.verbs)
         if question:
-            return chain.entropy() + verbs + (chain.mean_length - 1) * _entropies(self.links)
-        return chain.entropy() + verbs + chain.visits @ self.verbs @ _entropies(self.nouns)
+            return chain.entropy() + verbs + (chain.mean_length - 1) * entropies(self.links)
+        return chain.entropy() + verbs + chain.visits @ self.verbs @ entropies(self.nouns)
 
     def mean_length_plus_one(self) -> float:
         """Expected number of tokens, the end symbol included and the begin symbol not."""
@@ -174,11 +174,6 @@ class LanguageSource:
         (folder / VECTORS).write_text(lines, encoding="utf-8", newline="\n")
 
 
-def _entropies(p: np.ndarray) -> np.ndarray:
-    """-sum p log p over the last axis, with 0 log 0 = 0."""
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
-
-
 def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
     """The source of a seed: texts of up to ``length`` tokens with begin and end, ``lexicon`` names, verbs and nouns."""
     lexicon, length = options["lexicon"], options["length"]
@@ -192,19 +187,13 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
     clauses, sentences = min(4, (length - 4) // 3), min(12, (length - 2) // 5)
     return LanguageSource(
         words,
-        heterogeneous(rng, sizes[0], _lengths(1, clauses)),
-        heterogeneous(rng, sizes[0], _lengths(max(1, sentences // 2), sentences)),
+        heterogeneous(rng, sizes[0], peaked(1, clauses)),
+        heterogeneous(rng, sizes[0], peaked(max(1, sentences // 2), sentences)),
         np.array([geometric(rng, sizes[1], int(rng.integers(2, 6)), rng.uniform(0.2, 0.6)) for _ in range(sizes[0])]),
         np.array([geometric(rng, sizes[2], int(rng.integers(2, 6)), rng.uniform(0.2, 0.6)) for _ in range(sizes[1])]),
         geometric(rng, len(LINKS), len(LINKS), 0.5),
         _vectors(rng, len(SPECIAL) + len(FUNCTION) + lexicon, options["dimensions"]),
     )
-
-
-def _lengths(fewest: int, most: int) -> dict[int, float]:
-    """The middle more likely than the ends."""
-    weights = {n: 1.0 + min(n - fewest, most - n) for n in range(fewest, most + 1)}
-    return {n: weight / sum(weights.values()) for n, weight in weights.items()}
 
 
 def _vectors(rng: np.random.Generator, count: int, dimensions: int) -> np.ndarray:

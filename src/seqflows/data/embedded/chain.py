@@ -21,7 +21,7 @@ import numpy as np
 from seqflows.errors import Problem
 
 
-def _entropy(p: np.ndarray) -> np.ndarray:
+def entropies(p: np.ndarray) -> np.ndarray:
     """-sum p log p over the last axis, with 0 log 0 = 0."""
     return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
 
@@ -92,8 +92,8 @@ class Chain:
         """Nats a sequence, its length included; exact."""
         marginals, _ = self._marginals
         going_on = np.array([sum(p for n, p in self.lengths.items() if n > k + 1) for k in range(self.longest)])
-        steps = (going_on[:, None] * marginals * _entropy(self.transition)).sum()
-        return float(_entropy(np.array(list(self.lengths.values()))) + _entropy(self.start) + steps)
+        steps = (going_on[:, None] * marginals * entropies(self.transition)).sum()
+        return float(entropies(np.array(list(self.lengths.values()))) + entropies(self.start) + steps)
 
     def log_prob(self, states: Sequence[int]) -> float:
         """The log-probability of one sequence with its length; -inf where it cannot occur."""
@@ -134,6 +134,12 @@ def geometric(rng: np.random.Generator, states: int, support: int, decay: float)
     p = np.zeros(states)
     p[rng.permutation(states)[:support]] = decay ** np.arange(min(support, states))
     return p / p.sum()
+
+
+def peaked(fewest: int, most: int) -> dict[int, float]:
+    """Probabilities of the numbers from ``fewest`` to ``most``, the middle more likely than the ends."""
+    weights = {n: 1.0 + min(n - fewest, most - n) for n in range(fewest, most + 1)}
+    return {n: weight / sum(weights.values()) for n, weight in weights.items()}
 
 
 def heterogeneous(rng: np.random.Generator, states: int, lengths: dict[int, float], stay: float = 0.0) -> Chain:

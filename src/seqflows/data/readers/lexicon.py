@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqflows.data.readers import strict_json
 from seqflows.errors import Problem
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -68,11 +69,9 @@ def _rows(path: Path) -> list[tuple[int, list[str]]]:
     """(line number, [word, count]) of every line."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = content.decode("utf-8")
     except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"expected a whole gzip file in {path}, got {error}; replace the file") from None
-    except UnicodeDecodeError as error:
-        raise Problem(f"expected UTF-8 in {path}, got byte 0x{error.object[error.start]:02x}; convert it") from None
+    text = strict_json.decoded(content, path, "utf-8")
     if path.name.removesuffix(".gz").endswith(".csv"):
         reader = csv.DictReader(io.StringIO(text))
         if not {"ngram", "freq"} <= set(reader.fieldnames or ()):
@@ -145,9 +144,7 @@ def split_tokens(
     rng: np.random.Generator, counts: np.ndarray, test_share: float, valid_tokens: int
 ) -> dict[str, np.ndarray]:
     """The standard split: a share of the tokens is the test half; of the rest some are for validation."""
-    test = thinned(rng, counts, round(test_share * int(counts.sum())))
-    valid = thinned(rng, counts - test, valid_tokens, "valid_tokens")
-    return {"train": counts - test - valid, "valid": valid, "test": test}
+    return _halves(rng, counts, thinned(rng, counts, round(test_share * int(counts.sum()))), valid_tokens)
 
 
 def split_types(
@@ -156,7 +153,10 @@ def split_types(
     """The alternative split: a share of the types, drawn whatever their frequency, with all their tokens."""
     held = np.zeros(len(counts), bool)
     held[rng.permutation(len(counts))[: round(test_share * len(counts))]] = True
-    test = np.where(held, counts, 0)
+    return _halves(rng, counts, np.where(held, counts, 0), valid_tokens)
+
+
+def _halves(rng: np.random.Generator, counts: np.ndarray, test: np.ndarray, valid_tokens: int) -> dict[str, np.ndarray]:
     valid = thinned(rng, counts - test, valid_tokens, "valid_tokens")
     return {"train": counts - test - valid, "valid": valid, "test": test}
 

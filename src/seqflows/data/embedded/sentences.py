@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows.data.chain import Chain, heterogeneous
+from seqflows.data.embedded.chain import Chain, heterogeneous, peaked
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
@@ -87,7 +87,5 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> TextSource:
             f"expected words: [fewest, most] and a lexicon of 2 to {len(WORDS)} words, got "
             f"words: {options['words']}, lexicon: {options['lexicon']}; correct the dataset in params.yaml"
         )
-    weights = {n: 1.0 + min(n - fewest, most - n) for n in range(fewest, most + 1)}
-    total = sum(weights.values())
-    chain = heterogeneous(rng, options["lexicon"], {n: weight / total for n, weight in weights.items()})
+    chain = heterogeneous(rng, options["lexicon"], peaked(fewest, most))
     return TextSource(tuple(WORDS[: options["lexicon"]]), chain)

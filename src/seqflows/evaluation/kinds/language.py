@@ -7,56 +7,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqflows import files
 from seqflows.compute import Machine
+from seqflows.config.evaluation import Language as Settings
 from seqflows.data.batching import collate, order_by_length
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
-from seqflows.evaluation.likelihood import BATCH, ratio, whole
-from seqflows.evaluation.metrics import ERRORS, Records
+from seqflows.evaluation.likelihood import BATCH, ratio
+from seqflows.evaluation.scoring import ERRORS, Records, Task, write_columns
 from seqflows.flows import standard_normal_log_density
+from seqflows.kinds import KINDS
 from seqflows.models.language_flow import LanguageFlow
-from seqflows.names import refuse_unknown
 from seqflows.noise import BITS, floor
 
-UNIT, NATS = "bits/dim", "nats/position"
-COLUMNS = ("index", "length", "nll", "length_nats", "source_nll")  # nll and source_nll in bits per dimension
+UNIT, NATS = KINDS["language"].unit, "nats/position"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The ``evaluation`` block of a run on language."""
-
-    draws: int = 1  # of the noise, for each test sequence
-
-    @classmethod
-    def of(cls, block: Mapping[str, Any]) -> Settings:
-        """Read the block; an unknown or impossible entry is a `Problem`."""
-        refuse_unknown("evaluation", block, (entry.name for entry in fields(cls)))
-        settings = cls(**block)
-        whole("draws", settings.draws, 1)
-        return settings
-
-
-def score(
-    model: LanguageFlow, dataset: Dataset, settings: Settings, machine: Machine, parameters: int,
-    seed: int, folder: Path, where: str,
-) -> Records:  # fmt: skip
+def score(model: LanguageFlow, dataset: Dataset, settings: Settings, task: Task) -> Records:
     """Every metric of a trained model; writes scores.csv.
 
     Raises:
         Problem: an estimate below the floor that the noise sets, which no density can reach.
     """
     model.eval()
-    bits, noise, plain = densities(model, dataset.test, settings.draws, machine, seed)
+    bits, noise, plain = densities(model, dataset.test, settings.draws, task.machine, task.stream("score"))
     rows, count = Records(UNIT), len(bits)
 
     def add(metric: str, values: np.ndarray, unit: str | None = None, draws: int = settings.draws) -> None:
@@ -72,25 +51,19 @@ def score(
     add("nll_code", (plain + BITS) * model.length, "bits/D", draws=0)
     add("nll_code_train", (plain + BITS) * model.length + BITS, "bits/D", draws=0)
     rows.add("floor", floor(), over=count)
-    check_floor(rows, where)
+    check_floor(rows, str(task))
     source = None
     if dataset.test.source_log_prob is not None:
         source = noise - dataset.test.source_log_prob / (model.dimensions * math.log(2))
         add("source", source)
-        nats = (bits - source) * model.dimensions * math.log(2)
-        value, error = ratio(nats, np.ones(count))
-        rows.add("excess", value, "nats/sequence", settings.draws, error, count)
+        add("excess", (bits - source) * model.dimensions * math.log(2), "nats/sequence")
     for name, values in references(dataset).items():
-        for metric, of, unit in ((name, values, None), (f"{name}_above_floor", above_floor(values, dim), NATS)):
-            value, error = ratio(of, np.ones(count))
-            rows.add(metric, value, unit, over=count, error=error)
-    rows.add("parameters", parameters, "1")
-    known = [None] * count if source is None else source.tolist()
-    table = [
-        (place, model.length, value, 0.0, true)
-        for place, (value, true) in enumerate(zip(bits.tolist(), known, strict=True))
-    ]
-    files.write_csv(folder / "scores.csv", [dict(zip(COLUMNS, row, strict=True)) for row in table], COLUMNS)
+        add(name, values, draws=0)
+        add(f"{name}_above_floor", above_floor(values, dim), NATS, draws=0)
+    rows.add("parameters", task.parameters, "1")
+    columns = {"index": range(count), "length": [model.length] * count, "nll": bits.tolist()}  # bits per dimension
+    columns |= {"length_nats": [0.0] * count, "source_nll": None if source is None else source.tolist()}
+    write_columns(task.folder / "scores.csv", columns, count)
     return rows
 
 
@@ -111,7 +84,7 @@ def densities(
     def scored(x: Tensor) -> np.ndarray:
         with machine.autocast():
             found = model.log_density(x)
-        return _numbers(model.bits_per_dimension(found.double()))
+        return model.bits_per_dimension(found.double()).cpu().numpy()
 
     for indices in order_by_length(split, BATCH):
         batch = collate(split, indices).to(machine.device)
@@ -121,7 +94,7 @@ def densities(
             bits[indices] += scored(x) / draws
             u = (x - model.vectors[batch.x]).double() * 2.0**BITS
             log_density = standard_normal_log_density(u).sum((1, 2)) + model.dimensions * BITS * math.log(2)
-            noise[indices] += _numbers(model.bits_per_dimension(log_density)) / draws
+            noise[indices] += model.bits_per_dimension(log_density).cpu().numpy() / draws
     if not np.isfinite(bits).all():
         place = int(np.flatnonzero(~np.isfinite(bits))[0])
         raise Problem(f"expected a finite density of every test sequence, got {bits[place]} for sequence {place}")
@@ -162,10 +135,6 @@ def above_floor(bits: np.ndarray, dim: int) -> np.ndarray:
     eq. (6), where D, 50 or 300, hides it.
     """
     return (bits - floor()) * (dim * math.log(2))
-
-
-def _numbers(values: Tensor) -> np.ndarray:
-    return values.cpu().numpy()
 
 
 def check_floor(rows: Sequence[Mapping[str, Any]], where: str) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows.data import strict_json
-from seqflows.data.strict_json import take
+from seqflows.data.readers import strict_json
+from seqflows.data.readers.strict_json import take
 from seqflows.errors import Problem
 
 LARGEST = 2**20  # bytes of one clip's subtitles; more is a mistake

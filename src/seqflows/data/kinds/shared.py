@@ -1,0 +1,100 @@
+"""What preparing has in common for most kinds: sequences on their way to splits, with their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows.data.embedded import Source
+from seqflows.data.prepared import Split
+from seqflows.errors import Problem
+
+REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a prepared dataset holds: its splits by name, and what `seqflows.data.prepared.save` writes beside them.
+
+    ``statistics`` are the kind's own entries of statistics.json, ``max_length`` first.
+    """
+
+    vocabulary: Any
+    splits: dict[str, Split]
+    statistics: dict[str, Any]
+    vectors: np.ndarray | None = None
+    rarer: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The sequences of one split within all limits but that of their number, their lengths, and how many were not."""
+
+    sequences: Any
+    lengths: np.ndarray
+    dropped_empty: int = 0
+    dropped_long: int = 0
+
+
+def reach(selections: Mapping[str, Selection]) -> int:
+    """`REACH` times the longest; taken before any ``*_sequences`` limit, so that all such subsets share it."""
+    return int(REACH * max(selections["train"].lengths.max(), selections["valid"].lengths.max()))
+
+
+def prepared(
+    block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str, selections: Mapping[str, Selection],
+    vocabulary: Any, encode: Callable[[Any, Path], np.ndarray], longest: int,
+) -> Prepared:  # fmt: skip
+    """Encode the first ``*_sequences`` of each split, with the embedded source's log-probabilities.
+
+    ``encode`` gives the symbols of a `Split`, of sequences and where they are from, for its messages.
+    Raises `Problem` where one is longer than ``longest``, the end of the support of p(T).
+    """
+    splits, statistics = {}, {}
+    for name, selection in selections.items():
+        where = raw / f"{name} split"
+        kept = block.get(f"{name}_sequences") or len(selection.lengths)
+        sequences = selection.sequences[:kept]
+        log_probs = _log_probs(source, sequences, where)
+        split = Split(block["kind"], selection.lengths[:kept], encode(sequences, where), log_probs)
+        splits[name], statistics[name] = split, _counts(selection, split)
+        if statistics[name]["longest"] > longest:
+            raise Problem(
+                f"expected sequences of at most {longest} steps in the {name} split of {dataset}, got "
+                f"{statistics[name]['longest']}, to which the length model gives no probability; set max_length"
+            )
+    return Prepared(vocabulary, splits, {"max_length": longest, "splits": statistics})
+
+
+def _log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray | None:
+    """(N,) the embedded source's log-probabilities, nats; a sequence that it cannot make is a `Problem`."""
+    if source is None:
+        return None
+    known = source.log_probs(sequences)
+    if not np.isfinite(known).all():
+        place = int(np.flatnonzero(~np.isfinite(known))[0])
+        raise Problem(
+            f"expected only sequences that the embedded source can make in {where}, got another as number {place}; "
+            "run download again"
+        )
+    return known
+
+
+def _counts(selection: Selection, split: Split) -> dict[str, Any]:
+    """Counts of a split: ``kept`` within the limit, ``sequences`` of them written."""
+    kept = len(selection.lengths)
+    return {
+        "sequences": len(split),
+        "symbols": int(split.lengths.sum()),
+        "longest": int(split.lengths.max()),
+        "shortest": int(split.lengths.min()),
+        "mean_length": float(split.lengths.mean()),
+        "kept": kept,
+        "dropped_long": selection.dropped_long,
+        "dropped_empty": selection.dropped_empty,
+        "share_within_limit": kept / (kept + selection.dropped_long),
+    }

@@ -1,0 +1,82 @@
+"""Text, one sentence a line, one symbol a character (raw format of Penn Treebank)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows.data.embedded import Source
+from seqflows.data.kinds import shared
+from seqflows.data.prepared import SPLITS
+from seqflows.data.readers import strict_json
+from seqflows.errors import Problem
+
+
+def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
+    """Sentences as characters; ``max_length`` drops what is longer."""
+    limit = block.get("max_length")
+    selections, characters = {}, []
+    for name in SPLITS:
+        path = raw / f"{name}.txt"
+        sentences, empty = read(path)
+        if name == "train":  # of all training text, so that no limit changes the vocabulary
+            characters = vocabulary(sentences)
+        lengths = np.array([len(sentence) for sentence in sentences])
+        within = np.ones(len(lengths), bool) if limit is None else lengths <= limit
+        if not within.any():
+            raise Problem(
+                f"expected sentences of at most {limit} characters in {path}, got only longer ones (the shortest has "
+                f"{lengths.min()}); raise max_length"
+            )
+        kept = [sentence for sentence, keep in zip(sentences, within, strict=True) if keep]
+        selections[name] = shared.Selection(kept, lengths[within], empty, int((~within).sum()))
+    if source is not None and limit is not None and limit < source.longest:
+        raise Problem(
+            f"expected max_length of at least {source.longest} for source: {block['source']}, got {limit}: dropping "
+            "its longest sequences would falsify the known probabilities; raise it or leave it out"
+        )
+    longest = limit or (source.longest if source else shared.reach(selections))
+
+    def encoded(sentences: list[str], where: Path) -> np.ndarray:
+        return encode(sentences, characters, where)
+
+    return shared.prepared(block, raw, source, dataset, selections, characters, encoded, longest)
+
+
+def read(path: Path) -> tuple[list[str], int]:
+    """The sentences of a file, stripped of the space around them, and the number of empty lines."""
+    text = strict_json.decoded(path.read_bytes(), path, "utf-8")
+    lines = [line.strip() for line in text.removesuffix("\n").split("\n")]
+    sentences = [line for line in lines if line]
+    if not sentences:
+        raise Problem(f"expected a sentence a line in {path}, got no text; replace the file")
+    return sentences, len(lines) - len(sentences)
+
+
+def code_points(sentences: list[str]) -> np.ndarray:
+    """(sum T,) uint32: the characters of all sentences, one after another."""
+    return np.frombuffer("".join(sentences).encode("utf-32-le"), dtype="<u4")
+
+
+def vocabulary(sentences: list[str]) -> list[str]:
+    """The distinct characters, in the order of their code points."""
+    return [chr(point) for point in np.flatnonzero(np.bincount(code_points(sentences)))]
+
+
+def encode(sentences: list[str], characters: list[str], path: Path) -> np.ndarray:
+    """(sum T,) places in the vocabulary, uint8 where it is small; an unknown character is a `Problem`."""
+    points = code_points(sentences)
+    known = np.array([ord(character) for character in characters])
+    table = np.full(int(max(known.max(), points.max(initial=0))) + 1, -1, dtype=np.int32)
+    table[known] = np.arange(len(known))
+    symbols = table[points]
+    if (symbols < 0).any():
+        strange = "".join(map(chr, np.unique(points[symbols < 0])[:20]))
+        raise Problem(
+            f"expected only the {len(characters)} characters of the training text in {path}, got {strange!r}; "
+            "correct the file, or add training text that has them"
+        )
+    return symbols.astype(np.uint8) if len(characters) <= 256 else symbols

@@ -1,0 +1,84 @@
+"""The kinds of data: what differs from one to the other, a row a kind.
+
+A new kind is a row here, and three modules, which the row names, several kinds may share, and `load` imports:
+
+- ``data``: ``prepare(block, raw, source, dataset) -> Prepared``, from raw files to what a prepared dataset holds;
+- ``evaluation``: ``score(model, dataset, settings, task) -> Records``, every metric of one seed;
+- ``report``: how its results are put on a page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from seqflows.errors import Problem
+from seqflows.names import near
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table."""
+
+    name: str  # what datasets of params.yaml call it
+    emission: str  # what a symbol is: categorical, bernoulli, real, or embedded (a token with a vector)
+    data: str  # the module that prepares it
+    evaluation: str  # the module that scores it
+    report: str  # the module that shows it
+    unit: str  # of its scores
+    symbols: int  # that real data have, about, where a model's size is estimated without the data
+    nats: float = 1.0  # that the unit has
+    headline: str = "nll"  # the metric by which a run is known
+    ids: bool = True  # whether symbols are places in a vocabulary, int64 in a batch; else numbers, float32
+    loss_per_symbol: bool = False  # whether training divides a sequence's loss by T + 1, its length being a symbol
+    score_per_symbol: bool = False  # whether scores contain -log p(T) and are divided by T + 1
+    literature: bool = False  # whether the NLL is also given as the literature does, without -log p(T), divided by T
+    counted: bool = False  # whether sequences are types that occur more than once, drawn by frequency in training
+    validation_batch: int = 64  # sequences
+
+
+KINDS = {kind.name: kind for kind in (
+    Kind("text", emission="categorical", symbols=50,
+         data="seqflows.data.kinds.text", evaluation="seqflows.evaluation.kinds.sequences",
+         report="seqflows.report.pages.sequences", unit="bpc", nats=math.log(2),
+         loss_per_symbol=True, score_per_symbol=True),
+    Kind("music", emission="bernoulli", symbols=88, ids=False,
+         data="seqflows.data.kinds.music", evaluation="seqflows.evaluation.kinds.sequences",
+         report="seqflows.report.pages.sequences", unit="nats/step", literature=True,
+         loss_per_symbol=True, score_per_symbol=True),
+    Kind("vectors", emission="real", symbols=2, ids=False,
+         data="seqflows.data.kinds.vectors", evaluation="seqflows.evaluation.kinds.sequences",
+         report="seqflows.report.pages.sequences", unit="nats", loss_per_symbol=True),
+    Kind("words", emission="categorical", symbols=28,
+         data="seqflows.data.kinds.words", evaluation="seqflows.evaluation.kinds.words",
+         report="seqflows.report.pages.words", unit="nats/word", headline="cross_entropy_test",
+         counted=True, validation_batch=1024),
+    Kind("language", emission="embedded", symbols=4,
+         data="seqflows.data.kinds.language", evaluation="seqflows.evaluation.kinds.language",
+         report="seqflows.report.pages.language", unit="bits/dim"),
+)}  # fmt: skip
+
+
+def of(name: Any) -> Kind:
+    """The row of a kind; another name is a `Problem`."""
+    if name not in KINDS:
+        raise Problem(f"expected a kind of data among {', '.join(KINDS)}, got {name!r}{near(name, KINDS)}")
+    return KINDS[name]
+
+
+def divisors(lengths: Any, per_symbol: bool) -> Any:
+    """What sequences of ``lengths`` (numpy or torch) are divided by: T + 1, the length being a symbol, or 1 as a whole.
+
+    >>> import numpy as np
+    >>> divisors(np.array([2, 5]), True).tolist(), divisors(np.array([2, 5]), False).tolist()
+    ([3, 6], [1, 1])
+    """
+    return lengths + 1 if per_symbol else 0 * lengths + 1
+
+
+def load(name: str) -> ModuleType:
+    """Import a module that a row names."""
+    return importlib.import_module(name)
