@@ -18,15 +18,15 @@ from seqflows.flows import (
     NETWORKS,
     SCALARS,
     Actnorm,
+    AffineCoupling,
     AutoregressiveInTime,
     Bijection,
     Chain,
     FixedLength,
-    Halves,
     Independent,
     Inverse,
+    Invertible1x1,
     MaskedAutoregressive,
-    Mixing,
     PastCoupling,
     RecurrentAffine,
     Reverse,
@@ -104,7 +104,7 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
                 module.log_scale.mul_(std)
             for linear in _projections(module):
                 _scale_at_first_use(linear, std)
-        if isinstance(fixed, Mixing):  # six in a row at 3 have a condition of 1e20: no float64 determinant to compare
+        if isinstance(fixed, Invertible1x1):  # six in a row at 3 have a condition of 1e20: nothing to compare
             fixed.log_size.mul_(std)
         z, context, _ = inputs(flow, rows=256)
         (fixed or flow).forward(z, context)  # not the inverse of a fixed one, whose first step sees no data
@@ -209,17 +209,17 @@ for _k in KINDS:
 SMALL = Size(width=8, inner=12, heads=2)
 FIXED: dict[str, Callable[[], Bijection]] = {  # of a fixed length
     "actnorm": lambda: Actnorm(3, 4),
-    "mixing-time": lambda: Mixing(4, 3, "time"),
-    "mixing-rotated": lambda: Mixing(4, 3, "time", start="rotation"),
-    "mixing-channels": lambda: Mixing(3, 4, "channels"),
-    "mixing-causal": lambda: Mixing(4, 3, "time", causal=True),
+    "mixing-time": lambda: Invertible1x1(4, 3, "time"),
+    "mixing-rotated": lambda: Invertible1x1(4, 3, "time", start="rotation"),
+    "mixing-channels": lambda: Invertible1x1(3, 4, "channels"),
+    "mixing-causal": lambda: Invertible1x1(4, 3, "time", causal=True),
     "lstm-past": lambda: RecurrentAffine(3, 2, 6),
     "lstm-future": lambda: RecurrentAffine(3, 2, 6, later=True),
     "lstm-both": lambda: recurrent_affine(3, 2, 6, 3),
 }
 for _n in NETWORKS:
     for _a in ("time", "channels"):
-        FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: Halves(4, 4, a, n, SMALL)
+        FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: AffineCoupling(4, 4, a, n, SMALL)
         FIXED[f"multiscale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(16, 2, a, n, SMALL, steps=2, blocks=3)
         FIXED[f"joined_scales-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(8, 2, a, n, SMALL, 1, 2, "rotation", "joined")
         FIXED[f"one_scale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(4, 2, a, n, SMALL, steps=1, blocks=1)

@@ -18,7 +18,7 @@ from seqflows.data.readers.lexicon import VOCABULARY, decode, encode
 from seqflows.errors import Problem
 from seqflows.evaluation import evaluate, ngrams, scoring, trie
 from seqflows.evaluation.kinds import words
-from seqflows.evaluation.kinds.words import Both
+from seqflows.evaluation.kinds.words import WordHalves
 from seqflows.models import build
 from seqflows.training import loop
 
@@ -45,7 +45,7 @@ def small(seed=0, **changes):
 
 
 def test_both_halves_on_one_list():
-    both = Both(dataset(known=True))
+    both = WordHalves(dataset(known=True))
     assert sorted(both.words) == sorted(tiny.WORDS_COUNTED) and both.vocabulary == set(tiny.WORDS_COUNTED) - {"tho"}
     for n, word in enumerate(both.words):
         assert (both.train[n], both.test[n]) == tiny.WORDS_COUNTED[word]
@@ -130,8 +130,8 @@ def test_generated_words_are_counted(tmp_path):
     made = (tmp_path / "samples.txt").read_text().split("\n")[:-1]
     assert len(made) == 30 == rows["unique"]["samples"]
     assert rows["unique"]["value"] == pytest.approx(len(set(made)) / 30)
-    assert rows["known"]["value"] == pytest.approx(sum(word in Both(dataset()).vocabulary for word in made) / 30)
-    assert rows["unique_known"]["value"] == pytest.approx(len(set(made) & Both(dataset()).vocabulary) / 30)
+    assert rows["known"]["value"] == pytest.approx(sum(word in WordHalves(dataset()).vocabulary for word in made) / 30)
+    assert rows["unique_known"]["value"] == pytest.approx(len(set(made) & WordHalves(dataset()).vocabulary) / 30)
     assert rows["unique_all"]["samples"] == 5  # as many as there are training words
     test = {word: both[1] for word, both in tiny.WORDS_COUNTED.items() if both[1]}  # fitted on types, and on tokens
     for name, weights in (("perplexity_2", [1] * len(test)), ("perplexity_2_tokens", list(test.values()))):

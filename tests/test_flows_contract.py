@@ -15,15 +15,15 @@ from torch import Tensor
 from bijections import CASES, DRAWN, FLOWS, LANGUAGE, OPEN, STEPS, Gain, inputs, jacobian, randomised
 from seqflows.flows import (
     Actnorm,
+    AffineCoupling,
     AutoregressiveInTime,
     Bijection,
     Chain,
     FixedLength,
-    Halves,
     Independent,
     Inverse,
+    Invertible1x1,
     MaskedAutoregressive,
-    Mixing,
     NLSq,
     PastCoupling,
     RecurrentAffine,
@@ -195,15 +195,15 @@ def _pattern_of_fixed(flow: FixedLength, direction: str) -> Tensor:
         pattern = eye
         for part in flow.flows if direction == "forward" else reversed(flow.flows):
             pattern = (_pattern_of_fixed(part, direction).float() @ pattern > 0).float()
-    elif isinstance(flow, Mixing) and flow.axis == "channels":
+    elif isinstance(flow, Invertible1x1) and flow.axis == "channels":
         pattern = torch.kron(torch.eye(steps), every)
-    elif isinstance(flow, Mixing):
+    elif isinstance(flow, Invertible1x1):
         over = torch.ones(steps, steps)
         pattern = torch.kron(over.tril() if flow.causal else over, torch.eye(dim))
     elif isinstance(flow, RecurrentAffine):
         over = torch.ones(steps, steps)
         pattern = eye + torch.kron(over.triu(1) if flow.later else over.tril(-1), every)
-    elif isinstance(flow, Halves):
+    elif isinstance(flow, AffineCoupling):
         place = torch.arange(steps * dim)
         second = (place // dim >= steps // 2) if flow.axis == 1 else (place % dim >= dim // 2)
         pattern = eye + torch.outer(second.float(), (~second).float())

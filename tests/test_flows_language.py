@@ -16,8 +16,8 @@ from seqflows.flows import (
     NETWORKS,
     SQUEEZES,
     Actnorm,
-    Halves,
-    Mixing,
+    AffineCoupling,
+    Invertible1x1,
     PastCoupling,
     Size,
     Steps,
@@ -76,7 +76,11 @@ def test_steps_one_by_one_are_the_flow(case):
 
 
 def test_flows_that_look_ahead_have_no_steps():
-    for flow in (Mixing(4, 2, "time"), Halves(4, 2, "time", "rnn", SMALL), Steps(Mixing(4, 2, "time"))):
+    for flow in (
+        Invertible1x1(4, 2, "time"),
+        AffineCoupling(4, 2, "time", "rnn", SMALL),
+        Steps(Invertible1x1(4, 2, "time")),
+    ):
         with pytest.raises(TypeError, match="Expected a flow that is autoregressive in time"):
             flow.stepper()
 
@@ -135,7 +139,7 @@ def test_a_split_between_scales_separates_coordinates():
 def test_what_leaves_between_scales_has_a_learned_gaussian():
     """log p of the whole is that of the parts: p(h's noise) and p(z_1 | h), N(mu(h), exp(s(h)))."""
     torch.manual_seed(0)
-    flow = MultiScale(Mixing(4, 6, "time"), Mixing(2, 6, "channels")).double()
+    flow = MultiScale(Invertible1x1(4, 6, "time"), Invertible1x1(2, 6, "channels")).double()
     torch.nn.init.normal_(flow.gaussians[0].weight, std=0.3)
     z = torch.randn(3, 4, 6, dtype=torch.float64)
     eps, log_det = flow.forward(z)
@@ -152,26 +156,26 @@ def test_what_leaves_between_scales_has_a_learned_gaussian():
 def test_mixings_start_as_permutations_as_rotations_or_as_nothing():
     """Over time a step is one step, of another place, until something is learned; over channels as in Glow."""
     torch.manual_seed(0)
-    weights = [Mixing(16, 2, "time").weight() for _ in range(2)]
+    weights = [Invertible1x1(16, 2, "time").weight() for _ in range(2)]
     for weight in weights:
         assert torch.equal(weight.sort(-1).values, torch.eye(16)[-1:].expand(16, 16))
         assert torch.equal(weight.sum(0), torch.ones(16))
         assert not torch.equal(weight, torch.eye(16))
     assert not torch.equal(*weights)
     flow = multiscale(16, 4, "time", "rnn", SMALL, steps=2, blocks=2)
-    mixings = [module for module in flow.modules() if isinstance(module, Mixing)]
+    mixings = [module for module in flow.modules() if isinstance(module, Invertible1x1)]
     assert [module.axis for module in mixings] == ["time"] * 4
     assert all(bool(((module.weight() == 0) | (module.weight() == 1)).all()) for module in mixings)
-    for dense in (Mixing(2, 16, "channels"), Mixing(16, 2, "time", start="rotation")):
+    for dense in (Invertible1x1(2, 16, "channels"), Invertible1x1(16, 2, "time", start="rotation")):
         weight = dense.weight()
         assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5) and int((weight.abs() > 1e-3).sum()) > 200
-    assert torch.equal(Mixing(16, 2, "time", causal=True).weight(), torch.eye(16))
+    assert torch.equal(Invertible1x1(16, 2, "time", causal=True).weight(), torch.eye(16))
 
 
 def test_a_permutation_is_where_training_starts():
     """Every entry of L, U and s has a gradient there: W may become any mixing."""
     torch.manual_seed(0)
-    flow = Mixing(6, 3, "time")
+    flow = Invertible1x1(6, 3, "time")
     eps, log_det = flow.forward(torch.randn(50, 6, 3))
     (eps.square().sum((1, 2)) - log_det).mean().backward()
     assert bool((flow.lower.grad[torch.ones(6, 6).tril(-1) > 0] != 0).all())
@@ -199,7 +203,7 @@ def test_channels_mix_in_the_causal_flow(cell):
 def test_couplings_start_as_the_gate_alone():
     """The last projection is zero: eps_2 = sigma(alpha) z_2."""
     z = torch.randn(2, 4, 6)
-    eps, log_det = Halves(4, 6, "time", "attention", SMALL).forward(z)
+    eps, log_det = AffineCoupling(4, 6, "time", "attention", SMALL).forward(z)
     gate = 1 / (1 + math.exp(-2.0))
     assert torch.equal(eps[:, :2], z[:, :2]) and torch.allclose(eps[:, 2:], gate * z[:, 2:])
     assert torch.allclose(log_det, torch.full((2,), 12 * math.log(gate)))
@@ -237,13 +241,19 @@ def test_the_cells_differ_after_the_first_step():
         (lambda: multiscale(4, 4, "time", "rnn", SMALL, 2, 3), "Expected an even number of steps, got 1"),
         (lambda: multiscale(8, 5, "time", "rnn", SMALL, 2, 2), "an even width for 2 scales, got 8 and 5"),
         (lambda: multiscale(8, 5, "channels", "rnn", SMALL, 1, 1), "Expected an even number of channels, got 5"),
-        (lambda: Halves(4, 4, "hours", "rnn", SMALL), "Expected an axis of time or channels .*'hours'"),
-        (lambda: Halves(4, 4, "time", "cnn", SMALL), "a network of rnn or attention, got 'time', 'cnn'"),
-        (lambda: Halves(4, 4, "time", "attention", Size(9, 4, 2)), "Expected a width that 2 heads divide, got 9"),
-        (lambda: Mixing(4, 4, "channels", causal=True), "Expected a causal mixing over time"),
-        (lambda: Mixing(4, 4, "time", start="identity"), "Expected a start of permutation or rotation, got 'identity'"),
+        (lambda: AffineCoupling(4, 4, "hours", "rnn", SMALL), "Expected an axis of time or channels .*'hours'"),
+        (lambda: AffineCoupling(4, 4, "time", "cnn", SMALL), "a network of rnn or attention, got 'time', 'cnn'"),
+        (
+            lambda: AffineCoupling(4, 4, "time", "attention", Size(9, 4, 2)),
+            "Expected a width that 2 heads divide",
+        ),
+        (lambda: Invertible1x1(4, 4, "channels", causal=True), "Expected a causal mixing over time"),
+        (
+            lambda: Invertible1x1(4, 4, "time", start="identity"),
+            "a start of permutation or rotation, got 'identity'",
+        ),
         (lambda: MultiScale(Actnorm(4, 4), squeezed="paired"), "Expected a squeeze of interleaved or joined"),
-        (lambda: Mixing(4, 4, "words"), "Expected an axis of time or channels, got 'words'"),
+        (lambda: Invertible1x1(4, 4, "words"), "Expected an axis of time or channels, got 'words'"),
         (lambda: unidirectional(4, 4, "rnn", SMALL, 8, 2, mixing="channels"), "Expected a mixing of both or time"),
         (lambda: PastCoupling(4, 3, "rnn", SMALL, 8), "an even width, got 'rnn', 'parallel' and 3"),
         (lambda: PastCoupling(4, 4, "rnn", SMALL, 8, "serial"), "a cell of parallel or literal"),

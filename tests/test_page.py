@@ -108,4 +108,4 @@ def test_a_tables_kind_is_that_of_its_runs(world):
 
 def test_every_kind_has_a_page():
     for kind in kinds.KINDS.values():
-        assert list(inspect.signature(kinds.load(kind.report).page).parameters) == ["results", "title", "made"]
+        assert list(inspect.signature(kinds.load(kind.report).page).parameters) == ["results", "title", "cells"]

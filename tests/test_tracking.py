@@ -171,11 +171,11 @@ class Locked:
 
 
 def test_a_busy_database_is_asked_again(monkeypatch):
-    assert tracking.Patient(Locked(4)).create_run("a") == "a"
+    assert tracking.RetryingClient(Locked(4)).create_run("a") == "a"
     client = Locked(0)
     with pytest.raises(RuntimeError, match="down"):
-        tracking.Patient(client).fail()
+        tracking.RetryingClient(client).fail()
     assert client.left == -1  # asked once
     monkeypatch.setattr(tracking, "BUSY", 0.3)
     with pytest.raises(RuntimeError, match="BAD_REQUEST"):
-        tracking.Patient(Locked(100)).create_run("a")
+        tracking.RetryingClient(Locked(100)).create_run("a")

@@ -188,7 +188,7 @@ def numbers(row: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-class Patient:
+class RetryingClient:
     """A client that asks again while the database behind a server is in use: MLflow itself gives up after seconds."""
 
     def __init__(self, client: Any) -> None:
@@ -247,7 +247,7 @@ class Store:
             logging.getLogger(name).setLevel(logging.WARNING)
 
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
-        self.client = Patient(MlflowClient(tracking_uri=address()))
+        self.client = RetryingClient(MlflowClient(tracking_uri=address()))
         experiment = self.client.get_experiment_by_name(self.experiment_name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)

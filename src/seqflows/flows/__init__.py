@@ -4,10 +4,10 @@ from seqflows.flows.attention import NETWORKS, Size
 from seqflows.flows.autoregressive import MaskedAutoregressive
 from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, standard_normal_log_density
 from seqflows.flows.coupling import SplitCoupling
-from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Mixing, Stepper, Steps, initialise
+from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
-from seqflows.flows.multiscale import SQUEEZES, Halves, MultiScale, multiscale
+from seqflows.flows.multiscale import SQUEEZES, AffineCoupling, MultiScale, multiscale
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.temporal import AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
@@ -30,16 +30,16 @@ __all__ = [
     "STARTS",
     "Actnorm",
     "Affine",
+    "AffineCoupling",
     "AutoregressiveInTime",
     "Bijection",
     "Chain",
     "FixedLength",
-    "Halves",
     "Independent",
     "Inverse",
+    "Invertible1x1",
     "Map",
     "MaskedAutoregressive",
-    "Mixing",
     "MultiScale",
     "NLSq",
     "PastCoupling",

@@ -161,7 +161,7 @@ def initialise(flow: nn.Module, z: Tensor) -> None:
 STARTS = ("permutation", "rotation")
 
 
-class Mixing(FixedLength):
+class Invertible1x1(FixedLength):
     r"""An invertible linear map over channels, eps_t = W z_t, or over time, eps_t = sum_s W_ts z_s.
 
     The "1x1 convolution" of Glow by its LU decomposition (Kingma & Dhariwal 2018, section 3.2): W = P L (U + diag(s)),
@@ -247,7 +247,7 @@ class Mixing(FixedLength):
 
 
 class _Mixing(Stepper):
-    def __init__(self, flow: Mixing) -> None:
+    def __init__(self, flow: Invertible1x1) -> None:
         self.weight, self.past = flow.weight(), None
 
     def _before(self, like: Tensor) -> Tensor:
@@ -275,7 +275,7 @@ class _Mixing(Stepper):
 
 
 class _Channels(Stepper):
-    def __init__(self, flow: Mixing) -> None:
+    def __init__(self, flow: Invertible1x1) -> None:
         self.weight = flow.weight()
         lower, upper = (factor.double() for factor in flow._factors())
         turned = torch.eye(flow.dim, dtype=torch.float64, device=lower.device)[flow.order.argsort()]

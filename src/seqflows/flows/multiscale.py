@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqflows.flows.attention import NETWORKS, Bidirectional, Size, zero
-from seqflows.flows.fixed import Actnorm, FixedLength, Mixing, Steps
+from seqflows.flows.fixed import Actnorm, FixedLength, Invertible1x1, Steps
 from seqflows.flows.scalar import bounded
 
 ALPHA = 2.0  # of the released code; the paper names it and gives no value
@@ -21,7 +21,7 @@ def log_gate(s: Tensor) -> Tensor:
     return F.logsigmoid(bounded(s) + ALPHA)
 
 
-class Halves(FixedLength):
+class AffineCoupling(FixedLength):
     r"""eps_1 = z_1, eps_2 = sigma(s + alpha) (t + z_2), with s, t = NN(z_1) (Tang et al. 2021, eq. (8)-(10)).
 
     z_1, z_2 are the first and second half of the steps (axis "time") or of the channels ("channels"); NN is a BiLSTM
@@ -165,7 +165,7 @@ def multiscale(
 ) -> MultiScale:  # fmt: skip
     """L blocks of K steps, each actnorm, mixing and coupling over ``axis`` (Tang et al. 2021, section 2.1).
 
-    ``start`` is that of `Mixing` over time; over channels it is Glow's, a rotation. ``squeezed`` is that of
+    ``start`` is that of `Invertible1x1` over time; over channels it is Glow's, a rotation. ``squeezed`` is that of
     `MultiScale`.
     """
     scale = 2 ** (blocks - 1)
@@ -175,8 +175,8 @@ def multiscale(
     def step(steps_left: int) -> list[FixedLength]:
         return [
             Actnorm(steps_left, dim),
-            Mixing(steps_left, dim, axis, start=start if axis == "time" else None),
-            Halves(steps_left, dim, axis, network, size),
+            Invertible1x1(steps_left, dim, axis, start=start if axis == "time" else None),
+            AffineCoupling(steps_left, dim, axis, network, size),
         ]
 
     return MultiScale(

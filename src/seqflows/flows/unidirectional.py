@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqflows.flows.attention import NETWORKS, Causal, Size, zero
-from seqflows.flows.fixed import Actnorm, FixedLength, Mixing, Stepper, Steps
+from seqflows.flows.fixed import Actnorm, FixedLength, Invertible1x1, Stepper, Steps
 from seqflows.flows.multiscale import log_gate
 from seqflows.flows.scalar import bounded
 
@@ -154,8 +154,8 @@ def unidirectional(
     def step() -> list[FixedLength]:
         return [
             Actnorm(length, dim),
-            Mixing(length, dim, "time", causal=True),
-            *([Mixing(length, dim, "channels")] if mixing == "both" else []),
+            Invertible1x1(length, dim, "time", causal=True),
+            *([Invertible1x1(length, dim, "channels")] if mixing == "both" else []),
             PastCoupling(length, dim, network, size, hidden, cell),
         ]
 

@@ -96,8 +96,8 @@ class Trainer:
 
     # -- training
 
-    def run(self, progress: Progress, stop: Stop, told: Callable[[dict[str, Any]], None]) -> None:
-        """Train to the end, calling ``told`` with each row of the history.
+    def run(self, progress: Progress, stop: Stop, on_epoch: Callable[[dict[str, Any]], None]) -> None:
+        """Train to the end, calling ``on_epoch`` with each row of the history.
 
         Raises `Interrupted` after writing a checkpoint when ``stop`` says so.
         """
@@ -105,7 +105,7 @@ class Trainer:
             self._pass(progress, stop)
             row = self._close(stop)
             progress.epoch(row, self.wall / self.epoch)
-            told(row)
+            on_epoch(row)
             if time.monotonic() - self._saved > EPOCH_SECONDS:
                 self.save()
         self.model.load_state_dict(self.best)

@@ -30,7 +30,7 @@ UNIT = KINDS["words"].unit
 GAPS = ("word", "length", "step", "marginal", "expected")
 
 
-class Both:
+class WordHalves:
     """The words of the training and the test half, each once, with their counts in both."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -64,7 +64,7 @@ class Both:
 
 def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) -> Records:
     """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv."""
-    both, rows = Both(dataset), Records(UNIT)
+    both, rows = WordHalves(dataset), Records(UNIT)
     log_p, headline = _cross_entropies(rows, model, both, settings, task)
     words = _generated(rows, model, both, settings, task.generator("samples"))
     _entropies(rows, model, settings, task.generator("entropies"), task.folder)
@@ -79,7 +79,7 @@ def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) ->
 
 
 def _cross_entropies(
-    rows: Records, model: WordModel, both: Both, settings: Settings, task: Task
+    rows: Records, model: WordModel, both: WordHalves, settings: Settings, task: Task
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """H[P, P^] of both halves and test less train: the headline in nats and bits, then by prior trajectories at each K.
 
@@ -118,7 +118,13 @@ def _cross_entropies(
 
 
 def _importance(
-    rows: Records, model: WordModel, both: Both, settings: Settings, machine: Machine, seed: int, log_p: np.ndarray
+    rows: Records,
+    model: WordModel,
+    both: WordHalves,
+    settings: Settings,
+    machine: Machine,
+    seed: int,
+    log_p: np.ndarray,
 ) -> dict[str, tuple[float, float]]:
     """The cross entropies by importance sampling, each with its error; rows get what stands beside them.
 
@@ -160,7 +166,7 @@ def _texts(batch: Batch) -> list[str]:
 
 
 def _generated(
-    rows: Records, model: WordModel, both: Both, settings: Settings, generator: torch.Generator
+    rows: Records, model: WordModel, both: WordHalves, settings: Settings, generator: torch.Generator
 ) -> list[str]:
     """Set-based measures of N generated words, and of as many as V has. Returns the former.
 
@@ -234,7 +240,7 @@ def whole_gaps(
     return np.array(found)
 
 
-def _ngrams(rows: Records, words: Sequence[str], both: Both, settings: Settings) -> None:
+def _ngrams(rows: Records, words: Sequence[str], both: WordHalves, settings: Settings) -> None:
     """Perplexity of the generated words under n-grams of the test half: of its types, and of its tokens."""
     held = np.flatnonzero(both.test)
     fitted = [both.words[n] for n in held]
@@ -255,7 +261,7 @@ def oracle(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         return np.log(counts) - math.log(counts.sum())
 
 
-def _oracle(rows: Records, both: Both, settings: Settings, rng: np.random.Generator) -> None:
+def _oracle(rows: Records, both: WordHalves, settings: Settings, rng: np.random.Generator) -> None:
     """ORACLE, which samples the training words by their frequency, and the entropies of both halves."""
     log_p = oracle(both.train, both.test)
     rows.add("oracle_train", cross_entropy(both.train, log_p), over=int((both.train > 0).sum()))
@@ -268,7 +274,7 @@ def _oracle(rows: Records, both: Both, settings: Settings, rng: np.random.Genera
 
 
 def _source(
-    rows: Records, log_p: np.ndarray, headline: tuple[float, float], both: Both, dataset: Dataset
+    rows: Records, log_p: np.ndarray, headline: tuple[float, float], both: WordHalves, dataset: Dataset
 ) -> None:  # fmt: skip
     """The true source's cross entropy and entropy, and how far the model lies above it, where it is embedded.
 
