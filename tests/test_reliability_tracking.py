@@ -88,7 +88,7 @@ def stored(address):
 
 def rows():
     """The epochs of the finished run."""
-    return records.trained("demo", NAME)[0].history
+    return [tracking.numbers(row) for row in records.trained("demo", NAME)[0].history]
 
 
 def served(live):
