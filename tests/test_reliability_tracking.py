@@ -14,6 +14,7 @@ import pytest
 import report_world
 from reliability import count, record
 from seqflows import files, params, paths, records, tracking
+from seqflows.tracking.entries import numbers
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -88,7 +89,7 @@ def stored(address):
 
 def rows():
     """The epochs of the finished run."""
-    return [tracking.numbers(row) for row in records.trained("demo", NAME)[0].history]
+    return [numbers(row) for row in records.trained("demo", NAME)[0].history]
 
 
 def served(live):

@@ -9,6 +9,7 @@ import pytest
 
 import report_world
 from seqflows import files, params, paths, records, tracking
+from seqflows.tracking import store as stores
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -30,7 +31,7 @@ def world(tmp_path, monkeypatch):
 
 
 def client():
-    return mlflow.MlflowClient(tracking_uri=tracking.STORE)
+    return mlflow.MlflowClient(tracking_uri=stores.STORE)
 
 
 def store():
@@ -171,11 +172,11 @@ class Locked:
 
 
 def test_a_busy_database_is_asked_again(monkeypatch):
-    assert tracking.RetryingClient(Locked(4)).create_run("a") == "a"
+    assert stores.RetryingClient(Locked(4)).create_run("a") == "a"
     client = Locked(0)
     with pytest.raises(RuntimeError, match="down"):
-        tracking.RetryingClient(client).fail()
+        stores.RetryingClient(client).fail()
     assert client.left == -1  # asked once
-    monkeypatch.setattr(tracking, "BUSY", 0.3)
+    monkeypatch.setattr(stores, "BUSY", 0.3)
     with pytest.raises(RuntimeError, match="BAD_REQUEST"):
-        tracking.RetryingClient(Locked(100)).create_run("a")
+        stores.RetryingClient(Locked(100)).create_run("a")

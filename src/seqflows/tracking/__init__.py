@@ -1,0 +1,42 @@
+"""MLflow, from the files: ``track`` brings a store up to date, `Live` feeds it while a training runs.
+
+The files are the record and the store a view of it. One MLflow run stands for one (scale, run, seed), found
+again by its tag ``seqflows.id``; ``seqflows.digest`` is the content that it was made from, so that a second
+``track`` changes nothing. A store that is missing, down or slow costs one warning.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from seqflows import files, params, paths
+from seqflows.errors import shown
+from seqflows.tracking.entries import entries
+from seqflows.tracking.live import Live
+from seqflows.tracking.store import Store, address
+
+__all__ = ["Live", "run"]
+
+
+def run(key: paths.Key, found: params.Params | None = None) -> None:
+    """Bring the store up to date with the files of a scale; write results/<scale>/track.json.
+
+    A store that cannot be reached is one warning on standard error; track.json then says so.
+    """
+    made = list(entries(key.scale, found))
+    reached = True
+    try:
+        with Store(key.scale) as store:
+            for entry in made:
+                store.put(entry)
+    except Exception as error:  # whatever a tracker raises must not fail a pipeline
+        reached = False
+        warn(error)
+    kind = address().partition(":")[0]
+    listing = {"scale": key.scale, "store": kind, "logged": reached, "runs": [entry.listing() for entry in made]}
+    files.write_json(paths.track(key.scale), listing)
+
+
+def warn(error: Exception) -> None:
+    """One line on standard error."""
+    print(f"warning: MLflow at {shown(address())} was not reached ({shown(error)}); files only", file=sys.stderr)
