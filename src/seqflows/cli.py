@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flush() -> None:
-    """Meet a reader that has gone now; of whatever else ails stdout, Python itself tells at its end."""
+    """Write what is buffered, and ignore a reader that has closed the pipe; Python reports any other error at exit."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -161,7 +161,7 @@ def _stage(given: argparse.Namespace) -> None:
 
 
 def _absent(stage: str, key: paths.Key) -> None:
-    """Of an entry that its scale does not have DVC, whose stages know no scale, gets outputs that say so."""
+    """An entry that a scale does not have: under DVC, whose stages know no scale, write outputs that say so."""
     said = f"params.yaml says nothing of {key.name} at scale {key.scale}"
     if "DVC_STAGE" not in os.environ:
         raise Problem(

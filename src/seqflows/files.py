@@ -1,4 +1,4 @@
-"""Writing so that a reader meets the old file or the new one, never a piece; checksums; locks."""
+"""Atomic writes, checksums and locks."""
 
 from __future__ import annotations
 

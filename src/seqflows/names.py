@@ -22,7 +22,7 @@ def near(name: Any, known: Iterable[Any]) -> str:
 
 
 def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise `Problem`, with the nearest known key, for a key of the block ``what`` that is none of them."""
+    """Raise `Problem`, with the nearest known key, for an unknown key of the block ``what``."""
     known = list(known)
     for name in given:
         if name not in known:

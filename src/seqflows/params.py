@@ -168,7 +168,7 @@ def written(path: str | Path) -> Any:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """PyYAML's safe loader, less its silence about a key that is given twice."""
+    """PyYAML's safe loader, which also rejects duplicate keys."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Look at the entries of a mapping once, before merged ones join them."""

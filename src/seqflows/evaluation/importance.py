@@ -90,7 +90,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scored:
-    """Of each of a plan's places what its samples say, by name, (R,) each, and the Monte Carlo variance of that.
+    """What the samples of each of a plan's places say, by name, (R,) each, and the Monte Carlo variance of that.
 
     ``nll`` is -log P^ by all samples, with the delta method's variance s^2 / (m mean^2) of m weights; ``half`` the mean
     of the same by either half of them; ``elbo`` = ``reconstruction`` + ``kl`` the negative bound; ``ess`` the effective

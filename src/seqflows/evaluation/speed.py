@@ -23,7 +23,7 @@ WARM_UP = 2
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Time ``model.sample(1, lengths=[L])`` of each run's model and write the csv.
 
-    Repeats go round all models and lengths, so that a passing disturbance meets all alike.
+    Repeats go round all models and lengths, so that transient load affects all models equally.
     """
     matrix = found or params.load()
     block = matrix.speed(key.scale, key.name)

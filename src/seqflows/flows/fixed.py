@@ -177,7 +177,7 @@ class Invertible1x1(FixedLength):
     times its rate, and within a few steps at T = 256 to where float32 no longer inverts K = 8 of them.
 
     Raises:
-        ValueError: an axis or a start that is none, or a causal map over channels.
+        ValueError: an unknown axis or start, or a causal map over channels.
     """
 
     def __init__(self, length: int, dim: int, axis: str, causal: bool = False, start: str | None = None) -> None:

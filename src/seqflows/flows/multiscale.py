@@ -28,7 +28,7 @@ class AffineCoupling(FixedLength):
     or a Transformer block whose last projection starts at zero. log_det = sum log sigma(s + alpha).
 
     Raises:
-        ValueError: an axis or a network that is none, or an odd number of what is to be halved.
+        ValueError: an unknown axis or network, or an odd number of what is to be halved.
     """
 
     def __init__(self, length: int, dim: int, axis: str, network: str, size: Size) -> None:

@@ -17,7 +17,7 @@ class Triangular(Bijection):
     r"""z = g(c) + G(c) eps with G lower triangular (Schmidt & Hofmann 2018, eq. 10, TRIL), or diagonal (DIAG).
 
     One tanh network of the context c with one hidden layer of ``width`` units gives g and the entries of G: both are
-    bounded, so that a state whose next one they give cannot run away, as products of G(h) ~ |h| would. The
+    bounded, so that iterated states stay bounded; products of G(h) ~ |h| would not. The
     diagonal is clipped away from [-delta, delta], keeping its sign: d where \|d\| > delta, else delta sign(d). The raw
     diagonal starts near 1. ``inverse``, noise to data, is a product; ``forward`` a substitution, O(D^2) both.
     log \|det dz/deps\| = sum_d log \|G_dd\|.

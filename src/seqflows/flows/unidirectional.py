@@ -64,7 +64,7 @@ class PastCoupling(FixedLength):
       directions are serial.
 
     Raises:
-        ValueError: a cell or a network that is none, or an odd D.
+        ValueError: an unknown cell or network, or an odd D.
     """
 
     def __init__(self, length: int, dim: int, network: str, size: Size, hidden: int, cell: str = "parallel") -> None:

@@ -65,8 +65,7 @@ class StateSpace(WordModel):
         last = nn.Linear(config.width, 2 * size)
         self.posterior = nn.Sequential(nn.Linear(seen, config.width), nn.ReLU(), last)
         self.to_symbols = nn.Linear(size, facts.symbols)
-        # A posterior that says something from the start and symbols that listen: where the states begin as noise that
-        # nothing hears, the model settles on the frequencies of the symbols.
+        # Start with a narrow posterior and a sharp softmax; otherwise training collapses to symbol frequencies.
         with torch.no_grad():
             last.bias[:size], last.bias[size:] = 0.0, -1.0
             self.to_symbols.weight.mul_(2)

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, written so that a reader meets a whole one or none.
+"""Checkpoints: safetensors and JSON, written atomically.
 
 A folder ``checkpoints/<digest>`` belongs to one seed of one run under one configuration, data
 and code. It holds ``checkpoint.json``, which names its tensors' file and both checksums, and,

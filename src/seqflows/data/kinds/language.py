@@ -147,7 +147,7 @@ def tokenized(corpus: Corpus, length: int, where: Path) -> dict[str, shared.Sele
 def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -> list[str]:
     """The tokens that training sequences have within their first T, often enough.
 
-    Counted as written, cut and limited, so that a model meets each of them ``min_count`` times in every epoch. An
+    Counted as written, cut and limited, so that a model sees each of them ``min_count`` times in every epoch. An
     embedded source has its own: no unknown words, which would falsify the known probabilities.
     """
     limits = corpora.block(block)

@@ -30,7 +30,7 @@ def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> 
     """The vectors (D,) float32 of a file of ``word v1 .. vD`` lines (.txt, or the one .txt in a .zip).
 
     Words may hold spaces, as some of the release of 840B tokens do. Raises `Problem`, with the line, for a line of
-    another width, a number that is none or not finite in float32, a vector without a direction, a word that occurs
+    another width, no number or none that is finite in float32, a vector without a direction, a word that occurs
     twice, or bytes that are not UTF-8; and for an empty file. With ``wanted``, other words' lines are looked at for
     their width alone: a full release has 2.2 million.
     """
