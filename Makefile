@@ -35,16 +35,16 @@ test: $(STAMP) ## the whole test suite
 	python -m pytest -q -n 2 --dist worksteal
 
 test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)
-	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/test_slurm.py
+	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/pipeline/test_slurm.py
 
 test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, in .venv9
 	$(PYTHON) -m venv .venv9
 	.venv9/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-snakemake9.txt
-	SEQFLOWS_SNAKEMAKE9=$(CURDIR)/.venv9/bin/snakemake python -m pytest -q -rs tests/test_snakemake9.py
+	SEQFLOWS_SNAKEMAKE9=$(CURDIR)/.venv9/bin/snakemake python -m pytest -q -rs tests/pipeline/test_snakemake9.py
 
 reliability: $(STAMP) ## every fault as often as results/reliability.md says, a quarter of an hour
 	rm -f .reliability.jsonl
-	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/test_reliability.py tests/test_reliability_tracking.py tests/test_full_disk.py tests/test_slurm.py -k "not every_table"
+	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/reliability/test_reliability.py tests/reliability/test_reliability_tracking.py tests/reliability/test_full_disk.py tests/pipeline/test_slurm.py -k "not every_table"
 	python tests/reliability.py
 
 mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and see that its tests fail, half an hour

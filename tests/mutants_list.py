@@ -5,6 +5,7 @@ A test is named without its folder; ``file::name[case]`` where one case of many 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -794,8 +795,18 @@ def _placed(file: str) -> str:
     return file.removeprefix("../../") if file.startswith("../../") else f"src/seqflows/{file}"
 
 
+FILES = {path.name: path for path in Path(__file__).parent.rglob("test_*.py")}
+
+
+def _found(test: str) -> str:
+    """A test by the name of its file, with its folder."""
+    file, colons, name = test.partition("::")
+    path = FILES[file].relative_to(Path(__file__).parents[1]) if file in FILES else f"tests/{file}"
+    return f"{path}{colons}{name}"
+
+
 MUTANTS = [
-    Mutant(_placed(file), why, old, new, " ".join(f"tests/{test}" for test in tests.split()))
+    Mutant(_placed(file), why, old, new, " ".join(map(_found, tests.split())))
     for file, entries in PLANTED.items()
     for why, old, new, tests in entries
 ]

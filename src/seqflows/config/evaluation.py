@@ -101,7 +101,7 @@ class Interpolation(Block):
     """What lies between two test sequences, or two sentences that are given."""
 
     pairs: int = entry(COUNT, 3)
-    sentences: tuple[Any, ...] = entry(several(PAIR, "pairs of texts that differ, [[a, b], ...]", differ=True), ())
+    sentences: tuple[Any, ...] = entry(several(PAIR, "pairs of texts that differ, [[a, b], ...]", 0, differ=True), ())
     ratios: tuple[float, ...] = entry(several(RATIO, "numbers from 0 to 1 that differ", differ=True), (0.6, 0.5, 0.4))
     beam: int = entry(SIZE, 5)
     measured: int = entry(COUNT, 32)

@@ -126,7 +126,7 @@ class StateSpace(ModelBlock):
         if self.transition == "real_nvp" and self.keep_to >= self.state:
             yield (
                 "keep_to",
-                f"expected couplings that keep fewer dimensions than the state, {self.state}, got {self.keep_to}",
+                f"expected fewer dimensions than the state has, {self.state}, got {self.keep_to}",
             )
 
     def idle(self) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     if not block:
         return {}
     found = corpus_settings(matrix.datasets[matrix.runs[run]["dataset"]], scale)
-    model = MODELS[block["model"]["class"]].block.filled(sizes(block["model"]))
-    found |= {name: value for name, value in vars(model).items() if name not in model.idle()}
-    found |= vars(Training.filled(block["training"]))
-    found = {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+    model, own = MODELS[block["model"]["class"]].block, sizes(block["model"])
+    idle = model.filled(own).idle()
+    found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}
+    found |= Training.defaults() | block["training"]
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")

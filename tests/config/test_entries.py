@@ -14,7 +14,7 @@ from seqflows.errors import Problem
 from seqflows.paths import SCALES
 from seqflows.pipeline import dvc, matrix
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUNS = """
 bases:
   all: {reproduces: own, seeds: [0], model: {width: 1, depth: 2}, laptop: {model: {width: 8}}}

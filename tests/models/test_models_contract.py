@@ -354,9 +354,17 @@ def test_prior_conditionals_are_the_steps_of_the_prior(case):
     [
         ({"class": "latent_sequenc"}, "categorical", "expected a model class"),
         ({"class": "latent_sequence", "latnt": 3}, "categorical", "nearest: latent"),
-        ({"class": "latent_sequence", "latent": "3"}, "categorical", "of type int"),
-        ({"class": "latent_sequence", "latent": 0}, "categorical", "latent >= 1"),
-        ({"class": "latent_sequence", "time": "fa"}, "categorical", "expected time"),
+        (
+            {"class": "latent_sequence", "latent": "3"},
+            "categorical",
+            "latent: expected a whole number .*, got '3'",
+        ),
+        (
+            {"class": "latent_sequence", "latent": 0},
+            "categorical",
+            "latent: expected a whole number .*, got 0",
+        ),
+        ({"class": "latent_sequence", "time": "fa"}, "categorical", "time: expected one of af, iaf, none"),
         ({"class": "latent_sequence", "dropout": 1.0}, "categorical", "dropout"),
         ({"class": "latent_sequence"} | SMALL, "real", "expected data with"),
         ({"class": "recurrent_baseline"} | SMALL, "real", "expected data with"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import math
 import shutil
-from pathlib import Path
 
 import pytest
 
 import report_world
+from conftest import ROOT
 from seqflows import files, params, paths, records
 from seqflows.errors import Problem
 from seqflows.report import cells, inputs, keep, tables
@@ -220,7 +220,7 @@ def test_differences_from_the_papers_settings_know_defaults(world):
 
 
 def test_params_yaml_fills_every_cell_to_reproduce():
-    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    matrix = params.load(ROOT / "params.yaml")
     for table in TABLES:
         wanted = {(cell.row, cell.column) for cell in cells.reported(table) if cell.status == "reproduce"}
         own = {("LSTM, Adam", column) for _, column in wanted}  # a row beside the printed ones

@@ -343,14 +343,14 @@ def test_real_nvp_transitions():
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"transition": "real_nvp", "state": 7}, "fewer dimensions than the state of 7 has, got 2 to 7"),
-        ({"transition": "real_nvp", "state": 8, "layers": 2}, "expected layers of 1 with real_nvp"),
-        ({"keep_from": 5, "keep_to": 3}, "expected keep_from of at most keep_to, got 5 and 3"),
-        ({"proposals": 0}, "expected proposals >= 1, got 0"),
-        ({"delta": 0.5}, r"expected delta in \(0, 0.5\), got 0.5"),
-        ({"delta": 0.0}, r"expected delta in \(0, 0.5\), got 0.0"),
+        ({"transition": "real_nvp", "state": 7}, "keep_to: expected fewer dimensions than the state has, 7, got 7"),
+        ({"transition": "real_nvp", "state": 8, "layers": 2}, "layers: expected 1 with real_nvp"),
+        ({"keep_from": 5, "keep_to": 3}, "keep_from: expected at most keep_to, 3, got 5"),
+        ({"proposals": 0}, "proposals: expected a whole number of at least 1, got 0"),
+        ({"delta": 0.5}, "delta: expected a finite number above 0 and below 0.5, got 0.5"),
+        ({"delta": 0.0}, "delta: expected a finite number above 0 and below 0.5, got 0.0"),
         ({"transition": "trill"}, "nearest: tril"),
-        ({"state": 0}, "expected state >= 1"),
+        ({"state": 0}, "state: expected a whole number of at least 1"),
     ],
 )
 def test_bad_blocks_are_refused(block, message):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import ROOT
 from seqflows import compute, params
 from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
@@ -24,7 +25,7 @@ from seqflows.models import build
 from seqflows.paths import SCALES
 from seqflows.training.trainer import Trainer
 
-MATRIX = params.load(Path(__file__).parents[1] / "params.yaml")
+MATRIX = params.load(ROOT / "params.yaml")
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 RUNS = [(scale, run) for scale in SCALES for run in MATRIX.runs]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
+from conftest import ROOT
 from models_list import FACTS, LATENT, RECURRENT, sequences
 from seqflows import params
 from seqflows.data.prepared import Facts
@@ -14,7 +13,7 @@ from seqflows.flows import AutoregressiveInTime, Inverse, MaskedAutoregressive, 
 from seqflows.models import build, recurrent_baseline
 from seqflows.paths import SCALES
 
-MATRIX = params.load(Path(__file__).parents[1] / "params.yaml")
+MATRIX = params.load(ROOT / "params.yaml")
 RULES = ("epochs", "patience", "drops", "cosine_from", "decay")
 SEQUENCES = {"text": ("categorical", 49), "music": ("bernoulli", 88)}
 

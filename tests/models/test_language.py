@@ -18,8 +18,9 @@ from safetensors.torch import load_file
 
 import report_world
 import tiny
+from conftest import ROOT
 from seqflows import cli, compute, files, models, params, paths
-from seqflows.config.evaluation import Language
+from seqflows.config.evaluation import Language, Regeneration
 from seqflows.config.models import LanguageFlow
 from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import Batch
@@ -232,15 +233,21 @@ def check_bijection(model):
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"structure": "past", "scales": 3}, "expected scales: 1 with structure: past, which has no scales, got 3"),
-        ({"start": "identity"}, "expected start of permutation, rotation, got 'identity'"),
-        ({"squeeze": "paired"}, "expected squeeze of interleaved, joined, got 'paired'"),
-        ({"mixing": "channels"}, "expected mixing of both, time, got 'channels'"),
-        ({"structure": "hours"}, "expected structure of time, channels, past, got 'hours'"),
+        ({"structure": "past", "scales": 3}, "scales: expected at most 1 with structure: past and any length, got 3"),
+        ({"start": "identity"}, "start: expected one of permutation, rotation, got 'identity'"),
+        ({"squeeze": "paired"}, "squeeze: expected one of interleaved, joined, got 'paired'"),
+        ({"mixing": "channels"}, "mixing: expected one of both, time, got 'channels'"),
+        ({"structure": "hours"}, "structure: expected one of time, channels, past, got 'hours'"),
         ({"network": "attentoin"}, "nearest: attention"),
-        ({"scales": 5}, "language_flow: Expected a length that 16 divides for 5 scales, got 8; mend the run's model"),
-        ({"scales": 4}, "Expected an even number of steps, got 1; mend the run's model block or its dataset's sizes"),
-        ({"heads": 5}, "Expected a width that 5 heads divide, got 12; mend the run's model block"),
+        (
+            {"scales": 5},
+            "language_flow: Expected a length that 16 divides for 5 scales, got 8; correct the run's",
+        ),
+        (
+            {"scales": 4},
+            "Expected an even number of steps, got 1; correct the run's model .* dataset's sizes",
+        ),
+        ({"heads": 5}, "heads: expected a divisor of the width, 12, got 5"),
     ],
 )
 def test_impossible_models_are_refused(block, message):
@@ -272,7 +279,7 @@ def test_the_flows_of_before_the_mends_are_still_built(name):
 
 def test_params_say_which_flows_they_mean():
     """A record is known to be of other settings by what params.yaml says, to which defaults do not belong."""
-    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    matrix = params.load(ROOT / "params.yaml")
     blocks = [run[scale]["model"] for run in matrix.runs.values() for scale in paths.SCALES]
     flows = [block for block in blocks if block["class"] == "language_flow"]
     assert flows and all(set(EARLIER) <= set(block) for block in flows)
@@ -280,11 +287,11 @@ def test_params_say_which_flows_they_mean():
 
 def test_params_have_the_papers_noise_and_all_words():
     """Variance 0.5 (appendix A.8) among the deviations of every regeneration; the full table of vectors on a laptop."""
-    matrix = params.load(Path(__file__).parents[1] / "params.yaml")
+    matrix = params.load(ROOT / "params.yaml")
     regenerated = [text for text in matrix.texts.values() if text["kind"] == "regeneration"]
     deviations = [text[scale]["deviations"] for text in regenerated for scale in paths.SCALES]
     assert deviations and all(any(abs(s**2 - 0.5) < 1e-3 for s in one) for one in deviations)
-    assert any(abs(s**2 - 0.5) < 1e-3 for s in generate.DEFAULTS["regeneration"]["deviations"])
+    assert any(abs(s**2 - 0.5) < 1e-3 for s in Regeneration().deviations)
     assert {matrix.dataset("laptop", name)["glove"] for name in ("tvqa", "squad")} == {"6B-50d"}
 
 
@@ -508,7 +515,7 @@ def test_an_estimate_below_the_floor_is_a_bug():
 @pytest.mark.parametrize(
     ("block", "message"),
     [
-        ({"draws": 0}, "expected evaluation.draws to be a whole number of at least 1, got 0"),
+        ({"draws": 0}, "draws: expected a whole number of at least 1, got 0"),
         ({"draw": 1}, "got 'draw'; nearest: draws"),
     ],
 )

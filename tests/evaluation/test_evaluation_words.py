@@ -203,16 +203,16 @@ def test_above_the_source(tmp_path):
     ("block", "message"),
     [
         ({"trajectorys": [1]}, "nearest: trajectories"),
-        ({"sets": 3}, "expected evaluation.trajectories to list"),
-        ({"trajectories": [0]}, "expected evaluation.trajectories of whole numbers of at least 1, got 0"),
-        ({"trajectories": [1, 1000]}, r"expected evaluation.trajectories to hold half .* \(500 of 1000\)"),
+        ({"sets": 3}, "trajectories: expected a list of whole numbers of at least 1, got none"),
+        ({"trajectories": [0]}, r"trajectories: expected a list of whole numbers of at least 1, got \[0\]"),
+        ({"trajectories": [1, 1000]}, r"trajectories: expected half .* \(500 of 1000\)"),
         (
             {"trajectories": [1500, 3000]},
-            "expected evaluation.trajectories beyond 1000 to be multiples of it, got 1500",
+            "trajectories: expected numbers beyond 1000 to be multiples of it, got 1500",
         ),
-        ({"trajectories": [2, 1, 2]}, "expected evaluation.trajectories without repetition"),
-        ({"trajectories": [1], "samples": 5}, "expected evaluation.samples even, .* got 5"),
-        ({"trajectories": [1], "generated": 1.5}, "expected evaluation.generated .* got 1.5"),
+        ({"trajectories": [2, 1, 2]}, "trajectories: expected numbers without repetition"),
+        ({"trajectories": [1], "samples": 5}, "samples: expected an even whole number of at least 2, got 5"),
+        ({"trajectories": [1], "generated": 1.5}, "generated: expected .* got 1.5"),
     ],
 )
 def test_bad_settings_are_refused(block, message):

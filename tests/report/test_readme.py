@@ -9,7 +9,7 @@ import report_world
 from seqflows.errors import Problem
 from seqflows.report import readme
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_tables_are_those_of_the_results(monkeypatch):

@@ -4,10 +4,10 @@ import os
 import shutil
 
 import pytest
+from test_workflow import Snakemake, expected, schedule
 
 from engines import by_snakemake
 from seqflows import params, paths
-from test_workflow import Snakemake, expected, schedule
 
 NINE = os.environ.get("SEQFLOWS_SNAKEMAKE9", "")
 pytestmark = pytest.mark.skipif(not NINE, reason="Snakemake 9 has an environment of its own: run make test-snakemake9")

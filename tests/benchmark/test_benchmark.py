@@ -15,7 +15,7 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Split
 from seqflows.errors import Problem
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TINY = {"latent": 4, "embedding": 8, "width": 8, "depth": 1, "flow_width": 8, "position": 4, "layers": 2}
 
 
