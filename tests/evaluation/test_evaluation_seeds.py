@@ -22,8 +22,8 @@ from seqflows.training import loop
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 SEEDS = (0, 1)
 RUNS = {
-    "latent": tiny.run("text", tiny.LATENT, {"epochs": 1}, seeds=SEEDS),
-    "lstm": tiny.run("text", tiny.LSTM, {"epochs": 1}, seeds=SEEDS),
+    "latent": tiny.run("text", tiny.LATENT, {"epochs": 1, "kl_ramp_epochs": 0.5}, seeds=SEEDS),
+    "lstm": tiny.run("text", tiny.LSTM, {"epochs": 1, "kl_ramp_epochs": 0.5}, seeds=SEEDS),
 }
 
 
