@@ -86,7 +86,7 @@ def unsqueeze(z: Tensor, interleaved: bool = True) -> Tensor:
 class MultiScale(FixedLength):
     r"""L blocks of flow steps; between blocks half the channels are factored out and the rest is squeezed.
 
-    After block l < L half of the channels is factored out as eps_l = (z_l - mu(h)) exp(-s(h)) with mu, s linear in
+    After block l < L the channels' second half is split off as eps_l = (z_l - mu(h)) exp(-s(h)) with mu, s linear in
     the half h that remains (they start at 0): the learned Gaussian p(z_l | h), as base noise. h is squeezed and enters
     the next block. All noise is returned as (B, T, D), each value at the step that it came from, so the map is a
     bijection of (B, T, D). Tang et al. 2021, section 2.2 (no squeeze before the first block).

@@ -31,7 +31,7 @@ def _clean(value: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class Stepwise(Bijection):
-    """A vector flow applied to each step: ``AF-only`` of Ziegler & Rush 2019, Table 1, if the context is the position."""
+    """A vector flow at each step: ``AF-only`` of Ziegler & Rush 2019, Table 1, if the context is the position."""
 
     sequence = True
 
