@@ -1,4 +1,4 @@
-# Everything runs in .venv, made once for each content of the lock files.
+# Everything runs in .venv, made anew when the lock files change.
 SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -18,7 +18,7 @@ help: ## list the targets
 venv: $(STAMP) ## make .venv with the pinned dependencies
 
 $(STAMP):
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "expected Python 3.11, got %d.%d; say make PYTHON=<path of python3.11>" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "expected Python 3.11, got %d.%d; run make PYTHON=<path of python3.11>" % v)'
 	rm -f $(VENV)/.installed-*
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -42,12 +42,12 @@ test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, i
 	.venv9/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-snakemake9.txt
 	SEQFLOWS_SNAKEMAKE9=$(CURDIR)/.venv9/bin/snakemake python -m pytest -q -rs tests/pipeline/test_snakemake9.py
 
-reliability: $(STAMP) ## every fault as often as results/reliability.md says, a quarter of an hour
+reliability: $(STAMP) ## every fault as often as in results/reliability.md, a quarter of an hour
 	rm -f .reliability.jsonl
 	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/reliability/test_reliability.py tests/reliability/test_reliability_tracking.py tests/reliability/test_full_disk.py tests/pipeline/test_slurm.py -k "not every_table"
 	python tests/reliability.py
 
-mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and see that its tests fail, half an hour
+mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and check that its tests fail, half an hour
 	rm -f .mutants.jsonl
 	python tests/mutants.py --unplanted --page
 
@@ -62,20 +62,20 @@ paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
 	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
 	@python -m seqflows show paper
 
-adopt: $(STAMP) ## hand what Snakemake made, at the scale of params.yaml, to DVC
+adopt: $(STAMP) ## hand Snakemake's outputs, at the scale of params.yaml, to DVC
 	python -m seqflows adopt
 
-benchmark: $(STAMP) ## training steps, epochs, sampling and memory, and time to quality, half an hour on a quiet machine
+benchmark: $(STAMP) ## training steps, epochs, sampling and memory, and time to quality, half an hour on an idle machine
 	python -m seqflows benchmark
 
-lint: $(STAMP) ## ruff, import-linter, snakefmt, params.yaml, and dvc.yaml as written from it
+lint: $(STAMP) ## check with ruff, import-linter and snakefmt; check params.yaml and dvc.yaml
 	ruff check .
 	ruff format --check .
 	lint-imports
 	snakefmt --check Snakefile workflow
 	python -m seqflows check
 
-format: $(STAMP) ## rewrite the source as lint wants it
+format: $(STAMP) ## format the source for lint
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow
@@ -83,11 +83,11 @@ format: $(STAMP) ## rewrite the source as lint wants it
 ui: $(STAMP) ## MLflow in the browser
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
-readme: $(STAMP) ## copy the tables that README.md shows from the results
+readme: $(STAMP) ## update the tables in README.md from the results
 	python -m seqflows readme
 
 lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tools)
 	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
 
-clean: ## remove what the pipeline made, the downloads and .venv aside; results/laptop and results/paper stay
+clean: ## remove the pipeline's outputs except downloads, .venv, results/laptop and results/paper
 	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

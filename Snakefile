@@ -1,6 +1,6 @@
-# One of the two readings of params.yaml and the table of stages; the other is dvc.yaml. A test compares them.
+# Snakemake's rules from params.yaml and the table of stages; a test compares them with dvc.yaml.
 #
-#   snakemake -j 2                                   the scale that params.yaml names
+#   snakemake -j 2                                   the scale of params.yaml
 #   snakemake -j 2 --config scale=laptop             another one
 #   snakemake --cluster sbatch -j 32                 a cluster
 

@@ -1,4 +1,4 @@
-# The validated matrix, the scale, and what every rule shares. Nothing of the DAG is built where params.yaml is wrong.
+# The validated matrix, the scale, and helpers of every rule. An invalid params.yaml stops before the DAG is built.
 import contextlib
 from pathlib import Path
 
@@ -23,7 +23,7 @@ LARGE = {"demo": 1, "laptop": 2, "paper": 8}[SCALE]  # a rough measure of memory
 HELD = contextlib.ExitStack()  # for as long as this process lives
 
 
-# Each engine takes away what the other has just made: stages that DVC runs wait for this lock.
+# Each engine deletes the other's new outputs, so stages run by DVC wait for this lock.
 onstart:
     try:
         HELD.enter_context(files.lock(paths.lock("engine"), "dvc repro is at work in this checkout", shared=True))
@@ -32,7 +32,7 @@ onstart:
 
 
 def alone():
-    """All cores of this machine; on a cluster one, where the node is asked for whole."""
+    """All cores of this machine; one on a cluster, where the job requests the whole node."""
     try:
         return workflow.cores or 1
     except WorkflowError:
@@ -40,6 +40,6 @@ def alone():
 
 
 def everything():
-    """All files that a scale makes; the folders are made on the way."""
+    """All output files of a scale; the folders are made on the way."""
     made = (path for stage, name in stages.every(MATRIX) for path in stages.TABLE[stage].outputs(SCALE, name))
     return [str(path) for path in made if path.suffix]

@@ -1,6 +1,6 @@
-# A rule for each row of the table in src/seqflows/stages.py. A job that stops with status 75 left a checkpoint: submitted
-# again, by `--retries` or by the Slurm profile, it goes on. What a command says goes to the log, and to the terminal when
-# it fails.
+# A rule for each row of the table in src/seqflows/stages.py. A job that stops with status 75 left a checkpoint: it resumes
+# when submitted again, by `--retries` or by the Slurm profile. Output goes to the log, and to the terminal if the command
+# fails.
 
 
 def name_of(wildcards):
@@ -12,7 +12,7 @@ def reads(stage):
 
 
 def depends(stage):
-    """What a stage depends on in params.yaml, as text: when it changes, so do the rule's params, and the job runs again."""
+    """A stage's part of params.yaml as text: when it changes, so do the rule's params, and the job runs again."""
     return lambda wildcards: matrix.text(stage.block(MATRIX, SCALE, name_of(wildcards)))
 
 

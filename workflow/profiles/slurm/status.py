@@ -1,7 +1,7 @@
-"""Print what became of a Slurm job, as Snakemake asks: ``status.py <number>`` says running, success or failed.
+"""Print the status of a Slurm job for Snakemake: ``status.py <number>`` prints running, success or failed.
 
-scontrol knows a job until some minutes after its end, sacct (where there is accounting) for ever. A job that neither
-knows is called failed: it is submitted again, and does only what is left.
+scontrol lists a job until some minutes after its end, sacct (with accounting) always. A job that neither
+lists counts as failed: it is submitted again, and does only the remaining work.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ATTEMPTS = 5
 
 
 def asked(command: list[str]) -> str | None:
-    """What a command prints; None where it is missing or fails."""
+    """The output of a command; None if it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -28,7 +28,7 @@ def asked(command: list[str]) -> str | None:
 
 
 def state(job: str) -> str | None:
-    """The job's state by scontrol, else by sacct; None where neither knows it."""
+    """The job's state from scontrol, else from sacct; None if neither lists it."""
     told = re.search(r"JobState=(\w+)", asked(["scontrol", "--oneliner", "show", "job", job]) or "")
     if told:
         return told[1]
@@ -44,7 +44,7 @@ def verdict(found: str | None) -> str:
 
 
 def main() -> int:
-    """Ask a few times where nobody answers: a busy controller is not a lost job."""
+    """Retry a few times without an answer, since a busy controller does not mean a lost job."""
     found = None
     for attempt in range(ATTEMPTS):
         found = state(sys.argv[-1])

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 LOGS = Path("logs/slurm")
-AHEAD = 120  # seconds before the time limit at which a job is told; a checkpoint takes a few
+AHEAD = 120  # seconds before the time limit to signal a job; a checkpoint takes a few
 
 
 def properties(script: str) -> dict[str, Any]:
-    """What Snakemake wrote of the job into its script."""
+    """The job's properties in Snakemake's script."""
     found = re.search(r"^# properties = (\{.*\})$", script, re.MULTILINE)
     if not found:
         raise SystemExit("submit.py: expected a line '# properties = {...}' in the job script, found none")
@@ -51,7 +51,7 @@ def options(job: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Submit the script that the last argument names."""
+    """Submit the script named by the last argument."""
     script = sys.argv[-1]
     LOGS.mkdir(parents=True, exist_ok=True)
     further = shlex.split(os.environ.get("SEQFLOWS_SBATCH", ""))
