@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     for command, act in ((status, _status), (listed, _list)):
         command.add_argument("scale", nargs="?", choices=paths.SCALES, help="the scale (that of params.yaml)")
         command.set_defaults(act=act)
-    matrix = commands.add_parser("matrix", help="validate params.yaml and give each stage its part of it")
+    matrix = commands.add_parser("matrix", help="validate params.yaml and write each stage's part of it")
     matrix.set_defaults(act=_matrix)
     dvc = commands.add_parser("dvc", help="write dvc.yaml from params.yaml and the table of stages")
     dvc.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.dvc").run())
@@ -93,9 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
     keep.set_defaults(act=_keep)
-    readme = commands.add_parser("readme", help="copy the tables that README.md shows from the results")
+    readme = commands.add_parser("readme", help="update the tables in README.md from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
-    benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring beside the authors' code")
+    benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring against the authors' code")
     benchmark.add_argument(
         "part",
         nargs="*",
@@ -103,15 +103,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     benchmark.set_defaults(act=_benchmark)
     plan = commands.add_parser("plan", help="simulate the time of a scale on some GPUs; no stage is run")
-    plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="how many (1 8 32)")
+    plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
-        "--faster", type=float, default=1.0, metavar="X", help="a GPU against the device of the records (1)"
+        "--faster", type=float, default=1.0, metavar="X", help="speed of a GPU relative to the device of the records (1)"
     )
     plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
-    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml is written from it")
+    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml matches it")
     check.set_defaults(act=_check)
     return parser
 
@@ -181,7 +181,7 @@ def _checkout() -> contextlib.AbstractContextManager[None]:
     """Lock DVC's stages and Snakemake against each other, since each deletes the other's outputs."""
     if "DVC_STAGE" not in os.environ:  # DVC sets it
         return contextlib.nullcontext()
-    return files.lock(paths.lock("engine"), "Snakemake is at work in this checkout")
+    return files.lock(paths.lock("engine"), "Snakemake is running in this checkout")
 
 
 def _status(given: argparse.Namespace) -> None:

@@ -42,7 +42,7 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
     """Choose the device and set torch up for it: threads, determinism, TF32 (for training only).
 
     Raises `Problem` for an unknown device or precision, for ``cuda`` without a GPU, and
-    for training at scale paper without a GPU unless the params say ``device: cpu``.
+    for training at scale paper without a GPU unless the params have ``device: cpu``.
     """
     wanted, precision = compute.get("device", "auto"), compute.get("precision", "fp32")
     threads = compute.get("threads", 1)

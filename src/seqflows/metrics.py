@@ -1,6 +1,6 @@
 """The catalogue of metrics: heading, units, digits and the audit's tolerance of each name in metrics.json.
 
-A name with ``{}`` stands for a family by count, such as ``nll@{}`` for nll@1 and nll@50. The order of the rows is that
+A name with ``{}`` is a family by count, such as ``nll@{}`` for nll@1 and nll@50. The order of the rows is that
 of the columns in the blocks that pages add to a paper's own table.
 """
 

@@ -38,7 +38,7 @@ class Stage(NamedTuple):
         usual: minutes that it usually takes with real data; None if records give or estimate it.
         limit, memory: minutes and MB to ask of a cluster for the embedded data.
         computes: whether it uses the scale's threads and device, and more time for larger data.
-        alone: whether nothing else may run beside it on its machine.
+        alone: whether it needs its machine for itself.
         elsewhere: whether it also writes outside files, so that files do not show whether it is up to date.
         foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
     """

@@ -243,14 +243,14 @@ def test_an_engine_minds_the_other(tmp_path):
         command = ["snakemake", "-j", "1", "data/raw/demo/gaussians"]
         refused = subprocess.run(command, cwd=scratch.folder, env=scratch.env, capture_output=True, text=True)
         assert refused.returncode == 1
-        assert "dvc repro is at work in this checkout; wait for its end" in refused.stderr
+        assert "dvc repro is running in this checkout; wait for its end" in refused.stderr
         assert not (scratch.folder / "data").exists()
         fcntl.flock(held, fcntl.LOCK_SH)
         scratch.run(*command)  # as beside another Snakemake
         command = [sys.executable, "-m", "seqflows", "matrix"]
         with subprocess.Popen(command, cwd=scratch.folder, env=scratch.env | {"DVC_STAGE": "matrix"},
                               stderr=subprocess.PIPE, text=True) as waiting:  # fmt: skip
-            assert "Snakemake is at work in this checkout" in waiting.stderr.readline()
+            assert "Snakemake is running in this checkout" in waiting.stderr.readline()
             assert waiting.poll() is None
             fcntl.flock(held, fcntl.LOCK_UN)
             assert waiting.wait(60) == 0

@@ -26,7 +26,7 @@ HELD = contextlib.ExitStack()  # for as long as this process lives
 # Each engine deletes the other's new outputs, so stages run by DVC wait for this lock.
 onstart:
     try:
-        HELD.enter_context(files.lock(paths.lock("engine"), "dvc repro is at work in this checkout", shared=True))
+        HELD.enter_context(files.lock(paths.lock("engine"), "dvc repro is running in this checkout", shared=True))
     except Problem as problem:
         raise WorkflowError(str(problem)) from None
 

@@ -23,7 +23,7 @@ DEVIATIONS = several(number(least=0), "numbers of at least 0 that differ", diffe
 class Sequences(Block):
     """Evaluation of sequences: importance samples, the reported K, and exports for figures."""
 
-    samples: int = entry(SIZE, 50)  # importance samples a sequence
+    samples: int = entry(SIZE, 50)  # importance samples per sequence
     at: tuple[int, ...] = entry(several(SIZE, SIZES.expected, 0), ())  # the K at which the NLL is also given
     headline: int = entry(SIZE, 50)  # the K of the metric nll
     chunk: int = entry(SIZE, 16384)  # latent symbols (B x T x K) at once

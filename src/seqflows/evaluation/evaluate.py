@@ -20,7 +20,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write ``metrics.json`` and ``evaluation/``.
 
     Raises `Problem` if a model is missing or was trained with other params, or if it scores better
-    than the source of its data beyond chance; nothing is written then.
+    than the source of its data beyond chance. Nothing is written then.
     """
     matrix = found or params.load()
     block = matrix.run(key.scale, key.name)

@@ -35,8 +35,8 @@ def grams(word: Sequence[str], order: int) -> Iterator[tuple[str, ...]]:
 def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> Any:
     """Fit the n-gram model to words with weights.
 
-    The one discount of all orders is n_1 / (n_1 + 2 n_2), n_k being the n-grams of the highest order whose count is k
-    (Ney, Essen & Kneser 1994), or 0.5 where there are none. nltk is given every n-gram with its full context, so that
+    The discount of all orders is n_1 / (n_1 + 2 n_2), where n_k n-grams of the highest order have count k
+    (Ney, Essen & Kneser 1994), or 0.5 without any. nltk receives every n-gram with its full context, so that
     the probabilities after any context sum to one over letters and end symbol.
     """
     try:

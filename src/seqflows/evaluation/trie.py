@@ -98,7 +98,7 @@ class Trie:
 
 
 def cross_entropy(counts: np.ndarray, log_p: np.ndarray) -> float:
-    """-sum_w p(w) log P^(w) for the empirical p, nats a word; inf if P^ = 0 for a word that occurs."""
+    """-sum_w p(w) log P^(w) for the empirical p, nats per word; inf if P^ = 0 for a word that occurs."""
     return weighted(counts / counts.sum(), log_p)
 
 
@@ -124,7 +124,7 @@ def estimates(
     """The cross entropies at every K of ``at`` and log P^ of all words at the largest, (N,).
 
     A K below BLOCK is estimated from ``sets`` separate sets. From BLOCK on all K are sums of the same blocks: of as
-    many disjoint sets as the largest K holds, at most ``sets``. Their mean has the error of a mean over sets; that of a
+    many disjoint sets as the largest K has, at most ``sets``. Their mean has the error of a mean over sets; that of a
     single set has the error of the blocks in it, by the delta method: with S_b(w) a block's sum and S(w) their mean,
     the cross entropy moves with the block by -sum_w p(w) S_b(w) / S(w).
     """

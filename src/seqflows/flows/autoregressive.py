@@ -65,7 +65,7 @@ class MaskedAutoregressive(Bijection):
         """Jacobi iteration z <- f^-1(eps; parameters(z_{<d}, context)), every d at once.
 
         The system is triangular: sweep n makes the first n dimensions exact, so that D sweeps are always enough, and
-        when a sweep changes nothing the solution is found, after about ten of them for D = 50 (Song et al. 2021,
+        a sweep without changes ends the iteration, after about ten for D = 50 (Song et al. 2021,
         "Accelerating Feedforward Computation via Parallel Nonlinear Equation Solving").
         """
         base_first = self._condition(context)

@@ -128,7 +128,7 @@ class Actnorm(FixedLength):
         return eps * (-self.log_scale).exp() - self.shift, (-self.length * self.log_scale.sum()).expand(eps.shape[0])
 
     def stepper(self) -> Stepper:
-        """Each step alone."""
+        """A stepper of independent steps."""
         return _Actnorm(self)
 
 
@@ -143,7 +143,7 @@ class _Actnorm(Stepper):
         return (z + self.shift) * self.scale
 
     def select(self, places: Tensor) -> None:
-        """Nothing is remembered."""
+        """Do nothing, as there is no state."""
 
 
 def initialise(flow: nn.Module, z: Tensor) -> None:
@@ -289,4 +289,4 @@ class _Channels(Stepper):
         return z @ self.weight.T
 
     def select(self, places: Tensor) -> None:
-        """Nothing is remembered."""
+        """Do nothing, as there is no state."""

@@ -18,7 +18,7 @@ Terms = dict[str, Tensor]
 class Model(nn.Module):
     """A generative model of sequences.
 
-    - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats a sequence, whose sum is to be
+    - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats per sequence, whose sum is to be
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
     - ``importance(batch, samples)`` if ``exact`` is false: the log importance weights log p(x, z_k, T) / q(z_k | x) of
       draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
@@ -34,7 +34,7 @@ class Model(nn.Module):
         """Set parameters from the first batch before the first step; most models set none."""
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """Named terms of the loss, (B,) each, nats a sequence."""
+        """Named terms of the loss, (B,) each, nats per sequence."""
         raise TypeError(f"Expected {type(self).__name__} to define objective(batch, samples)")
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:

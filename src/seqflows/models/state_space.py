@@ -115,7 +115,7 @@ class StateSpace(WordModel):
         return h, log_p, log_p + ratio
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """The two terms of the negative bound, averaged over ``samples``, (B,) each, nats a word.
+        """The two terms of the negative bound, averaged over ``samples``, (B,) each, nats per word.
 
         reconstruction = -sum_t log P(w_t | h_t), with K proposals averaged by their weights; kl is the rest
         of the bound -sum_t log mean_k omega_t^k.

@@ -116,7 +116,7 @@ class GruBaseline(WordModel):
         return self.to_symbols(states).log_softmax(-1)
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """nll = -log P(w), (B,), nats a word; ``samples`` is not used, the likelihood is exact."""
+        """nll = -log P(w), (B,), nats per word; ``samples`` is not used, the likelihood is exact."""
         steps = self._log_probs(batch.x).gather(-1, batch.x[..., None])[..., 0]
         return {"nll": -(steps * step_mask(batch.lengths, batch.x.shape[1])).sum(1)}
 

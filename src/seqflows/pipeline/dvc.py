@@ -17,7 +17,7 @@ from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
-# what the blocks depend on
+# code that the blocks depend on
 MATRIX = (
     "config/*.py",
     "params.py",
@@ -32,7 +32,7 @@ HEAD = """\
 """
 NAME = re.compile(
     r"(?<=/\$\{scale\}/)[^/]+"
-)  # of an entry of params.yaml, in the path of what one stage reads of another
+)  # name of an entry of params.yaml in the path of an input from another stage
 
 
 def run() -> None:

@@ -34,13 +34,13 @@ class Source(Protocol):
     longest: int
 
     def entropy(self) -> float:
-        """Nats a sequence, its length included."""
+        """Nats per sequence, its length included."""
 
     def mean_length_plus_one(self) -> float:
         """E[T + 1] (1 for vectors)."""
 
     def log_probs(self, sequences: Any) -> np.ndarray:
-        """(N,) nats a sequence, its length included."""
+        """(N,) nats per sequence, its length included."""
 
 
 def generate(block: dict[str, Any], folder: Path) -> None:

@@ -89,14 +89,14 @@ class Chain:
         return found
 
     def entropy(self) -> float:
-        """Nats a sequence, its length included; exact."""
+        """Nats per sequence, its length included; exact."""
         marginals, _ = self._marginals
         going_on = np.array([sum(p for n, p in self.lengths.items() if n > k + 1) for k in range(self.longest)])
         steps = (going_on[:, None] * marginals * entropies(self.transition)).sum()
         return float(entropies(np.array(list(self.lengths.values()))) + entropies(self.start) + steps)
 
     def log_prob(self, states: Sequence[int]) -> float:
-        """The log-probability of one sequence with its length; -inf where it cannot occur."""
+        """The log-probability of one sequence with its length; -inf if it cannot occur."""
         states = np.asarray(states, dtype=np.int64)
         p = [self.lengths.get(len(states), 0.0), *self.start[states[:1]], *self.transition[states[:-1], states[1:]]]
         with np.errstate(divide="ignore"):

@@ -62,7 +62,7 @@ class ChordSource:
         return {row.tobytes(): place for place, row in enumerate(self.keys)}
 
     def entropy(self) -> float:
-        """Nats a piece, its length included; exact."""
+        """Nats per piece, its length included; exact."""
         return self.chain.entropy()
 
     def mean_length_plus_one(self) -> float:
@@ -70,7 +70,7 @@ class ChordSource:
         return self.chain.mean_length + 1
 
     def log_prob(self, frames: np.ndarray) -> float:
-        """The log-probability of a piece (T, 88) with its length, in nats; -inf where it cannot occur."""
+        """The log-probability of a piece (T, 88) with its length, in nats; -inf if it cannot occur."""
         states = [self._places.get(frame.tobytes()) for frame in frames.astype(np.uint8)]
         return -np.inf if None in states else self.chain.log_prob(states)
 

@@ -60,7 +60,7 @@ class Derivation(NamedTuple):
 class LanguageSource:
     """Two chains over names, the rows ``verbs`` (I, J) and ``nouns`` (J, K), and ``links`` (L,).
 
-    ``lexicon`` holds the names, verbs and nouns; ``vectors`` (V, D) belong to `vocabulary`.
+    ``lexicon`` has the names, verbs and nouns; ``vectors`` (V, D) belong to `vocabulary`.
     """
 
     lexicon: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -82,7 +82,7 @@ class LanguageSource:
         return 2 + max(3 * self.questions.longest + 2, 5 * self.paragraphs.longest)
 
     def entropy(self) -> float:
-        """Nats a text; exact."""
+        """Nats per text; exact."""
         return float(np.log(2) + (self._entropy(self.questions, True) + self._entropy(self.paragraphs, False)) / 2)
 
     def _entropy(self, chain: Chain, question: bool) -> float:

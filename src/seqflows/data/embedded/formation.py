@@ -49,7 +49,7 @@ class WordSource:
         return max(map(len, self.words)) + 1
 
     def entropy(self) -> float:
-        """Nats a word; exact."""
+        """Nats per word; exact."""
         return float(-(self.probabilities * np.log(self.probabilities)).sum())
 
     def mean_length_plus_one(self) -> float:

@@ -35,7 +35,7 @@ class GaussianSource:
         return self.log_density(points)
 
     def entropy(self) -> float:
-        """The differential entropy, nats a point, by the trapezoidal rule to an error below 1e-6.
+        """The differential entropy, nats per point, by the trapezoidal rule to an error below 1e-6.
 
         The rule converges faster than any power of the spacing for a smooth integrand; the
         change at half the spacing bounds the error.

@@ -40,7 +40,7 @@ class TextSource:
         return int(self.chain.heaviest(sizes)) - 1
 
     def entropy(self) -> float:
-        """Nats a sentence, its length included; exact."""
+        """Nats per sentence, its length included; exact."""
         return self.chain.entropy()
 
     def mean_length_plus_one(self) -> float:
@@ -48,7 +48,7 @@ class TextSource:
         return float(self.chain.visits @ np.array([len(word) + 1 for word in self.lexicon]))
 
     def log_prob(self, sentence: str) -> float:
-        """The log-probability of a sentence with its length, in nats; -inf where it cannot occur."""
+        """The log-probability of a sentence with its length, in nats; -inf if it cannot occur."""
         places = {word: place for place, word in enumerate(self.lexicon)}
         words = sentence.split(" ")
         if not all(word in places for word in words):

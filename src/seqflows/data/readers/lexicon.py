@@ -103,7 +103,7 @@ def filtered(found: Counts, lengths: tuple[int, int], least: int, where: str) ->
 
 
 def entropy(counts: np.ndarray) -> float:
-    """-sum p log p of the empirical distribution, nats a word."""
+    """-sum p log p of the empirical distribution, nats per word."""
     p = counts[counts > 0] / counts.sum()
     return float(-(p * np.log(p)).sum())
 

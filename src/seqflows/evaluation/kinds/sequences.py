@@ -66,7 +66,7 @@ def collect(scores: Scores, dataset: Dataset, settings: Settings, parameters: in
 
 
 def _write_scores(path: Path, scores: Scores, dataset: Dataset) -> None:
-    """scores.csv: a row a test sequence, in nats; ``nll`` includes ``length_nats`` = -log p(T), others do not."""
+    """scores.csv: one row per test sequence, in nats; ``nll`` includes ``length_nats`` = -log p(T), others do not."""
     source, count = dataset.test.source_log_prob, len(scores.lengths)
     columns = {"index": np.arange(count), "length": scores.lengths, "nll": scores.nll, "length_nats": scores.length}
     columns |= {"reconstruction": scores.reconstruction, "kl": scores.kl, "ess": scores.ess}

@@ -1,7 +1,7 @@
 """Reading and checking a paper's folder: printed tables and the audit's data.
 
 ``paper.yaml`` makes a folder a paper. Beside it are a csv for each printed table, ``settings.json``, ``deviations``,
-``contradictions`` and, where the text leaves much open, ``assumptions`` as yaml; and ``claims.py``, with its CLAIMS.
+``contradictions`` and, optionally, ``assumptions`` as yaml; and ``claims.py``, with its CLAIMS.
 """
 
 from __future__ import annotations

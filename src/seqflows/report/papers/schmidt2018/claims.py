@@ -1,4 +1,4 @@
-"""What Schmidt & Hofmann 2018 claim in prose, each as a predicate that is judged on their numbers and on ours."""
+"""The prose claims of Schmidt & Hofmann 2018 as predicates, judged on their numbers and on ours."""
 
 from __future__ import annotations
 

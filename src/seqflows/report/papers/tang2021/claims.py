@@ -1,4 +1,4 @@
-"""What Tang et al. 2021 claim of their densities, each as a predicate that is judged on their numbers and on ours."""
+"""The claims of Tang et al. 2021 about their densities as predicates, judged on their numbers and on ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ziegler & Rush 2019 claim in prose, each as a predicate that is judged on their numbers and on ours."""
+"""The prose claims of Ziegler & Rush 2019 as predicates, judged on their numbers and on ours."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def strongest(numbers: Numbers) -> Finding:
 
 
 def toy(numbers: Numbers) -> Finding:
-    """Affine layers lie at least 0.05 nats a point above the true density, and above NLSq."""
+    """Affine layers lie at least 0.05 nats per point above the true density, and above NLSq."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "shown in figure 5c, no number printed")
     excess = numbers.value("gaussians-affine.excess")
