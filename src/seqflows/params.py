@@ -1,10 +1,9 @@
 """The matrix: params.yaml, read, validated, and looked up by scale and name.
 
 params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the Snakefile are two
-readings of it and of `stages`. How an entry is written, with what all scales share, with a base and with columns,
-`entries` says; here each has a block ``demo``, ``laptop`` and ``paper``. Keys and types are checked where pydantic is
-importable (`schema`); names and references are checked everywhere (`checks`), so a bare compute node reads the same
-file.
+readings of it and of `stages`. How an entry is written, with what all scales share, with bases and with columns, is in
+`config.entries`; here each has a block ``demo``, ``laptop`` and ``paper``. `config.checks` validates all of it with
+PyYAML and the standard library alone, so a bare compute node reads the same file.
 """
 
 from __future__ import annotations
