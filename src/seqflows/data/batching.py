@@ -1,8 +1,8 @@
-"""Batches: which sequences go together, and how they are padded.
+"""Batches of sequences: composition, order and padding.
 
-Sequences of equal length share a batch where possible, so that padding is the exception.
+Sequences of equal length share a batch where possible, so that little is padded.
 
-Shapes: B sequences of a batch, T the longest of them, D numbers a vector.
+Shapes: B sequences of a batch, T the longest of them, D numbers per vector.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Batch(NamedTuple):
 def _partition(
     lengths: np.ndarray, sequence: np.ndarray, batch_size: int, rng: np.random.Generator | None
 ) -> list[np.ndarray]:
-    """Cut ``sequence`` (indices) into batches: of equal length first, what remains with its neighbours in length.
+    """Cut ``sequence`` (indices) into batches of equal length; the rest into batches of similar lengths.
 
-    At most one batch is not full; with ``rng`` it stands at a random place among those of mixed
-    lengths, so that the others do not have the same members in every epoch.
+    At most one batch is not full; with ``rng`` it is at a random place among those of mixed
+    lengths, so that the members of the others vary between epochs.
     """
     if batch_size < 1:
         raise ValueError(f"expected a batch size of at least 1, got {batch_size}")
@@ -68,12 +68,12 @@ def _partition(
 
 
 def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | None = None) -> list[np.ndarray]:
-    """The batches of an epoch as arrays of indices, in the order of training.
+    """The batches of a training epoch as arrays of indices, in order.
 
     A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
-    Every sequence occurs once; all batches but one have ``batch_size`` members. Where the split
-    counts its sequences, ``drawn`` of them are drawn by frequency instead (a whole number of
-    batches, and as they come: words are short, and a batch of one length would tell it).
+    Every sequence occurs once; all batches but one have ``batch_size`` members. If the split
+    has counts, ``drawn`` sequences are drawn by frequency instead (a whole number of
+    batches, not sorted: words are short, and batches of one length would reveal it).
     """
     rng = np.random.default_rng([seed, epoch])
     if split.counts is not None:

@@ -1,9 +1,9 @@
-"""The stage download: raw files, each with a known checksum, never edited afterwards.
+"""The stage ``download``: raw files with known checksums, never edited afterwards.
 
 A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``, gzipped or not), then in
-``data/cache/<sha256>``, then on the network, from where it goes into the cache; what a package
-holds is taken from the installed package in place of the network. An embedded source writes its
-files itself and needs neither mirror nor network.
+``data/cache/<sha256>``, then on the network, and then cached; files of a package are
+taken from the installed package instead of the network. An embedded source generates its
+files and needs neither mirror nor network.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
-    """Make the raw folder ``out`` of a dataset block, as a whole or not at all.
+    """Make the raw folder ``out`` of a dataset block atomically.
 
     Its ``checksums.json`` lists every file's sha256; `prepare` verifies them.
     """
@@ -94,7 +94,7 @@ def _verify(path: Path, expected: str, remedy: str) -> Path:
 
 
 def _zipped(file: File) -> Path | None:
-    """The gzipped copy of ``file`` in the mirror, where the mirror has no plain one."""
+    """The gzipped copy of ``file`` in the mirror, if the mirror has no plain one."""
     mirror = os.environ.get("SEQFLOWS_MIRROR")
     if not mirror or (Path(mirror) / file.mirror).is_file():
         return None
@@ -103,7 +103,7 @@ def _zipped(file: File) -> Path | None:
 
 
 def _unzip(zipped: Path, path: Path, expected: str) -> None:
-    """Write ``path`` from a mirror's gzipped copy; ``expected`` is the sha256 of the content."""
+    """Write ``path`` from a mirror's gzipped copy; ``expected`` is the content's sha256."""
     remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
     try:
         with gzip.open(zipped) as content:
@@ -116,7 +116,7 @@ def _unzip(zipped: Path, path: Path, expected: str) -> None:
 
 
 def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
-    """A verified copy of ``file``: of the mirror, else of the cache, else of the network."""
+    """A verified copy of ``file`` from the mirror, else the cache, else the network."""
     mirror = os.environ.get("SEQFLOWS_MIRROR")
     if mirror and (Path(mirror) / file.mirror).is_file():
         remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
@@ -143,7 +143,7 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
 
 
 def _packaged(file: File) -> Path:
-    """A file of an installed package, which is not imported; without it a `Problem` that says how to get it."""
+    """A file of an installed package, which is not imported; without it a `Problem` with the remedy."""
     assert file.package is not None and file.member is not None
     folder, _, rest = file.member.partition("/")
     found = importlib.util.find_spec(folder)
@@ -160,7 +160,7 @@ def _packaged(file: File) -> Path:
 
 @contextlib.contextmanager
 def _retrieved(file: File, cache: Path) -> Iterator[Path]:
-    """The file at an address, by pooch, in a temporary place; a failure is a `Problem` with both remedies."""
+    """The file at a URL, by pooch, at a temporary path; a failure is a `Problem` with both remedies."""
     try:
         import pooch
     except ImportError:
@@ -176,7 +176,7 @@ def _retrieved(file: File, cache: Path) -> Iterator[Path]:
             yield Path(pooch.retrieve(file.url, None, fname="arrived", path=folder, downloader=downloader))
         except Problem:
             raise
-        except Exception as error:  # requests, urllib3, pooch and sockets each have their own
+        except Exception as error:  # requests, urllib3, pooch and sockets raise different classes
             said, mirror = " ".join(str(error).split())[:200], os.environ.get("SEQFLOWS_MIRROR")
             where = f"it is not in the mirror {mirror} either" if mirror else "SEQFLOWS_MIRROR is not set"
             raise Problem(
@@ -194,7 +194,7 @@ def _verify_arrived(found: str, expected: str, url: str) -> None:
 
 
 def _store_members(archive: Path, wanted: list[File], cache: Path) -> None:
-    """Copy the wanted members of a tar archive into the cache, under names that the archive has no say in."""
+    """Copy the wanted members of a tar archive into the cache, under names independent of the archive."""
     members = {file.member: file for file in wanted}
     with tarfile.open(archive) as tar:
         for entry in tar:
@@ -220,7 +220,7 @@ def _copy(content: IO[bytes], path: Path) -> None:
 
 
 def member_name(name: str) -> str | None:
-    """An archive member's plain name, or None where it would leave the archive.
+    """An archive member's normalised name, or None if it would leave the archive.
 
     >>> member_name("./simple-examples/data/ptb.train.txt")
     'simple-examples/data/ptb.train.txt'

@@ -1,4 +1,4 @@
-"""The stage prepare: raw files to arrays, vocabulary, statistics and checksums."""
+"""The stage ``prepare``: raw files to arrays, vocabulary, statistics and checksums."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str:
-    """Prepare one dataset; return the sha256 of what was written.
+    """Prepare one dataset; return the sha256 of the written folder.
 
-    ``train_sequences`` (and valid, test) keep the first so many sequences; ``max_length`` (text)
-    drops what is longer. Errors: `Problem` for whatever the raw files have that they should not.
+    ``train_sequences`` (and valid, test) keep the first sequences up to that number; ``max_length`` (text)
+    drops longer ones. Raises `Problem` for invalid raw files.
     """
     corpora.block(block)
     raw = Path(raw)
@@ -39,7 +39,7 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
 
 
 def _source_entropy(source: embedded.Source | None) -> dict[str, float] | None:
-    """Exact, in nats: a sequence with its length, and a symbol of E[T + 1]."""
+    """The exact entropy in nats: per sequence with its length, and per symbol of E[T + 1]."""
     if source is None:
         return None
     entropy, symbols = source.entropy(), source.mean_length_plus_one()

@@ -1,11 +1,11 @@
-"""A prepared dataset on disk and in memory.
+"""Prepared datasets on disk and in memory.
 
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
-``vocabulary.json``, ``statistics.json`` and ``checksums.json``, and for the kind language
-``embeddings.npz``, for words that keep rarer ones ``rarer.json``; `load` verifies every checksum before it looks at
-the content.
+``vocabulary.json``, ``statistics.json`` and ``checksums.json``; for the kind language also
+``embeddings.npz``, for words with a wider vocabulary ``rarer.json``. `load` verifies every checksum before it
+reads the content.
 
-Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers a vector.
+Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers per vector.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEYS = 88  # of a piano, MIDI 21 to 108
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model has to know of its data.
+    """The facts about data that a model needs.
 
     ``symbols`` is the size of the vocabulary (categorical, embedded), 88 (bernoulli) or D (real);
     ``max_length`` the end of the support of p(T); ``length_counts[t]`` the number of
@@ -48,12 +48,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Split:
-    """N sequences behind one another; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
+    """N concatenated sequences; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
 
     ``symbols`` is (sum T,) integers for text, words and language, (sum T, 88) zeros and ones for music and
     (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
-    whole sequence with its length (nats), where the source is embedded. ``counts`` says how often
-    each sequence occurs, where sequences are types: then an epoch draws them by frequency.
+    whole sequence with its length (nats), if the source is embedded. ``counts`` is how often
+    each sequence occurs, if sequences are types: then an epoch draws them by frequency.
     """
 
     kind: str
@@ -91,10 +91,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits and what is known of them; ``sha256`` identifies the whole content.
+    """Three splits with their statistics; ``sha256`` identifies the whole content.
 
-    ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; other kinds have none. ``rarer`` are words
-    too rare for the splits, where a dataset of words keeps some.
+    ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; else None. ``rarer`` are words
+    too rare for the splits, if a dataset of words keeps them.
     """
 
     name: str
@@ -123,12 +123,12 @@ class Dataset:
         return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors)
 
     def facts(self) -> Facts:
-        """What a model has to know of this dataset."""
+        """The facts about this dataset that a model needs."""
         return self._facts
 
 
 def combined(checksums: Mapping[str, str]) -> str:
-    """The sha256 over the sorted lines ``<name> <sha256>``: one identity for a set of files.
+    """The sha256 over the sorted lines ``<name> <sha256>``, which identifies a set of files.
 
     >>> combined({"b": "2", "a": "1"}) == combined({"a": "1", "b": "2"})
     True
@@ -138,7 +138,7 @@ def combined(checksums: Mapping[str, str]) -> str:
 
 
 def seal(folder: Path) -> str:
-    """Write checksums.json, the sha256 of every file of a folder; return that of them all."""
+    """Write checksums.json, the sha256 of every file of a folder; return the combined one."""
     checksums = {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
     files.write_json(folder / CHECKSUMS, {"files": checksums, "sha256": combined(checksums)})
     return combined(checksums)
@@ -147,10 +147,10 @@ def seal(folder: Path) -> str:
 def verified(
     folder: Path, what: str, stages: Sequence[str], again: str, needed: Collection[str] = ()
 ) -> dict[str, str]:
-    """The checksums of a folder that `seal` closed, after comparing every file with them.
+    """The checksums of a folder written by `seal`, after comparing every file with them.
 
-    Raises `Problem` with the ``stages`` that make the folder, where there is none; with the remedy ``again``, where a
-    file is another than it was, or one that is ``needed`` is not listed.
+    Raises `Problem` with the ``stages`` that make the folder if it is missing; with the remedy ``again`` if a
+    file has changed or one that is ``needed`` is not listed.
     """
     if not folder.is_dir():
         key = "/".join(folder.parts[-2:])
@@ -171,9 +171,9 @@ def save(
     folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics: dict[str, Any],
     vectors: np.ndarray | None = None, rarer: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """Write a prepared dataset as a whole in place of ``folder``; return its sha256.
+    """Replace ``folder`` by a prepared dataset, atomically; return its sha256.
 
-    ``vectors`` (V, D) float32 go with the kind language, and with no other; ``rarer`` words with the kind words.
+    ``vectors`` (V, D) float32 only for the kind language; ``rarer`` words only for the kind words.
     """
     _check_vectors(statistics["kind"], vocabulary, vectors, str(folder))
     with files.replacing_folder(Path(folder)) as temporary:
@@ -195,7 +195,7 @@ def save(
 
 
 def load(folder: Path) -> Dataset:
-    """Read a prepared dataset after verifying every checksum; a wrong one is a `Problem` that names the file."""
+    """Read a prepared dataset after verifying every checksum; a mismatch is a `Problem` naming the file."""
     folder = Path(folder)
     again = "delete the folder and run its prepare stage again"
     needed = (*(f"{name}.npz" for name in SPLITS), "vocabulary.json", "statistics.json")
@@ -215,7 +215,7 @@ def load(folder: Path) -> Dataset:
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
-    """Refuse vectors where there are to be none, and others than one finite float32 vector a token where there are."""
+    """Check that the kind language has one finite float32 vector per token, and other kinds have none."""
     if kinds.of(kind).emission != "embedded":
         if vectors is not None:
             raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")

@@ -1,7 +1,7 @@
-"""Words and punctuation: English text cut into the tokens that the GloVe files know.
+"""Tokenizing of English text into the tokens of the GloVe files.
 
 The GloVe vectors of 6B tokens were made of text in the Treebank style, lower-cased: contractions are two tokens
-("do n't", "penny 's"), punctuation stands alone, abbreviations and acronyms keep their full stop ("mr.", "u.s.").
+("do n't", "penny 's"), punctuation is separate, abbreviations and acronyms keep their full stop ("mr.", "u.s.").
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TOKEN = re.compile(PATTERN, re.VERBOSE)
 
 
 def tokenize(text: str) -> list[str]:
-    """The tokens of a text, lower-cased; ``PATTERN`` is the rule, its first alternative that fits wins.
+    """The tokens of a text, lower-cased, by the first alternative of ``PATTERN`` that matches.
 
-    Curly quotes and apostrophes become straight ones. Hyphens separate, since the parts of most compounds have vectors
-    and the compounds have not. Joined by spaces and cut again, tokens stay as they are.
+    Curly quotes and apostrophes become straight ones. Hyphens split words, since most compounds have no vectors but
+    their parts have. Tokenizing joined tokens again gives the same tokens.
 
     >>> tokenize("Didn't Mr. O'Brien say it's 1,000 well-known U.S. dollars?")
     ['did', "n't", 'mr.', "o'brien", 'say', 'it', "'s", '1,000', 'well', '-', 'known', 'u.s.', 'dollars', '?']
@@ -47,9 +47,9 @@ def tokenize(text: str) -> list[str]:
 
 
 def vocabulary(sequences: Iterable[Sequence[str]], min_count: int, size: int | None, where: str) -> list[str]:
-    """The special tokens, then those that occur ``min_count`` times or more, most frequent first, ties by the alphabet.
+    """The special tokens, then those with counts of at least ``min_count``, most frequent first, ties by the alphabet.
 
-    At most ``size`` beside the special ones. No such token: a `Problem` that names ``where`` the sequences come from.
+    At most ``size`` besides the special ones. Without any, a `Problem` that names ``where`` the sequences are from.
     """
     counts = Counter(token for sequence in sequences for token in sequence)
     kept = sorted((token for token in counts if counts[token] >= min_count), key=lambda token: (-counts[token], token))
@@ -63,7 +63,7 @@ def vocabulary(sequences: Iterable[Sequence[str]], min_count: int, size: int | N
 
 
 def encode(sequences: Sequence[Sequence[str]], known: Sequence[str], length: int) -> np.ndarray:
-    """(N, T) int32: ``<s>``, a sequence's tokens and ``</s>``, then ``<pad>``; the first T = ``length`` of all that.
+    """Ids (N, T) int32: ``<s>``, a sequence's tokens, ``</s>``, then ``<pad>``, cut to T = ``length``.
 
     Tokens that are not ``known`` become ``<unk>``; an empty sequence is ``<s> </s>``.
 

@@ -1,1 +1,1 @@
-"""Evaluation: likelihoods with their errors, samples, what figures draw, generation times."""
+"""Evaluation: likelihoods with standard errors, samples, data of figures, generation times."""

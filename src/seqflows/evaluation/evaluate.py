@@ -1,4 +1,4 @@
-"""The stage ``evaluate``: every seed of a run scored on the test split."""
+"""The stage ``evaluate``: score every seed of a run on the test split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seqflows.evaluation.scoring import Task
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write ``metrics.json`` and ``evaluation/``.
 
-    Raises `Problem` when a model is missing or not the params' own, and when it scores better
+    Raises `Problem` if a model is missing or was trained with other params, or if it scores better
     than the source of its data beyond chance; nothing is written then.
     """
     matrix = found or params.load()
@@ -28,7 +28,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
     settings = EVALUATIONS[dataset.kind].of(block["evaluation"], "evaluation")
     rows: list[dict[str, Any]] = []
-    # No old numbers or scores beside a model that was trained since.
+    # Remove numbers and scores of an earlier model.
     paths.metrics(key.scale, key.name).unlink(missing_ok=True)
     shutil.rmtree(paths.evaluation(key.scale, key.name), ignore_errors=True)
     with files.replacing_folder(paths.evaluation(key.scale, key.name)) as output:
@@ -46,7 +46,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """The sha256 of every file of the evaluation, which the report verifies before it draws from one."""
+    """The sha256 of every file of the evaluation, which the report verifies before drawing."""
     found = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): files.sha256(path) for path in found}
 
@@ -55,7 +55,7 @@ def _seed(
     key: paths.Key, block: Mapping[str, Any], seed: int, dataset: Dataset, settings: Any, machine: compute.Machine,
     output: Path,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Score one seed, write its files, return its records."""
+    """Score one seed, write its files and return its records."""
     started = time.monotonic()
     model, record = loading.load(key, block, seed, dataset, machine)
     task = Task(key, seed, machine, record["parameters"], output / f"seed-{seed}")

@@ -1,4 +1,4 @@
-"""What figures draw, computed where the models are: report has neither torch nor models.
+"""The data of figures, computed here since report imports neither torch nor models.
 
 Legend: T time, V symbols, D = 2 latent dimensions, G = 100 x 100 points of a grid.
 """
@@ -21,12 +21,12 @@ from seqflows.evaluation.samples import text_lines
 from seqflows.flows.scalar import NLSq
 from seqflows.models import Model
 
-WINDOW = 8  # consecutive symbols that a figure shows
+WINDOW = 8  # consecutive symbols in a figure
 GRID = 100  # points along each axis of prior_grid
 AT_ONCE = 1000  # points of a grid at once
 DENSITY_GRID = 200
 
-# Four layers (a, b', c', d', g each) under which a standard normal gets four modes.
+# Four layers (a, b', c', d', g each) that give a standard normal four modes.
 HAND_SET = (
     (-0.4, 0.4, 1.4, 0.8, -1.4),
     (0.6, -0.1, -0.4, -0.2, -1.7),
@@ -53,10 +53,10 @@ def _need(holds: bool, export: str, what: str, key: paths.Key) -> None:
 
 
 def _string(dataset: Dataset, model: Model) -> tuple[Batch, str, int]:
-    """The first validation string of at least 8 symbols, and where its window begins.
+    """The first validation string of at least 8 symbols, and the start of its window.
 
-    The window is at the start of the first word past the eighth symbol that leaves room for it,
-    so that what is predicted has a past; else the string's last 8 symbols.
+    The window starts at the first word past the eighth symbol that leaves room for it,
+    so that the predicted symbols have a past; else it is the string's last 8 symbols.
     """
     found = np.flatnonzero(dataset.valid.lengths >= WINDOW)
     if not len(found):

@@ -1,10 +1,10 @@
-"""The stage ``generate``: what a model of language samples, interpolates or regenerates, as text that can be read.
+"""The stage ``generate``: samples, interpolations and regenerations of a model of language, as text.
 
 Legend: N sequences, T time (fixed), D dimensions of a word vector.
 
-A file begins with a line ``# <key>: <value>`` for each fact of its origin. Below stand blocks, each headed by
+A file begins with a line ``# <key>: <value>`` for each fact of its origin. Then follow blocks, each headed by
 ``## <title>``, with a line ``<label> | <decoding> | <text>`` for each text; given texts have no decoding. The last
-block, ``## numbers``, has in place of a text what is counted over more texts than are shown, see `numbers`.
+block, ``## numbers``, has statistics of more texts than are shown, see `numbers`.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from seqflows.evaluation.scoring import stream
 from seqflows.models.language_flow import LanguageFlow
 
 NUMBERS, GIVEN, UNCHANGED = "numbers", "test sequences", "noise 0"
-ORDER = 3  # of the n-grams that the texts are scored by
+ORDER = 3  # of the n-grams that score the texts
 
 
 class Line(NamedTuple):
-    """A text, what it is, and how it was decoded; a given one was not."""
+    """A text, its label and its decoding; a given text has no decoding."""
 
     label: str
     decoding: str
@@ -41,7 +41,7 @@ class Line(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Texts that belong together: all samples, a pair and what lies between, a context and its variants."""
+    """A group of texts: all samples, a pair with its interpolations, or a context with its variants."""
 
     title: str
     lines: list[Line]
@@ -50,7 +50,7 @@ class Group(NamedTuple):
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write runs/<scale>/texts/<name>.txt of the model of the run's first seed.
 
-    Raises `Problem` when the model is missing or not the params' own, or a given text has no place in it.
+    Raises `Problem` if the model is missing or was trained with other params, or a given text does not fit.
     """
     matrix = found or params.load()
     block = matrix.text(key.scale, key.name)
@@ -60,7 +60,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     seed = owner["seeds"][0]
     model, record = loading.load(paths.Key(key.scale, block["run"]), owner, seed, dataset, machine)
     settings = vars(TEXTS[block["kind"]].of(block["settings"], "settings"))
-    # Of the dataset alone, so that all its models are shown with the same sequences and the same noise.
+    # A function of the dataset only, so that all its models get the same sequences and noise.
     own = stream(paths.Key(key.scale, owner["dataset"]), 0, block["kind"])
     written = WRITERS[block["kind"]](model, dataset, settings, own)
     shown = sum(len(part.lines) for part in written)
@@ -86,7 +86,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def page(header: Mapping[str, Any], written: Sequence[Group]) -> str:
-    """The file's content; ``lines_sha256``, of all below the header, is added to it."""
+    """The file's content, with ``lines_sha256`` of all lines below the header."""
     every = [line for part in written for line in part.lines]
     label, decoding = (max((len(line[place]) for line in every), default=0) for place in (0, 1))
     body = ""
@@ -98,14 +98,14 @@ def page(header: Mapping[str, Any], written: Sequence[Group]) -> str:
 
 
 def decodings(model: LanguageFlow, beam: int) -> dict[str, int]:
-    """The ways of decoding that a model has, and their beam (0: all steps at once)."""
+    """The decodings of a model with their beam (0: all steps at once)."""
     if not model.causal:
         return {"all steps at once": 0}
     return {"greedy": 1} | ({f"beam of {beam}": beam} if beam > 1 else {})
 
 
 def _decoded(model: LanguageFlow, eps: Tensor, beam: int, vocabulary: Sequence[str]) -> dict[str, list[str]]:
-    """Way of decoding -> the texts of noise (N, T, D)."""
+    """The texts of noise (N, T, D) by decoding."""
     if not len(eps):
         return {}
     ways = decodings(model, beam)
@@ -118,13 +118,13 @@ def _noise(model: LanguageFlow, count: int, seed: int) -> Tensor:
 
 
 def _encoded(model: LanguageFlow, given: Tensor, seed: int) -> Tensor:
-    """f(x~) of tokens (N, T), (N, T, D), with the noise of x~ from a seed."""
+    """f(x~) of tokens (N, T), as (N, T, D), with the noise of x~ from a seed."""
     torch.manual_seed(seed)
     return model.encode(given)
 
 
 def _drawn(model: LanguageFlow, dataset: Dataset, count: int, seed: int) -> Tensor:
-    """Tokens (n, T) of ``count`` test sequences, or of all where there are fewer, each once."""
+    """Tokens (n, T) of ``count`` distinct test sequences, or of all if there are fewer."""
     places = np.random.default_rng(seed).permutation(len(dataset.test))[:count]
     if not len(places):
         return torch.zeros(0, model.length, dtype=torch.int64, device=model.vectors.device)
@@ -132,10 +132,10 @@ def _drawn(model: LanguageFlow, dataset: Dataset, count: int, seed: int) -> Tens
 
 
 def _given(model: LanguageFlow, dataset: Dataset, texts: Sequence[str]) -> Tensor:
-    """Tokens (n, T) of a user's texts, cut as the dataset's own; what the vocabulary lacks is ``<unk>``.
+    """Tokens (n, T) of a user's texts, cut as the dataset's own; unknown tokens are ``<unk>``.
 
     Raises:
-        Problem: a text without a token, or with more than there is room for.
+        Problem: a text without tokens, or with too many.
     """
     cut, room = [tokens.tokenize(text) for text in texts], model.length - 2
     for text, found in zip(texts, cut, strict=True):
@@ -149,14 +149,14 @@ def _given(model: LanguageFlow, dataset: Dataset, texts: Sequence[str]) -> Tenso
 
 
 def samples(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Group]:
-    """Sequences of noise N(0, I), the same noise for each way of decoding (Table 1)."""
+    """Sequences of noise N(0, I), the same noise for each decoding (Table 1)."""
     found = _decoded(model, _noise(model, settings["count"], seed), settings["beam"], dataset.vocabulary)
     lines = [Line(str(n + 1), way, texts[n]) for n in range(settings["count"]) for way, texts in found.items()]
     return [Group("samples", lines)]
 
 
 def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Group]:
-    """For each pair of texts (a, b): f^-1 of r f(a) + (1 - r) f(b) at each ratio r, between the two (Table 2)."""
+    """For each pair of texts (a, b): both, and f^-1 of r f(a) + (1 - r) f(b) at each ratio r (Table 2)."""
     ratios, vocabulary = settings["ratios"], dataset.vocabulary
     if settings["sentences"]:
         chosen = _given(model, dataset, [text for pair in settings["sentences"] for text in pair])
@@ -210,13 +210,13 @@ WRITERS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], lis
 
 
 def numbers(model: LanguageFlow, dataset: Dataset, kind: str, settings: Mapping[str, Any], seed: int) -> list[Group]:
-    """What becomes of ``measured`` test sequences, or of as many draws, as one block of a line for each way.
+    """Statistics of ``measured`` test sequences, or of as many draws: a block with a line per decoding.
 
-    The first line is of the test sequences themselves; "noise 0" is of f^-1(f(x~)), decoded; then each kind's own. Each
+    The first line is of the test sequences; "noise 0" is of f^-1(f(x~)), decoded; then lines of each kind. Each
     has ``<name> <value> (<standard error over texts>)``, joined by "; ":
 
-    - texts and words: how many the rest is of, words between <s> and </s>;
-    - right (at noise 0) or changed (with noise): the share of the given words that stand, or do not, where they stood;
+    - texts and words: how many are counted, words between <s> and </s>;
+    - right (at noise 0) or changed (with noise): the share of the given words that keep, or lose, their place;
     - perplexity: exp of the mean -log p of a word or end under a Kneser-Ney trigram of the training texts;
     - distinct: the share of different texts.
     """
@@ -248,7 +248,7 @@ def _words(row: Sequence[int], vocabulary: Sequence[str]) -> list[str]:
 
 
 def _counted(ids: Tensor, vocabulary: Sequence[str], trigram: Any, given: Tensor | None = None, label: str = "") -> str:
-    """The numbers of texts (N, T), beside the ``given`` (N, T) that they were made of."""
+    """The statistics of texts (N, T) made of the ``given`` (N, T)."""
     texts = [_words(row, vocabulary) for row in ids.tolist()]
     found = [f"texts {len(texts)}", f"words {sum(map(len, texts))}"]
     if given is not None:

@@ -1,15 +1,15 @@
-r"""Cross entropies of words by importance sampling with the trained posterior, with prior trajectories beside it.
+r"""Cross entropies of words by importance sampling with the trained posterior.
 
 H[P, P^] = -sum_w p(w) log P^(w), P^(w) = (1/S) sum_s omega_s(w) with omega of `WordModel.importance`, which is unbiased
-for P(w). Words are scored as so many draws by frequency would: those that the draws would hold are scored themselves,
-each with the samples of all its draws, the others are drawn. What prior trajectories (Schmidt & Hofmann 2018, eq. 12)
-say of every word at once, c(w), is the control variate:
+for P(w). Words are scored like a number of draws by frequency: words expected among the draws are scored directly,
+each with the samples of all its draws; the others are drawn. The estimate of every word by prior trajectories
+(Schmidt & Hofmann 2018, eq. 12), c(w), is the control variate:
 
 .. math:: H = \sum_w p(w) c(w) + \sum_{frequent} p(w) [x(w) - c(w)] + \frac 1n \sum_{i=1}^n \frac{p(w_i)}{r(w_i)}
           [x(w_i) - c(w_i)],\quad x = -\log P^,\quad w_i \sim r
 
-Whatever c is, it leaves the expectation alone, its bias too; the nearer c is to x up to a constant, the less the
-drawing matters.
+No c changes the expectation, not even a biased one; the nearer c is to x up to a constant, the smaller the variance
+of the drawing.
 
 Legend: N words, F frequent ones, n draws of the others, R = F + n, S samples.
 """
@@ -28,15 +28,15 @@ from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
-AT_ONCE = 65536  # symbols of a batch, all samples counted
-FEWEST = 2  # draws of the other words, of which an error is taken
+AT_ONCE = 65536  # symbols of a batch, over all samples
+FEWEST = 2  # draws of the other words, enough for a standard error
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which words are scored: each of ``frequent`` (F,) with the samples of ``copies`` (F,) draws, and ``drawn`` (n,).
+    """The words to score: each of ``frequent`` (F,) with the samples of ``copies`` (F,) draws, and ``drawn`` (n,).
 
-    The latter with replacement in proportion to q (N,): r(w) = q(w) / (the mass of all that are not frequent).
+    The latter are drawn with replacement by q (N,): r(w) = q(w) / (the mass of all words that are not frequent).
     """
 
     frequent: np.ndarray
@@ -46,9 +46,9 @@ class Plan:
 
     @classmethod
     def of(cls, q: np.ndarray, count: int, rng: np.random.Generator) -> Plan:
-        """What ``count`` draws by q come to: a word that they would hold once or oftener is scored itself.
+        """The plan of ``count`` draws by q: words expected once or more among them are scored directly.
 
-        Where there are no more than ``count`` words all are, and nothing is drawn.
+        With at most ``count`` words all are, and none is drawn.
         """
         present = np.flatnonzero(q > 0)
         frequent = present if len(present) <= count else present[q[present] * count >= 1]
@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def places(self) -> np.ndarray:
-        """The words whose scores `mean` takes, (R,): the frequent ones, then the draws."""
+        """The words that `mean` needs scores of, (R,): the frequent ones, then the draws."""
         return np.concatenate([self.frequent, self.drawn])
 
     @property
@@ -74,8 +74,8 @@ class Plan:
     def mean(self, p: np.ndarray, x: np.ndarray, variance: np.ndarray, c: np.ndarray) -> tuple[float, float]:
         """sum_w p(w) x(w) and its standard error, from x and its Monte Carlo ``variance`` of `places`, (R,) each.
 
-        p (N,) may be a difference of distributions. Independent are the samples of each frequent word, and the draws,
-        whose spread holds that of their own samples: the error is of both. c (N,) is the control variate.
+        p (N,) may be a difference of distributions. The samples of each frequent word and the draws are independent;
+        the spread of the draws includes that of their samples: the error is of both. c (N,) is the control variate.
         """
         known, size = p != 0, len(self.frequent)
         beyond = x - c[self.places]
@@ -90,10 +90,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Scored:
-    """What the samples of each of a plan's places say, by name, (R,) each, and the Monte Carlo variance of that.
+    """The estimates at each of a plan's places by name, (R,) each, and their Monte Carlo variances.
 
-    ``nll`` is -log P^ by all samples, with the delta method's variance s^2 / (m mean^2) of m weights; ``half`` the mean
-    of the same by either half of them; ``elbo`` = ``reconstruction`` + ``kl`` the negative bound; ``ess`` the effective
+    ``nll`` is -log P^ of all samples, with the delta method's variance s^2 / (m mean^2) of m weights; ``half`` the mean
+    of the same by either half; ``elbo`` = ``reconstruction`` + ``kl`` the negative bound; ``ess`` the effective
     number of S samples, whose variance is not known.
     """
 
@@ -103,7 +103,7 @@ class Scored:
 
 
 def control(log_p: np.ndarray) -> np.ndarray:
-    """c = -log P^ of prior trajectories, (N,), nats; where all of them give a word 0, as that of the least likely one.
+    """c = -log P^ of prior trajectories, (N,), nats; for P^ = 0 the value of the least likely word.
 
     >>> control(np.array([-1.0, -np.inf, -3.0])).tolist()
     [1.0, 3.0, 3.0]
@@ -112,7 +112,7 @@ def control(log_p: np.ndarray) -> np.ndarray:
 
 
 def pieces(split: Split, places: np.ndarray, samples: int) -> Iterator[np.ndarray]:
-    """Rows that are scored together: of like lengths, AT_ONCE symbols with all their samples, or a single one."""
+    """Batches of rows with similar lengths, AT_ONCE symbols with all their samples, or a single row."""
     lengths = split.lengths[places]
     rows = np.argsort(lengths, kind="stable")
     start = 0
@@ -127,10 +127,10 @@ def pieces(split: Split, places: np.ndarray, samples: int) -> Iterator[np.ndarra
 
 @torch.no_grad()
 def score(model: WordModel, split: Split, plan: Plan, samples: int, machine: Machine, seed: int) -> Scored:
-    """Score a plan's words by ``samples`` (even) draws each, a frequent one by as many for each of its copies.
+    """Score a plan's words by ``samples`` (even) draws each, and as many per copy of a frequent one.
 
-    A sample is a pass of Algorithm 1 with the model's own number of proposals, and the mean of its log-weight the bound
-    that was trained.
+    A sample is a pass of Algorithm 1 with the model's number of proposals; the mean of its log-weight is the trained
+    bound.
     """
     torch.manual_seed(seed)
     size = len(plan.places)

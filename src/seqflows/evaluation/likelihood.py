@@ -1,4 +1,4 @@
-"""Likelihood estimates and their errors, in memory that does not grow with the number of samples.
+"""Likelihood estimates and their errors, in memory independent of the number of samples.
 
 Legend: N sequences of a split, B of a batch, T time, K importance samples.
 """
@@ -25,7 +25,7 @@ BATCH = 64
 
 @dataclass
 class Scores:
-    """One number a sequence of a split, (N,) each, in nats; None where a model has no such thing."""
+    """Scores of each sequence of a split, (N,) each, in nats; None if undefined for a model."""
 
     lengths: np.ndarray
     length: np.ndarray  # -log p(T)
@@ -37,9 +37,9 @@ class Scores:
 
 
 def pieces(split: Split, chunk: int, samples: int = 1) -> Iterator[tuple[np.ndarray, int]]:
-    """Batches of at most ``chunk`` padded symbols (or one sequence), each with the samples that fit at once.
+    """Batches of at most ``chunk`` padded symbols (or one sequence), each with the number of samples that fit.
 
-    Where the samples of one sequence fill a chunk it stands alone: nothing is gained by padding others to its side.
+    A sequence whose samples fill a chunk is a batch of its own, without padding.
     """
     for indices in order_by_length(split, BATCH):
         longest = int(split.lengths[indices].max())

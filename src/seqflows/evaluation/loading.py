@@ -1,4 +1,4 @@
-"""A trained model from its files, verified."""
+"""Load and verify a trained model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MODEL, RECORD = "model.safetensors", "train.json"
 def load(
     key: paths.Key, block: Mapping[str, Any], seed: int, dataset: Dataset, machine: Machine
 ) -> tuple[models.Model, dict[str, Any]]:
-    """The model of one seed, ready to be scored, and its train.json.
+    """Load the model of one seed, ready to be scored, and its train.json.
 
-    Raises `Problem` when the seed was not trained, when it was trained with other parameters or
-    other data, and when a file differs from its checksum.
+    Raises `Problem` if the seed was not trained, was trained with other parameters or
+    other data, or a file differs from its checksum.
     """
     folder = paths.seed(key.scale, key.name, seed)
     again = f"run python -m seqflows train {key} first"

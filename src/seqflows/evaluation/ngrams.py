@@ -1,7 +1,7 @@
-"""N-grams with interpolated Kneser-Ney smoothing (nltk), under which generated words and texts are scored.
+"""N-grams with interpolated Kneser-Ney smoothing (nltk), which score generated words and texts.
 
 Schmidt & Hofmann 2018, section 5: "two Kneser-Ney-smoothed character n-gram models trained on the test data". A word is
-a string of letters; a text, a list of words, may stand in its place, and its words in that of letters.
+a string of letters; a text, a list of words, is treated alike, with words as letters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 from seqflows.evaluation import likelihood
 
 BEGIN, END = "<s>", "</s>"
-FLOOR = 1e-6  # the probability of a symbol that no word of the fit contains
+FLOOR = 1e-6  # the probability of a symbol that is in no fitted word
 
 
 def grams(word: Sequence[str], order: int) -> Iterator[tuple[str, ...]]:
@@ -33,7 +33,7 @@ def grams(word: Sequence[str], order: int) -> Iterator[tuple[str, ...]]:
 
 
 def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> Any:
-    """The model of some words, each as often as its weight says.
+    """Fit the n-gram model to words with weights.
 
     The one discount of all orders is n_1 / (n_1 + 2 n_2), n_k being the n-grams of the highest order whose count is k
     (Ney, Essen & Kneser 1994), or 0.5 where there are none. nltk is given every n-gram with its full context, so that
@@ -53,7 +53,7 @@ def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> A
     occurring = Counter(count for following in counter[order].values() for count in following.values())
     once, twice = occurring[1], occurring[2]
     discount = once / (once + 2 * twice) if once and twice else 0.5
-    # nltk takes a symbol that its vocabulary lacks for an unknown one, in contexts too
+    # nltk treats symbols outside its vocabulary as unknown, in contexts too
     vocabulary = Vocabulary([*counter.unigrams, BEGIN])
     model = KneserNeyInterpolated(order, discount, vocabulary=vocabulary, counter=counter)
     model.estimator._continuation_counts = _continuations(counter, order)
@@ -61,7 +61,7 @@ def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> A
 
 
 def _continuations(counter: Any, order: int) -> Callable[..., tuple[int, int]]:
-    """The counts of distinct symbols before (context, word), which nltk finds by looking through all contexts."""
+    """The counts of distinct symbols before (context, word), faster than nltk's scan of all contexts."""
     before: Counter[tuple[tuple[str, ...], str]] = Counter()
     total: Counter[tuple[str, ...]] = Counter()
     for size in range(2, order + 1):

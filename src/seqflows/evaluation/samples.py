@@ -15,9 +15,9 @@ from seqflows.models import Model
 
 
 def draw(model: Model, count: int, seed: int, *, mode: bool) -> Batch:
-    """``count`` samples at temperature 1, the observation drawn or, with ``mode``, at its likeliest.
+    """``count`` samples at temperature 1, the observation drawn or, with ``mode``, the most likely.
 
-    The same seed gives the same latent noise and lengths to both.
+    The same seed gives both the same latent noise and lengths.
     """
     generator = torch.Generator().manual_seed(seed)
     return model.sample(count, temperature=1.0, mode=mode, generator=generator).to("cpu")
@@ -32,13 +32,13 @@ def text_lines(batch: Batch, vocabulary: list[str]) -> list[str]:
 
 
 def write(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) -> None:
-    """Write ``count`` samples, none where it is 0: samples.txt, samples.npz or samples.csv, by what symbols are."""
+    """Write ``count`` samples, unless it is 0: samples.txt, samples.npz or samples.csv, by emission."""
     if count:
         WRITERS[dataset.facts().emission](folder, model, dataset, count, seed)
 
 
 def _lines(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) -> None:
-    """Two parts, each headed by a line that begins with ``#``, then a sample a line."""
+    """Two parts, each a header line that begins with ``#``, then one sample per line."""
     lines = []
     for mode, how in ((False, "drawn"), (True, "at their mode")):
         drawn = text_lines(draw(model, count, seed, mode=mode), dataset.vocabulary)
@@ -47,7 +47,7 @@ def _lines(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) 
 
 
 def _rolls(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) -> None:
-    """``lengths`` (N,), ``frames`` (sum T, 88) uint8 behind one another, and the same with the prefix ``mode_``."""
+    """``lengths`` (N,), concatenated ``frames`` (sum T, 88) uint8, and the same with prefix ``mode_``."""
     arrays = {}
     for mode, prefix in ((False, ""), (True, "mode_")):
         drawn = draw(model, count, seed, mode=mode)
@@ -58,7 +58,7 @@ def _rolls(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) 
 
 
 def _points(folder: Path, model: Model, dataset: Dataset, count: int, seed: int) -> None:
-    """A point a line, in columns x0, x1, ..."""
+    """One point per line, in columns x0, x1, ..."""
     points = draw(model, count, seed, mode=False).x[:, 0]
     columns = {f"x{number}": column for number, column in enumerate(points.t().tolist())}
     write_columns(folder / "samples.csv", columns, count)

@@ -1,4 +1,4 @@
-"""What each kind's scoring of one seed is given, a `Task`, and what it gives back, `Records`."""
+"""The input of each kind's scoring of one seed, a `Task`, and its output, `Records`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ERRORS = 3  # standard errors by which a model may fall below its source
 
 
 def stream(key: paths.Key, seed: int, purpose: str) -> int:
-    """A seed of its own for each purpose, so that one more export changes no other number."""
+    """A separate seed for each purpose, so that another export changes no other number."""
     return int.from_bytes(hashlib.sha256(f"{key.name}/{seed}/{purpose}".encode()).digest()[:6], "big")
 
 
 @dataclass(frozen=True)
 class Task:
-    """A run's ``key``, one of its seeds, the number of the model's ``parameters``, and the ``folder`` of its files."""
+    """A run's ``key``, one of its seeds, the model's number of ``parameters``, and the ``folder`` of its files."""
 
     key: paths.Key
     seed: int
@@ -56,29 +56,29 @@ class Records(list[dict[str, Any]]):
         self, metric: str, value: float, unit: str | None = None, samples: int = 0, error: float | None = None,
         over: int = 0,
     ) -> None:  # fmt: skip
-        """One metric, with the number of samples, its standard error, and over how many sequences."""
+        """Add one metric with its number of samples, standard error and number of sequences."""
         error = None if error is None else float(error)
         self.append(record(metric, float(value), error, unit or self.unit, samples, over))
 
 
 def record(metric: str, value: float, error: float | None, unit: str, samples: int, sequences: int) -> dict[str, Any]:
-    """One metric, the value as it is."""
+    """Add one metric, the value unchanged."""
     names = ("metric", "value", "unit", "samples", "standard_error", "sequences")
     return dict(zip(names, (metric, value, unit, samples, error, sequences), strict=True))
 
 
 def write_columns(path: Path, columns: Mapping[str, Iterable[Any] | None], count: int) -> None:
-    """A csv file of columns of ``count`` numbers or words; None is an empty one."""
+    """Write a csv file with columns of ``count`` numbers or words; None is an empty column."""
     filled = ([None] * count if values is None else values for values in columns.values())
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*filled, strict=True)]
     files.write_csv(path, rows, list(columns))
 
 
 def check_excess(rows: list[Mapping[str, Any]], where: str) -> None:
-    """Stop when a model scores the test sequences better than their own source beyond chance.
+    """Raise `Problem` if a model scores the test sequences significantly better than their source.
 
-    The mean of (model's NLL - source's NLL) is a Kullback-Leibler divergence in expectation, so
-    `Problem` when it lies more than 3 standard errors below zero: the score is wrong.
+    The expectation of (model's NLL - source's NLL) is a Kullback-Leibler divergence, so the score
+    is wrong if the mean is more than 3 standard errors below zero.
     """
     for row in rows:
         error = row["standard_error"]

@@ -1,7 +1,7 @@
 """The stage ``speed``: generation time against length at batch size 1 (figure 7).
 
-The models have a run's sizes and fresh weights: how long a sequence of a given length takes does not depend on the
-values of the weights, so it can be measured on a machine that has trained nothing.
+The models have a run's sizes and fresh weights: the time for a sequence of a given length does not depend on the
+weights, so it can be measured on a machine without trained models.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WARM_UP = 2
 
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
-    """Time ``model.sample(1, lengths=[L])`` of each run's model and write the csv.
+    """Time ``model.sample(1, lengths=[L])`` for each run's model and write the csv.
 
     Repeats go round all models and lengths, so that transient load affects all models equally.
     """
@@ -49,7 +49,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def duration(model: models.Model, length: int, machine: compute.Machine) -> float:
-    """Seconds that one sample of a given length takes, the device's queue included."""
+    """Seconds for one sample of a given length, including the device's queue."""
     lengths = torch.tensor([length])
     if machine.cuda:
         torch.cuda.synchronize()
@@ -62,7 +62,7 @@ def duration(model: models.Model, length: int, machine: compute.Machine) -> floa
 
 
 def _build(block: Mapping[str, Any], scale: str, machine: compute.Machine, longest: int) -> models.Model:
-    """The model of a run's block, with the weights that its first seed starts from."""
+    """Build the model of a run's block with the initial weights of its first seed."""
     facts = prepared.load(paths.prepared(scale, block["dataset"])).facts()
     if longest > facts.max_length:
         raise Problem(

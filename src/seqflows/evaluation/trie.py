@@ -1,7 +1,7 @@
-r"""How well a model of words knows their distribution: P^(w) of every word from one set of trajectories.
+r"""Estimates of P(w) for every word from one set of trajectories, and cross entropies.
 
 Schmidt & Hofmann 2018, section 4: P^(w) = (1/K) sum_k P(w | h^k) over K trajectories that the model generates by
-itself; one set of trajectories serves every word. Words share their prefixes, so their products are taken once.
+itself; one set of trajectories serves every word. Products over shared prefixes are computed once.
 
 Legend: N words, K trajectories, M of them, T steps with the end symbol, V symbols.
 """
@@ -22,7 +22,7 @@ from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
 
-AT_ONCE = 64  # trajectories whose products over all prefixes are held together
+AT_ONCE = 64  # trajectories whose products over all prefixes are in memory together
 SETTLED = 0.01  # nats by which doubling K may still move the cross entropy
 
 
@@ -30,8 +30,8 @@ SETTLED = 0.01  # nats by which doubling K may still move the cross entropy
 class Trie:
     """All prefixes of some words, level by level: level t has a node for each distinct w_1..w_t.
 
-    ``parents[t]`` and ``symbols[t]`` say which node of level t - 1 a node goes on from, with which symbol; ``ends[t]``
-    and ``words[t]`` which nodes of level t are whole words, and which.
+    ``parents[t]`` and ``symbols[t]`` are each node's parent on level t - 1 and its symbol; ``ends[t]``
+    and ``words[t]`` are the nodes of level t that are whole words, and the words' numbers.
     """
 
     parents: tuple[Tensor, ...]
@@ -42,7 +42,7 @@ class Trie:
 
     @classmethod
     def of(cls, split: Split) -> Trie:
-        """The prefixes of a split's sequences, which have to be distinct."""
+        """Build the prefixes of a split's sequences, which must be distinct."""
         longest, rows = int(split.lengths.max()), len(split)
         padded = np.full((rows, longest), -1, dtype=np.int64)
         for n in range(rows):
@@ -53,7 +53,7 @@ class Trie:
         node = np.zeros(rows, dtype=np.int64)  # of each word, on the level before
         for t in range(longest):
             alive = lengths > t
-            # words are sorted: those that share a prefix stand together
+            # words are sorted: those that share a prefix are adjacent
             fresh = np.r_[True, (node[1:] != node[:-1]) | (padded[1:, t] != padded[:-1, t])] & alive
             first = np.flatnonzero(fresh)
             parts["parents"].append(torch.from_numpy(node[first]))
@@ -62,13 +62,13 @@ class Trie:
             ended = np.flatnonzero(lengths == t + 1)
             parts["ends"].append(torch.from_numpy(here[ended]))
             parts["words"].append(torch.from_numpy(order[ended]))
-            # a word that has ended keeps a number of its own, so that no longer one is taken for its neighbour
+            # a word that has ended keeps its own number, so that no longer word is merged with it
             node = np.where(alive, here, -1 - np.arange(rows))
         return cls(**{name: tuple(value) for name, value in parts.items()}, count=rows)
 
     @property
     def steps(self) -> int:
-        """T of the longest word."""
+        """T, the length of the longest word."""
         return len(self.parents)
 
     def log_sums(self, log_p: Tensor) -> Tensor:
@@ -83,9 +83,9 @@ class Trie:
         return found
 
     def sums(self, log_p: Tensor) -> Tensor:
-        """sum_k P(w | h^k), (N,) float64, by products in single precision: what is below 1e-38 counts as 0."""
+        """sum_k P(w | h^k), (N,) float64, by products in float32: values below 1e-38 count as 0."""
         total = torch.zeros(self.count, dtype=torch.float64)
-        flushed = torch.set_flush_denormal(True)  # numbers below that take several times as long
+        flushed = torch.set_flush_denormal(True)  # denormal numbers take several times as long
         for part in log_p.float().exp().split(AT_ONCE):
             before = part.new_ones((1, len(part)))
             for t in range(self.steps):
@@ -98,18 +98,18 @@ class Trie:
 
 
 def cross_entropy(counts: np.ndarray, log_p: np.ndarray) -> float:
-    """-sum_w p(w) log P^(w) for the empirical p, nats a word; inf where a word that occurs has P^ = 0."""
+    """-sum_w p(w) log P^(w) for the empirical p, nats a word; inf if P^ = 0 for a word that occurs."""
     return weighted(counts / counts.sum(), log_p)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """-sum_w p(w) log P^(w) of some p at one K: means over independent sets of trajectories, and standard errors."""
+    """-sum_w p(w) log P^(w) at one K: means over independent sets of trajectories, and standard errors."""
 
     samples: int
     sets: int
     mean: tuple[float, ...]
-    error: tuple[float, ...] | None  # None where nothing tells
+    error: tuple[float, ...] | None  # None if unknown
 
 
 def weighted(p: np.ndarray, log_p: np.ndarray) -> float:
@@ -123,7 +123,7 @@ def estimates(
 ) -> tuple[list[Estimate], np.ndarray]:  # fmt: skip
     """The cross entropies at every K of ``at`` and log P^ of all words at the largest, (N,).
 
-    A K below BLOCK is estimated from ``sets`` sets of its own. From BLOCK on all K are sums of the same blocks: of as
+    A K below BLOCK is estimated from ``sets`` separate sets. From BLOCK on all K are sums of the same blocks: of as
     many disjoint sets as the largest K holds, at most ``sets``. Their mean has the error of a mean over sets; that of a
     single set has the error of the blocks in it, by the delta method: with S_b(w) a block's sum and S(w) their mean,
     the cross entropy moves with the block by -sum_w p(w) S_b(w) / S(w).
@@ -188,11 +188,11 @@ class Share:
 
 
 def generated(words: Sequence[str], vocabulary: set[str]) -> dict[str, Share]:
-    """Set-based measures of N generated words (section 5.1): ``unique``, ``known`` and ``unique_known``.
+    """Shares of N generated words (section 5.1): ``unique``, ``known`` and ``unique_known``.
 
-    unique: distinct ones; unique_known: distinct ones of the vocabulary; known: those of the vocabulary. The number of
-    distinct words has the jackknife's error, f_1 (1 - f_1 / N) with f_1 words that occur once; a share of words that
-    of Agresti & Coull, which is not 0 where none was found.
+    unique: distinct words; unique_known: those in the vocabulary; known: all words in the vocabulary. The number of
+    distinct words has the jackknife's error, f_1 (1 - f_1 / N) with f_1 words that occur once; a share of words has
+    that of Agresti & Coull, which is not 0 for a share of 0.
     """
     count, counted = len(words), Counter(words)
     known = sum(number for word, number in counted.items() if word in vocabulary)

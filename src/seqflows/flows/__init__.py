@@ -1,4 +1,4 @@
-"""Normalizing flows: data to base noise, value and log-determinant together."""
+"""Normalizing flows: maps from data to base noise that return the value and the log-determinant."""
 
 from seqflows.flows.attention import NETWORKS, Size
 from seqflows.flows.autoregressive import MaskedAutoregressive

@@ -1,4 +1,4 @@
-"""Networks over the steps of a sequence: bidirectional for couplings, causal for what may see the past alone.
+"""Networks over the steps of a sequence: bidirectional for couplings, causal for autoregressive flows.
 
 Legend: B batch, T time, I inputs, O outputs, W width (of each direction, for LSTMs), H heads, F inner width.
 """
@@ -15,7 +15,7 @@ NETWORKS = ("rnn", "attention")
 
 
 class Size(NamedTuple):
-    """How large a network is: ``width`` W, ``inner`` F and ``heads`` H, of which an LSTM knows the first alone."""
+    """The size of a network: ``width`` W, ``inner`` F and ``heads`` H; an LSTM uses only ``width``."""
 
     width: int
     inner: int = 0
@@ -38,7 +38,7 @@ class TransformerLayer(nn.Module):
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, T, W) -> (B, T, W), and the keys and values (B, H, T, W / H) of all steps, ``past`` included.
 
-        With ``past`` the steps of x follow those, one at a time.
+        With ``past`` x is one step, which follows the steps of ``past``.
         """
         parts = self.joint(self.before(x)).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, W / H)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
@@ -50,7 +50,7 @@ class TransformerLayer(nn.Module):
 
 
 def zero(linear: nn.Linear) -> nn.Linear:
-    """The layer with weights and biases of zero: what it parametrises starts at its default."""
+    """Set the layer's weights and biases to zero, so that what it parametrises starts at its default."""
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
@@ -73,16 +73,16 @@ class Bidirectional(nn.Module):
             self.last = zero(nn.Linear(size.width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """What every step's surroundings say of it."""
+        """The output at every step, from all steps."""
         if self.kind == "rnn":
             return self.last(self.lstm(x)[0])
         return self.last(self.norm(self.block(self.first(x) + self.positions)[0]))
 
 
 class Causal(nn.Module):
-    """(B, T, I) -> (B, T, W), step t seeing the steps up to t alone: an LSTM or a masked Transformer block.
+    """(B, T, I) -> (B, T, W), where step t sees only the steps up to t: an LSTM or a masked Transformer block.
 
-    ``step`` goes on from what an earlier one has kept, and gives what ``forward`` does.
+    ``step`` continues from an earlier step's cache and gives the same as ``forward``.
     """
 
     def __init__(self, kind: str, length: int, inputs: int, size: Size) -> None:
@@ -96,13 +96,13 @@ class Causal(nn.Module):
             self.block, self.norm = TransformerLayer(size, causal=True), nn.LayerNorm(size.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the steps up to each one say."""
+        """The output at every step, from the steps up to it."""
         if self.kind == "rnn":
             return self.lstm(x)[0]
         return self.norm(self.block(self.first(x) + self.positions[: x.shape[1]])[0])
 
     def step(self, x: Tensor, kept: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The next step (B, I) -> (B, W), and what is to be kept; None before the first."""
+        """The next step (B, I) -> (B, W), and the new cache; the cache is None before the first."""
         if self.kind == "rnn":
             empty = x.new_zeros(x.shape[0], self.lstm.hidden_size)
             kept = torch.lstm_cell(x, kept or (empty, empty), *self.lstm.all_weights[0])
@@ -114,5 +114,5 @@ class Causal(nn.Module):
 
     @staticmethod
     def select(kept: tuple[Tensor, Tensor] | None, places: Tensor) -> tuple[Tensor, Tensor] | None:
-        """What was kept, of the examples at ``places``."""
+        """The cache of the examples at ``places``."""
         return kept and (kept[0][places], kept[1][places])

@@ -42,7 +42,7 @@ class MaskedAutoregressive(Bijection):
         self.condition = nn.Linear(context, width, bias=False) if context else None
 
     def _condition(self, context: Tensor | None) -> Tensor:
-        """What the context and the bias add to the first layer."""
+        """The contribution of the context and the bias to the first layer."""
         return self.first.bias if self.condition is None else self.condition(context) + self.first.bias
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ class MaskedAutoregressive(Bijection):
         return eps, log_slope.sum(-1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Noise to data: all dimensions at once where no gradient is asked for, else one after another."""
+        """Noise to data: all dimensions at once without gradients, else one after another."""
         self.check(eps, context)
         if torch.is_grad_enabled():
             return self._inverse_by_dimension(eps, context)
@@ -72,7 +72,7 @@ class MaskedAutoregressive(Bijection):
         w_first = (self.first.weight * self.mask_in).t()
         w_hidden, b_hidden = (self.hidden.weight * self.mask_hidden).t(), self.hidden.bias
         w_last, b_last = (self.last.weight * self.mask_out).t(), self.last.bias
-        # the first dimension, and a first guess at the others, from what the context alone says
+        # the first dimension, and a first guess at the others, from the context alone
         z, tolerance = torch.zeros_like(eps), 4 * torch.finfo(eps.dtype).eps
         for _ in range(self.dim + 1):
             h = torch.relu(base_first + z.nan_to_num() @ w_first)  # a sweep too early may overflow; 0 times it is NaN
@@ -85,7 +85,7 @@ class MaskedAutoregressive(Bijection):
         return z, log_slope.sum(-1)
 
     def _inverse_by_dimension(self, eps: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """D steps, each of which computes just the units that it completes: all of them together cost one pass."""
+        """D steps, each computing only the units that it completes: together they cost one pass."""
         rows = eps.shape[0]
         base_first = self._condition(context).expand(rows, -1)
         b_last = self.last.bias.unflatten(0, (self.scalar.count, self.dim))

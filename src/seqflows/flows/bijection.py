@@ -42,11 +42,11 @@ class Bijection(nn.Module):
         raise TypeError(f"Expected {type(self).__name__} to define inverse(eps, context, mask)")
 
     def at(self, context: Tensor) -> Map:
-        """The vector flow at given contexts (B, C), to be applied to several vectors of each."""
+        """The vector flow at fixed contexts (B, C), to be applied to several vectors per context."""
         return Map(self, context)
 
     def check(self, value: Tensor, context: Tensor | None) -> None:
-        """Raise ValueError where the shapes are not those that the flow was built for."""
+        """Raise ValueError where the shapes differ from those that the flow was built for."""
         rank = 3 if self.sequence else 2
         if value.dim() != rank or value.shape[-1] != self.dim:
             shape = f"(B, T, {self.dim})" if self.sequence else f"(B, {self.dim})"
@@ -59,7 +59,7 @@ class Bijection(nn.Module):
 class Map:
     """A vector flow at given contexts: ``forward`` and ``inverse`` of M vectors each, (B, M, D), with log_det (B, M).
 
-    It is what `Bijection.at` gives; a flow that can do better than repeat its contexts M times overrides that.
+    `Bijection.at` returns it; flows that need not repeat their contexts M times override `Bijection.at`.
     """
 
     def __init__(self, flow: Bijection, context: Tensor) -> None:
@@ -79,7 +79,7 @@ class Map:
 
 
 class Inverse(Bijection):
-    """A flow read backwards: an inverse autoregressive flow is ``Inverse`` of an autoregressive one."""
+    """The inverse of a flow: an inverse autoregressive flow is ``Inverse`` of an autoregressive one."""
 
     def __init__(self, flow: Bijection) -> None:
         super().__init__(flow.dim, flow.context)

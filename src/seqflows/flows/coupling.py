@@ -1,4 +1,4 @@
-"""Split coupling over a vector (Dinh et al. 2017) with any scalar transformation."""
+"""Coupling layer over a vector (Dinh et al. 2017) with any scalar transformation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SplitCoupling(Bijection):
     r"""eps_S = z_S for the first ``kept`` dimensions S; eps_d = f(z_d; parameters(z_S, context)) for the others.
 
     Ziegler & Rush 2019, section 3, SCF: parallel in both directions. The network has two hidden layers of
-    ``width`` units (Appendix D). By default floor(D/2) dimensions pass, so that with an odd D two layers with the
+    ``width`` units (Appendix D). By default floor(D/2) dimensions are kept, so that with an odd D two layers with the
     order reversed between them still transform every dimension; with D = 1 the context alone conditions.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Flows over sequences of one fixed length: the steps of Tang et al. 2021, section 2, and what they share.
+"""Flows over sequences of one fixed length: base classes, actnorm and invertible 1x1 convolution (Tang et al. 2021).
 
 Legend: B batch, T time (fixed), D channels of a step.
 """
@@ -12,7 +12,7 @@ from seqflows.flows.bijection import Bijection, Chain
 
 
 class FixedLength(Bijection):
-    """A sequence flow for z (B, T, D) with T given; it has no context, and every step belongs to the sequence.
+    """A sequence flow for z (B, T, D) with T fixed, without context and without masked steps.
 
     Raises:
         ValueError: another shape, a context, or a mask that leaves steps out.
@@ -27,7 +27,7 @@ class FixedLength(Bijection):
         self.length = length
 
     def check(self, value: Tensor, context: Tensor | None, mask: Tensor | None = None) -> None:
-        """Raise ValueError where the shapes are not those that the flow was built for."""
+        """Raise ValueError where the shapes differ from those that the flow was built for."""
         super().check(value, context)
         if value.shape[1] != self.length:
             raise ValueError(f"Expected {type(self).__name__} input of {self.length} steps, got {value.shape[1]}")
@@ -35,32 +35,32 @@ class FixedLength(Bijection):
             raise ValueError(f"Expected {type(self).__name__} sequences without masked steps, got some; pad them")
 
     def stepper(self) -> Stepper:
-        """The inverse one time step after the other, where a step depends on earlier ones alone."""
+        """The inverse as single time steps; only for flows that are autoregressive in time."""
         raise TypeError(f"Expected a flow that is autoregressive in time, got {type(self).__name__}")
 
 
 class Stepper:
-    """A causal flow between two time steps: what it knows of the steps so far, for each example.
+    """The state of a causal flow between two time steps, for each example.
 
-    ``inverse`` says what the next step's noise is in the data, and changes nothing; ``advance`` takes the next step's
-    data, whether it came from ``inverse`` or not, gives its noise and goes on; ``select`` keeps some of the examples.
+    ``inverse`` maps the next step's noise to data and leaves the state as it is; ``advance`` maps the next step's data,
+    whether it came from ``inverse`` or not, to noise and updates the state; ``select`` keeps some of the examples.
     """
 
     def inverse(self, eps: Tensor) -> Tensor:
-        """The data (B, D) of the next step's noise (B, D)."""
+        """Map the next step's noise (B, D) to data (B, D)."""
         raise TypeError(f"Expected {type(self).__name__} to define inverse(eps)")
 
     def advance(self, z: Tensor) -> Tensor:
-        """The noise (B, D) of the next step's data (B, D), which from now on is the past."""
+        """Map the next step's data (B, D) to noise (B, D) and add it to the past."""
         raise TypeError(f"Expected {type(self).__name__} to define advance(z)")
 
     def select(self, places: Tensor) -> None:
-        """Go on with the examples at ``places`` (B',), as often as each stands there."""
+        """Keep the examples at ``places`` (B',), repeated as listed."""
         raise TypeError(f"Expected {type(self).__name__} to define select(places)")
 
 
 class Steps(FixedLength):
-    """Flows of one length and width, one after the other: K flow steps (Tang et al. 2021, section 2.1)."""
+    """A chain of flows of one length and width: K flow steps (Tang et al. 2021, section 2.1)."""
 
     def __init__(self, *flows: FixedLength) -> None:
         if not flows:
@@ -73,7 +73,7 @@ class Steps(FixedLength):
     forward, inverse = Chain.forward, Chain.inverse
 
     def stepper(self) -> Stepper:
-        """All flows at one time step, before the next."""
+        """A stepper that applies all flows to one time step before the next."""
         return _Steps([flow.stepper() for flow in self.flows])
 
 
@@ -99,7 +99,7 @@ class _Steps(Stepper):
 class Actnorm(FixedLength):
     """eps = (z + shift) exp(log_scale), a shift and a scale for each channel (Kingma & Dhariwal 2018, section 3.1).
 
-    It starts as the identity; `initialise` sets it by data. log_det = T sum_d log_scale_d.
+    It starts as the identity; `initialise` sets it from data. log_det = T sum_d log_scale_d.
     """
 
     def __init__(self, length: int, dim: int) -> None:
@@ -147,9 +147,9 @@ class _Actnorm(Stepper):
 
 
 def initialise(flow: nn.Module, z: Tensor) -> None:
-    """Set every actnorm of a flow by a batch z (B, T, D), so that what it gives has mean 0 and deviation 1 a channel.
+    """Set every actnorm of a flow from a batch z (B, T, D): its output has mean 0 and deviation 1 per channel.
 
-    One pass forward, each actnorm seeing what the ones before it have made of the batch.
+    One forward pass; each actnorm is set from the output of the layers before it.
     """
     for module in flow.modules():
         if isinstance(module, Actnorm):
@@ -170,14 +170,14 @@ class Invertible1x1(FixedLength):
     triangular, L diag(s), and starts as the identity (their section 2.3).
 
     ``start`` is where W begins: a random "rotation", as in Glow, or a random "permutation", L = I, U = 0 and s = 1.
-    Left out, it is a permutation over time, where a dense W makes of every step a mixture of all words, which the
-    couplings would have to take apart again, and a rotation over channels.
+    The default is a permutation over time, where a dense W makes every step a mixture of all words, which the
+    couplings would have to separate again, and a rotation over channels.
 
-    L and U are held times sqrt(size): an optimiser that moves each entry alike, as Adam does, else moves W by size
-    times its rate, and within a few steps at T = 256 to where float32 no longer inverts K = 8 of them.
+    L and U are stored times sqrt(size). Otherwise an optimiser that moves each entry by its rate, such as Adam, moves
+    W by size times that, and at T = 256 float32 cannot invert K = 8 of them after a few steps.
 
     Raises:
-        ValueError: an unknown axis or start, or a causal map over channels.
+        ValueError: unknown axis or start, or a causal map over channels.
     """
 
     def __init__(self, length: int, dim: int, axis: str, causal: bool = False, start: str | None = None) -> None:
@@ -240,7 +240,7 @@ class Invertible1x1(FixedLength):
         return value if self.axis == "time" else value.mT, self._log_det(eps.shape[0], -1)
 
     def stepper(self) -> Stepper:
-        """Each step after the steps before it; over channels each step alone."""
+        """A stepper; over time each step depends on the earlier ones, over channels on none."""
         if self.axis == "channels":
             return _Channels(self)
         return _Mixing(self) if self.causal else super().stepper()
@@ -251,7 +251,7 @@ class _Mixing(Stepper):
         self.weight, self.past = flow.weight(), None
 
     def _before(self, like: Tensor) -> Tensor:
-        """What the steps so far contribute to the next."""
+        """The contribution of the earlier steps to the next."""
         if self.past is None:
             return torch.zeros_like(like)
         count = self.past.shape[1]

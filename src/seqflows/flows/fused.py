@@ -1,6 +1,6 @@
-"""Operators whose derivative is written out: a third of the kernels that autograd would record.
+"""Operators with a hand-written derivative: a third of the kernels that autograd would record.
 
-On a CPU the serial flows spend their time in the number of kernels, not in arithmetic. Both operators are once
+On a CPU the time of the serial flows depends on the number of kernels, not on the arithmetic. Both operators are once
 differentiable; their derivatives are tested against finite differences.
 """
 
@@ -22,7 +22,7 @@ class NLSqForward(torch.autograd.Function):
     def forward(
         ctx, z: Tensor, p: Tensor, strength: float, scales: tuple[float, float, float], bound: float
     ) -> tuple[Tensor, Tensor]:
-        """Shapes: z any, p that and a last axis of 5 (a, b', c', d', g); ``scales`` are those of b', c' and d'."""
+        """Shapes: z any, p the same plus a last axis of 5 (a, b', c', d', g); ``scales`` of b', c' and d'."""
         a, b, c, d, g = p.unbind(-1)
         by_b, by_c, by_d = scales
         tanh_b, tanh_c, tanh_d = torch.tanh(b * (by_b / bound)), torch.tanh(by_c * c), torch.tanh(d * (by_d / bound))

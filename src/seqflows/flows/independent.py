@@ -1,4 +1,4 @@
-"""One scalar transformation a dimension, independent over dimensions given the context."""
+"""One scalar transformation per dimension, independent over dimensions given the context."""
 
 from __future__ import annotations
 

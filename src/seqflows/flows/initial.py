@@ -1,4 +1,4 @@
-"""How networks start in the released code of Ziegler & Rush 2019, which the paper does not say."""
+"""Weight initialisation of the released code of Ziegler & Rush 2019, which the paper does not state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ START = 0.07  # weights of linear maps and, at the paper's width, of embeddings
 
 
 def start(*layers: nn.Module) -> None:
-    """Set the weights of all linear maps among the layers uniform in +-START, and their biases to 0."""
+    """Draw the weights of all linear layers uniformly from +-START and set their biases to 0."""
     for layer in layers:
         for part in layer.modules():
             if isinstance(part, nn.Linear):

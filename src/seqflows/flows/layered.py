@@ -1,4 +1,4 @@
-"""Layered flows over a vector, the order of the dimensions reversed between layers."""
+"""Layered flows over a vector, with the order of the dimensions reversed between layers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
         layers: how many.
 
     Raises:
-        ValueError: an unknown kind, or fewer than one layer.
+        ValueError: unknown kind, or fewer than one layer.
     """
     if kind not in KINDS or layers < 1:
         raise ValueError(f"Expected a kind of {KINDS} and layers >= 1, got {kind!r} and {layers}")
@@ -50,9 +50,9 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
 def triangular(
     dim: int, context: int, width: int, delta: float, layers: int, diagonal: bool = False
 ) -> TriangularChain:
-    """n x TRIL, or n x DIAG: `Triangular` flows one after another, each conditioned on the same context.
+    """n x TRIL, or n x DIAG: a chain of `Triangular` flows, all conditioned on the same context.
 
-    A product of triangular matrices is triangular: for a given context the map stays affine whatever n is; more layers
+    A product of triangular matrices is triangular: for a given context the map is affine for every n; more layers
     make its dependence on the context richer (Schmidt & Hofmann 2018, section 2.4).
     """
     if layers < 1:
@@ -63,8 +63,8 @@ def triangular(
 def real_nvp(dim: int, context: int, width: int, kept: tuple[int, ...]) -> Chain:
     """Conditional Real-NVP: affine couplings that keep ``kept`` dimensions each, the order reversed between them.
 
-    With the order reversed every dimension is transformed and sees the context; were the same first dimensions kept
-    throughout, two of them would pass all layers as noise (Schmidt & Hofmann 2018, section 5, which does not say).
+    With the order reversed every dimension is transformed and sees the context; if all layers kept the same dimensions,
+    two would stay noise (Schmidt & Hofmann 2018, section 5, does not state the order).
 
     Raises:
         ValueError: no layer, or one that would keep every dimension.

@@ -1,4 +1,4 @@
-"""The non-autoregressive flow of language: coupling over time or channels, in several scales.
+"""The non-autoregressive flow of language: affine coupling over time or channels, at several scales.
 
 Tang et al. 2021, section 2.2. Legend: B batch, T time (fixed), D channels, L blocks, K steps a block.
 """
@@ -28,7 +28,7 @@ class AffineCoupling(FixedLength):
     or a Transformer block whose last projection starts at zero. log_det = sum log sigma(s + alpha).
 
     Raises:
-        ValueError: an unknown axis or network, or an odd number of what is to be halved.
+        ValueError: unknown axis or network, or an odd number of steps or channels to halve.
     """
 
     def __init__(self, length: int, dim: int, axis: str, network: str, size: Size) -> None:
@@ -45,7 +45,7 @@ class AffineCoupling(FixedLength):
         self.network = Bidirectional(network, steps, width, 2 * width, size)
 
     def _gate(self, first: Tensor) -> tuple[Tensor, Tensor]:
-        """(log sigma(s + alpha), t), of the shape of a half."""
+        """(log sigma(s + alpha), t), each of the shape of a half."""
         s, t = self.network(first).chunk(2, -1)
         return log_gate(s), t
 
@@ -68,35 +68,35 @@ SQUEEZES = ("interleaved", "joined")
 
 
 def squeeze(z: Tensor, interleaved: bool = True) -> Tensor:
-    """(B, T, D) -> (B, T / 2, 2 D): two neighbouring steps as one, channel 2 d + n being channel d of step 2 t + n.
+    """(B, T, D) -> (B, T / 2, 2 D): join neighbouring steps; channel 2 d + n is channel d of step 2 t + n.
 
-    So a half of the channels is a half of each step's, as in the released code. With ``interleaved`` false the steps
-    are joined end to end, and a half of the channels is the one step or the other.
+    So half of the channels is a half of each step, as in the released code. With ``interleaved`` false the steps
+    are joined end to end, and half of the channels is one of the two steps.
     """
     pairs = z.unflatten(1, (-1, 2))
     return (pairs.mT if interleaved else pairs).flatten(2)
 
 
 def unsqueeze(z: Tensor, interleaved: bool = True) -> Tensor:
-    """(B, T, D) -> (B, 2 T, D / 2): the way back."""
+    """(B, T, D) -> (B, 2 T, D / 2): the inverse of `squeeze`."""
     pairs = z.unflatten(2, (-1, 2)).mT if interleaved else z.unflatten(2, (2, -1))
     return pairs.flatten(1, 2)
 
 
 class MultiScale(FixedLength):
-    r"""L blocks of steps; between two of them half the channels leave, and the rest is squeezed.
+    r"""L blocks of flow steps; between blocks half the channels are factored out and the rest is squeezed.
 
-    After block l < L the second half of the channels leaves as eps_l = (z_l - mu(h)) exp(-s(h)) with mu, s linear in
-    the half h that stays (they start at 0): the learned Gaussian p(z_l | h), as base noise. What stays goes, squeezed,
-    into the next block. All noise comes out as (B, T, D), each value at the place of the step that it left: a bijection
-    with as many dimensions out as in. Tang et al. 2021, section 2.2 (no squeeze before the first block).
+    After block l < L the channels' second half is split off as eps_l = (z_l - mu(h)) exp(-s(h)) with mu, s linear in
+    the half h that remains (they start at 0): the learned Gaussian p(z_l | h), as base noise. h is squeezed and enters
+    the next block. All noise is returned as (B, T, D), each value at the step that it came from, so the map is a
+    bijection of (B, T, D). Tang et al. 2021, section 2.2 (no squeeze before the first block).
 
     Args:
         blocks: block l takes (B, T / 2^l, D).
         squeezed: "interleaved" or "joined", see `squeeze`.
 
     Raises:
-        ValueError: an odd D or a T that 2^(L-1) does not divide, where there is more than one block; another squeeze.
+        ValueError: with several blocks an odd D or a T that 2^(L-1) does not divide; unknown squeeze.
     """
 
     def __init__(self, *blocks: FixedLength, squeezed: str = "interleaved") -> None:
@@ -119,7 +119,7 @@ class MultiScale(FixedLength):
         self.gaussians = nn.ModuleList(zero(nn.Linear(half, 2 * half)) for _ in blocks[1:])
 
     def _gaussian(self, place: int, stays: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-deviation of what leaves after a block, given what stays."""
+        """Mean and log-deviation of the half that is factored out, given the half that remains."""
         mean, s = self.gaussians[place](stays).chunk(2, -1)
         return mean, bounded(s)
 

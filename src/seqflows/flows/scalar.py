@@ -1,10 +1,10 @@
-r"""Scalar invertible transformations whose parameters a network gives: affine and NLSq.
+r"""Scalar invertible transformations with parameters from a network: affine and NLSq.
 
-Both map data to base noise in closed form (Ziegler & Rush 2019, Appendix B: the closed form is used in
-the direction that training takes) and take *unconstrained* parameters, the last axis of ``p``.
+Both map data to base noise in closed form (Ziegler & Rush 2019, Appendix B: the closed form is used for
+training) and take *unconstrained* parameters, the last axis of ``p``.
 
-Log-slopes are softly bounded, :math:`s(v) = 7 \tanh(v / 7)`, so that no parameter makes a map that floating
-point cannot invert: s(v) differs from v by less than 0.7 % for |v| <= 1 and 6 % for |v| <= 3. Before that the
+Log-slopes are softly bounded, :math:`s(v) = 7 \tanh(v / 7)`, so that every map is invertible in floating
+point: s(v) differs from v by less than 0.7 % for |v| <= 1 and 6 % for |v| <= 3. Before that the
 parameters are scaled as in the released code, which the paper does not mention.
 """
 
@@ -83,7 +83,7 @@ class NLSq:
     function.
 
     Args:
-        alpha: how close to a vanishing slope c may come, in (0, 1); the paper's 0.95.
+        alpha: the largest c as a share of that at which the slope vanishes, in (0, 1); the paper's 0.95.
         scales: of b', c' and d'; those of the released code.
 
     Raises:
@@ -129,7 +129,7 @@ class NLSq:
 
 
 def real_root(w: Tensor, k: Tensor) -> Tensor:
-    r"""The root u of u + k / (1 + u^2) = w, elementwise, for float64 w and \|k\| < 8 sqrt(3) / 9.
+    r"""Root u of u + k / (1 + u^2) = w, elementwise, for float64 w and \|k\| < 8 sqrt(3) / 9.
 
     It is the one real root of u^3 - w u^2 + u + k - w: Cardano's formula, with the sign chosen so that nothing
     cancels. For the k allowed the cubic is strictly increasing, so the discriminant is positive and s is not 0.

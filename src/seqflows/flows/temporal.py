@@ -1,4 +1,4 @@
-"""Flows over sequences of vectors: autoregressive in time, and step by step.
+"""Flows over sequences of vectors: autoregressive in time, or independent over steps.
 
 Legend: B batch, T time, D latent dimensions, C context (position), W units of the LSTM, L its layers.
 """
@@ -26,12 +26,12 @@ def _flatten(inner: Bijection, direction: str, value: Tensor, context: Tensor | 
 
 
 def _clean(value: Tensor, mask: Tensor | None) -> Tensor:
-    """Zero at padded steps, whatever stood there."""
+    """Set padded steps to zero."""
     return value if mask is None else value.masked_fill(~mask[:, :, None], 0.0)
 
 
 class Stepwise(Bijection):
-    """Each step alone: ``AF-only`` of Ziegler & Rush 2019, Table 1, where the context is the position alone."""
+    """A vector flow at each step: ``AF-only`` of Ziegler & Rush 2019, Table 1, if the context is the position."""
 
     sequence = True
 
@@ -54,14 +54,14 @@ class AutoregressiveInTime(Bijection):
     r"""eps_t = f(z_t; LSTM(z_{<t}, position_{<=t})) (Ziegler & Rush 2019, section 4.3, model 1).
 
     A ``depth``-layer LSTM reads z_{t-1} and the context of t; its state conditions every layer of the inner
-    flow. Before the first step its state comes from a small ReLU network of
-    the context at t = 1. ``forward`` is parallel in time, ``inverse`` serial. The inverse autoregressive flow
-    (model 3) is ``Inverse(AutoregressiveInTime(Inverse(inner), ...))``: then ``inverse``, the sampling, is the
-    parallel direction, and the closed form of the inner flow is still the one that training takes.
+    flow. Its first state comes from a small ReLU network of the context at t = 1. ``forward`` is parallel in
+    time, ``inverse`` serial. The inverse autoregressive flow (model 3) is
+    ``Inverse(AutoregressiveInTime(Inverse(inner), ...))``: its ``inverse``, used for sampling, is the
+    parallel direction, and training still uses the closed form of the inner flow.
 
     Args:
         inner: a vector flow over D with a context of width ``width``.
-        context: C, the width of what is known at every step.
+        context: C, the width of the context of each step.
         width: W.
         depth: L, layers of the LSTM.
         dropout: on the LSTM's output and between its layers, while training.
@@ -86,7 +86,7 @@ class AutoregressiveInTime(Bijection):
         return torch.tanh(h), c
 
     def states(self, z: Tensor, context: Tensor) -> Tensor:
-        """The context of the inner flow at every step, (B, T, W): what z_{<t} and the position say."""
+        """The context of the inner flow at every step, (B, T, W), from z_{<t} and the position."""
         h, c = self._start(context)
         top = h[-1][:, None]
         if z.shape[1] > 1:
@@ -101,7 +101,7 @@ class AutoregressiveInTime(Bijection):
         return _flatten(self.inner, "forward", z, self.states(z, context), mask)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Noise to data, step by step; the products with the context are taken once for all steps."""
+        """Noise to data, step by step; the products with the context are computed once for all steps."""
         self.check(eps, context)
         eps = _clean(eps, mask)
         cell = _Cell(self.lstm, self.dim, context, self.dropout if self.training else 0.0)
@@ -119,7 +119,7 @@ class AutoregressiveInTime(Bijection):
 
 
 class _Cell:
-    """Single steps of an nn.LSTM with few operators: one product a layer, weights joined beforehand."""
+    """Single steps of an nn.LSTM with few operators: one product per layer, with joined weights."""
 
     def __init__(self, lstm: nn.LSTM, dim: int, context: Tensor, dropout: float) -> None:
         self.dropout, self.weights, self.biases = dropout, [], []
@@ -133,7 +133,7 @@ class _Cell:
             self.biases.append(bias)
 
     def step(self, z: Tensor, t: int, h: list[Tensor], c: list[Tensor]) -> None:
-        """Read z_{t-1} and the context of t; replace the states in place of the lists."""
+        """Read z_{t-1} and the context of t; replace the states in the lists."""
         below = z
         for layer, weight in enumerate(self.weights):
             if layer and self.dropout:

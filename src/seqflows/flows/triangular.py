@@ -42,7 +42,7 @@ class Triangular(Bijection):
         self.delta, self.diagonal = delta, diagonal
         below = torch.tril_indices(dim, dim, -1)
         places = torch.cat([torch.arange(dim) * (dim + 1), below[0] * dim + below[1]])
-        self.register_buffer("places", places, persistent=False)  # of the diagonal and of the entries below it
+        self.register_buffer("places", places, persistent=False)  # of the diagonal and the entries below it
         self.below = 0 if diagonal else below.shape[1]
         last = nn.Linear(width, 2 * dim + self.below)
         with torch.no_grad():
@@ -74,7 +74,7 @@ class Triangular(Bijection):
 
 
 class TriangularChain(Chain):
-    """n x TRIL, or n x DIAG: a product of triangular matrices is triangular, so that at a context one map remains."""
+    """n x TRIL, or n x DIAG; for a given context the product of the triangular maps is one such map."""
 
     def at(self, context: Tensor) -> AffineMap:
         """The product of all maps, the last flow's applied to the noise first."""

@@ -1,6 +1,6 @@
-"""Flows of language that are autoregressive in time both ways (Tang et al. 2021, section 2.3), and the Bi-LSTM density.
+"""Autoregressive flows of language (Tang et al. 2021, section 2.3), and the Bi-LSTM density.
 
-Legend: B batch, T time (fixed), D channels, R what a step knows of the past.
+Legend: B batch, T time (fixed), D channels, r a summary of the past.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ MIXINGS = ("both", "time")
 
 
 class _Affine(nn.Module):
-    """One half of a step's channels moved given the other and r: eps = sigma(s + alpha) (t + z).
+    """An affine map of half of a step's channels given the other half and r: eps = sigma(s + alpha) (t + z).
 
-    s, t = MLP([other; r]). h_a and h_b of Tang et al. 2021, figure 4: with ``moved`` 1 the second half is moved given
-    the first, with 0 the first given the second.
+    s, t = MLP([other; r]). h_a and h_b of Tang et al. 2021, figure 4: ``moved`` is the half that changes, 1 the
+    second, 0 the first.
     """
 
     def __init__(self, dim: int, past: int, width: int, moved: int) -> None:
@@ -53,18 +53,18 @@ class _Affine(nn.Module):
 
 
 class PastCoupling(FixedLength):
-    r"""The AC-cell: step t is moved given what r_{t-1} knows of the steps before it; step 0 stays.
+    r"""The AC-cell: an affine coupling of step t given r_{t-1}, a summary of the earlier steps; step 0 stays.
 
     c_t = h_a(r_{t-1}, z_t), eps_t = h_b(r_{t-1}, c_t) (Tang et al. 2021, eq. (12)-(13)), h_a and h_b affine in half the
-    channels each. The paper's eq. (11) and (14) differ on what r is made of; so there are two cells:
+    channels each. The paper's eq. (11) and (14) define r differently, so there are two cells:
 
     - "parallel": r = NN(z), a causal network over the cell's input. The density is parallel in time, the inverse
       serial.
-    - "literal": r_{t-1} = NN([c_{t-1}; eps_{t-1}]) with c_0 = 0, which is eq. (11), and the inverse that fits it. Both
+    - "literal": r_{t-1} = NN([c_{t-1}; eps_{t-1}]) with c_0 = 0, which is eq. (11), and its exact inverse. Both
       directions are serial.
 
     Raises:
-        ValueError: an unknown cell or network, or an odd D.
+        ValueError: unknown cell or network, or an odd D.
     """
 
     def __init__(self, length: int, dim: int, network: str, size: Size, hidden: int, cell: str = "parallel") -> None:
@@ -103,7 +103,7 @@ class PastCoupling(FixedLength):
         return torch.stack(steps, 1), -total
 
     def stepper(self) -> _PastCoupling:
-        """Each step given what the network has kept of the steps before it."""
+        """A stepper with the network's cache of the earlier steps."""
         return _PastCoupling(self)
 
 
@@ -142,11 +142,11 @@ def unidirectional(
 ) -> Steps:  # fmt: skip
     """K steps of actnorm, causal mixing over time and an AC-cell (Tang et al. 2021, section 2.3; no scales).
 
-    With ``mixing`` "both" an invertible 1x1 convolution over channels stands before each cell. With "time" all K cells
-    split the channels into the same two halves, and half of a word's coordinates never condition one another.
+    With ``mixing`` "both" an invertible 1x1 convolution over channels precedes each cell. With "time" all K cells
+    split the channels into the same two halves, and coordinates of one half never condition one another.
 
     Raises:
-        ValueError: another mixing, or what a cell cannot have.
+        ValueError: unknown mixing, or invalid settings of a cell.
     """
     if mixing not in MIXINGS:
         raise ValueError(f"Expected a mixing of {' or '.join(MIXINGS)}, got {mixing!r}")
@@ -205,5 +205,5 @@ class RecurrentAffine(FixedLength):
 
 
 def recurrent_affine(length: int, dim: int, width: int, layers: int) -> Steps:
-    """Layers that see the past (odd ones) and the future (even ones) in turn."""
+    """A chain of layers that see the past (odd ones) and the future (even ones) in turn."""
     return Steps(*(RecurrentAffine(length, dim, width, later=bool(layer % 2)) for layer in range(layers)))

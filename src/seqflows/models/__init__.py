@@ -13,10 +13,10 @@ from seqflows.names import near
 
 
 def build(block: Mapping[str, Any], facts: Facts) -> Model:
-    """The model that a run's ``model`` block names, for data of these facts.
+    """Build the model of a run's ``model`` block for data with these facts.
 
     Raises:
-        Problem: an unknown class, key or value, a model for other data, or sizes that its flows cannot have.
+        Problem: unknown class, key or value, a model for other data, or sizes invalid for its flows.
     """
     name = block.get("class")
     if name not in MODELS:
@@ -25,7 +25,7 @@ def build(block: Mapping[str, Any], facts: Facts) -> Model:
     row = MODELS[name]
     try:
         return row.load()(row.block.of(sizes(block), "model"), facts)
-    except ValueError as error:  # of a flow
+    except ValueError as error:  # raised by a flow
         raise Problem(f"{name}: {error}; correct the run's model block or its dataset's sizes") from None
 
 

@@ -1,4 +1,4 @@
-"""What the loop, the estimators and the tests know of a model, and nothing more.
+"""The interface of a model for the training loop, the estimators and the tests.
 
 Legend: B batch, K importance samples, T time, V symbols.
 """
@@ -20,18 +20,18 @@ class Model(nn.Module):
 
     - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats a sequence, whose sum is to be
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
-    - ``importance(batch, samples)`` where ``exact`` is false: the log-weights log p(x, z_k, T) / q(z_k | x) of draws
-      z_k of the posterior and the log p(x | z_k, T) within them, (B, K) each, nats; ``log_weights``, the former alone.
-    - ``log_prob(batch) -> (B,)`` where ``exact`` is true: log p(x, T), nats.
+    - ``importance(batch, samples)`` if ``exact`` is false: the log importance weights log p(x, z_k, T) / q(z_k | x) of
+      draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
+    - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
-    - ``initialise(batch)``: what is set by data before the first step of training.
-    - ``sample(count, ...) -> Batch``: sequences with the distribution that the model scores.
+    - ``initialise(batch)``: set parameters from data before the first step of training.
+    - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores.
     """
 
     exact: bool
 
     def initialise(self, batch: Batch) -> None:
-        """What is set by data before the first step, from the first batch; nothing for most models."""
+        """Set parameters from the first batch before the first step; most models set none."""
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """Named terms of the loss, (B,) each, nats a sequence."""
@@ -50,7 +50,7 @@ class Model(nn.Module):
         raise TypeError(f"Expected an exact model, got {type(self).__name__}, which has log_weights")
 
     def monitor(self) -> dict[str, float]:
-        """What the history records of the model itself after each epoch, beside its losses; none for most models."""
+        """Values of the model for the history after each epoch, beside its losses; empty for most models."""
         return {}
 
     def sample(
@@ -62,11 +62,11 @@ class Model(nn.Module):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Draw sequences; ``temperature`` scales the noise, ``mode`` takes the likeliest observation."""
+        """Draw sequences; ``temperature`` scales the noise, ``mode`` takes the most likely observation."""
         raise TypeError(f"Expected {type(self).__name__} to define sample(count)")
 
 
 def check_emission(facts: Facts, allowed: tuple[str, ...], model: str) -> None:
-    """Raise `Problem` where a model is built for data of another kind."""
+    """Raise `Problem` if a model is built for data of another kind."""
     if facts.emission not in allowed:
         raise Problem(f"expected data with {' or '.join(allowed)} emissions for {model}, got {facts.emission}")

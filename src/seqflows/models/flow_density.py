@@ -36,7 +36,7 @@ class FlowDensity(Model):
         return standard_normal_log_density(eps).sum(-1) + log_det
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """nll alone; ``samples`` is not used, the likelihood is exact."""
+        """Only nll; ``samples`` is not used, the likelihood is exact."""
         nll = -self.log_density(batch.x[:, 0])
         return {"nll": nll, "length": torch.zeros_like(nll)}
 

@@ -27,11 +27,11 @@ from seqflows.flows import (
 from seqflows.models.base import Model, Terms, check_emission
 from seqflows.noise import BITS
 
-ROWS = 128  # of scores (., V) at once, 51 MB at V = 100 000; of hypotheses, whose keys and values take up to 3 GB
+ROWS = 128  # scores (., V) at once, 51 MB at V = 100 000; hypotheses, whose keys and values take up to 3 GB
 
 
 def flow(config: Config | Recurrent, length: int, dim: int) -> FixedLength:
-    """The flow over (T, D); the layers of the Bi-LSTM density see the past and the future in turn."""
+    """The flow over (T, D); layers of the Bi-LSTM density see the past and the future alternately."""
     if isinstance(config, Recurrent):
         return recurrent_affine(length, dim, config.width, config.layers)
     size = Size(config.width, config.inner, config.heads)
@@ -45,12 +45,12 @@ def flow(config: Config | Recurrent, length: int, dim: int) -> FixedLength:
 class LanguageFlow(Model):
     r"""A flow f over x~ = E[tokens] + u with u ~ N(0, 2^-12): log p(x~) = log N(f(x~); 0, I) + log |det df/dx~|.
 
-    E are the frozen word vectors of the data, u is drawn at every call, on padding too (eq. (7)). The loss is in bits
+    E are the frozen word vectors of the data; u is drawn at every call, also for padding (eq. (7)). The loss is in bits
     per dimension, (-log p(x~) - M log 2^6) / (M log 2) (eq. (6), appendix A.5).
 
     Raises:
         Problem: data of another kind.
-        ValueError: sizes that the flow cannot have, which `seqflows.models.build` tells as a Problem.
+        ValueError: sizes invalid for the flow; `seqflows.models.build` raises them as a Problem.
     """
 
     exact = True
@@ -84,19 +84,19 @@ class LanguageFlow(Model):
         return standard_normal_log_density(eps).sum((1, 2)) + log_det
 
     def bits_per_dimension(self, log_density: Tensor) -> Tensor:
-        """The loss of eq. (6) over M log 2, of log p(x~) in nats."""
+        """The loss of eq. (6) divided by M log 2, from log p(x~) in nats."""
         return -log_density / (self.dimensions * math.log(2)) - BITS
 
     def initialise(self, batch: Batch) -> None:
-        """Set the actnorms by a batch."""
+        """Set the actnorms from a batch."""
         initialise(self.flow, self.embedded(batch.x))
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """Bits per dimension, (B,); ``samples`` is not used, there is one draw of the noise."""
+        """Bits per dimension, (B,); ``samples`` is not used: one draw of the noise."""
         return {"bits": self.bits_per_dimension(self.log_density(self.embedded(batch.x)))}
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """log p(x~) of one draw of the noise, (B,), nats."""
+        """log p(x~) for one draw of the noise, (B,), nats."""
         return self.log_density(self.embedded(batch.x))
 
     def scores(self, x: Tensor) -> Tensor:
@@ -115,10 +115,10 @@ class LanguageFlow(Model):
 
     @torch.no_grad()
     def decode(self, eps: Tensor, beam: int = 0) -> Tensor:
-        """Tokens (B, T) of noise (B, T, D): of the inverse, every step by itself; or, with ``beam``, left to right.
+        """Tokens (B, T) of noise (B, T, D): from the inverse, each step separately; with ``beam`` left to right.
 
-        Left to right, each step's vector is inverted given the vectors of the tokens chosen before it, and ``beam``
-        hypotheses with the largest sums of cosine similarities are kept: 1 is greedy. It takes a causal flow. All
+        Left to right, each step is inverted given the vectors of the tokens chosen before it, and the ``beam``
+        hypotheses with the largest sums of cosine similarities are kept (1: greedy). Needs a causal flow. All
         sequences are searched together, up to ``ROWS`` hypotheses at once.
         """
         if not beam:
@@ -126,7 +126,7 @@ class LanguageFlow(Model):
         return torch.cat([self._searched(part, beam) for part in eps.split(max(1, ROWS // beam))])
 
     def _searched(self, eps: Tensor, beam: int) -> Tensor:
-        """The tokens (B, T) of noise (B, T, D) by beam search, the N hypotheses of each sequence side by side."""
+        """Tokens (B, T) of noise (B, T, D) by beam search with N hypotheses per sequence."""
         stepper, first = self.flow.stepper(), torch.arange(len(eps), device=eps.device)[:, None]
         total = eps.new_zeros(len(eps), 1)  # (B, N)
         chosen = torch.zeros(len(eps), 0, dtype=torch.long, device=eps.device)  # (B N, t)
@@ -151,7 +151,7 @@ class LanguageFlow(Model):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Tokens of noise N(0, temperature^2): left to right, greedily, where the flow is causal, else all at once.
+        """Tokens of noise N(0, temperature^2): left to right and greedy for a causal flow, else all at once.
 
         ``mode`` takes eps = 0; ``lengths`` are all T.
         """
@@ -163,5 +163,5 @@ class LanguageFlow(Model):
 
     @property
     def causal(self) -> bool:
-        """Whether step t depends on the steps before it alone, both ways."""
+        """Whether step t depends only on earlier steps, in both directions."""
         return isinstance(self.config, Config) and self.config.structure == "past"

@@ -30,11 +30,11 @@ from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, s
 
 LOG_TWO_PI = math.log(2 * math.pi)
 TIMES = ("af", "iaf", "none")
-SYMBOL_NORM = 500 * START**2 / 3  # squared, of the released code's embeddings within +-START at the paper's width
+SYMBOL_NORM = 500 * START**2 / 3  # squared norm of the released code's embeddings, within +-START, at the paper's width
 
 
 def flow_prior(config: Config) -> Bijection:
-    """p(z | T) as a flow over sequences: AF, IAF or no dependence in time (sections 4.3, 6.1)."""
+    """The prior p(z | T), a flow over sequences: AF, IAF or no dependence in time (sections 4.3, 6.1)."""
     context = config.position if config.time == "none" else config.width
     inner = layered(config.hidden, config.latent, context, config.flow_width, SCALARS[config.scalar](), config.layers)
     if config.time == "none":
@@ -48,7 +48,7 @@ def flow_prior(config: Config) -> Bijection:
 class LatentSequence(Model):
     r"""p(x, z, T) = p(T) p(z | T) prod_t p(x_t | z, T) with posterior q(z | x) = prod_t N(mu_t, diag sigma_t^2).
 
-    The prior is a flow; the likelihood a BiLSTM over z which at t sees z_t, the forward state of t-1 and the
+    The prior is a flow; the likelihood is a BiLSTM over z that at t uses z_t, the forward state of t-1 and the
     backward state of t+1, then two linear maps, the second tied to the input embedding (sections 4 and 5).
     """
 
@@ -73,7 +73,7 @@ class LatentSequence(Model):
         return self.lengths(lengths)
 
     def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean and the log standard deviation of q(z_t | x), (B, T, D) each."""
+        """The mean and log standard deviation of q(z_t | x), (B, T, D) each."""
         position = self.positions(batch.lengths, batch.x.shape[1])
         states = self.encoder(torch.cat([self.emission.embed(batch.x), position], -1), batch.lengths)
         mean, log_scale = self.to_posterior(torch.cat(states, -1)).chunk(2, -1)
@@ -119,9 +119,9 @@ class LatentSequence(Model):
         return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
 
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
-        """log p(x, z_k, T) - log q(z_k | x) and log p(x | z_k, T), (B, K) each, nats, z_k of the posterior (section 6).
+        """log p(x, z_k, T) - log q(z_k | x) and log p(x | z_k, T) for z_k ~ q(z | x), (B, K) each, nats (section 6).
 
-        Each draw is scored by the three densities themselves; nothing is shared with `objective`.
+        Each draw is scored by the three densities; no code is shared with `objective`.
         """
         rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch))
         mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
@@ -158,7 +158,7 @@ class LatentSequence(Model):
 
     @torch.no_grad()
     def prior_conditional(self, z_1TD: Tensor, lengths: Tensor, grid_GD: Tensor) -> Tensor:
-        """log p(z_t = grid | z_<t), (T, G), nats, of a model that is autoregressive in time (figure 6)."""
+        """log p(z_t = grid | z_<t), (T, G), nats; only for models autoregressive in time (figure 6)."""
         if not isinstance(self.prior, AutoregressiveInTime):
             raise Problem(f"expected a model with time: af for conditional densities, got time: {self.config.time}")
         context = self.prior.states(z_1TD, self.positions(lengths, z_1TD.shape[1]))[0]

@@ -1,4 +1,4 @@
-"""The parts that the models share: positions, lengths, bidirectional LSTM, emissions.
+"""Modules shared by the models: positions, lengths, bidirectional LSTM, emissions.
 
 Legend: B batch, T time, P position width, W units, E embedding, V symbols (characters or keys).
 """
@@ -21,8 +21,8 @@ def step_mask(lengths: Tensor, steps: int) -> Tensor:
 class Positions(nn.Module):
     """The distance from the start plus the distance from the end, each looked up in a table (Appendix C).
 
-    The paper feeds two one-hot vectors to every network; a one-hot vector times a matrix is a row of it.
-    Here the rows have ``width`` numbers and the networks' own matrices follow. Their deviation falls with the
+    The paper feeds two one-hot vectors to every network; a one-hot vector times a matrix is one of its rows.
+    Here the rows have ``width`` numbers and enter the networks' own matrices. Their deviation falls with the
     width, so that a position, the sum of two rows, has the squared norm ``norm`` of a symbol at any width.
     """
 
@@ -33,14 +33,14 @@ class Positions(nn.Module):
         nn.init.normal_(self.table.weight, std=(norm / (2 * width)) ** 0.5)
 
     def forward(self, lengths: Tensor, steps: int) -> Tensor:
-        """(B, T, P) for sequences of the given lengths; rows past the end are those of the end."""
+        """(B, T, P) for sequences of the given lengths; padding repeats the row of the last step."""
         t = torch.arange(steps, device=lengths.device).clamp(max=self.max_length - 1)[None, :].expand(len(lengths), -1)
         left = (lengths[:, None] - 1 - t).clamp(min=0)
         return self.table(t) + self.table(left + self.max_length)
 
 
 class LengthModel(nn.Module):
-    """p(T) from counts of the training and validation lengths, one added to every count up to the longest."""
+    """p(T) from counts of the training and validation lengths, with add-one smoothing up to the longest."""
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class LengthModel(nn.Module):
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:
-    """(B, T): where each step of a sequence reversed within its length comes from; padding stays in its place."""
+    """(B, T): indices that reverse each sequence within its length and leave padding in place."""
     t = torch.arange(steps, device=lengths.device)
     return torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
 
@@ -77,7 +77,7 @@ def reversal(lengths: Tensor, steps: int) -> Tensor:
 class BiLSTM(nn.Module):
     """A stack of bidirectional LSTM layers (or of another ``cell``), exact under padding.
 
-    The backward direction of each layer runs over the sequences reversed within their lengths, so that
+    The backward direction of each layer reads the sequences reversed within their lengths, so that
     padding always comes last and no packed sequences, several times slower on a CPU, are needed.
     """
 
@@ -109,7 +109,7 @@ class BiLSTM(nn.Module):
 
 
 class Emission(nn.Module):
-    """The input embedding and the output layer tied to it: Categorical over V symbols or V Bernoulli keys.
+    """The input embedding and the tied output layer: Categorical over V symbols or V Bernoulli keys.
 
     Entries start uniform within the bound that gives a symbol the squared norm ``norm`` at any width E.
     """
@@ -138,7 +138,7 @@ class Emission(nn.Module):
         return -F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none").sum(-1)
 
     def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-        """Symbols drawn at a temperature, or the likeliest."""
+        """Symbols drawn at a temperature, or the most likely."""
         if self.categorical:
             return draw_symbols(logits, temperature, mode, generator)
         if mode:
@@ -148,7 +148,7 @@ class Emission(nn.Module):
 
 
 def draw_symbols(logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-    """A symbol of each row of (..., V) logits, drawn at a temperature, or the likeliest."""
+    """A symbol for each row of (..., V) logits, drawn at a temperature, or the most likely."""
     if mode:
         return logits.argmax(-1)
     probabilities = _drawable((logits.double() / temperature).softmax(-1), generator)
@@ -157,5 +157,5 @@ def draw_symbols(logits: Tensor, temperature: float, mode: bool, generator: torc
 
 
 def _drawable(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Where a generator draws: its own device; without one, where the probabilities are."""
+    """The device for drawing: the generator's or, without one, that of the probabilities."""
     return probabilities if generator is None else probabilities.to(generator.device)

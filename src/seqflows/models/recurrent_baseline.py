@@ -1,4 +1,4 @@
-"""The discrete autoregressive LSTM that the flows are compared with (Ziegler & Rush 2019, section 6).
+"""The discrete autoregressive LSTM, baseline of the flows (Ziegler & Rush 2019, section 6).
 
 Legend: B batch, T time, P position width, E embedding, W units, V symbols.
 """
@@ -21,7 +21,7 @@ from seqflows.models.networks import Emission, LengthModel, Positions, step_mask
 class RecurrentBaseline(Model):
     """p(x, T) = p(T) prod_t p(x_t | x_<t, T): an LSTM with tied embedding (Press & Wolf 2017).
 
-    It sees the position of the symbol that it predicts, as the flow models do; before the first symbol it
+    Its input includes the position of the predicted symbol, as in the flow models; before the first symbol it
     reads a learned vector.
     """
 
@@ -82,7 +82,7 @@ class RecurrentBaseline(Model):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """T ~ p(T), then symbol after symbol; ``temperature`` divides the logits."""
+        """T ~ p(T), then one symbol after another; ``temperature`` divides the logits."""
         device = self.emission.weight.device
         if lengths is None:
             lengths = self.lengths.sample(count, generator)

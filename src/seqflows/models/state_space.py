@@ -1,4 +1,4 @@
-r"""The deep state-space model of words (Schmidt & Hofmann 2018): noise drives the states, symbols never do.
+r"""The deep state-space model of words (Schmidt & Hofmann 2018): only noise drives the states.
 
 Legend: B batch, S samples, K proposals a step, N = B S, T time with the end symbol, D dimensions of the state, A units
 of the reader, V symbols, M trajectories.
@@ -19,12 +19,12 @@ from seqflows.models.base import Terms
 from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
 from seqflows.models.words import WordModel, gaps
 
-FARTHEST = 1e6  # a state that runs away in free mode stays finite
-AT_ONCE = 2048  # states whose next symbols are looked at together
+FARTHEST = 1e6  # bound of a state that diverges in free mode
+AT_ONCE = 2048  # states whose next symbols are computed together
 
 
 def transition(config: Config, kind: str, layers: int = 1) -> Bijection:
-    """h_t = F(h_{t-1}, xi) as a flow whose context is h_{t-1}: ``inverse`` is F, ``forward`` gives back xi."""
+    """h_t = F(h_{t-1}, xi) as a flow with context h_{t-1}: ``inverse`` is F, ``forward`` returns xi."""
     size = config.state
     if kind == "real_nvp":
         return real_nvp(size, size, 8, tuple(range(config.keep_from, config.keep_to + 1)))
@@ -34,13 +34,13 @@ def transition(config: Config, kind: str, layers: int = 1) -> Bijection:
 class StateSpace(WordModel):
     r"""P(w) = int prod_t p(h_t | h_{t-1}) P(w_t | h_t) dh, h_t = F_g(h_{t-1}, xi_t), xi_t ~ N(0, I).
 
-    Inference draws xi_t ~ q(. | h_{t-1}, a_t), a diagonal Gaussian, and sets h_t = F_q(h_{t-1}, xi_t); a_t has read the
+    Inference draws xi_t ~ q(. | h_{t-1}, a_t), a diagonal Gaussian, and sets h_t = F_q(h_{t-1}, xi_t); a_t encodes the
     word from its end to w_t. With zeta = F_g^-1(F_q(xi)) a step's log-weight is, eq. (9),
 
     .. math:: \log\omega_t = \log P(w_t | h_t) + \log r(\zeta_t) - \log q(\xi_t) + \log|\det J_s(\xi_t)|,\quad
               s = F_g^{-1} \circ F_q
 
-    With K = ``proposals`` > 1 each of K draws also sees a state that F_g could go to, h_g = F_g(h_{t-1}, xi'), the
+    With K = ``proposals`` > 1 each of K draws is also given a possible state of F_g, h_g = F_g(h_{t-1}, xi'), the
     bound's step is log mean_k omega_t^k, whose gradient is that of eq. (11), and the next state is drawn from the K in
     proportion to their weights (Algorithm 1). h_0 is learned; P(. | h) is a softmax of a linear map.
     """
@@ -71,25 +71,25 @@ class StateSpace(WordModel):
             self.to_symbols.weight.mul_(2)
 
     def read(self, batch: Batch) -> Tensor:
-        """a_t of every step, (B, T, A) or, having read the word both ways, (B, T, 2 A)."""
+        """a_t of every step, (B, T, A) or, with a reader in both directions, (B, T, 2 A)."""
         embedded = self.embedding(batch.x)
         if isinstance(self.reader, BiLSTM):
             return torch.cat(self.reader(embedded, batch.lengths), -1)
-        # A word reversed within its length begins with its end symbol: padding comes last and reaches nothing.
+        # A word reversed within its length begins with its end symbol: padding comes last and affects nothing.
         places = reversal(batch.lengths, batch.x.shape[1])[..., None]
         states, _ = self.reader(embedded.gather(1, places.expand_as(embedded)))
         return states.gather(1, places.expand_as(states))
 
     def _reading(self, read: Tensor) -> Tensor:
-        """What a_t adds to the posterior's hidden layer, (B, T, W): the same for every draw, so taken once."""
+        """The term of a_t in the posterior's hidden layer, (B, T, W): equal for all draws, computed once."""
         first, size = self.posterior[0], self.config.state
         return nn.functional.linear(read, first.weight[:, size : size + read.shape[-1]], first.bias)
 
     def _step(self, before: Tensor, reading: Tensor, symbols: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
-        """``draws`` draws of q(h_t) for each h_{t-1} (N, D), what is read (N, W) and w_t (N,).
+        """``draws`` draws of q(h_t) for each h_{t-1} (N, D), the term of `_reading` (N, W) and w_t (N,).
 
         Returns h_t (N, draws, D), log P(w_t | h_t) and log omega_t, (N, draws) each. F_g and F_q depend on h_{t-1}
-        alone: their networks run once for all draws.
+        only: their networks run once for all draws.
         """
         size, first, last = self.config.state, self.posterior[0], self.posterior[-1]
         shape, like = (len(before), draws, size), {"dtype": before.dtype, "device": before.device}
@@ -117,12 +117,12 @@ class StateSpace(WordModel):
     def objective(self, batch: Batch, samples: int) -> Terms:
         """The two terms of the negative bound, averaged over ``samples``, (B,) each, nats a word.
 
-        reconstruction = -sum_t log P(w_t | h_t), with K proposals in the mean that their weights give; kl is the rest
+        reconstruction = -sum_t log P(w_t | h_t), with K proposals averaged by their weights; kl is the rest
         of the bound -sum_t log mean_k omega_t^k.
         """
         count = self.config.proposals
         reading = self._reading(self.read(batch))
-        # Longest first: at step t the words that are not over stand together, and no step is spent on the others.
+        # Longest first: at step t the unfinished words are contiguous, and finished ones cost nothing.
         order = batch.lengths.repeat(samples).argsort(descending=True, stable=True)
         words = order % len(batch.x)
         left = (batch.lengths[words, None] > torch.arange(batch.x.shape[1], device=order.device)).sum(0).tolist()
@@ -152,14 +152,14 @@ class StateSpace(WordModel):
 
     @property
     def proposals(self) -> int:
-        """The K of Algorithm 1."""
+        """K of Algorithm 1."""
         return self.config.proposals
 
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
         """Sums over t of log mean_k omega_t^k and of the log P(w_t | h_t) chosen, (B, S) each, nats.
 
         A sample is a pass of Algorithm 1: K proposals a step, one of them drawn in proportion to its weight. The
-        product of the mean weights is unbiased for P(w) at any K, the simulated h_g being a proposal's further noise.
+        product of the mean weights is unbiased for P(w) at any K, since the simulated h_g is noise of the proposal.
         """
         count = self.config.proposals
         reading, mask = self._reading(self.read(batch)), step_mask(batch.lengths, batch.x.shape[1])
@@ -175,7 +175,7 @@ class StateSpace(WordModel):
         return log_weight.view(-1, samples), log_likelihood.view(-1, samples)
 
     def monitor(self) -> dict[str, float]:
-        """The entropies, and for K > 1 the variance of the K weights (their mean 1), over the steps just validated."""
+        """The entropies and, for K > 1, the variance of the K weights (of mean 1) over the validated steps."""
         watched, self._watched = self._watched, []
         found = super().monitor()
         if self.config.proposals > 1:
@@ -184,7 +184,7 @@ class StateSpace(WordModel):
         return found
 
     def states(self, noise: Tensor) -> Tensor:
-        """h_1..h_T that noise (M, T, D) drives through F_g, (M, T, D)."""
+        """h_1..h_T from noise (M, T, D) through F_g, (M, T, D)."""
         h, found = self.start.expand(len(noise), -1), []
         for step in noise.unbind(1):
             h = self.generative.inverse(step, h)[0].clamp(-FARTHEST, FARTHEST)
@@ -228,7 +228,7 @@ class StateSpace(WordModel):
 
 
 def _drawn(shares: Tensor) -> Tensor:
-    """One of K by their shares (N, K), (N, 1); where these are not finite any: the loss will tell."""
+    """Draw one of K by shares (N, K), as (N, 1); any if they are not finite, which the loss then is not either."""
     if shares.shape[1] == 1:
         return torch.zeros_like(shares, dtype=torch.long)
     return torch.multinomial(shares.nan_to_num(1.0), 1)

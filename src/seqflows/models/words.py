@@ -1,4 +1,4 @@
-"""Models of words, the end symbol their last: the GRU baseline here, the state-space model in `state_space`.
+"""Models of words with an end symbol: the base class and the GRU baseline; `state_space` has the other.
 
 Legend: B batch, T time with the end symbol, D units or dimensions of the state, E embedding, V symbols with the end
 symbol, which is the last one, M trajectories, Q draws of the noise.
@@ -18,14 +18,14 @@ from seqflows.errors import Problem
 from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import draw_symbols, step_mask
 
-WATCHED, WATCHED_DRAWS = 512, 20  # words and draws of the noise after each epoch
+WATCHED, WATCHED_DRAWS = 512, 20  # words and draws of the noise that `monitor` uses
 
 
 class WordModel(Model):
-    """What models of words share: no p(T), since a word ends with its end symbol; trajectories of states.
+    """The base class of models of words: no p(T), since an end symbol ends a word; trajectories of states.
 
-    ``trajectories(count, steps)`` gives log P(v | h_t) along ``count`` sequences of states that the model generates by
-    itself, (M, T, V): from them Schmidt & Hofmann 2018, eq. (12), estimates the probability of every word.
+    ``trajectories(count, steps)`` gives log P(v | h_t) along ``count`` sequences of states that the model generates in
+    free mode, (M, T, V); eq. (12) of Schmidt & Hofmann 2018 estimates the probability of every word from them.
     """
 
     def __init__(self, facts: Facts, name: str) -> None:
@@ -37,11 +37,11 @@ class WordModel(Model):
 
     @property
     def proposals(self) -> int:
-        """Draws of a state at each step of an importance sample."""
+        """The number of draws of a state at each step of an importance sample."""
         return 1
 
     def length_log_prob(self, lengths: Tensor) -> Tensor:
-        """0: the end symbol says the length."""
+        """0: the end symbol determines the length."""
         return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
 
     def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
@@ -54,12 +54,12 @@ class WordModel(Model):
         """Words generated in free mode and entropies of the next symbol at each of their steps, (M, T) each, nats.
 
         ``expected`` is that of P(w_t | h_t); models whose states are random also have ``marginal``, that of its mean
-        over ``draws`` of the noise (Schmidt & Hofmann 2018, eq. 14). Past a word's end they mean nothing.
+        over ``draws`` of the noise (Schmidt & Hofmann 2018, eq. 14). Undefined after a word's end.
         """
         raise TypeError(f"Expected {type(self).__name__} to define entropies(count, draws)")
 
     def monitor(self) -> dict[str, float]:
-        """Mean entropies over the steps of WATCHED words, under the same noise in every epoch (figure 2)."""
+        """Mean entropies over the steps of WATCHED words, with the same noise in every epoch (figure 2)."""
         batch, found = self.entropies(WATCHED, WATCHED_DRAWS, torch.Generator().manual_seed(0))
         return {f"entropy_{name}": value[batch.mask].mean().item() for name, value in found.items()}
 
@@ -73,17 +73,17 @@ class WordModel(Model):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Words of at most the longest length of the data; ``lengths`` cannot be asked for."""
+        """Words of at most the longest length of the data; ``lengths`` is not supported."""
         if lengths is not None:
             raise Problem("expected no lengths for words, which end with their end symbol, got some; leave them out")
         return self._words(self._symbols(count, temperature, mode, generator))
 
     def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-        """Symbols (B, longest) of a run of the model by itself."""
+        """Symbols (B, longest) generated in free mode."""
         raise TypeError(f"Expected {type(self).__name__} to define _symbols(count)")
 
     def _words(self, symbols: Tensor) -> Batch:
-        """Generated symbols (B, T) as words: to the first end symbol, which a word that has none is cut with."""
+        """Generated symbols (B, T) as words, up to the first end symbol; a word without one is cut there."""
         symbols[:, -1] = self.end
         lengths = (symbols == self.end).long().argmax(1) + 1
         x = symbols * step_mask(lengths, symbols.shape[1])
@@ -93,7 +93,7 @@ class WordModel(Model):
 class GruBaseline(WordModel):
     """P(w) = prod_t P(w_t | h_t), h_t = GRU(h_{t-1}, w_{t-1}), by teacher forcing (Schmidt & Hofmann 2018, section 5).
 
-    Before the first symbol it reads a learned vector, as its first state is learned.
+    Before the first symbol it reads a learned vector; its first state is learned.
     """
 
     exact = True
@@ -125,9 +125,9 @@ class GruBaseline(WordModel):
         return -self.objective(batch, 1)["nll"].double()
 
     def _free(self, count: int, steps: int, temperature: float, mode: bool, generator: torch.Generator | None):
-        """Symbols (B, T) and log P(v | h_t) (B, T, V) of a run that reads what it drew.
+        """Symbols (B, T) and log P(v | h_t) (B, T, V) in free mode: each input is the symbol drawn before.
 
-        After an end symbol, which training never reads, a new word begins.
+        After an end symbol, never an input in training, a new word begins.
         """
         first, begin = self.first.expand(1, count, -1).contiguous(), self.begin.expand(count, 1, -1)
         state, read, drawn, given = first, begin, [], []
@@ -143,14 +143,14 @@ class GruBaseline(WordModel):
 
     @torch.no_grad()
     def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
-        """log P(v | h_t) along states that its own symbols drive: the paper's sampled reading of the baseline."""
+        """log P(v | h_t) along states driven by its own symbols: the paper's sampled estimate of the baseline."""
         return self._free(count, steps, 1.0, False, generator)[1]
 
     @torch.no_grad()
     def entropies(
         self, count: int, draws: int, generator: torch.Generator | None = None
     ) -> tuple[Batch, dict[str, Tensor]]:
-        """The entropy after each prefix: the states are not random, so that there is no marginal."""
+        """The entropy after each prefix; the states are not random, so there is no marginal."""
         symbols, log_p = self._free(count, self.longest, 1.0, False, generator)
         return self._words(symbols), {"expected": entropy(log_p)}
 
@@ -166,6 +166,6 @@ def entropy(log_p: Tensor) -> Tensor:
 def gaps(branches: Tensor) -> tuple[Tensor, Tensor]:
     """Marginal and expected entropy of the next symbol, eq. (14), (N,) each, nats.
 
-    From log P(w_t | F_g(h_{t-1}, xi)) for Q draws of xi, (N, Q, V). H_gap is their difference, which is not negative.
+    From log P(w_t | F_g(h_{t-1}, xi)) for Q draws of xi, (N, Q, V). H_gap is their difference, at least 0.
     """
     return entropy(branches.logsumexp(1) - math.log(branches.shape[1])), entropy(branches).mean(1)

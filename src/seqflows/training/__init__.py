@@ -1,1 +1,1 @@
-"""Training: the loop, its schedules, its checkpoints."""
+"""Training: the loop, schedules and checkpoints."""

@@ -1,9 +1,9 @@
 """Checkpoints: safetensors and JSON, written atomically.
 
 A folder ``checkpoints/<digest>`` belongs to one seed of one run under one configuration, data
-and code. It holds ``checkpoint.json``, which names its tensors' file and both checksums, and,
-once the seed is done, ``finished/`` with that seed's outputs until those of all seeds are. Then
-these alone stay, as ``kept/``: a seed that is added to the run trains that seed alone.
+and code. It holds ``checkpoint.json``, with the name of the tensors' file and both checksums, and,
+once the seed is done, ``finished/`` with its outputs. When all seeds are done, only these outputs
+stay, as ``kept/``: adding a seed to the run trains only that seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FINISHED, KEPT = "finished", "kept"
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
-    """The name of the folder: everything that the bits of the outcome depend on."""
+    """The name of the folder: a digest of everything that the result depends on, to the bit."""
     found = stages.TABLE["train"].sources(stages.PACKAGE)
     source = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in found}
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
@@ -42,14 +42,14 @@ def _problem(path: Path, got: str) -> Problem:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors atomically; tied ones are written each on its own."""
+    """Write tensors atomically; tied ones are written separately."""
     files.write_bytes(path, save({name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}))
 
 
 def write(folder: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
-    """Write a checkpoint, then remove the one before it. Returns the path of its JSON.
+    """Write a checkpoint, then remove the previous one. Returns the path of its JSON.
 
-    ``state`` is JSON; the folder's name must be the digest of what the checkpoint belongs to.
+    ``state`` is JSON; the folder's name must be the checkpoint's digest.
     """
     path = folder / STATE
     name = f"tensors-{state['epoch']:06d}-{state['position']:08d}.safetensors"
@@ -63,7 +63,7 @@ def write(folder: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor])
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """The checkpoint's state and tensors, or None where there is none.
+    """The checkpoint's state and tensors, or None without a checkpoint.
 
     Raises `Problem`, naming the file, for one that is cut short, altered or of another
     configuration.
@@ -94,7 +94,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
 
 
 def finished(folder: Path) -> Path | None:
-    """The outputs of a seed that is done, now or in an earlier training, checked against their checksums, or None."""
+    """The outputs of a seed that was trained before, checked against their checksums, or None."""
     found = [folder / name for name in (FINISHED, KEPT) if (folder / name).exists()]
     if not found:
         return None
@@ -110,9 +110,9 @@ def finished(folder: Path) -> Path | None:
 
 
 def keep(key: paths.Key, folders: Iterable[Path], current: Callable[[int], Path]) -> None:
-    """Leave the outputs of a run's seeds, all of which are done, and nothing of what it kept before.
+    """Keep the outputs of a run's seeds, all of which are done, and delete what it kept before.
 
-    ``current`` is where a seed has its folder under the present configuration, data and code.
+    ``current`` gives the folder of a seed under the present configuration, data and code.
     """
     for folder in folders:
         if (folder / FINISHED).exists():
@@ -140,7 +140,7 @@ def random_state() -> dict[str, str]:
 
 
 def set_random_state(state: Mapping[str, str]) -> None:
-    """Put back what `random_state` gave."""
+    """Restore the state that `random_state` returned."""
     torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["cpu"]), dtype=torch.uint8))
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(torch.frombuffer(bytearray.fromhex(state["cuda"]), dtype=torch.uint8))

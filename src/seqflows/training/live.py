@@ -1,4 +1,4 @@
-"""A tracker that is fed while training runs, and can neither stop, slow nor fail it."""
+"""Live tracking of a training, which can neither stop, slow nor fail it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any, Protocol
 
 from seqflows.errors import shown
 
-PATIENCE = 10.0  # seconds that the end of a training waits for a slow tracker
+PATIENCE = 10.0  # seconds to wait for a slow tracker at the end of a training
 
 
 class Tracker(Protocol):
-    """What a live tracker offers."""
+    """The interface of a live tracker."""
 
     def start(self, info: Mapping[str, Any]) -> None:
-        """A seed's training begins: what train.json says of it so far."""
+        """Start a seed's training, with the entries of train.json known so far."""
 
     def epoch(self, row: Mapping[str, Any]) -> None:
-        """A row of history.csv."""
+        """Log a row of history.csv."""
 
     def end(self) -> None:
-        """The seed's training is over."""
+        """End the seed's training."""
 
 
 class Guard:
-    """Calls a tracker from a thread of its own; after its first error, warns once and drops it."""
+    """Calls a tracker from its own thread; after the first error, warns once and drops the tracker."""
 
     def __init__(self, tracker: Tracker | None) -> None:
         self._calls: queue.Queue = queue.Queue()
@@ -40,7 +40,7 @@ class Guard:
                 continue
             try:
                 getattr(self._tracker, call[0])(*call[1:])
-            except Exception as error:  # whatever a tracker raises must not reach the training
+            except Exception as error:  # no error of a tracker may reach the training
                 self._tracker = None
                 print(f"warning: live tracking failed ({shown(error)}); training goes on, files only", file=sys.stderr)
 
@@ -65,7 +65,7 @@ class Guard:
         self._call("end")
 
     def close(self) -> None:
-        """Wait a little for what is still under way."""
+        """Wait up to PATIENCE seconds for pending calls."""
         if self._thread is not None:
             self._calls.put(None)
             self._thread.join(PATIENCE)

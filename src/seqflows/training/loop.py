@@ -29,8 +29,8 @@ def run(
 ) -> None:
     """Train every seed and put ``runs/<scale>/<run>/train`` in place once all are done.
 
-    Seeds that are done, in an interrupted training or one with fewer seeds, and the step that one
-    was in, are taken over from the checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
+    Finished seeds of an interrupted training, or of one with fewer seeds, and the step of an unfinished
+    one are taken from the checkpoints; ``restart`` deletes those first. Raises `Problem` for bad input and
     `Interrupted`, with a checkpoint written and no output, when asked to stop.
     """
     matrix = found or params.load()
@@ -75,7 +75,7 @@ def _train(
     stop: Stop,
     guard: Guard,
 ) -> None:
-    """Train one seed and leave its outputs in ``folder/finished``."""
+    """Train one seed and write its outputs to ``folder/finished``."""
     torch.manual_seed(seed)
     model = models.build(block["model"], dataset.facts()).to(machine.device)
     trainer = Trainer(model, dataset, settings, seed, machine, folder)

@@ -1,6 +1,6 @@
-"""The optimisers, their tensors for a checkpoint, and how batches make a step.
+"""The optimisers, their checkpointed tensors, and the batches of a step.
 
-The classes of torch.optim import torch's compiler when they are first made, which costs more
+The classes of torch.optim import torch's compiler when first instantiated, which costs more
 than a whole tiny training; torch's functional Adam does not.
 """
 
@@ -26,13 +26,13 @@ class Sgd:
         self.parameters, self.rate = list(parameters), rate
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Drop the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         moved = [parameter for parameter in self.parameters if parameter.grad is not None]
         torch._foreach_add_(moved, [parameter.grad for parameter in moved], alpha=-self.rate)
 
@@ -41,11 +41,11 @@ class Sgd:
         self.rate = rate
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state by ``<number of the parameter>.<name>``: none."""
+        """The state by ``<number of the parameter>.<name>``: empty."""
         return {}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
 
 
 class Adam(Sgd):
@@ -57,7 +57,7 @@ class Adam(Sgd):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter that has a gradient."""
+        """Update every parameter that has a gradient."""
         moved = [(n, parameter) for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
         for n, parameter in moved:
             if n not in self._state:
@@ -82,7 +82,7 @@ class Adam(Sgd):
         )
 
     def drop(self, rate: float) -> None:
-        """Set a lower rate and forget the moments, as the released code does."""
+        """Set a lower rate and reset the moments, as the released code does."""
         self.rate, self._state = rate, {}
 
     def tensors(self) -> dict[str, Tensor]:
@@ -92,7 +92,7 @@ class Adam(Sgd):
         }
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Put back what `tensors` gave."""
+        """Restore the state that `tensors` returned."""
         numbers = sorted({int(key.split(".")[0]) for key in saved})
         self._state = {
             n: tuple(saved[f"{n}.{name}"].to(self.parameters[n].device) for name in MOMENTS) for n in numbers
@@ -100,7 +100,7 @@ class Adam(Sgd):
 
 
 def make(model: nn.Module, settings: Training) -> Sgd:
-    """The optimiser that the settings name, over all of the model's parameters."""
+    """Build the optimiser of the settings over all of the model's parameters."""
     kind = Adam if settings.optimizer == "adam" else Sgd
     return kind(model.parameters(), settings.learning_rate)
 
@@ -108,7 +108,7 @@ def make(model: nn.Module, settings: Training) -> Sgd:
 def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Training) -> list[list[np.ndarray]]:
     """The batches of an epoch as optimiser steps of ``accumulate`` batches each.
 
-    The batches of a step are merged into one larger one where that is small and mostly not
+    The batches of a step are merged into one larger batch if that is small and mostly not
     padding; either way the step's gradient is that of the mean over all its sequences.
     """
     made = []

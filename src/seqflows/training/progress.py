@@ -1,4 +1,4 @@
-"""Progress: a live line on a terminal, a plain line now and then elsewhere."""
+"""Progress: a live line on a terminal, elsewhere a plain line every EVERY seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _clock(seconds: float) -> str:
 
 
 def line(row: Mapping[str, Any], epochs: int, left: float) -> str:
-    """One epoch in words: losses and terms in nats per (T + 1)."""
+    """One epoch as text: losses and terms in nats per (T + 1)."""
     terms = ", ".join(
         f"{name.removeprefix('valid_')} {value:.4f}"
         for name, value in row.items()
@@ -32,7 +32,7 @@ def line(row: Mapping[str, Any], epochs: int, left: float) -> str:
 
 
 class Progress:
-    """Shows what one seed's training does; rich is imported on a terminal only."""
+    """Shows the progress of one seed's training; imports rich only on a terminal."""
 
     def __init__(self, title: str, epochs: int) -> None:
         self.title, self.epochs = title, epochs
@@ -48,13 +48,13 @@ class Progress:
             self._text = ""
 
     def step(self, epoch: int, position: int, steps: int) -> None:
-        """Step ``position`` of ``steps`` of ``epoch`` (from 0) is done."""
+        """Show that step ``position`` of ``steps`` of ``epoch`` (from 0) is done."""
         if self._bar is not None:
             text = self._text or f"epoch {epoch + 1}/{self.epochs}"
             self._bar.update(self._task, completed=(epoch + position / max(1, steps)) / self.epochs, text=text)
 
     def epoch(self, row: Mapping[str, Any], seconds: float) -> None:
-        """An epoch is over; ``seconds`` is the mean time of one."""
+        """Show the end of an epoch; ``seconds`` is the mean time of one."""
         text = line(row, self.epochs, seconds * (self.epochs - row["epoch"]))
         if self._bar is not None:
             self._text = text
@@ -64,7 +64,7 @@ class Progress:
             print(f"{self.title}: {text}", flush=True)
 
     def close(self, text: str) -> None:
-        """End with a line that stays."""
+        """Replace the live line by a final one."""
         if self._bar is not None:
             self._bar.stop()
         if text:

@@ -1,7 +1,7 @@
-"""The KL weight, the learning rate, and which epoch's model is kept.
+"""Schedules of the KL weight and the learning rate, and the choice of the kept model.
 
 Ziegler & Rush 2019, Appendix D, and their released code: the KL weight is interpolated within
-an epoch; the rate falls, and the model is chosen, by validation losses after the KL ramp alone.
+an epoch; only validation losses after the KL ramp lower the rate and choose the model.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> fl
     """The KL weight after ``epochs`` passes (3.5 is the middle of the fourth).
 
     ``floor`` for ``free`` epochs, then linear to 1 over ``ramp`` epochs: floor + (1 - floor) s with
-    s = min(1, max(0, (epochs - free) / ramp)). The released code's floor is 1e-5, under which Adam, blind to the scale
-    of a gradient, trains the prior at nearly its full rate from the first step.
+    s = min(1, max(0, (epochs - free) / ramp)). The released code's floor is 1e-5; Adam, invariant to the scale
+    of a gradient, then trains the prior at nearly its full rate from the first step.
 
     >>> [kl_weight(epochs, 4, 10) for epochs in (0, 4, 9, 14, 20)]
     [0.0, 0.0, 0.5, 1.0, 1.0]
@@ -32,9 +32,9 @@ def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> fl
 
 
 def cosine(epochs: float, settings: Training) -> float:
-    """What the learning rate is multiplied by after ``epochs`` passes: 1 up to ``cosine_from`` of all, then to 0.
+    """The factor of the learning rate after ``epochs`` passes: 1 up to ``cosine_from`` of all, then falling to 0.
 
-    With s the share of what lies beyond that has passed: (1 + cos(pi s)) / 2.
+    With s the elapsed share of the epochs beyond that: (1 + cos(pi s)) / 2.
     """
     if settings.cosine_from is None:
         return 1.0
@@ -44,11 +44,11 @@ def cosine(epochs: float, settings: Training) -> float:
 
 @dataclass
 class Plateau:
-    """Learning rate and model choice, from one validation loss an epoch.
+    """Learning rate and model choice, from one validation loss per epoch.
 
-    An epoch counts when it was trained with KL weight 1 from its start. The rate is divided by ``decay`` after
-    ``patience`` counted epochs in a row without a better loss, or, whatever the losses, after each share of the epochs
-    that ``drops`` lists; ``rate`` is what `cosine` multiplies.
+    An epoch counts if it was trained with KL weight 1 from its start. The rate is divided by ``decay`` after
+    ``patience`` counted epochs in a row without a better loss or, if ``drops`` is given, after each share of the epochs
+    that it lists, whatever the losses; `cosine` multiplies ``rate``.
     """
 
     rate: float
@@ -59,9 +59,9 @@ class Plateau:
     def update(self, settings: Training, epoch: int, loss: float) -> tuple[bool, bool]:
         """Take the validation loss of ``epoch`` (from 1).
 
-        Returns whether its model is to be kept, and whether the rate has dropped. Before the ramp
-        is over every epoch's model is kept in the place of the one before it, so that a training
-        that ends there leaves its last.
+        Returns whether to keep its model, and whether the rate has dropped. Before the ramp
+        is over every epoch's model replaces the previous one, so that a training
+        that ends there keeps its last.
         """
         counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs
         better = not counted or self.best_loss is None or loss < self.best_loss
@@ -80,5 +80,5 @@ class Plateau:
         return settings.stop_rate is not None and self.rate < settings.stop_rate
 
     def state(self) -> dict[str, Any]:
-        """As JSON, for a checkpoint: ``Plateau(**state)`` reads it back."""
+        """The state as JSON, for a checkpoint: ``Plateau(**state)`` restores it."""
         return asdict(self)

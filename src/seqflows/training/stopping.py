@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM, SIGINT, a time limit."""
+"""Requests to stop: SIGTERM, SIGINT, a time limit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LIMIT = "SEQFLOWS_TIME_LIMIT"
 
 
 class Stop:
-    """A context in which a signal is noted instead of killing the process.
+    """A context that records a signal instead of letting it kill the process.
 
-    ``reason`` is None until SIGTERM or SIGINT came, or ``$SEQFLOWS_TIME_LIMIT`` seconds have
+    ``reason`` is None until SIGTERM or SIGINT arrives, or ``$SEQFLOWS_TIME_LIMIT`` seconds have
     passed since it was entered. A second signal has its usual effect.
     """
 
@@ -53,7 +53,7 @@ class Stop:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop, or None."""
+        """The reason to stop, or None."""
         if self._signal:
             return self._signal
         return "the time limit" if time.monotonic() > self._deadline else None

@@ -1,4 +1,4 @@
-"""One seed's training as an object that can stop after any step and go on from a checkpoint.
+"""The training of one seed; it can stop after any step and resume from a checkpoint.
 
 B sequences of a batch, K posterior samples. Losses of the history are sums over sequences
 divided by sums of (T + 1), in nats; the step's own loss is the mean over sequences of
@@ -32,12 +32,12 @@ from seqflows.training.stopping import Stop
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
-STATE = ("epoch", "position", "steps", "seconds", "wall", "names", "seen", "history")  # as a checkpoint has it
-WINDOW = 20  # steps whose losses are looked at together on a GPU, where each look waits for it
+STATE = ("epoch", "position", "steps", "seconds", "wall", "names", "seen", "history")  # attributes in a checkpoint
+WINDOW = 20  # steps whose losses are checked together on a GPU, since each check waits for it
 
 
 class Trainer:
-    """Trains ``model`` on ``dataset`` for one ``seed``; ``folder`` is where its checkpoints go."""
+    """Trains ``model`` on ``dataset`` for one ``seed``, with checkpoints in ``folder``."""
 
     def __init__(
         self, model: nn.Module, dataset: Dataset, settings: Training, seed: int, machine: Machine, folder: Path
@@ -73,7 +73,7 @@ class Trainer:
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
-        """Go on from the folder's checkpoint, if it holds one."""
+        """Resume from the folder's checkpoint, if there is one."""
         found = checkpoint.read(self.folder)
         if found is None:
             return False
@@ -99,7 +99,7 @@ class Trainer:
     def run(self, progress: Progress, stop: Stop, on_epoch: Callable[[dict[str, Any]], None]) -> None:
         """Train to the end, calling ``on_epoch`` with each row of the history.
 
-        Raises `Interrupted` after writing a checkpoint when ``stop`` says so.
+        Raises `Interrupted` after writing a checkpoint when ``stop`` has a reason.
         """
         while self.epoch < self.settings.epochs and not self.plateau.finished(self.settings):
             self._pass(progress, stop)
@@ -118,7 +118,7 @@ class Trainer:
         )
 
     def _pass(self, progress: Progress, stop: Stop) -> None:
-        """The steps of this epoch that are left."""
+        """Train the remaining steps of this epoch."""
         split, settings = self.dataset.train, self.settings
         batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn)
         groups = optimise.steps(batches, split.lengths, settings)
@@ -163,23 +163,23 @@ class Trainer:
             self._count(terms, weighted.detach(), int(split.lengths[indices].sum()), len(indices))
         if self.settings.clip:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-            total = total + 0 * norm  # a non-finite gradient shows in the loss that is looked at
+            total = total + 0 * norm  # makes the checked loss non-finite if the gradient is
         self._pending.append((self.steps + 1, group, total))
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
 
     def _rate(self, epochs: float) -> float:
-        """The learning rate after so many passes."""
+        """The learning rate after ``epochs`` passes."""
         return self.plateau.rate * cosine(epochs, self.settings)
 
     def _kl_weight(self, epochs: float) -> float:
-        """The KL weight after so many passes."""
+        """The KL weight after ``epochs`` passes."""
         settings = self.settings
         return kl_weight(epochs, settings.kl_free_epochs, settings.kl_ramp_epochs, settings.kl_floor)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
-        """What a sequence's loss is divided by."""
+        """The divisor of each sequence's loss."""
         return kinds.divisors(lengths, self.kind.loss_per_symbol)
 
     def _count(self, terms: dict[str, Tensor], weighted: Tensor, symbols: int, sequences: int) -> None:
@@ -192,7 +192,7 @@ class Trainer:
         self.seen = [self.seen[0] + symbols, self.seen[1] + sequences]
 
     def _look(self) -> None:
-        """Raise `Problem` when one of the losses not looked at yet is not finite."""
+        """Raise `Problem` if an unchecked loss is not finite."""
         pending, self._pending = self._pending, []
         if not pending:
             return
@@ -210,7 +210,7 @@ class Trainer:
     # -- the end of an epoch
 
     def _close(self, stop: Stop) -> dict[str, Any]:
-        """Validate, take the schedules on, and begin the next epoch. Returns the history's row."""
+        """Validate, update the schedules and begin the next epoch. Returns the history's row."""
         self._look()
         settings, started = self.settings, time.monotonic()
         valid = self._validate(stop)
@@ -248,7 +248,7 @@ class Trainer:
             value.copy_(state[name])
 
     def _validate(self, stop: Stop) -> dict[str, float]:
-        """The terms of the validation split with KL weight 1, under the same noise in every epoch."""
+        """The terms of the validation split with KL weight 1 and the same noise in every epoch."""
         self.model.eval()
         if self._validation is None:
             self._validation = [batch.to(self.machine.device) for batch in self._validation_batches()]

@@ -1,6 +1,6 @@
 """The embedded corpora: small probabilistic sources written in the raw formats of the real data.
 
-``source.json`` beside the raw files holds the source's whole specification: from it alone come
+``source.json`` beside the raw files holds the source's whole specification, which determines
 the log-probability of any sequence and the entropy.
 """
 
@@ -29,7 +29,7 @@ SPECIFICATION = "source.json"
 
 
 class Source(Protocol):
-    """What preparation asks of an embedded source."""
+    """The interface of an embedded source for preparation."""
 
     longest: int
 
@@ -48,7 +48,7 @@ def generate(block: dict[str, Any], folder: Path) -> None:
     name = block["source"]
     options = corpora.SOURCES[name].of({key: one for key, one in block.items() if key != "kind"}, name).made()
     counts = {size: options[size] for size in (*SPLITS, "tokens") if size in options}
-    # Two streams: the source stays the same when the number of sequences changes.
+    # Two streams: the source does not depend on the number of sequences.
     shape, draws = (np.random.default_rng([options["seed"], stream]) for stream in range(2))
     source = MODULES[name].build(options, shape)
     source.write(folder, draws, counts)
@@ -62,7 +62,7 @@ def read(folder: Path) -> Source:
 
 
 def specified(value: dict[str, Any], where: str) -> Source:
-    """The source that a specification describes; ``where`` it was read, for the message."""
+    """The source of a specification; ``where`` it was read, for the message."""
     if value.get("source") not in CLASSES:
         raise Problem(f"expected one of {', '.join(CLASSES)} in {where}, got {value.get('source')}; run download again")
     return CLASSES[value["source"]].from_specification(value)

@@ -1,7 +1,7 @@
-"""A Markov chain of random length: the source whose entropy is known in closed form.
+"""A Markov chain of random length, with its entropy in closed form.
 
-A sequence has n states with probability ``lengths[n]``; the first comes from ``start``, each
-further one from the row of ``transition`` that belongs to its predecessor:
+A sequence has n states with probability ``lengths[n]``; the first is drawn from ``start``, each
+further one from its predecessor's row of ``transition``:
 
     log p(s_1..s_n) = log lengths[n] + log start[s_1] + sum_k log transition[s_(k-1), s_k]
     H = H(lengths) + H(start) + sum_n lengths[n] sum_(k=2..n) sum_s p(s_(k-1) = s) H(transition[s])
@@ -27,7 +27,7 @@ def entropies(p: np.ndarray) -> np.ndarray:
 
 
 def _cumulative(p: np.ndarray) -> np.ndarray:
-    """Cumulative sums that end at exactly 1, so that no state of probability 0 is ever drawn."""
+    """Cumulative sums that end at exactly 1, so that no state of probability 0 is drawn."""
     sums = np.cumsum(p, axis=-1)
     return sums / sums[..., -1:]
 
@@ -114,7 +114,7 @@ class Chain:
         return [row[:length] for row, length in zip(states, lengths, strict=True)]
 
     def specification(self) -> dict[str, Any]:
-        """A JSON value from which `from_specification` gives the same chain, to the last bit."""
+        """A JSON value from which `from_specification` restores the chain exactly."""
         return {
             "start": self.start.tolist(),
             "transition": self.transition.tolist(),
@@ -123,7 +123,7 @@ class Chain:
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> Chain:
-        """The chain that `specification` described."""
+        """Restore the chain of a `specification`."""
         return cls(
             np.array(value["start"]), np.array(value["transition"]), {int(n): p for n, p in value["lengths"].items()}
         )
@@ -137,13 +137,13 @@ def geometric(rng: np.random.Generator, states: int, support: int, decay: float)
 
 
 def peaked(fewest: int, most: int) -> dict[int, float]:
-    """Probabilities of the numbers from ``fewest`` to ``most``, the middle more likely than the ends."""
+    """Probabilities of the numbers ``fewest`` to ``most``, the middle more likely than the ends."""
     weights = {n: 1.0 + min(n - fewest, most - n) for n in range(fewest, most + 1)}
     return {n: weight / sum(weights.values()) for n, weight in weights.items()}
 
 
 def heterogeneous(rng: np.random.Generator, states: int, lengths: dict[int, float], stay: float = 0.0) -> Chain:
-    """A random chain whose rows differ in how sure they are of the next state.
+    """A random chain whose rows differ in entropy.
 
     Each state has 2 to 5 successors with geometric probabilities of its own decay (0.15 to 0.6);
     with probability ``stay`` it is followed by itself.

@@ -1,7 +1,7 @@
 """A music source in the raw format of the polyphonic sets, with known probabilities.
 
-States are chords with or without an ornament, each a set of piano keys of its own, and one
-silence; they follow one another as a Markov chain, so frames and states determine each other
+States are chords with or without an ornament, each a distinct set of piano keys, and one
+silence. They form a Markov chain, so frames and states determine each other
 and a piece's log-probability (with its length) is that of its states.
 
 Shapes: S states, T frames of a piece, 88 keys (MIDI 21 to 108).
@@ -31,7 +31,7 @@ ORNAMENTS = (None, 24, 31, 26)  # none, the octave, the fifth above it, a passin
 
 
 def patterns(states: int) -> np.ndarray:
-    """(S, 88) uint8: silence, then the six chords of C major plain, then with each ornament."""
+    """The states (S, 88) uint8: silence, the six chords of C major plain, then with each ornament."""
     if not 2 <= states <= 1 + len(ROOTS) * len(ORNAMENTS):
         raise Problem(
             f"expected 2 to {1 + len(ROOTS) * len(ORNAMENTS)} states, got {states}; correct the dataset in params.yaml"
@@ -54,7 +54,7 @@ class ChordSource:
 
     @property
     def longest(self) -> int:
-        """No piece has more frames than this."""
+        """The number of frames of the longest piece that can occur."""
         return self.chain.longest
 
     @cached_property
@@ -75,7 +75,7 @@ class ChordSource:
         return -np.inf if None in states else self.chain.log_prob(states)
 
     def log_probs(self, pieces: Sequence[np.ndarray]) -> np.ndarray:
-        """(N,) `log_prob` of each."""
+        """`log_prob` of each piece, (N,)."""
         return np.array([self.log_prob(piece) for piece in pieces])
 
     def sample(self, rng: np.random.Generator, count: int) -> list[np.ndarray]:
@@ -83,13 +83,13 @@ class ChordSource:
         return [self.keys[states] for states in self.chain.sample(rng, count)]
 
     def specification(self) -> dict[str, Any]:
-        """All that `from_specification` needs; a state is the list of its MIDI notes."""
+        """The input of `from_specification`; a state is the list of its MIDI notes."""
         notes = [(np.flatnonzero(row) + LOW).tolist() for row in self.keys]
         return {"notes": notes, "chain": self.chain.specification()}
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> ChordSource:
-        """The source that `specification` described."""
+        """Restore the source of a `specification`."""
         keys = np.zeros((len(value["notes"]), KEYS), dtype=np.uint8)
         for state, notes in enumerate(value["notes"]):
             keys[state, np.array(notes, dtype=int) - LOW] = 1
@@ -102,7 +102,7 @@ class ChordSource:
 
 
 def mat(splits: dict[str, list[np.ndarray]]) -> bytes:
-    """A MATLAB v5 file of 1 x n cell arrays; equal content gives equal bytes (no time in its header)."""
+    """A MATLAB v5 file of 1 x n cell arrays, deterministic (no time in its header)."""
     from scipy.io import savemat
 
     cells = {}
@@ -116,7 +116,7 @@ def mat(splits: dict[str, list[np.ndarray]]) -> bytes:
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> ChordSource:
-    """The source of a seed: ``lengths`` from the likeliest to the rarest, with weights n, n - 1, ..., 1."""
+    """Build the source of a seed: ``lengths`` in order of probability, with weights n, n - 1, ..., 1."""
     lengths = options["lengths"]
     if not lengths or len(set(lengths)) != len(lengths) or min(lengths) < 1:
         raise Problem(f"expected different lengths of at least 1, got {lengths}; correct the dataset in params.yaml")

@@ -1,4 +1,4 @@
-"""Questions and short paragraphs with known probabilities, and vectors for their words.
+"""A source of questions and short paragraphs with known probabilities and word vectors.
 
 A text is a question or a paragraph, with equal probability:
 
@@ -6,9 +6,9 @@ A text is a question or a paragraph, with equal probability:
     (<name> <verb> the <noun> .)+
 
 The names of a text are a Markov chain of random length; a verb depends on its name, a noun on its verb, and links are
-independent. No two lists share a word, so that a text and its derivation determine each other.
+independent. No two lists share a word, so a text and its derivation determine each other.
 
-Legend: names I, verbs J, nouns K, links L; V tokens of the vocabulary, D numbers a vector. Nats.
+Legend: names I, verbs J, nouns K, links L; V tokens of the vocabulary, D numbers per vector. Nats.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NOUNS = (
 )
 LINKS = ("after", "before", "when")
 FUNCTION = ("what", "did", "?", "the", ".", *LINKS)
-DISTANCE = 1.0  # at least so far apart are any two vectors: 64 times the deviation 2^-6 of the models' noise
+DISTANCE = 1.0  # smallest distance of two vectors: 64 times the deviation 2^-6 of the models' noise
 VECTORS = "glove.txt"
 TRIES = 10_000
 
@@ -92,7 +92,7 @@ class LanguageSource:
         return chain.entropy() + verbs + chain.visits @ self.verbs @ entropies(self.nouns)
 
     def mean_length_plus_one(self) -> float:
-        """Expected number of tokens, the end symbol included and the begin symbol not."""
+        """Expected number of tokens, with the end symbol and without the begin symbol."""
         return (3 * self.questions.mean_length + 2 + 5 * self.paragraphs.mean_length) / 2 + 1
 
     @cached_property
@@ -101,7 +101,7 @@ class LanguageSource:
         return [{word: place for place, word in enumerate(words)} for words in lists]
 
     def derivation(self, sequence: Sequence[str]) -> Derivation | None:
-        """The choices that give a text's tokens; None where none do."""
+        """The choices that give a text's tokens, or None if no choices do."""
         names, verbs, nouns, links = self._places
         words = list(sequence)
         if question := words[:2] == ["what", "did"] and words[-1:] == ["?"]:
@@ -116,7 +116,7 @@ class LanguageSource:
         return Derivation(question, found[::3], found[1::3], found[2::3]) if whole and min(found) >= 0 else None
 
     def log_prob(self, sequence: Sequence[str]) -> float:
-        """The log-probability of a text's tokens, nats; -inf where they cannot occur."""
+        """The log-probability of a text's tokens, nats; -inf if they cannot occur."""
         found = self.derivation(sequence)
         if found is None:
             return -np.inf
@@ -127,7 +127,7 @@ class LanguageSource:
         return float(np.log(0.5) + chain.log_prob(found.names) + rest)
 
     def log_probs(self, sequences: Sequence[Sequence[str]]) -> np.ndarray:
-        """(N,) `log_prob` of each."""
+        """`log_prob` of each text, (N,)."""
         return np.array([self.log_prob(sequence) for sequence in sequences])
 
     def sample(self, rng: np.random.Generator, count: int) -> list[list[str]]:
@@ -149,21 +149,21 @@ class LanguageSource:
         return ["what", "did", *found, "?"] if question else found
 
     def specification(self) -> dict[str, Any]:
-        """All that `from_specification` needs."""
+        """The input of `from_specification`."""
         tables = {name: getattr(self, name).tolist() for name in ("verbs", "nouns", "links", "vectors")}
         chains = {name: getattr(self, name).specification() for name in ("questions", "paragraphs")}
         return {"lexicon": [list(words) for words in self.lexicon], **chains, **tables}
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> LanguageSource:
-        """The source that `specification` described."""
+        """Restore the source of a `specification`."""
         names, verbs, nouns = (tuple(words) for words in value["lexicon"])
         chains = (Chain.from_specification(value[name]) for name in ("questions", "paragraphs"))
         tables = (np.array(value[name]) for name in ("verbs", "nouns", "links", "vectors"))
         return cls((names, verbs, nouns), *chains, *tables)
 
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
-        """Write ``train.json``, ``valid.json`` and ``test.json`` as SQuAD, a text a paragraph, and ``glove.txt``."""
+        """Write ``train.json``, ``valid.json`` and ``test.json`` as SQuAD, a paragraph per text, and ``glove.txt``."""
         for split in SPLITS:
             texts = [" ".join(tokens) for tokens in self.sample(rng, counts[split])]
             paragraphs = [{"context": text, "qas": []} for text in texts]
@@ -175,7 +175,7 @@ class LanguageSource:
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
-    """The source of a seed: texts of up to ``length`` tokens with begin and end, ``lexicon`` names, verbs and nouns."""
+    """Build the source of a seed: texts of up to ``length`` tokens with begin and end, ``lexicon`` content words."""
     lexicon, length = options["lexicon"], options["length"]
     if not (6 <= lexicon <= 3 * len(NAMES) and length >= 7):
         raise Problem(
@@ -197,7 +197,7 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
 
 
 def _vectors(rng: np.random.Generator, count: int, dimensions: int) -> np.ndarray:
-    """(V, D) standard normal vectors to six decimals, each drawn again until `DISTANCE` from those before it."""
+    """Standard normal vectors (V, D) to six decimals, each redrawn until `DISTANCE` from earlier ones."""
     vectors = np.zeros((0, dimensions))
     for _ in range(TRIES):
         drawn = rng.standard_normal(dimensions).round(6)

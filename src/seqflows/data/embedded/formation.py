@@ -1,7 +1,7 @@
-"""Word formation with known probabilities: prefix, stem of syllables, suffix, in the raw format of the word counts.
+"""A source of words (prefix, stem, suffix) with known probabilities, in the raw format of word counts.
 
-A word is a prefix (or none), a stem and a suffix that the stem's class admits. Different derivations may give one word;
-the source is the list of all words with their summed probabilities, so that everything about it is exact.
+A word is a prefix (or none), a stem and a suffix that the stem's class admits. Derivations may give the same word;
+the source is the list of all words with their summed probabilities, so that all its quantities are exact.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class WordSource:
 
     @property
     def longest(self) -> int:
-        """Symbols of the longest word, its end symbol included."""
+        """Symbols of the longest word, with its end symbol."""
         return max(map(len, self.words)) + 1
 
     def entropy(self) -> float:
@@ -53,11 +53,11 @@ class WordSource:
         return float(-(self.probabilities * np.log(self.probabilities)).sum())
 
     def mean_length_plus_one(self) -> float:
-        """Expected number of symbols, the end symbol included."""
+        """Expected number of symbols, with the end symbol."""
         return float(self.probabilities @ np.array([len(word) + 1 for word in self.words]))
 
     def log_probs(self, sequences: Sequence[str]) -> np.ndarray:
-        """(N,) log-probability of each word, nats; -inf where it cannot occur."""
+        """Log-probability of each word, (N,), nats; -inf if it cannot occur."""
         places = np.array([self._places.get(word, -1) for word in sequences])
         return np.where(places < 0, -np.inf, np.log(self.probabilities)[places])
 
@@ -67,16 +67,16 @@ class WordSource:
         return [self.words[place] for place in drawn]
 
     def specification(self) -> dict[str, Any]:
-        """All that `from_specification` needs."""
+        """The input of `from_specification`."""
         return {"words": list(self.words), "probabilities": self.probabilities.tolist()}
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> WordSource:
-        """The source that `specification` described."""
+        """Restore the source of a `specification`."""
         return cls(tuple(value["words"]), np.array(value["probabilities"]))
 
     def counts(self, rng: np.random.Generator, tokens: int) -> lexicon.Counts:
-        """How often each word occurs among so many independent ones."""
+        """The counts of each word in ``tokens`` independent draws."""
         drawn = rng.multinomial(tokens, self.probabilities / self.probabilities.sum())
         return lexicon.ordered({word: int(n) for word, n in zip(self.words, drawn, strict=True) if n})
 
@@ -88,7 +88,7 @@ class WordSource:
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> WordSource:
-    """The source of a seed: stems of one or two syllables whose frequencies fall like 1 / rank."""
+    """Build the source of a seed: stems of one or two syllables with frequencies like 1 / rank."""
     if not 2 <= options["stems"] <= STEMS:
         raise Problem(
             f"expected 2 to {STEMS} stems for {NAME}, got {options['stems']}; correct the dataset in params.yaml"

@@ -1,4 +1,4 @@
-"""Points of the plane from a mixture of four Gaussians of equal weight, with their exact density.
+"""A source of points from a mixture of four equal Gaussians in the plane, with exact density.
 
 p(x) = 1/4 sum_k N(x; m_k, s^2 I),  m_k in {-d, d} x {-d, d}
 """
@@ -31,13 +31,13 @@ class GaussianSource:
         return np.logaddexp.reduce(-squares / 2, axis=-1) - np.log(len(self.means) * 2 * np.pi * self.deviation**2)
 
     def log_probs(self, points: np.ndarray) -> np.ndarray:
-        """(N,) `log_density` of each; every length is 1 and costs nothing."""
+        """`log_density` of each point, (N,); every length is 1, with log-probability 0."""
         return self.log_density(points)
 
     def entropy(self) -> float:
         """The differential entropy, nats a point, by the trapezoidal rule to an error below 1e-6.
 
-        The rule converges faster than any power of the spacing for so smooth an integrand; the
+        The rule converges faster than any power of the spacing for a smooth integrand; the
         change at half the spacing bounds the error.
         """
         coarse, fine = self._trapezoid(0.5), self._trapezoid(0.25)
@@ -58,7 +58,7 @@ class GaussianSource:
         return self.means.min(axis=0), self.means.max(axis=0)
 
     def mean_length_plus_one(self) -> float:
-        """1: a point is one symbol; its length is no part of the message."""
+        """1: a point is one symbol, and its length is not coded."""
         return 1.0
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -68,12 +68,12 @@ class GaussianSource:
         return (self.means[component] + self.deviation * noise).astype(np.float32)
 
     def specification(self) -> dict[str, Any]:
-        """All that `from_specification` needs."""
+        """The input of `from_specification`."""
         return {"means": self.means.tolist(), "deviation": self.deviation}
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> GaussianSource:
-        """The source that `specification` described."""
+        """Restore the source of a `specification`."""
         return cls(np.array(value["means"]), value["deviation"])
 
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
@@ -82,7 +82,7 @@ class GaussianSource:
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> GaussianSource:
-    """Four means at (+-distance, +-distance)."""
+    """Build the source with means at (+-distance, +-distance)."""
     distance, deviation = float(options["distance"]), float(options["deviation"])
     if not (distance > 0 and deviation > 0):
         raise Problem(f"expected distance > 0 and deviation > 0, got {distance} and {deviation}; correct params.yaml")

@@ -1,7 +1,7 @@
 """A text source in the raw format of Penn Treebank, with known probabilities.
 
-Words follow one another as a Markov chain; a sentence is its words joined by single spaces.
-No word holds a space and no two are equal, so sentence and words determine each other, and a
+Words form a Markov chain; a sentence is its words joined by single spaces.
+No word contains a space and no two are equal, so sentence and words determine each other, and a
 sentence's log-probability (with its length) is that of its words.
 """
 
@@ -44,7 +44,7 @@ class TextSource:
         return self.chain.entropy()
 
     def mean_length_plus_one(self) -> float:
-        """E[T + 1] in characters, exact: every word brings itself and one space, or the end."""
+        """E[T + 1] in characters, exact: each word counts with one space or the end."""
         return float(self.chain.visits @ np.array([len(word) + 1 for word in self.lexicon]))
 
     def log_prob(self, sentence: str) -> float:
@@ -56,7 +56,7 @@ class TextSource:
         return self.chain.log_prob([places[word] for word in words])
 
     def log_probs(self, sentences: Sequence[str]) -> np.ndarray:
-        """(N,) `log_prob` of each."""
+        """`log_prob` of each sentence, (N,)."""
         return np.array([self.log_prob(sentence) for sentence in sentences])
 
     def sample(self, rng: np.random.Generator, count: int) -> list[str]:
@@ -64,23 +64,23 @@ class TextSource:
         return [" ".join(self.lexicon[state] for state in states) for states in self.chain.sample(rng, count)]
 
     def specification(self) -> dict[str, Any]:
-        """All that `from_specification` needs."""
+        """The input of `from_specification`."""
         return {"lexicon": list(self.lexicon), "chain": self.chain.specification()}
 
     @classmethod
     def from_specification(cls, value: dict[str, Any]) -> TextSource:
-        """The source that `specification` described."""
+        """Restore the source of a `specification`."""
         return cls(tuple(value["lexicon"]), Chain.from_specification(value["chain"]))
 
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
-        """Write ``train.txt``, ``valid.txt`` and ``test.txt``: one sentence a line between two spaces."""
+        """Write ``train.txt``, ``valid.txt`` and ``test.txt``: one sentence per line, between spaces."""
         for split in SPLITS:
             text = "".join(f" {sentence} \n" for sentence in self.sample(rng, counts[split]))
             (folder / f"{split}.txt").write_text(text, encoding="utf-8", newline="\n")
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> TextSource:
-    """The source of a seed: ``words`` = [fewest, most], the middle twice and more as likely as the ends."""
+    """Build the source of a seed: ``words`` = [fewest, most], the middle at least twice as likely as the ends."""
     fewest, most = options["words"] if len(options["words"]) == 2 else (0, 0)
     if not (1 <= fewest <= most and 2 <= options["lexicon"] <= len(WORDS)):
         raise Problem(

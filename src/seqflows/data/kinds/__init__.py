@@ -1,1 +1,1 @@
-"""How each kind of data is prepared: a module a kind, as `seqflows.kinds` lists them."""
+"""Preparation of each kind of data: one module per kind, listed in `seqflows.kinds`."""

@@ -1,6 +1,6 @@
-"""Sequences of T tokens with a vector for each token: what a raw folder's texts are, and how they are split.
+"""Preparation of language: token sequences of one length, word vectors, and the splits of each source.
 
-Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers a vector.
+Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers per vector.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VALID, TEST = (0,), (1,)  # of the ten parts of the clips, see `tvqa.part`
 
 
 class Corpus(NamedTuple):
-    """``texts`` of each split, what one of them is, and how many training texts stand elsewhere and were left out."""
+    """``texts`` of each split, their unit, and the number of training texts dropped as repeated."""
 
     texts: dict[str, list[str]]
     unit: str
@@ -34,7 +34,7 @@ class Corpus(NamedTuple):
 def prepare(
     block: Mapping[str, Any], raw: Path, source: embedded.Source | None, dataset: str
 ) -> shared.Prepared:  # fmt: skip
-    """Token sequences of one length T, and a vector for each token of the vocabulary."""
+    """Prepare token sequences of one length T, and a vector for each token of the vocabulary."""
     if source is not None:
         block = corpora.block(block).made() | block
     length = block["length"]
@@ -71,9 +71,9 @@ def _embedded(raw: Path) -> Corpus:
 
 
 def _squad(raw: Path) -> Corpus:
-    """Paragraphs. What trains is what the folder has of the official training set.
+    """Paragraphs of SQuAD; the training split is the part of the official training set in the folder.
 
-    That set and the development set, which validates and tests, have no article in common; the two files of single
+    It shares no article with the development set, which is for validation and test; the two files of single
     paragraphs do not name their articles.
     """
     train = []
@@ -86,7 +86,7 @@ def _squad(raw: Path) -> Corpus:
 
 
 def _tvqa_questions(raw: Path) -> Corpus:
-    """Questions of two public files whose clips do not overlap: a tenth of the clips validates, another tests."""
+    """Questions of two public files with disjoint clips: a tenth of the clips for validation, another for test."""
     found = [*tvqa.questions(raw / "tvqa_test_public.jsonl"), *tvqa.questions(raw / "tvqa_plus_val.json")]
     rest, held = tvqa.divided(found, (*VALID, *TEST))
     test, valid = tvqa.divided(held, VALID)
@@ -95,10 +95,10 @@ def _tvqa_questions(raw: Path) -> Corpus:
 
 
 def _tvqa_subtitles(raw: Path) -> Corpus:
-    """Subtitles localised to each question, each text of a clip once.
+    """Subtitles localised to each question, without repeated texts of a clip.
 
-    Table 4 scores the validation split, which is the test split here; a tenth of the training clips validates. A clip
-    of both files is a `Problem`.
+    Table 4 scores the validation split, the test split here; a tenth of the training clips is for validation. A clip
+    in both files is a `Problem`.
     """
     spoken = tvqa.subtitles(raw / "tvqa_subtitles.tar.gz")
     test, found = tvqa.questions(raw / "tvqa_val.jsonl"), tvqa.questions(raw / "tvqa_train.jsonl")
@@ -131,7 +131,7 @@ READERS = {  # the texts of a raw folder, in the order of the files
 
 
 def tokenized(corpus: Corpus, length: int, where: Path) -> dict[str, shared.Selection]:
-    """The tokens of each split's texts, without begin and end; a split without any is a `Problem`."""
+    """The tokens of each split's texts, without begin and end; an empty split is a `Problem`."""
     found = {}
     for name in SPLITS:
         cut = [tokens.tokenize(text) for text in corpus.texts[name]]
@@ -145,10 +145,10 @@ def tokenized(corpus: Corpus, length: int, where: Path) -> dict[str, shared.Sele
 
 
 def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -> list[str]:
-    """The tokens that training sequences have within their first T, often enough.
+    """The tokens within the first T of training sequences that are frequent enough.
 
-    Counted as written, cut and limited, so that a model sees each of them ``min_count`` times in every epoch. An
-    embedded source has its own: no unknown words, which would falsify the known probabilities.
+    Counted after cutting and limits, so that a model sees each of them ``min_count`` times in every epoch. An
+    embedded source has its own: unknown words would falsify the known probabilities.
     """
     limits = corpora.block(block)
     written = (sequence[: block["length"] - 1] for sequence in train.sequences[: block.get("train_sequences")])
@@ -156,7 +156,7 @@ def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -
 
 
 def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
-    """The vocabulary's vectors, of the one file glove* of the raw folder, or of the two that are one table."""
+    """The vocabulary's vectors, from the file glove* of the raw folder, or from the two files of one table."""
     files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
     if [path.suffix for path in files] == [".npy", ".parquet"]:
         return glove.embed(known, glove.read_table(*files, block["dimensions"], known), str(files[0]))
@@ -169,7 +169,7 @@ def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glov
 def statistics(
     sequences: Sequence[Sequence[str]], ids: np.ndarray, known: Sequence[str], vectors: glove.Embedding
 ) -> dict[str, Any]:
-    """What is particular to this kind, of a split's ids (N, T): real tokens, cut sequences, unknown words."""
+    """Statistics of a split's ids (N, T) for this kind: real tokens, cut sequences, unknown words."""
     pad, unknown, start, end = (known.index(token) for token in tokens.SPECIAL)
     words = ids[(ids != pad) & (ids != start) & (ids != end)]
     cut = np.array([len(sequence) + 2 > ids.shape[1] for sequence in sequences])

@@ -1,4 +1,4 @@
-"""Piano rolls of any length, 88 keys a frame."""
+"""Preparation of music: piano rolls of any length, 88 keys per frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqflows.errors import Problem
 
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
-    """The pieces of the one file of a raw folder; the support of p(T) is `reach`, as in the paper's code."""
+    """Prepare the pieces of a raw folder's file; the support of p(T) is `reach`, as in the paper's code."""
     found = sorted(path for path in raw.iterdir() if path.suffix in (".mat", ".pickle"))
     if len(found) != 1:
         raise Problem(f"expected one .mat or .pickle file in {raw}, got {len(found)}; run download again")

@@ -1,4 +1,4 @@
-"""What preparing has in common for most kinds: sequences on their way to splits, with their counts."""
+"""Preparation shared by most kinds: encoded splits with their counts and source probabilities."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REACH = 1.25  # p(T) reaches to this multiple of the longest training or validat
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a prepared dataset holds: its splits by name, and what `seqflows.data.prepared.save` writes beside them.
+    """A prepared dataset: splits by name, and what `seqflows.data.prepared.save` writes beside them.
 
     ``statistics`` are the kind's own entries of statistics.json, ``max_length`` first.
     """
@@ -32,7 +32,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Selection:
-    """The sequences of one split within all limits but that of their number, their lengths, and how many were not."""
+    """The sequences of one split within all limits except their number, their lengths, and the number dropped."""
 
     sequences: Any
     lengths: np.ndarray
@@ -41,7 +41,7 @@ class Selection:
 
 
 def reach(selections: Mapping[str, Selection]) -> int:
-    """`REACH` times the longest; taken before any ``*_sequences`` limit, so that all such subsets share it."""
+    """`REACH` times the longest, before any ``*_sequences`` limit, so that all such subsets share it."""
     return int(REACH * max(selections["train"].lengths.max(), selections["valid"].lengths.max()))
 
 
@@ -51,8 +51,8 @@ def prepared(
 ) -> Prepared:  # fmt: skip
     """Encode the first ``*_sequences`` of each split, with the embedded source's log-probabilities.
 
-    ``encode`` gives the symbols of a `Split`, of sequences and where they are from, for its messages.
-    Raises `Problem` where one is longer than ``longest``, the end of the support of p(T).
+    ``encode`` gives the symbols of a `Split` from sequences and their origin, for its messages.
+    Raises `Problem` if one is longer than ``longest``, the end of the support of p(T).
     """
     splits, statistics = {}, {}
     for name, selection in selections.items():
@@ -71,7 +71,7 @@ def prepared(
 
 
 def _log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray | None:
-    """(N,) the embedded source's log-probabilities, nats; a sequence that it cannot make is a `Problem`."""
+    """The embedded source's log-probabilities (N,), nats; an impossible sequence is a `Problem`."""
     if source is None:
         return None
     known = source.log_probs(sequences)
@@ -85,7 +85,7 @@ def _log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray
 
 
 def _counts(selection: Selection, split: Split) -> dict[str, Any]:
-    """Counts of a split: ``kept`` within the limit, ``sequences`` of them written."""
+    """Counts of a split: ``kept`` within the limits, ``sequences`` written."""
     kept = len(selection.lengths)
     return {
         "sequences": len(split),

@@ -1,4 +1,4 @@
-"""Text, one sentence a line, one symbol a character (raw format of Penn Treebank)."""
+"""Preparation of text: one sentence per line, one symbol per character (raw format of Penn Treebank)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqflows.errors import Problem
 
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
-    """Sentences as characters; ``max_length`` drops what is longer."""
+    """Prepare sentences as characters; ``max_length`` drops longer ones."""
     limit = block.get("max_length")
     selections, characters = {}, []
     for name in SPLITS:
@@ -47,7 +47,7 @@ def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset:
 
 
 def read(path: Path) -> tuple[list[str], int]:
-    """The sentences of a file, stripped of the space around them, and the number of empty lines."""
+    """The sentences of a file without surrounding space, and the number of empty lines."""
     text = strict_json.decoded(path.read_bytes(), path, "utf-8")
     lines = [line.strip() for line in text.removesuffix("\n").split("\n")]
     sentences = [line for line in lines if line]
@@ -57,7 +57,7 @@ def read(path: Path) -> tuple[list[str], int]:
 
 
 def code_points(sentences: list[str]) -> np.ndarray:
-    """(sum T,) uint32: the characters of all sentences, one after another."""
+    """The characters of all sentences, concatenated: (sum T,) uint32."""
     return np.frombuffer("".join(sentences).encode("utf-32-le"), dtype="<u4")
 
 
@@ -67,7 +67,7 @@ def vocabulary(sentences: list[str]) -> list[str]:
 
 
 def encode(sentences: list[str], characters: list[str], path: Path) -> np.ndarray:
-    """(sum T,) places in the vocabulary, uint8 where it is small; an unknown character is a `Problem`."""
+    """Indices into the vocabulary (sum T,), uint8 if it is small; an unknown character is a `Problem`."""
     points = code_points(sentences)
     known = np.array([ord(character) for character in characters])
     table = np.full(int(max(known.max(), points.max(initial=0))) + 1, -1, dtype=np.int32)

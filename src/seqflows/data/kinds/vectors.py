@@ -1,4 +1,4 @@
-"""Points of a space, each a sequence of one step."""
+"""Preparation of vectors: points, each a sequence of one step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqflows.errors import Problem
 
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
-    """The arrays (N, D) of each split."""
+    """Prepare the arrays (N, D) of each split."""
     path = raw / gaussians.FILE
     selections = {}
     with np.load(path, allow_pickle=False) as arrays:

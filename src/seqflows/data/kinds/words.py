@@ -1,4 +1,4 @@
-"""Word types with their counts, split by tokens or by types; the validation split is tokens one by one."""
+"""Preparation of words: types with counts, split by tokens or by types; single tokens for validation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> Prepared:
-    """The words of the one file counts.* of a raw folder."""
+    """Prepare the words of a raw folder's file counts.*."""
     filled = corpora.block(block)
     options = {key: getattr(filled, key) for key in corpora.Words.entries() if key != "source"}
     found = sorted(path for path in raw.iterdir() if path.name.startswith("counts."))
@@ -62,7 +62,7 @@ def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset:
 
 
 def _rarer(read: lexicon.Counts, kept: lexicon.Counts, options: Mapping[str, Any], where: str) -> list[str]:
-    """The words that pass the filter at ``wide_count`` and not at ``min_count``: no split has them, a wider V does."""
+    """The words that pass the filter at ``wide_count`` but not at ``min_count``: in a wider V, in no split."""
     wide = options["wide_count"]
     if wide is None:
         return []

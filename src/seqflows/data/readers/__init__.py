@@ -1,1 +1,1 @@
-"""Formats of raw files: each reader gives plain values, and says where a file is not what it should be."""
+"""Readers of raw formats: each returns plain values and raises a `Problem` with the place of an error."""

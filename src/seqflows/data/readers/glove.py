@@ -1,6 +1,6 @@
-"""Word vectors as GloVe's text or as a table, and vectors for the words that they do not have.
+"""Word vectors from GloVe's text format or from a table, and random vectors for missing words.
 
-Legend: V words, D numbers a vector.
+Legend: V words, D numbers per vector.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seqflows.errors import Problem
 
 
 class Embedding(NamedTuple):
-    """``vectors`` (V, D) float32, pairwise distinct; ``known`` (V,) bool, True where the file gave the vector."""
+    """``vectors`` (V, D) float32, pairwise distinct; ``known`` (V,) bool, True for vectors from the file."""
 
     vectors: np.ndarray
     known: np.ndarray
@@ -29,10 +29,10 @@ class Embedding(NamedTuple):
 def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
     """The vectors (D,) float32 of a file of ``word v1 .. vD`` lines (.txt, or the one .txt in a .zip).
 
-    Words may hold spaces, as some of the release of 840B tokens do. Raises `Problem`, with the line, for a line of
-    another width, no number or none that is finite in float32, a vector without a direction, a word that occurs
-    twice, or bytes that are not UTF-8; and for an empty file. With ``wanted``, other words' lines are looked at for
-    their width alone: a full release has 2.2 million.
+    Words may contain spaces, as some of the release of 840B tokens do. Raises `Problem`, with the line, for a line of
+    another width, an invalid number or one not finite in float32, a vector without a direction, a word that occurs
+    twice, or bytes that are not UTF-8; and for an empty file. With ``wanted``, other words' lines are checked only for
+    their width: a full release has 2.2 million.
     """
     found: dict[str, np.ndarray] = {}
     lines = 0
@@ -60,9 +60,9 @@ def read(path: Path, dimensions: int, wanted: Collection[str] | None = None) -> 
 def read_table(
     numbers: Path, words: Path, dimensions: int, wanted: Collection[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """The vectors (D,) float32 of an array (V, D) in .npy and its words, the one column of a .parquet, row by row.
+    """The vectors (D,) float32 of an array (V, D) in .npy, with its words in the single column of a .parquet.
 
-    With ``wanted`` those of these words alone. Raises `Problem` as `read` does, with the row; and without the package
+    With ``wanted`` only those of these words. Raises `Problem` as `read` does, with the row; and without the package
     pyarrow, which reads the words.
     """
     try:
@@ -129,7 +129,7 @@ def _is_number(field: bytes) -> bool:
 
 def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
     try:
-        with np.errstate(over="ignore"):  # to infinity, which is refused below
+        with np.errstate(over="ignore"):  # to infinity, which is rejected below
             vector = np.array([float(field) for field in fields]).astype(np.float32)
     except ValueError:
         wrong = next(field for field in fields if not _is_number(field)).decode(errors="replace")
@@ -138,7 +138,7 @@ def _vector(fields: Sequence[bytes], where: str) -> np.ndarray:
 
 
 def _checked(vector: np.ndarray, where: str, written: Sequence[Any]) -> np.ndarray:
-    """The vector, if it is finite and has a direction."""
+    """The vector; a `Problem` unless it is finite and has a direction."""
     with np.errstate(over="ignore"):
         norm = np.linalg.norm(vector)
     if not np.isfinite(vector).all():
@@ -153,12 +153,12 @@ def _checked(vector: np.ndarray, where: str, written: Sequence[Any]) -> np.ndarr
 
 
 def embed(vocabulary: Sequence[str], found: dict[str, np.ndarray], where: str) -> Embedding:
-    """One vector a word of the vocabulary, from a file's vectors or, where it has none, by `drawn`.
+    """One vector per word of the vocabulary, from a file's vectors or else by `drawn`.
 
     The special tokens are looked up and drawn like any other word. In particular ``<pad>`` is not the zero vector: the
-    models add noise of one size to every position and write words by cosine similarity, so padding needs a constant
-    vector that has a direction, of the length that words have. A vector that an earlier word of the vocabulary has
-    already counts as none: rows are pairwise distinct. Fewer than two known words are a `Problem`.
+    models add equal noise to every position and decode words by cosine similarity, so padding needs a constant
+    vector with a direction and the length of other words. A vector equal to that of an earlier word of the vocabulary
+    counts as missing: rows are pairwise distinct. Fewer than two known words are a `Problem`.
     """
     seen: set[bytes] = set()
     known = np.zeros(len(vocabulary), bool)
@@ -181,9 +181,9 @@ def embed(vocabulary: Sequence[str], found: dict[str, np.ndarray], where: str) -
 
 
 def drawn(word: str, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """(D,) a vector for a word without one: Gaussian, of the ``mean`` and ``deviation`` (D,) of the known vectors.
+    """A Gaussian vector (D,) for a missing word, with ``mean`` and ``deviation`` (D,) of the known vectors.
 
-    The generator's seed is the sha256 of the word: beside the two moments, the vector depends on the word and D alone.
+    The generator's seed is the sha256 of the word: besides the moments, the vector depends only on the word and D.
     """
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest())
     noise = np.random.default_rng(seed).standard_normal(len(mean))

@@ -1,4 +1,4 @@
-"""Words with their counts: reading, filtering, splitting by tokens or by types (Schmidt & Hofmann 2018, section 5).
+"""Word counts: reading, filtering, splitting by tokens or by types (Schmidt & Hofmann 2018, section 5).
 
 Legend: N types (distinct words), M tokens (the sum of their counts).
 """
@@ -24,23 +24,23 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 END = "<end>"  # the symbol after every word's last letter
 VOCABULARY = [*LETTERS, END]
 PLAIN = re.compile("[a-z]+")
-DIGITS = 14  # of a count, so that no sum of a hundred thousand of them overflows
-POPULATION = 10**9  # numpy's hypergeometric numbers end there
+DIGITS = 14  # of a count, so that no sum of 100,000 counts overflows
+POPULATION = 10**9  # limit of numpy's hypergeometric distribution
 
 
 class Counts(NamedTuple):
-    """N words and how often each occurs, most frequent first, ties by the alphabet."""
+    """N words and their counts, most frequent first, ties by the alphabet."""
 
     words: list[str]
     counts: np.ndarray
 
 
 def read(path: Path, strict: bool = True) -> Counts:
-    """Counts from ``word<tab>count`` lines, or from a csv file with the columns ngram and freq; .gz too.
+    """Counts from ``word<tab>count`` lines, or from a csv file with columns ngram and freq; also .gz.
 
-    Raises `Problem`, with the line, for a count that is not a whole number of at least 1, a missing one, or a word that
-    occurs twice; and, where ``strict``, for a word with anything but the letters a to z. Where not, capital letters
-    become small ones, and the counts of words that differ in them alone add up.
+    Raises `Problem`, with the line, for a count that is missing or not a whole number of at least 1, or a word that
+    occurs twice; and, if ``strict``, for a word with anything but the letters a to z. If not, words are lower-cased,
+    and counts of words that become equal add up.
     """
     rows = _rows(path)
     found: dict[str, int] = {}
@@ -87,7 +87,7 @@ def ordered(counts: Mapping[str, int]) -> Counts:
 
 
 def filtered(found: Counts, lengths: tuple[int, int], least: int, where: str) -> Counts:
-    """The words of letters a to z alone, of lengths in [shortest, longest], that occur at least so often."""
+    """The words of letters a to z, of lengths in [shortest, longest], with counts of at least ``least``."""
     shortest, longest = lengths
     kept = [
         n
@@ -109,12 +109,12 @@ def entropy(counts: np.ndarray) -> float:
 
 
 def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int, key: str = "tokens") -> np.ndarray:
-    """The counts of ``tokens`` tokens drawn without replacement: multivariate hypergeometric, one type after another.
+    """The counts of ``tokens`` tokens drawn without replacement (multivariate hypergeometric).
 
-    The conditional of each type given those before it is a hypergeometric number; no token is ever written out. While
-    10^9 tokens or more are left, it is the normal number of the same mean and variance, rounded.
+    Types are drawn in turn: the count of each given the earlier ones is hypergeometric. While
+    10^9 tokens or more are left, it is a normal number of the same mean and variance, rounded.
 
-    Raises `Problem` for more tokens than there are; ``key`` is what they are called in params.yaml.
+    Raises `Problem` for more tokens than there are; ``key`` is their entry in params.yaml.
     """
     total = int(counts.sum())
     if not 0 <= tokens <= total:
@@ -143,14 +143,14 @@ def thinned(rng: np.random.Generator, counts: np.ndarray, tokens: int, key: str 
 def split_tokens(
     rng: np.random.Generator, counts: np.ndarray, test_share: float, valid_tokens: int
 ) -> dict[str, np.ndarray]:
-    """The standard split: a share of the tokens is the test half; of the rest some are for validation."""
+    """The standard split: a share of the tokens for test; some of the rest for validation."""
     return _halves(rng, counts, thinned(rng, counts, round(test_share * int(counts.sum()))), valid_tokens)
 
 
 def split_types(
     rng: np.random.Generator, counts: np.ndarray, test_share: float, valid_tokens: int
 ) -> dict[str, np.ndarray]:
-    """The alternative split: a share of the types, drawn whatever their frequency, with all their tokens."""
+    """The alternative split: a share of the types, drawn regardless of frequency, with all their tokens."""
     held = np.zeros(len(counts), bool)
     held[rng.permutation(len(counts))[: round(test_share * len(counts))]] = True
     return _halves(rng, counts, np.where(held, counts, 0), valid_tokens)
@@ -162,7 +162,7 @@ def _halves(rng: np.random.Generator, counts: np.ndarray, test: np.ndarray, vali
 
 
 def encode(words: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(sum T,) symbols of all words one after another, each with its end symbol, and (N,) lengths T with it."""
+    """Concatenated symbols (sum T,) of all words with end symbols, and lengths T (N,) with them."""
     lengths = np.array([len(word) + 1 for word in words], dtype=np.int64)
     points = np.frombuffer("".join(word + "{" for word in words).encode(), dtype=np.uint8) - ord("a")  # '{' follows 'z'
     return points, lengths

@@ -1,4 +1,4 @@
-"""Piano rolls: MATLAB files, and the original pickles through an unpickler that admits data only.
+"""Piano rolls from MATLAB files, and from the original pickles by an unpickler that admits only data.
 
 Shapes: T frames of a piece, 88 keys (MIDI 21 to 108), zeros and ones.
 """
@@ -19,7 +19,7 @@ LOW, HIGH = 21, 108  # MIDI numbers of the first and the last key
 
 
 def read(path: Path) -> dict[str, list[np.ndarray]]:
-    """The pieces of each split, (T, 88) uint8 each; the format goes by the file's suffix.
+    """The pieces of each split, (T, 88) uint8 each; the file's suffix gives the format.
 
     A frame without a note is data; a piece without a frame is a `Problem`.
     """
@@ -36,7 +36,7 @@ def read_mat(path: Path) -> dict[str, list[np.ndarray]]:
 
     try:
         content = loadmat(path)
-    except Exception as error:  # a damaged file raises whatever its bytes happen to provoke
+    except Exception as error:  # a damaged file may raise any exception
         raise Problem(
             f"expected a MATLAB v5 file in {path}, got {type(error).__name__}: {error}; run download again"
         ) from error
@@ -55,7 +55,7 @@ def _cells(cells: Any, where: str) -> list[np.ndarray]:
 
 
 def _frames(piece: Any, where: str) -> np.ndarray:
-    """Check one piece and give it as (T, 88) uint8."""
+    """Check one piece and return it as (T, 88) uint8."""
     piece = np.asarray(piece)
     if piece.size == 0:
         raise Problem(f"expected at least one frame in {where}, got an empty piece; remove it from the file")
@@ -72,7 +72,7 @@ ADMITTED |= {"int": int, "long": int, "float": float, "bool": bool}
 
 
 class RestrictedUnpickler(pickle.Unpickler):
-    """Loads builtin containers and numbers; whatever else a pickle names is refused, not imported."""
+    """Loads builtin containers and numbers; any other name in a pickle is rejected, not imported."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Admit a builtin container or number; raise `Problem` naming anything else."""
@@ -84,17 +84,17 @@ class RestrictedUnpickler(pickle.Unpickler):
         )
 
     def persistent_load(self, pid: Any) -> Any:
-        """Refuse: a persistent id points outside the pickle."""
+        """Reject a persistent id, which points outside the pickle."""
         raise Problem(f"expected only builtin containers and numbers in a pickle, got the persistent id {pid!r}")
 
 
 def read_pickle(path: Path) -> dict[str, list[np.ndarray]]:
-    """Read ``{"train": [piece, ...], ...}``, a piece being a list of frames, a frame a list of MIDI notes."""
+    """Read ``{"train": [piece, ...], ...}``; a piece is a list of frames, a frame a list of MIDI notes."""
     try:
         content = RestrictedUnpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except Problem as problem:
         raise Problem(f"{path}: {problem}") from None
-    except Exception as error:  # a damaged pickle raises whatever its bytes happen to provoke
+    except Exception as error:  # a damaged pickle may raise any exception
         raise Problem(f"expected a pickle in {path}, got {type(error).__name__}: {error}; replace the file") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(split), list | tuple) for split in SPLITS):
         keys = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__

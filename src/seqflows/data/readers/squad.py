@@ -12,14 +12,14 @@ from seqflows.errors import Problem
 
 
 class Answer(NamedTuple):
-    """``text`` stands at character ``start`` of its paragraph's context."""
+    """An answer: ``text`` begins at character ``start`` of its paragraph's context."""
 
     text: str
     start: int
 
 
 class Question(NamedTuple):
-    """A question and its answers: one in the training data, those of several people in the development set."""
+    """A question and its answers: one in the training data, several in the development set."""
 
     id: str
     text: str
@@ -27,7 +27,7 @@ class Question(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """A paragraph and what was asked about it."""
+    """A paragraph and its questions."""
 
     context: str
     questions: tuple[Question, ...]
@@ -41,7 +41,7 @@ class Article(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """Articles by split, and how many training paragraphs were left out since they stand elsewhere already."""
+    """Articles by split, and the number of training paragraphs dropped as repeated."""
 
     train: list[Article]
     valid: list[Article]
@@ -52,9 +52,9 @@ class Splits(NamedTuple):
 def read(path: Path, identified: bool = True) -> list[Article]:
     """The articles of a file in the official layout.
 
-    Where not ``identified``, a question without an id gets its place in the file as one. Raises `Problem` with the
-    place for what is not JSON, a missing key, a value of another type, an empty context, or an answer that does not
-    stand at its offset.
+    Unless ``identified``, a missing id of a question is its place in the file. Raises `Problem` with the
+    place for invalid JSON, a missing key, a value of another type, an empty context, or an answer that is not
+    at its offset.
     """
     articles = []
     for number, entry in enumerate(take(strict_json.whole(path), "data", list, str(path))):
@@ -101,11 +101,11 @@ def _answer(entry: Any, context: str, where: str) -> Answer:
 
 
 def read_tokenized(path: Path) -> list[Article]:
-    """The paragraphs of a file of one question a line with its context in tokens, as one article without a title.
+    """The paragraphs of a file with one question and its tokenized context per line, as one untitled article.
 
     Keys: context, question, answer, and span, the places of the answer's first and last token (one row of the public
     file has them the other way round). Tokens are separated by spaces; an answer may be a part of its span. Raises
-    `Problem` with the line for whatever is otherwise.
+    `Problem` with the line for anything else.
     """
     found: dict[str, list[Question]] = {}
     for number, (where, row) in enumerate(strict_json.by_line(path)):
@@ -130,12 +130,12 @@ _TOKENIZED = (("context", str), ("answer", str), ("span", list))
 
 
 def split(train: list[Article], development: list[Article]) -> Splits:
-    """Training articles, and the development set cut in two by article: its first half validates, its second tests.
+    """Split by article: the training set, and the halves of the development set for validation and test.
 
     Tang et al. (2021, sections 4 and A.2) follow Zhang & Bansal (2019) in halving the development set and show results
-    on the second half; nobody published the list. Here the articles stay in their file's order and the first half of
-    them, rounded down, is for validation. Titles and paragraphs of the development set do not train, a paragraph trains
-    once, and none is in both halves, two being equal where their letters and digits are.
+    on the second half; the list is not published. Here the articles stay in their file's order and the first half of
+    them, rounded down, is for validation. Titles and paragraphs of the development set are dropped from training,
+    repeated paragraphs are kept once, and none is in both halves; two are equal if their letters and digits are.
     """
     if len(development) < 2:
         raise Problem(
@@ -153,7 +153,7 @@ def split(train: list[Article], development: list[Article]) -> Splits:
 
 
 def without_repeated(articles: list[Article], seen: set[str]) -> tuple[list[Article], int]:
-    """The articles without paragraphs that were ``seen``, to which theirs are added, and how many those were."""
+    """The articles without ``seen`` paragraphs, and how many these were; adds the others to ``seen``."""
     kept, repeated = [], 0
     for article in articles:
         paragraphs = []
@@ -170,7 +170,7 @@ def without_repeated(articles: list[Article], seen: set[str]) -> tuple[list[Arti
 
 
 def identity(text: str) -> str:
-    """Its letters and digits, in lower case: what raw and tokenized forms of one text share.
+    """A text's letters and digits in lower case, equal for its raw and tokenized forms.
 
     >>> identity('The "U.S." team.') == identity("the '' U.S. '' team .")
     True

@@ -1,4 +1,4 @@
-"""JSON that others wrote: every mistake is a `Problem` that says where it stands."""
+"""Strict reading of external JSON: every error is a `Problem` with its place."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from seqflows.errors import Problem
 
-HALF = re.compile("[\ud800-\udfff]")  # JSON can write it, UTF-8 cannot
+HALF = re.compile("[\ud800-\udfff]")  # valid in JSON, not in UTF-8
 NAMES = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 
 
 def whole(path: Path) -> Any:
-    """The value of a file of one JSON value; not UTF-8 or not JSON is a `Problem` with the line."""
+    """The value of a file of one JSON value; invalid UTF-8 or JSON is a `Problem` with the line."""
     return _parsed(decoded(path.read_bytes(), path), path, 1)
 
 
 def by_line(path: Path) -> Iterator[tuple[str, Any]]:
-    """(where, value) for each line of a file of one JSON value a line; empty lines are passed over."""
+    """(where, value) for each line of a file with one JSON value per line; skips empty lines."""
     for number, line in enumerate(decoded(path.read_bytes(), path).split("\n"), 1):
         if line.strip():
             yield f"line {number} of {path}", _parsed(line, path, number)
@@ -48,7 +48,7 @@ def _parsed(text: str, path: Path, first: int) -> Any:
         ) from None
     except RecursionError:
         raise Problem(f"expected JSON in {path}, got values nested too deeply; replace the file") from None
-    except ValueError as error:  # a number of thousands of digits
+    except ValueError as error:  # a number with thousands of digits
         raise Problem(f"expected JSON in line {first} of {path} or below, got {error}; replace the file") from None
 
 

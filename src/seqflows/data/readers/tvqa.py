@@ -21,7 +21,7 @@ from seqflows.data.readers.strict_json import take
 from seqflows.errors import Problem
 
 LARGEST = 2**20  # bytes of one clip's subtitles; more is a mistake
-UNKNOWN_SPAN = (10.0, 30.0)  # what the data set's own code takes where an annotation has no number
+UNKNOWN_SPAN = (10.0, 30.0)  # used by the data set's own code for annotations without numbers
 CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
 TIME = re.compile(r"(\d+):(\d+):(\d+)[,.](\d+)")
 SPEAKER = re.compile(r"^\(([^()]*:)\)\s*")
@@ -29,7 +29,7 @@ TAG = re.compile(r"<[^<>]*>")
 
 
 class Question(NamedTuple):
-    """A question about a clip; ``correct`` is None where the labels are not public, ``span`` its (start, end)."""
+    """A question about a clip; ``correct`` is None if the labels are not public, ``span`` is (start, end)."""
 
     id: int
     clip: str
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 
 
 class Subtitle(NamedTuple):
-    """One line of a clip's subtitles, the speaker's name before it where the release has it."""
+    """One line of a clip's subtitles, with the speaker's name before it if the release has it."""
 
     start: float
     end: float
@@ -48,9 +48,9 @@ class Subtitle(NamedTuple):
 
 
 def questions(path: Path) -> list[Question]:
-    """The questions of a .jsonl file (TVQA, one a line) or of a .json list (TVQA+).
+    """The questions of a .jsonl file (TVQA, one per line) or of a .json list (TVQA+).
 
-    Raises `Problem` with the place for what is not JSON, cut short, without a key or of another type.
+    Raises `Problem` with the place for invalid or truncated JSON, a missing key or another type.
     """
     if path.suffix == ".jsonl":
         found = [_question(entry, where) for where, entry in strict_json.by_line(path)]
@@ -77,7 +77,7 @@ def _question(entry: Any, where: str) -> Question:
 
 
 def _span(value: Any, where: str) -> tuple[float, float]:
-    """``"1.2-3.4"`` or ``[1.2, 3.4]``, of one moment too; `UNKNOWN_SPAN` for NaN: the public test has three such."""
+    """Parse ``"1.2-3.4"`` or ``[1.2, 3.4]``, start <= end; `UNKNOWN_SPAN` for NaN, three in the public test."""
     parts = value.split("-") if isinstance(value, str) else value
     try:
         start, end = (float(part) for part in parts)
@@ -94,10 +94,10 @@ def _span(value: Any, where: str) -> tuple[float, float]:
 
 
 def subtitles(path: Path) -> dict[str, list[Subtitle]]:
-    """The subtitles of every clip of an archive (.tar, .tar.gz) of one .srt file a clip, in the order of time.
+    """The subtitles of every clip, by time, from an archive (.tar, .tar.gz) with one .srt file per clip.
 
-    Members that are no plain .srt files are passed over; nothing is written to disk. Raises `Problem` for a file that
-    is no archive, or damaged, or without subtitles, and, with the member, for what is not in the format of .srt.
+    Members that are not plain .srt files are skipped; nothing is written to disk. Raises `Problem` for a file that
+    is not an archive, or damaged, or without subtitles, and, with the member, for invalid .srt.
     """
     found: dict[str, list[Subtitle]] = {}
     try:
@@ -123,7 +123,7 @@ def subtitles(path: Path) -> dict[str, list[Subtitle]]:
 
 
 def _text(content: bytes) -> str:
-    """UTF-8, and where that is not what it is ISO 8859-1, in which the data set's own code reads all."""
+    """The text as UTF-8 or, if invalid, as ISO 8859-1, which the data set's own code always uses."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -131,7 +131,7 @@ def _text(content: bytes) -> str:
 
 
 def _subtitles(text: str, where: str) -> Iterator[Subtitle]:
-    """Blocks of a number, ``00:00:01,200 --> 00:00:03,400`` and lines of text, with an empty line after each."""
+    """Parse blocks of a number, ``00:00:01,200 --> 00:00:03,400``, lines of text and an empty line."""
     start, end, lines = None, 0.0, []
     rows = [row.strip() for row in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     for number, row in enumerate(rows, 1):
@@ -168,7 +168,7 @@ def _spoken(lines: Sequence[str]) -> str:
 
 
 def localized(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
-    """What is said within ``span``: the subtitles that overlap it, or the nearest one where none does.
+    """The text within ``span``: the subtitles that overlap it, or else the nearest one.
 
     Tang et al. (2021, A.2) use the localised subtitles, "the relevant interval of a clip for question answering".
     """
@@ -181,7 +181,7 @@ def localized(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
 
 
 def part(clip: str, parts: int = 10) -> int:
-    """A clip's part, 0 to ``parts`` - 1, from the sha256 of its name: the same in any file and any order.
+    """A clip's part, 0 to ``parts`` - 1, from the sha256 of its name, independent of file and order.
 
     >>> part("s01e02_seg02_clip_03"), part("castle_s01e01_seg02_clip_08")
     (2, 3)
@@ -190,6 +190,6 @@ def part(clip: str, parts: int = 10) -> int:
 
 
 def divided(found: Collection[Question], held_out: Collection[int]) -> tuple[list[Question], list[Question]]:
-    """The questions whose clips are in none of the parts ``held_out``, and those whose are."""
+    """The questions whose clips are outside the parts ``held_out``, and those inside."""
     kept = [question for question in found if part(question.clip) not in held_out]
     return kept, [question for question in found if part(question.clip) in held_out]

@@ -1,1 +1,1 @@
-"""How each kind of data is scored: a module for one or several kinds, as `seqflows.kinds` lists them."""
+"""Scoring of each kind of data: a module for one or several kinds, listed in `seqflows.kinds`."""

@@ -1,4 +1,4 @@
-"""Flows of embedded text on the test split: bits per dimension with their floor.
+"""Scoring of flows of embedded text: bits per dimension and their lower bound, the floor.
 
 Legend: N sequences, T time (fixed), D dimensions of a word vector, M = T D.
 """
@@ -29,10 +29,10 @@ UNIT, NATS = KINDS["language"].unit, "nats/position"
 
 
 def score(model: LanguageFlow, dataset: Dataset, settings: Settings, task: Task) -> Records:
-    """Every metric of a trained model; writes scores.csv.
+    """Compute every metric of a trained model and write scores.csv.
 
     Raises:
-        Problem: an estimate below the floor that the noise sets, which no density can reach.
+        Problem: an estimate below the floor, the entropy of the noise, which no density can reach.
     """
     model.eval()
     bits, noise, plain = densities(model, dataset.test, settings.draws, task.machine, task.stream("score"))
@@ -71,11 +71,11 @@ def score(model: LanguageFlow, dataset: Dataset, settings: Settings, task: Task)
 def densities(
     model: LanguageFlow, split: Split, draws: int, machine: Machine, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Eq. (6) in bits per dimension, (N,) each: x~ under the model, its noise under its own density, x under the model.
+    """Bits per dimension (eq. (6)), (N,) each: x~ under the model, the noise under its own density, x under the model.
 
-    The first two are means over ``draws`` draws; the second is, with -log p(tokens), what the true source gives x~. The
-    third is of the word vectors themselves, without noise, which the released code scores. They are discrete, so that
-    nothing bounds it from below: a Gaussian of the noise's own deviation around each vector scores log2(e) / 2 = 0.72
+    The first two are means over ``draws`` draws; the second plus -log p(tokens) is the true source's value for x~. The
+    third is of the word vectors without noise, which the released code scores. They are discrete, so that
+    it has no lower bound: a Gaussian of the noise's deviation around each vector scores log2(e) / 2 = 0.72
     bits better there than with noise.
     """
     torch.manual_seed(seed)
@@ -102,10 +102,10 @@ def densities(
 
 
 def references(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Bits per dimension of the test sequences, (N,), under two densities that see no other word; exact in the noise.
+    """Bits per dimension of the test sequences, (N,), under two baselines with independent words; exact in the noise.
 
     ``gaussian``: every word vector from one N(m, C + 2^-12 I), the training vectors' moments. ``unigram``: an upper
-    bound for the mixture over the tokens of a position, -log p_t(w) of add-one-half counts and the noise's own entropy.
+    bound for the mixture over the tokens of a position, -log p_t(w) of add-one-half counts plus the noise's entropy.
     """
     vectors = np.asarray(dataset.vectors, dtype=np.float64)
     (count, dim), length = vectors.shape, dataset.facts().max_length
@@ -129,16 +129,16 @@ def references(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def above_floor(bits: np.ndarray, dim: int) -> np.ndarray:
-    """(bits - floor) D log 2: nats a position beyond the noise's own entropy, of bits per dimension.
+    """Bits per dimension as nats per position above the entropy of the noise: (bits - floor) D log 2.
 
-    A model of words of h nats a word, noise around each word's vector, comes to h here and to floor + h / (D log 2) in
-    eq. (6), where D, 50 or 300, hides it.
+    A model of words with h nats per word and noise around each word's vector has h here and floor + h / (D log 2) in
+    eq. (6), where h is hidden by D, 50 or 300.
     """
     return (bits - floor()) * (dim * math.log(2))
 
 
 def check_floor(rows: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Stop where an estimate lies below the entropy of the noise beyond chance."""
+    """Raise `Problem` if an estimate is significantly below the entropy of the noise."""
     found = {row["metric"]: row for row in rows}
     value, error = found["nll"]["value"], found["nll"]["standard_error"] or 0.0
     if value < found["floor"]["value"] - ERRORS * error:

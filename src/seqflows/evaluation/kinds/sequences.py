@@ -1,4 +1,4 @@
-"""Sequences scored one by one: characters, music and vectors."""
+"""Scoring of sequences one by one: characters, music and vectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqflows.models import Model
 
 
 def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Records:
-    """Every metric of a trained model; writes scores.csv, samples and exports."""
+    """Compute every metric of a trained model; write scores.csv, samples and exports."""
     scores = likelihood.score(model, dataset.test, settings, task.machine, task.stream("score"))
     _write_scores(task.folder / "scores.csv", scores, dataset)
     samples.write(task.folder, model, dataset, settings.generate, task.stream("samples"))
@@ -25,9 +25,9 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
 
 
 def collect(scores: Scores, dataset: Dataset, settings: Settings, parameters: int) -> Records:
-    """Every metric of one seed; ``samples`` is 0 where nothing is sampled.
+    """Compute every metric of one seed; ``samples`` is 0 if nothing is sampled.
 
-    Divided by the nats that the kind's unit has; without -log p(T) where the kind's scores have none.
+    Values are divided by the nats of the kind's unit; without -log p(T) if the kind's scores have none.
     """
     kind = kinds.of(dataset.kind)
     counts, rows = kinds.divisors(scores.lengths, kind.score_per_symbol), Records(kind.unit)

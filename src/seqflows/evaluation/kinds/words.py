@@ -1,4 +1,4 @@
-"""Words scored all at once: cross entropies, generated words, entropies, n-grams, the oracle.
+"""Scoring of models of words: cross entropies, generated words, entropies, n-grams, the oracle.
 
 Legend: N words of both halves, K trajectories, V the words of the training half.
 """
@@ -58,12 +58,12 @@ class WordHalves:
 
     @property
     def over(self) -> dict[str, int]:
-        """How many words each of the distributions is over."""
+        """The number of words of each distribution."""
         return {name: int((p != 0).sum()) for name, p in self.distributions.items()}
 
 
 def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) -> Records:
-    """Every metric of a trained model of words; writes words.csv, samples.txt and gaps.csv."""
+    """Compute every metric of a trained model of words; write words.csv, samples.txt and gaps.csv."""
     both, rows = WordHalves(dataset), Records(UNIT)
     log_p, headline = _cross_entropies(rows, model, both, settings, task)
     words = _generated(rows, model, both, settings, task.generator("samples"))
@@ -81,10 +81,10 @@ def score(model: WordModel, dataset: Dataset, settings: Settings, task: Task) ->
 def _cross_entropies(
     rows: Records, model: WordModel, both: WordHalves, settings: Settings, task: Task
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """H[P, P^] of both halves and test less train: the headline in nats and bits, then by prior trajectories at each K.
+    """H[P, P^] of both halves and test less train: the headline in nats and bits, and prior trajectories at each K.
 
-    The headline is by importance sampling with the trained posterior, the trajectories of the largest K its control
-    variate; of an exact model it is exact, and what it has at each K is the paper's reading, along sampled states.
+    The headline uses importance sampling with the trained posterior and the trajectories of the largest K as control
+    variate; for an exact model it is exact, and the values at each K are the paper's estimate along sampled states.
     Returns log P of all words, exact or along the trajectories, and the test half's headline with its error.
     """
     trie, ps = Trie.of(both.split), both.distributions
@@ -126,11 +126,11 @@ def _importance(
     seed: int,
     log_p: np.ndarray,
 ) -> dict[str, tuple[float, float]]:
-    """The cross entropies by importance sampling, each with its error; rows get what stands beside them.
+    """The cross entropies by importance sampling, each with its error; adds their diagnostics to the rows.
 
-    One drawing of words, by the mean of both halves' frequencies, serves the halves and their difference. Beside: the
-    same with half of the samples, by which it is seen to have settled; how far the trajectories lie above, whose sum
-    over all words is known, so that the error is the same; the bound and the effective sample size.
+    One drawing of words, by the mean of both halves' frequencies, serves the halves and their difference. Diagnostics:
+    the same with half of the samples, to check convergence; the excess of the trajectories, whose sum over all words
+    is known, so that the error is the same; the bound and the effective sample size.
     """
     ps = both.distributions
     plan = importance.Plan.of((ps["train"] + ps["test"]) / 2, settings.types, np.random.default_rng(seed))
@@ -168,9 +168,9 @@ def _texts(batch: Batch) -> list[str]:
 def _generated(
     rows: Records, model: WordModel, both: WordHalves, settings: Settings, generator: torch.Generator
 ) -> list[str]:
-    """Set-based measures of N generated words, and of as many as V has. Returns the former.
+    """Set-based measures of N generated words (returned) and of as many as V has.
 
-    Where states are random also of N words of the likeliest symbol of each sampled state; all of N also by the wider V.
+    With random states also of N words of the most likely symbol of each state; all of N also by the wider V.
     """
     made: dict[str, list[str]] = {}
     readings = {"": (settings.generated, False), "_all": (len(both.vocabulary), False)}
@@ -195,9 +195,9 @@ def _sets(rows: Records, prefix: str, suffix: str, words: Sequence[str], vocabul
 
 @torch.no_grad()
 def _entropies(rows: Records, model: WordModel, settings: Settings, generator: torch.Generator, folder: Path) -> None:
-    """H_gap and its two parts, eq. (13) and (14): means over the steps of words generated in free mode.
+    """H_gap and its two parts (eq. (13), (14)), means over the steps of words generated in free mode.
 
-    Beside it by whole trajectories, K of ``gap_sets`` in the marginal: what section 5.2 has, "the marginal in (12)".
+    Also over K whole trajectories, for each K of ``gap_sets``: section 5.2's "the marginal in (12)".
     """
     batch, found = model.entropies(settings.gap_words, settings.gap_samples, generator)
     mask, lengths = batch.mask.cpu(), batch.lengths.cpu()
@@ -226,11 +226,11 @@ def _entropies(rows: Records, model: WordModel, settings: Settings, generator: t
 def whole_gaps(
     model: WordModel, alive: np.ndarray, count: int, sets: int, generator: torch.Generator
 ) -> np.ndarray:  # fmt: skip
-    r"""H_gap with the marginal of eq. (12): over K whole trajectories, not over xi_t after one state, (sets,), nats.
+    r"""H_gap with the marginal of eq. (12), over K whole trajectories and not over xi_t after one state: (sets,), nats.
 
     .. math:: \sum_t a_t \{ H[\frac 1K \sum_k P(w_t | h_t^k)] - \frac 1K \sum_k H[P(w_t | h_t^k)] \}
 
-    a_t (T,) is the share of step t among the steps of generated words; past a word's end its states go on.
+    a_t (T,) is the share of step t among the steps of generated words; states continue after a word's end.
     """
     weights, found = torch.from_numpy(alive), []
     for _ in range(sets):
@@ -241,7 +241,7 @@ def whole_gaps(
 
 
 def _ngrams(rows: Records, words: Sequence[str], both: WordHalves, settings: Settings) -> None:
-    """Perplexity of the generated words under n-grams of the test half: of its types, and of its tokens."""
+    """Perplexity of the generated words under n-grams of the test half, fitted to its types and to its tokens."""
     held = np.flatnonzero(both.test)
     fitted = [both.words[n] for n in held]
     for suffix, weights in (("", np.ones(len(held), np.int64)), ("_tokens", both.test[held])):
@@ -251,7 +251,7 @@ def _ngrams(rows: Records, words: Sequence[str], both: WordHalves, settings: Set
 
 
 def oracle(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """log P of the training distribution, (N,); a test word that was not seen counts as if seen once, all renormalised.
+    """log P of the training distribution, (N,), with unseen test words counted once, renormalised.
 
     >>> oracle(np.array([2, 1, 0]), np.array([1, 0, 1])).round(3).tolist()
     [-0.693, -1.386, -1.386]
@@ -262,7 +262,7 @@ def oracle(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def _oracle(rows: Records, both: WordHalves, settings: Settings, rng: np.random.Generator) -> None:
-    """ORACLE, which samples the training words by their frequency, and the entropies of both halves."""
+    """The oracle, which samples training words by frequency, and the entropies of both halves."""
     log_p = oracle(both.train, both.test)
     rows.add("oracle_train", cross_entropy(both.train, log_p), over=int((both.train > 0).sum()))
     rows.add("oracle_test", cross_entropy(both.test, log_p), over=int((both.test > 0).sum()))
@@ -276,9 +276,9 @@ def _oracle(rows: Records, both: WordHalves, settings: Settings, rng: np.random.
 def _source(
     rows: Records, log_p: np.ndarray, headline: tuple[float, float], both: WordHalves, dataset: Dataset
 ) -> None:  # fmt: skip
-    """The true source's cross entropy and entropy, and how far the model lies above it, where it is embedded.
+    """For embedded data the true source's cross entropy and entropy, and the model's excess over it.
 
-    The error of the latter is that of the headline and that of the test tokens, whose spread log P of all words tells.
+    The error of the excess combines the headline's and that of the test tokens, from the spread of log P of all words.
     """
     known = dataset.statistics.get("source_entropy")
     if both.source is None or known is None:
