@@ -1,4 +1,4 @@
-"""`python -m seqflows`: one stage, one key."""
+"""The entry point of ``python -m seqflows``."""
 
 import contextlib
 import importlib.util
@@ -7,9 +7,9 @@ import resource
 import shutil
 import sys
 
-# On a full disk Python 3.11 may write a piece of its bytecode and not notice, which no later import can read ("marshal
-# data too short"), room or not. So it writes none where room is short, on the disk or by `ulimit -f`; and what was
-# written on the way to this line, the package's and this file's own, is taken away again.
+# On a full disk Python 3.11 may write truncated bytecode without an error, and later imports then fail ("marshal
+# data too short"). So no bytecode is written if room is short, on the disk or by `ulimit -f`; and bytecode already
+# written for this file and the package is deleted.
 limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
 limited = limit != resource.RLIM_INFINITY and limit < 2**24
 if limited or shutil.disk_usage(__file__).free < 2**24:

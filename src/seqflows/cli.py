@@ -1,6 +1,6 @@
-"""``python -m seqflows <stage> <scale>/<key>``: the one command line, which both engines call.
+"""The command line ``python -m seqflows <stage> <scale>/<key>``, which both engines call.
 
-Nothing heavy is imported before a stage is known: ``--help`` answers at once.
+Heavy imports wait until the stage is known, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from seqflows.stages import TABLE, WHOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, 1 (a `Problem`, told in one line), 75 (interrupted, to be run again) or 2 (usage).
+    """Run one command; return 0, 1 (a `Problem`, printed on one line), 75 (interrupted; run again) or 2 (usage).
 
-    141, as a shell says of whom SIGPIPE ended, where the reader of what it prints has gone, such as `head`.
+    141, a shell's status of SIGPIPE, if the reader of the output, such as `head`, has closed it.
     """
     try:
         try:
@@ -30,17 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             _flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
         return 128 + signal.SIGPIPE
 
 
 def _flush() -> None:
-    """Write what is buffered, and ignore a reader that has closed the pipe; Python reports any other error at exit."""
+    """Flush stdout, ignoring a closed pipe; Python reports any other error at exit."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except (OSError, AttributeError):  # None where the process has no stdout
+    except (OSError, AttributeError):  # None if the process has no stdout
         pass
 
 
@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="seqflows",
-        description="Normalizing flows for sequences, reproduced and audited. What a key means stands in params.yaml.",
+        description="Normalizing flows for sequences, reproduced and audited. Keys are defined in params.yaml.",
         epilog="example: python -m seqflows train demo/ptb-af_af",
     )
     parser.add_argument("--version", action="version", version=f"seqflows {__version__}")
@@ -75,9 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("key", metavar="<scale>/<key>", help=f"one of: python -m seqflows list {stage}")
         names = ("--force", "--restart") if stage == "train" else ("--force",)
         also = ", checkpoints and seeds that are done too" if stage == "train" else ""
-        command.add_argument(*names, action="store_true", help=f"make it anew where it is up to date{also}")
+        command.add_argument(*names, action="store_true", help=f"make it anew even if it is up to date{also}")
         command.set_defaults(act=_stage)
-    status = commands.add_parser("status", help="say what of a scale is made, stale and missing")
+    status = commands.add_parser("status", help="list the made, stale and missing keys of a scale")
     listed = commands.add_parser("list", help="print the keys of a stage")
     listed.add_argument("stage", choices=TABLE, metavar="<stage>", help=", ".join(TABLE))
     for command, act in ((status, _status), (listed, _list)):
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     matrix.set_defaults(act=_matrix)
     dvc = commands.add_parser("dvc", help="write dvc.yaml from params.yaml and the table of stages")
     dvc.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.dvc").run())
-    show = commands.add_parser("show", help="say where a scale's results are, and print its first table")
+    show = commands.add_parser("show", help="print the place of a scale's results and its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
     keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
@@ -102,14 +102,14 @@ def _parser() -> argparse.ArgumentParser:
         help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow (all)",
     )
     benchmark.set_defaults(act=_benchmark)
-    plan = commands.add_parser("plan", help="simulate how long a scale takes on some GPUs; no stage is run")
+    plan = commands.add_parser("plan", help="simulate the time of a scale on some GPUs; no stage is run")
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="how many (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
         "--faster", type=float, default=1.0, metavar="X", help="a GPU against the device of the records (1)"
     )
     plan.set_defaults(act=_plan)
-    adopt = commands.add_parser("adopt", help="hand what Snakemake made to DVC")
+    adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml is written from it")
     check.set_defaults(act=_check)
@@ -117,10 +117,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Ends a stage's help with a key that it has."""
+    """A parser that ends a stage's help with an example key."""
 
     def format_help(self) -> str:
-        """The help; params.yaml is read for a stage's alone."""
+        """The help; only a stage's reads params.yaml."""
         stage = self.prog.split()[-1]
         if stage in TABLE:
             from seqflows import params
@@ -132,7 +132,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _stage(given: argparse.Namespace) -> None:
-    """Validate the matrix and the key, take the key's lock, and run the stage where it is not up to date."""
+    """Validate the matrix and the key, take the key's lock, and run the stage unless it is up to date."""
     from seqflows import params
 
     key = paths.Key.parse(given.key)
@@ -161,8 +161,8 @@ def _stage(given: argparse.Namespace) -> None:
 
 
 def _absent(stage: str, key: paths.Key) -> None:
-    """An entry that a scale does not have: under DVC, whose stages know no scale, write outputs that say so."""
-    said = f"params.yaml says nothing of {key.name} at scale {key.scale}"
+    """Handle an entry that a scale lacks: under DVC, whose stages have no scale, write placeholder outputs."""
+    said = f"params.yaml has no entry {key.name} at scale {key.scale}"
     if "DVC_STAGE" not in os.environ:
         raise Problem(
             f"expected a key of scale {key.scale}, got one of another: {said}; add a block {key.scale}: to it"
@@ -178,7 +178,7 @@ def _matrix(given: argparse.Namespace) -> None:
 
 
 def _checkout() -> contextlib.AbstractContextManager[None]:
-    """Held by a stage that DVC runs, and by Snakemake from start to end: each takes away what the other just made."""
+    """Lock DVC's stages and Snakemake against each other, since each deletes the other's outputs."""
     if "DVC_STAGE" not in os.environ:  # DVC sets it
         return contextlib.nullcontext()
     return files.lock(paths.lock("engine"), "Snakemake is at work in this checkout")
@@ -197,7 +197,7 @@ def _list(given: argparse.Namespace) -> None:
 
 
 def _tracker(kind: str) -> Any:
-    """What training feeds while it runs; `training` and `tracking` do not know each other."""
+    """The live tracker for training; `training` and `tracking` do not import each other."""
     return importlib.import_module("seqflows.tracking").Live() if kind == "live" else None
 
 

@@ -1,4 +1,4 @@
-"""What a stage computes on: device, threads, precision, and torch's determinism."""
+"""The device, threads and precision of a stage, and torch's determinism."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRECISIONS = ("fp32", "bf16")
 
 @dataclass(frozen=True)
 class Machine:
-    """The device that a stage uses, and how it uses it."""
+    """The device of a stage with its settings."""
 
     device: torch.device
     name: str
@@ -27,7 +27,7 @@ class Machine:
     precision: str
 
     def autocast(self) -> contextlib.AbstractContextManager:
-        """bf16 for matrix products where the precision says so, else nothing."""
+        """A context with bf16 matrix products if ``precision`` is bf16, else without effect."""
         if self.precision == "bf16":
             return torch.autocast(self.device.type, dtype=torch.bfloat16)
         return contextlib.nullcontext()
@@ -41,7 +41,7 @@ class Machine:
 def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machine:
     """Choose the device and set torch up for it: threads, determinism, TF32 (for training only).
 
-    Raises `Problem` for an unknown device or precision, for ``cuda`` where there is none, and
+    Raises `Problem` for an unknown device or precision, for ``cuda`` without a GPU, and
     for training at scale paper without a GPU unless the params say ``device: cpu``.
     """
     wanted, precision = compute.get("device", "auto"), compute.get("precision", "fp32")
@@ -64,13 +64,13 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
     _deterministic(found)
     if found:
         torch.set_float32_matmul_precision("high" if training else "highest")
-        torch.backends.cudnn.allow_tf32 = training  # LSTMs, which the line above leaves as they are
+        torch.backends.cudnn.allow_tf32 = training  # for LSTMs, unaffected by the line above
         return Machine(torch.device("cuda"), torch.cuda.get_device_name(), threads, precision)
     return Machine(torch.device("cpu"), processor(), threads, precision)
 
 
 def processor() -> str:
-    """The CPU's name, where the system tells it."""
+    """The CPU's name, if the system provides it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
@@ -80,7 +80,7 @@ def processor() -> str:
 
 
 def _deterministic(cuda: bool) -> None:
-    """The same bits each time: enforced on a CPU, as far as the kernels go on a GPU."""
+    """Make results reproducible to the bit: always on a CPU, where kernels allow it on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # As use_deterministic_algorithms(True, warn_only=cuda), without its import of torch's compiler (seconds).
     torch.set_deterministic_debug_mode("warn" if cuda else "error")

@@ -1,10 +1,10 @@
-"""The two exceptions that a user of a stage is meant to read, and how one from elsewhere is shown."""
+"""The exceptions for users of a stage, and the display of other exceptions."""
 
 import re
 
 
 class Problem(Exception):
-    """A mistake in the input: says what was expected, what was found and the remedy.
+    """An error in the input, with what was expected, what was found and the remedy.
 
     The command line prints it as one line and exits with status 1.
     """
@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 
 def shown(error: Exception | str) -> str:
-    r"""An error's text on one line, without a password that an address in it may carry.
+    r"""An error's text on one line, without passwords in URLs.
 
     >>> shown(OSError("no answer from\nhttp://me:secret@server"))
     'no answer from http://server'

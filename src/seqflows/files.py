@@ -44,9 +44,9 @@ def _temporary(path: Path) -> Path:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; on success flush it and rename it to ``path``.
+    """Yield a temporary path beside ``path``; on success flush it and rename it to ``path``.
 
-    On any error the temporary file goes and ``path`` stays as it was. A full disk is reported
+    On any error the temporary file is deleted and ``path`` stays unchanged. A full disk is reported
     as a `Problem` that names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path``; on success it takes the place of ``path``."""
+    """Yield a temporary folder beside ``path``; on success it replaces ``path``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = _temporary(path), path.with_name(f".{path.name}.{os.getpid()}.old")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -132,7 +132,7 @@ def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a `Problem` names one that is missing or no JSON, or has a key twice or a number not finite."""
+    """Read a JSON file; missing or invalid files, duplicate keys and non-finite numbers are a `Problem`."""
     try:
         return json.loads(
             path.read_text(encoding="utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
@@ -143,7 +143,7 @@ def read_json(path: Path) -> Any:
         got: Any = "a folder"
     except RecursionError:
         got = "values nested too deeply"
-    except ValueError as error:  # of the syntax, the encoding, a number of thousands of digits, and of those below
+    except ValueError as error:  # syntax, encoding, a number with thousands of digits, and the errors below
         got = error
     raise Problem(f"expected JSON in {path}, got {got}; delete it and run its stage again")
 
@@ -163,12 +163,12 @@ def _finite(text: str) -> float:
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """``content`` with the sha256 of all of it, by which `read_sealed` knows that nothing was changed since."""
+    """``content`` with its sha256, by which `read_sealed` detects changes."""
     return {**content, "sha256": digest(content)}
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """What was sealed in a JSON file; a `Problem` names one with another content, or without its sha256."""
+    """Read a sealed JSON file; a missing or wrong sha256 is a `Problem`."""
     content = read_json(path)
     found = content.pop("sha256", None) if isinstance(content, dict) else None
     if found is None or found != digest(content):
@@ -179,7 +179,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
-    """Hold a lock: an exclusive one waits for another ``holder`` and says so, a shared one raises `Problem`."""
+    """Hold a lock: an exclusive one waits for another ``holder`` with a message, a shared one raises `Problem`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         started, told = time.monotonic(), False
@@ -199,7 +199,7 @@ def lock(path: Path, holder: str = "another process works on the same key", shar
 
 @functools.cache
 def revision() -> str:
-    """The code's git commit, with ``+dirty`` where tracked source differs; ``unknown`` outside git.
+    """The code's git commit, with ``+dirty`` if tracked source differs; ``unknown`` outside git.
 
     ``$SEQFLOWS_REVISION`` overrides it, for nodes that have the files without git.
     """

@@ -1,10 +1,10 @@
-"""The kinds of data: what differs from one to the other, a row a kind.
+"""The kinds of data: a table with one row per kind.
 
-A new kind is a row here, and three modules, which the row names, several kinds may share, and `load` imports:
+A new kind is a row here, and three modules that the row names, `load` imports, and kinds may share:
 
-- ``data``: ``prepare(block, raw, source, dataset) -> Prepared``, from raw files to what a prepared dataset holds;
+- ``data``: ``prepare(block, raw, source, dataset) -> Prepared``, from raw files to a prepared dataset;
 - ``evaluation``: ``score(model, dataset, settings, task) -> Records``, every metric of one seed;
-- ``report``: how its results are put on a page.
+- ``report``: the page of its results.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from seqflows.names import near
 class Kind:
     """A row of the table."""
 
-    name: str  # what datasets of params.yaml call it
-    emission: str  # what a symbol is: categorical, bernoulli, real, or embedded (a token with a vector)
+    name: str  # ``kind`` of datasets in params.yaml
+    emission: str  # type of a symbol: categorical, bernoulli, real, or embedded (a token with a vector)
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
-    report: str  # the module that shows it
+    report: str  # the module of its page
     unit: str  # of its scores
-    symbols: int  # that real data have, about, where a model's size is estimated without the data
-    nats: float = 1.0  # that the unit has
-    headline: str = "nll"  # the metric by which a run is known
-    ids: bool = True  # whether symbols are places in a vocabulary, int64 in a batch; else numbers, float32
+    symbols: int  # about as many as real data have, to estimate a model's size without the data
+    nats: float = 1.0  # nats per unit
+    headline: str = "nll"  # the main metric of a run
+    ids: bool = True  # whether symbols are indices into a vocabulary (int64); else numbers (float32)
     loss_per_symbol: bool = False  # whether training divides a sequence's loss by T + 1, its length being a symbol
     score_per_symbol: bool = False  # whether scores contain -log p(T) and are divided by T + 1
-    literature: bool = False  # whether the NLL is also given as the literature does, without -log p(T), divided by T
-    counted: bool = False  # whether sequences are types that occur more than once, drawn by frequency in training
+    literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
+    counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     validation_batch: int = 64  # sequences
 
 
@@ -63,14 +63,14 @@ KINDS = {kind.name: kind for kind in (
 
 
 def of(name: Any) -> Kind:
-    """The row of a kind; another name is a `Problem`."""
+    """The row of a kind; an unknown name is a `Problem`."""
     if name not in KINDS:
         raise Problem(f"expected a kind of data among {', '.join(KINDS)}, got {name!r}{near(name, KINDS)}")
     return KINDS[name]
 
 
 def divisors(lengths: Any, per_symbol: bool) -> Any:
-    """What sequences of ``lengths`` (numpy or torch) are divided by: T + 1, the length being a symbol, or 1 as a whole.
+    """The divisors of sequences of ``lengths`` (numpy or torch): T + 1, counting the length as a symbol, or 1.
 
     >>> import numpy as np
     >>> divisors(np.array([2, 5]), True).tolist(), divisors(np.array([2, 5]), False).tolist()
@@ -80,5 +80,5 @@ def divisors(lengths: Any, per_symbol: bool) -> Any:
 
 
 def load(name: str) -> ModuleType:
-    """Import a module that a row names."""
+    """Import a module named by a row."""
     return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The catalogue of metrics: what each name in a metrics.json means, and how tables show it and the audit judges it.
+"""The catalogue of metrics: heading, units, digits and the audit's tolerance of each name in metrics.json.
 
 A name with ``{}`` stands for a family by count, such as ``nll@{}`` for nll@1 and nll@50. The order of the rows is that
 of the columns in the blocks that pages add to a paper's own table.
@@ -11,19 +11,19 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-# What an estimate's ``samples`` count.
+# The meaning of an estimate's ``samples``.
 IMPORTANCE = "importance samples of the NLL"
 NOISE = "draws of the noise a sequence"
 WEIGHTS = "importance samples of a word"
 TRAJECTORIES = "prior trajectories"
 STATES = "draws of a state's noise"
 WORDS = "generated words"
-OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # of which each seed has its own, where others share the test sequences
+OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # drawn per seed; other metrics share the test sequences
 
-# Blocks of a page that show what the paper does not print.
+# Blocks of a page for metrics that the paper does not print.
 BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", "readings", "halves", "test", "train"
 
-ABOVE_FLOOR = "_above_floor"  # how the metrics end that give another in nats a position above the floor
+ABOVE_FLOOR = "_above_floor"  # suffix of metrics in nats per position above the floor
 TOLERANCES = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # the audit's, by unit
 TOLERANCE_NATS = 0.10  # and of any other unit, which is in nats
 PERPLEXITY = 0.05  # of a printed perplexity
@@ -34,12 +34,12 @@ class Metric(NamedTuple):
 
     Attributes:
         name: as in metrics.json and in the cells of params.yaml.
-        heading: that of its column.
-        units: those that its records may have; a name whose draws differ with the unit has a row for each.
-        digits: how many a table shows.
-        drawn: what its ``samples`` count; "" where nothing is drawn.
+        heading: of its column.
+        units: the allowed ones of its records; a name whose draws differ by unit has a row for each.
+        digits: in a table.
+        drawn: the meaning of its ``samples``; "" if nothing is drawn.
         blocks: the blocks that show it beside the paper's own table.
-        relative: the audit's tolerance as a share of the printed number, where it is not by unit.
+        relative: the audit's tolerance as a share of the printed number, if not by unit.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Metric(NamedTuple):
 
     @property
     def own_draws(self) -> bool:
-        """Whether each seed's estimate has draws of its own (trajectories, generated words)."""
+        """Whether each seed's estimate has separate draws (trajectories, generated words)."""
         return self.drawn in OWN
 
     def tolerance(self, unit: str, printed: float) -> float:
-        """How far the audit lets a number be from the printed one."""
+        """The audit's tolerance of the difference from the printed number."""
         return TOLERANCES.get(unit, TOLERANCE_NATS) if self.relative is None else self.relative * printed
 
     def at(self, count: int) -> Metric:
-        """The member of a family with this count."""
+        """The member of a family with a given count."""
         return self._replace(name=self.name.format(count), heading=self.heading.format(count))
 
 
@@ -139,7 +139,7 @@ CATALOGUE = (
 
 @functools.cache
 def find(name: str, unit: str = "") -> Metric | None:
-    """The row of a metric, of this unit where several have the name; None for a name that no row has.
+    """The row of a metric, by unit if several have the name; None for an unknown name.
 
     >>> find("nll@50").heading
     'NLL K=50'
@@ -152,7 +152,7 @@ def find(name: str, unit: str = "") -> Metric | None:
 
 
 def shown(block: str, present: Collection[str]) -> list[Metric]:
-    """The columns of a block: its metrics that are ``present``, the families' members by count."""
+    """The columns of a block: its ``present`` metrics, with families' members by count."""
     found = []
     for row in CATALOGUE:
         if block in row.blocks:
@@ -161,12 +161,12 @@ def shown(block: str, present: Collection[str]) -> list[Metric]:
 
 
 def counts(family: str, present: Collection[str]) -> list[int]:
-    """The counts of a family's members that are ``present``; none for a name that is no family."""
+    """The counts of a family's ``present`` members; empty unless the name is a family."""
     return sorted(int(match[1]) for name in present if (match := _pattern(family).match(name)) and match.lastindex)
 
 
 def names() -> list[str]:
-    """All names, the families' as ``nll@<K>``."""
+    """All names, families as ``nll@<K>``."""
     return list(dict.fromkeys(row.name.format("<K>") for row in CATALOGUE))
 
 

@@ -1,4 +1,4 @@
-"""The nearest valid name, for messages about a name that is not."""
+"""The nearest valid name, for messages about invalid names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seqflows.errors import Problem
 
 
 def near(name: Any, known: Iterable[Any]) -> str:
-    """``; nearest: ...``, or nothing where no known name resembles it.
+    """``; nearest: ...``, or "" if no known name resembles it.
 
     >>> near("epoch", ["epochs", "patience"])
     '; nearest: epochs'

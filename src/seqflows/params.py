@@ -1,9 +1,8 @@
-"""The matrix: params.yaml, read, validated, and looked up by scale and name.
+"""The matrix: params.yaml, read, validated and indexed by scale and name.
 
-params.yaml alone says which datasets, runs, speeds, texts, tables and figures exist; dvc.yaml and the Snakefile are two
-readings of it and of `stages`. How an entry is written, with what all scales share, with bases and with columns, is in
-`config.entries`; here each has a block ``demo``, ``laptop`` and ``paper``. `config.checks` validates all of it with
-PyYAML and the standard library alone, so a bare compute node reads the same file.
+Only params.yaml defines datasets, runs, speeds, texts, tables and figures; dvc.yaml and the Snakefile derive from it
+and from `stages`. `config.entries` expands what the scales share, bases and columns, so that here each entry has a
+block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and reference without torch.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Params:
     figures: dict[str, Any]
 
     def at(self, scale: str) -> Params:
-        """What there is at a scale: without entries that say nothing of it and what is shown of them."""
+        """The content of a scale: without entries that lack it and what is shown of them."""
         there = {
             part: {n: e for n, e in getattr(self, part).items() if scale in e}
             for part in ("datasets", "runs", "speeds")
@@ -78,7 +77,7 @@ class Params:
         return dict(self.scales[scale_of(scale)]["compute"])
 
     def tracking(self, scale: str) -> str:
-        """``files``, or ``live`` where training also feeds the tracker."""
+        """``files``, or ``live`` if training also feeds the tracker."""
         return self.scales[scale_of(scale)]["tracking"]
 
     def speed(self, scale: str, name: str) -> dict[str, Any]:
@@ -87,7 +86,7 @@ class Params:
         return {"runs": list(entry["runs"]), **entry[scale_of(scale)]}
 
     def text(self, scale: str, name: str) -> dict[str, Any]:
-        """What a text is, whose it is, and the scale's settings."""
+        """A text's kind, run, dataset and the scale's settings."""
         entry = _entry("text", self.texts, name)
         return {**{key: entry[key] for key in checks.TEXT}, "settings": entry[scale_of(scale)]}
 
@@ -100,45 +99,45 @@ class Params:
         return _entry("figure", self.figures, name)
 
     def table_runs(self, name: str) -> list[str]:
-        """The runs that a table shows, each once, in the order of its cells."""
+        """The distinct runs of a table, in the order of its cells."""
         if texts := self.table_texts(name):
             return list(dict.fromkeys(self.texts[text]["run"] for text in texts))
         cells = [cell for row in self.table(name)["rows"].values() for cell in row.values()]
         return list(dict.fromkeys(cell.split(".")[0] for cell in cells))
 
     def table_texts(self, name: str) -> list[str]:
-        """The texts that a table shows; one of numbers has none."""
+        """The texts of a table; empty for a table of numbers."""
         return list(self.table(name).get("texts") or [])
 
     def figure_runs(self, name: str) -> list[str]:
-        """The runs that a figure draws."""
+        """The runs of a figure."""
         return list(self.figure(name).get("runs") or [])
 
     def figure_speeds(self, name: str) -> list[str]:
-        """The speeds that a figure draws."""
+        """The speeds of a figure."""
         return list(self.figure(name).get("speeds") or [])
 
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's block training depends on, seeds aside; the digest is the ``config_hash`` of train.json."""
+    """The part of a run's block that training depends on, without seeds; the ``config_hash`` of train.json."""
     return {part: run[part] for part in ("dataset", "model", "training")}
 
 
 def scored(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's block its numbers depend on, seeds aside; the digest is the ``config_hash`` of its metrics."""
+    """The part of a run's block that its metrics depend on, without seeds; their ``config_hash``."""
     return {part: run.get(part) for part in ("dataset", "model", "training", "evaluation")}
 
 
 def load(path: str | Path = "params.yaml") -> Params:
-    """Read and validate the matrix; raise `Problem` with one line an error."""
+    """Read and validate the matrix; raise `Problem` with one line per error."""
     content = written(path)
     return parse(expand(content), str(path), content)
 
 
 def parse(content: Any, name: str = "params.yaml", source: Any = None) -> Params:
-    """Validate what `read` gave; raise `Problem` with one line an error.
+    """Validate the result of `read`; raise `Problem` with one line per error.
 
-    With the file's own content as ``source`` each error names the entry as it is written there, once.
+    With the file's content as ``source`` each error names the entry as written there, once.
     """
     lines = list(checks.errors(content))
     if isinstance(source, Mapping):
@@ -165,12 +164,12 @@ def _listed(names: list[str]) -> str:
 
 
 def read(path: str | Path) -> Any:
-    """The content of a YAML file in the form of params.yaml, its rules applied (`entries`)."""
+    """The content of a YAML file in the form of params.yaml, expanded by `config.entries`."""
     return expand(written(path))
 
 
 def written(path: str | Path) -> Any:
-    """The content of a YAML file as it stands there, anchors resolved; a key given twice is a `Problem`."""
+    """The content of a YAML file as written, with anchors resolved; a duplicate key is a `Problem`."""
     try:
         with open(path, encoding="utf-8") as file:
             return yaml.load(file, _Loader)
@@ -184,7 +183,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """PyYAML's safe loader, which also rejects duplicate keys."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Look at the entries of a mapping once, before merged ones join them."""
+        """Check the keys of a mapping for duplicates, before merging."""
         looked_at = self.__dict__.setdefault("_looked_at", set())
         if node not in looked_at:
             looked_at.add(node)
@@ -203,7 +202,7 @@ def _entry(what: str, known: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def scale_of(scale: str) -> str:
-    """The scale itself, if it is one."""
+    """The scale, if valid; else a `Problem`."""
     if scale not in SCALES:
         raise Problem(f"expected a scale of {', '.join(SCALES)}, got {scale!r}")
     return scale

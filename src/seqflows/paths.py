@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 RESERVED = ("speed", "texts")  # folders beside those of the runs
-MATRIX = Path(".matrix")  # what each stage depends on in params.yaml, a folder a scale
+MATRIX = Path(".matrix")  # the parts of params.yaml that stages depend on, one folder per scale
 
 
 class Key(NamedTuple):
@@ -56,7 +56,7 @@ def prepared(scale: str, dataset: str) -> Path:
 
 
 def block(scale: str, stage: str, name: str) -> Path:
-    """What one stage depends on in params.yaml."""
+    """The part of params.yaml that one stage depends on."""
     return MATRIX / scale / f"{stage}-{name}.json"
 
 
@@ -66,7 +66,7 @@ def run(scale: str, name: str) -> Path:
 
 
 def train(scale: str, name: str) -> Path:
-    """What training wrote: one folder a seed."""
+    """The outputs of training: one folder per seed."""
     return run(scale, name) / "train"
 
 
@@ -76,12 +76,12 @@ def seed(scale: str, name: str, number: int) -> Path:
 
 
 def metrics(scale: str, name: str) -> Path:
-    """Every number of a run, each with its signature."""
+    """The metrics of a run, sealed by their sha256."""
     return run(scale, name) / "metrics.json"
 
 
 def evaluation(scale: str, name: str) -> Path:
-    """Scores a sequence, samples, and what figures draw."""
+    """Scores of each sequence, samples, and data of figures."""
     return run(scale, name) / "evaluation"
 
 
@@ -91,7 +91,7 @@ def speed(scale: str, name: str) -> Path:
 
 
 def text(scale: str, name: str) -> Path:
-    """What a model of language wrote, headed by whose it is."""
+    """The texts of a model of language, with a header of their origin."""
     return Path("runs") / scale / "texts" / f"{name}.txt"
 
 
@@ -101,7 +101,7 @@ def results(scale: str) -> Path:
 
 
 def kept(path: Path) -> Path:
-    """Where `keep` puts a speed or a text beside the results.
+    """The path of a speed or a text that `keep` puts beside the results.
 
     >>> print(kept(speed("laptop", "ptb")))
     results/laptop/speed/ptb.csv
@@ -110,12 +110,12 @@ def kept(path: Path) -> Path:
 
 
 def record(scale: str, name: str) -> Path:
-    """All that `keep` keeps of a run, in one file."""
+    """The kept record of a run, one file."""
     return results(scale) / "runs" / f"{name}.json"
 
 
 def drawn(scale: str, name: str) -> Path:
-    """What `keep` keeps of a run's evaluation for figures and claims, a folder a seed."""
+    """The kept evaluation of a run for figures and claims, one folder per seed."""
     return results(scale) / "drawn" / name
 
 
@@ -140,7 +140,7 @@ def audit(scale: str) -> tuple[Path, Path]:
 
 
 def track(scale: str) -> Path:
-    """What the last tracking put into the store."""
+    """The listing of the last tracking's content of the store."""
     return results(scale) / "track.json"
 
 
@@ -150,10 +150,10 @@ def checkpoints(digest: str) -> Path:
 
 
 def made(scale: str, stage: str, name: str) -> Path:
-    """What is known of how a key was made; outside both engines."""
+    """The record of how a key was made; outside both engines."""
     return Path(".made") / scale / f"{stage}-{name}.json"
 
 
 def lock(stage: str, key: Key | None = None) -> Path:
-    """The lock that a stage holds while it works, on a key where it has one."""
+    """The lock that a stage holds while it runs, for its key if it has one."""
     return Path(".locks") / f"{'-'.join([stage, *(key or ())])}.lock"

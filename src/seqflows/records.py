@@ -1,9 +1,9 @@
-"""What a run left, as its stages wrote it or as ``keep`` has it beside the results, in one file a run.
+"""The records of runs, as written by the stages or kept beside the results by ``keep``.
 
 ``runs/<scale>/<run>`` has metrics.json, and each seed's train.json and history.csv. ``results/<scale>/runs/<run>.json``
-has all of them, with a line for each metric, each seed's training and each column of its history; and ``scores``, from
-which the errors of differences between runs are. What was changed since it was written is refused, and so is what
-cannot be the record of its place.
+has all of them, with a line for each metric, each seed's training and each column of its history; and ``scores``, for
+the errors of differences between runs. Records that were changed after writing, or that belong to another run, are
+rejected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from seqflows import files, paths
 from seqflows.errors import Problem
 
-LATER = ("train", "history", "scores", "drawn")  # what a kept record has after the content of metrics.json
+LATER = ("train", "history", "scores", "drawn")  # entries of a kept record after the content of metrics.json
 COUNTS = ("parameters", "epochs", "best_epoch", "wall_seconds")  # numbers of train.json
 AGAIN = "run its stage again"
 Row = dict[str, str]
@@ -35,12 +35,12 @@ class Trained(NamedTuple):
 
 
 def here(scale: str, run: str) -> bool:
-    """Whether a run was evaluated here: then nothing of what was kept of it counts."""
+    """Whether a run was evaluated here; then its kept record is not used."""
     return paths.metrics(scale, run).exists()
 
 
 def metrics(scale: str, run: str) -> dict[str, Any] | None:
-    """The content of a run's metrics.json; None where the run was neither evaluated here nor kept."""
+    """The content of a run's metrics.json; None if it was neither evaluated here nor kept."""
     if here(scale, run):
         return _metrics(files.read_sealed(paths.metrics(scale, run)), scale, run, paths.metrics(scale, run))
     found = kept(scale, run)
@@ -48,7 +48,7 @@ def metrics(scale: str, run: str) -> dict[str, Any] | None:
 
 
 def trained(scale: str, run: str) -> list[Trained]:
-    """The trainings of a run's seeds, by number; none where it was neither trained here nor kept."""
+    """The trainings of a run by seed; empty if it was neither trained here nor kept."""
     if not (folder := paths.train(scale, run)).exists():
         return _trained(kept(scale, run) or {"train": []}, scale, run)
     found = []
@@ -61,13 +61,13 @@ def trained(scale: str, run: str) -> list[Trained]:
 
 
 def kept(scale: str, run: str) -> dict[str, Any] | None:
-    """All that was kept of a run, or None."""
+    """The kept record of a run, or None."""
     path = paths.record(scale, run)
     return _metrics(files.read_sealed(path), scale, run, path) if path.exists() else None
 
 
 def keep(scale: str, run: str, more: Mapping[str, Any]) -> None:
-    """Write the kept record of a run that was trained and evaluated here, with ``more`` that its evaluation has."""
+    """Write the kept record of a run trained and evaluated here, with ``more`` from its evaluation."""
     seeds = trained(scale, run)
     history = [
         {"seed": seed.seed, "column": column, "values": [_value(row[column]) for row in seed.history]}
@@ -90,7 +90,7 @@ def number(folder: Path) -> int:
 
 
 def _metrics(content: dict[str, Any], scale: str, run: str, path: Path) -> dict[str, Any]:
-    """The content of metrics.json, where it can be that of the run."""
+    """The content of metrics.json, checked to be the run's."""
     _place(content, {"scale": scale, "run": run}, path)
     found: dict[tuple[int, str], Mapping[str, Any]] = {}
     try:
@@ -118,7 +118,7 @@ def _metrics(content: dict[str, Any], scale: str, run: str, path: Path) -> dict[
 
 
 def _trained(content: Mapping[str, Any], scale: str, run: str) -> list[Trained]:
-    """The trainings in a kept record; each history is, byte for byte, the one that its train.json has the sha256 of."""
+    """The trainings in a kept record, each history checked against the sha256 in its train.json."""
     found = []
     for record in content["train"]:
         columns = {part["column"]: part["values"] for part in content["history"] if part["seed"] == record["seed"]}
@@ -129,7 +129,7 @@ def _trained(content: Mapping[str, Any], scale: str, run: str) -> list[Trained]:
 
 
 def _training(record: dict[str, Any], history: bytes, scale: str, run: str, seed: int, path: Path) -> Trained:
-    """One training, where its train.json can be that of the seed and its history.csv is the one written with it."""
+    """One training, its train.json checked to be the seed's and its history.csv by sha256."""
     _place(record, {"scale": scale, "run": run, "seed": seed}, path)
     for name in COUNTS:
         if name in record:
@@ -149,7 +149,7 @@ def _training(record: dict[str, Any], history: bytes, scale: str, run: str, seed
 
 
 def _place(content: Any, wanted: Mapping[str, Any], path: Path) -> None:
-    """Whether a record is of the run, scale and seed that its place has."""
+    """Check that a record is of the run, scale and seed of its path."""
     found = {name: content.get(name) if isinstance(content, dict) else None for name in wanted}
     if found != dict(wanted):
         said, got = (", ".join(f"{name} {value}" for name, value in side.items()) for side in (wanted, found))
@@ -163,7 +163,7 @@ def _number(value: Any, what: str, path: Path, none: bool = False) -> None:
 
 
 def _value(text: str) -> Any:
-    """A field of history.csv as a number, where that is written as the field is; an empty one is None."""
+    """A field of history.csv as a number, if it is written as such; None for an empty one."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             if str(kind(text)) == text:

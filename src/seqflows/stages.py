@@ -1,4 +1,4 @@
-"""The table of stages: what each runs, which keys it has, what it reads and writes, and what it depends on.
+"""The table of stages: module, keys, inputs, outputs and dependencies of each.
 
 ``dvc.yaml`` is written from it (`pipeline.dvc`); Snakemake's rules, the command line, `pipeline.adopt`, `pipeline.plan`
 and `pipeline.status` read it. A new stage is a module with ``run(key, params)`` and a row here.
@@ -17,10 +17,10 @@ from seqflows.errors import Problem
 if TYPE_CHECKING:
     from seqflows.params import Params
 
-WHOLE = "all"  # the name in the key of a stage that has one key a scale
+WHOLE = "all"  # the name in the key of a stage with one key per scale
 SOURCE = Path("src/seqflows")
 PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
-TIMED = ("dataset", "seeds", "model")  # what of a run the stage speed depends on
+TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
 RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
 
 
@@ -28,18 +28,18 @@ class Stage(NamedTuple):
     """A row of the table.
 
     Attributes:
-        module: where its ``run(key, params)`` is, below seqflows.
-        what: what it does, in the words of ``--help``.
-        part: the part of params.yaml whose entries are its keys; "" where it has one key a scale, `WHOLE`.
-        code: what its outputs depend on of the source, as folders or files below `SOURCE`.
+        module: of its ``run(key, params)``, below seqflows.
+        what: its description in ``--help``.
+        part: the part of params.yaml whose entries are its keys; "" for one key per scale, `WHOLE`.
+        code: the source that its outputs depend on, as folders or files below `SOURCE`.
         inputs: ``(params, scale, name)`` -> the files and folders of other stages that it reads.
         outputs: ``(scale, name)`` -> the files and folders that it writes.
-        block: ``(params, scale, name)`` -> what its outputs depend on of params.yaml; None where nothing.
-        usual: minutes that it usually takes with real data; None where records, and estimates from them, say it.
+        block: ``(params, scale, name)`` -> the part of params.yaml that its outputs depend on, or None.
+        usual: minutes that it usually takes with real data; None if records give or estimate it.
         limit, memory: minutes and MB to ask of a cluster for the embedded data.
-        computes: whether it uses the scale's threads and device, and takes more with larger data.
+        computes: whether it uses the scale's threads and device, and more time for larger data.
         alone: whether nothing else may run beside it on its machine.
-        elsewhere: whether it also writes to other than files, so that files do not say whether it is up to date.
+        elsewhere: whether it also writes outside files, so that files do not show whether it is up to date.
         foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
     """
 
@@ -81,9 +81,9 @@ def every(found: Params) -> Iterator[Job]:
 
 
 def ordered(found: Params, scale: str) -> dict[Job, list[Job]]:
-    """Each stage with each of its keys, in an order in which they can run, and those that it waits for.
+    """Each stage with each of its keys and those that it waits for, in a valid order.
 
-    Raises `Problem` where a dataset is made from a run that is trained on it.
+    Raises `Problem` if a dataset is made from a run that is trained on it.
     """
     jobs = list(every(found))
     writer = {path: job for job in jobs for path in TABLE[job[0]].outputs(scale, job[1])}
@@ -97,7 +97,7 @@ def ordered(found: Params, scale: str) -> dict[Job, list[Job]]:
 
 
 def _download_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """Nothing, or the training of the run that writes a dataset's examples."""
+    """The training of the run that writes a dataset's examples, if there is one."""
     run = found.dataset(scale, name).get("run")
     return [paths.train(scale, run)] if run else []
 
@@ -114,7 +114,7 @@ def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
 
 
 def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
-    """All that a scale has: the audit prints how the settings differ from the paper's."""
+    """The whole content of a scale, since the audit prints how its settings differ from the paper's."""
     blocks = {part: {name: entry[scale] for name, entry in getattr(found, part).items()} for part in RESOLVED}
     return {"tables": found.tables, "scale": found.scales[scale], **blocks}
 
@@ -133,7 +133,7 @@ def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 
 def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """Numbers, or texts and the models that they have to be of."""
+    """Metrics, or texts and the models that wrote them."""
     runs, texts = found.table_runs(name), found.table_texts(name)
     if not texts:
         return [paths.metrics(scale, run) for run in runs]
@@ -153,7 +153,7 @@ def _audit_inputs(found: Params, scale: str, _: str) -> list[Path]:
     metrics = [paths.metrics(scale, run) for run in found.runs]
     speeds = [paths.speed(scale, speed) for speed in found.speeds]
     tables = [paths.table(scale, table)[0] for table in found.tables]
-    characters = [paths.prepared(scale, "ptb")] if "ptb" in found.datasets else []  # whose lengths a claim is about
+    characters = [paths.prepared(scale, "ptb")] if "ptb" in found.datasets else []  # a claim is about their lengths
     return [*characters, *metrics, *speeds, *tables]
 
 
@@ -164,8 +164,8 @@ def _track_inputs(found: Params, scale: str, _: str) -> list[Path]:
     return [*metrics, *tables, *figures, *paths.audit(scale)]
 
 
-# A change of data, flows or models arrives at evaluate and generate in the train folder, whose records differ after
-# each training. It need not be said again: DVC rewrites dvc.lock after every stage, and a short list keeps that quick.
+# A change of data, flows or models reaches evaluate and generate through the train folder, whose records differ after
+# each training. It is not listed again: DVC rewrites dvc.lock after every stage, and a short list keeps that quick.
 TYPED = "config/typed.py"
 CORPORA = (TYPED, "config/corpora.py", "config/registry.py")
 MODELS = (TYPED, "config/models.py")
@@ -223,7 +223,7 @@ TABLE = {
     ),
     "evaluate": Stage(
         module="evaluation.evaluate",
-        what="score a run's test set and export what figures draw",
+        what="score a run's test set and export data of figures",
         part="runs",
         code=("compute.py", *SCORES, "evaluation", "kinds.py", "noise.py"),
         inputs=lambda found, scale, name: [_data(found, scale, name), paths.train(scale, name)],
@@ -237,7 +237,7 @@ TABLE = {
     ),
     "generate": Stage(
         module="evaluation.generate",
-        what="write what a model of language samples, interpolates or regenerates",
+        what="write samples, interpolations or regenerations of a model of language",
         part="texts",
         code=("compute.py", *SCORES, "evaluation", "kinds.py", "noise.py"),
         inputs=_generate_inputs,

@@ -155,7 +155,7 @@ def test_a_run_for_one_scale_alone_is_there_at_that_scale(alone, monkeypatch, ca
     assert "mine" in alone.at("laptop").figure_runs("ziegler2019-curves-jsb")
     monkeypatch.delenv("DVC_STAGE", raising=False)
     assert cli.main(["train", "demo/mine"]) == 1
-    assert "got one of another: params.yaml says nothing of mine at scale demo" in capsys.readouterr().err
+    assert "got one of another: params.yaml has no entry mine at scale demo" in capsys.readouterr().err
     assert cli.main(["list", "train", "demo"]) == 0 and "demo/mine" not in capsys.readouterr().out
     assert cli.main(["list", "train", "laptop"]) == 0 and "laptop/mine" in capsys.readouterr().out
 
@@ -169,7 +169,7 @@ def test_dvc_has_one_stage_for_all_scales_and_an_absent_run_leaves_a_word(alone,
     monkeypatch.setenv("DVC_STAGE", "train@mine")
     assert cli.main(["train", "demo/mine"]) == 0 and cli.main(["evaluate", "demo/mine"]) == 0
     for path in (paths.train("demo", "mine") / "absent.txt", paths.metrics("demo", "mine")):
-        assert path.read_text() == "params.yaml says nothing of mine at scale demo\n"
+        assert path.read_text() == "params.yaml has no entry mine at scale demo\n"
 
 
 def test_a_run_needs_its_dataset_at_its_scales(alone):

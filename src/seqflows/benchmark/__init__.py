@@ -1,1 +1,1 @@
-"""How fast seqflows is beside the authors' code, in numbers that carry over between machines."""
+"""Benchmarks of seqflows and of the authors' code, in units comparable between machines."""

@@ -1,9 +1,9 @@
-"""An epoch of each corpus at the paper's size, with the real lengths: what a training costs a user.
+"""The time of a training epoch of each corpus at the paper's size, with the real lengths.
 
-Needs the data of scale paper (``python -m seqflows download paper/jsb``, then ``prepare paper/jsb``); a corpus that is
-not there has no row. One thread, seconds of the processor (`measure.clock`), the steps of training alone, without
+Needs the data of scale paper (``python -m seqflows download paper/jsb``, then ``prepare paper/jsb``); a missing corpus
+has no row. One thread, processor seconds (`measure.clock`), training steps without
 validation. An epoch that would take longer than `WHOLE` seconds is estimated: steps are taken at even quantiles of
-the padded symbols a step has, and their seconds multiplied by the epoch's padded symbols over theirs. The row says so.
+the padded symbols per step, and their seconds multiplied by the epoch's padded symbols over theirs (``extrapolated``).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FEWEST = 4  # steps of an estimate
 def run(
     corpora: Iterable[str] = CORPORA, chosen: Iterable[str] = tuple(MODELS), scale: str = "paper"
 ) -> list[dict[str, Any]]:
-    """A row for each corpus that is prepared, and each model."""
+    """A row for each prepared corpus and each model."""
     torch.set_num_threads(1)
     matrix, rows = params.load(), []
     for name in corpora:
@@ -46,7 +46,7 @@ def run(
         if not (folder / "checksums.json").exists():
             key = f"{scale}/{name}"
             print(
-                f"  {name}: left out, expected its data in {folder}, found none; say python -m seqflows download "
+                f"  {name}: left out, expected its data in {folder}, found none; run python -m seqflows download "
                 f"{key}, then python -m seqflows prepare {key}",
                 flush=True,
             )
@@ -71,7 +71,7 @@ def measure(model: str, block: dict[str, Any], dataset: Dataset) -> dict[str, An
     groups = optimise.steps(order(dataset.train, settings.batch_size, 0, 0), lengths, settings)
     padded = np.array([sum(len(batch) * int(lengths[batch].max()) for batch in group) for group in groups])
     middle = int(np.argsort(padded, kind="stable")[len(padded) // 2])
-    seconds_of(trainer, groups[middle])  # allocates what is allocated once
+    seconds_of(trainer, groups[middle])  # one-time allocations
     taken = planned(padded, seconds_of(trainer, groups[middle]) / padded[middle])
     seconds = sum(seconds_of(trainer, groups[index]) for index in taken) * padded.sum() / padded[taken].sum()
     symbols = int(lengths.sum())
@@ -88,9 +88,9 @@ def seconds_of(trainer: Trainer, group: list[np.ndarray]) -> float:
 
 
 def planned(padded: np.ndarray, rate: float) -> np.ndarray:
-    """Which steps to take, of an epoch whose steps have ``padded`` symbols of ``rate`` seconds each.
+    """The steps to measure, of an epoch whose steps have ``padded`` symbols of ``rate`` seconds each.
 
-    All of them where that takes at most `WHOLE` seconds; else about as many as take `SPENT`, at least `FEWEST`, in the
+    All of them if that takes at most `WHOLE` seconds; else about as many as take `SPENT`, at least `FEWEST`, in the
     middles of equal shares of the steps by size.
     """
     whole = float(padded.sum()) * rate

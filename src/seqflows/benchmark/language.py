@@ -1,4 +1,4 @@
-"""Flows of language at the paper's size: tokens a second in training and in sampling, beside their own arithmetic."""
+"""Benchmark of flows of language at the paper's size: tokens per second in training and sampling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGUAGE = (
     *("ratio", "sampled_tokens_per_second"),
 )
 SHAPE = {"batch": 32, "length": 64, "dimensions": 300, "vocabulary": 5000}
-GOAL = 2.5  # times its own arithmetic, for attention
+GOAL = 2.5  # largest ratio to its arithmetic, for attention
 MODELS = {
     "Att-S": {"structure": "time", "network": "attention"},
     "RNN-S": {"structure": "time", "network": "rnn", "width": 810},
@@ -59,7 +59,7 @@ def run(
         own = flops(model, collate(split, np.arange(len(ids)))) / 1e9
         rate = matrix_rate()
         seconds = timed(lambda trainer=trainer: trainer.step([np.arange(len(ids))], 1.0), REPEATS)
-        rate = max(rate, matrix_rate())  # of a tenth of a second each, which other work on the machine can spoil
+        rate = max(rate, matrix_rate())  # 0.1 s each, sensitive to other load
         model.eval()
         sampling = timed(lambda model=model: model.sample(shape["batch"]), 1)
         tokens = ids.size / seconds

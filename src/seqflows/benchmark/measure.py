@@ -1,13 +1,13 @@
-r"""Latent flows: training steps, sampling and the memory of importance sampling, at the paper's sizes.
+r"""Benchmark of latent flows: training steps, sampling, and memory of importance sampling, at the paper's sizes.
 
 A step's cost is given in GFLOP-equivalents: its seconds times the GFLOP/s of a 1024 x 1024 float32 matrix product
-timed right before it in the same process with one thread. The unit carries over between machines as far as they are
-slow in the same way. ``shapes.csv`` holds what the code that the authors released costs in that unit
-(harvardnlp/TextFlow, changed only where a newer torch needs it), on which machine and with how many threads; it was
-timed beside ours in the same minutes, nothing else running. Its 8 accumulated MuseData sequences are 8 times one.
+timed right before it in the same process with one thread. The unit is comparable between machines with similar
+bottlenecks. ``shapes.csv`` holds the cost of the authors' released code in that unit
+(harvardnlp/TextFlow, changed only where a newer torch needs it), with machine and number of threads; it was
+timed together with ours, with nothing else running. Its 8 accumulated MuseData sequences are 8 times one.
 
-What runs with one thread is timed in seconds of the processor: on a quiet machine these are the wall's, and other work
-on the machine does not add to them. What runs with several is timed by the wall, and needs a quiet machine.
+One thread is timed in processor seconds: on an idle machine these equal wall time, and other load does not add to
+them. Several threads are timed by the wall clock, which needs an idle machine.
 
 The machine's own limit is the step's arithmetic at the rate of the fastest float32 kernel found (`kernels`).
 """
@@ -55,17 +55,17 @@ MODELS = {
 }
 SIZES = {"latent": 50, "embedding": 500, "width": 500, "depth": 2, "flow_width": 100, "position": 32, "dropout": 0.2}
 SIDE = 1024  # of the matrices
-UNITS = 500  # of the LSTMs and linear maps whose rate the limit is taken from
+UNITS = 500  # of the LSTMs and linear maps that determine the limit
 KERNELS = ((5, 60), (20, 100), (5, 250))  # their batches: sequences x steps
 REPEATS = 7
-SPREAD = 0.15  # between matrix rates of one measurement; beyond it is repeated
+SPREAD = 0.15  # of the matrix rates in one measurement; above it is repeated
 ATTEMPTS = 6
-SLOWER = 1.3  # times another number of threads: not worth a repeat
+SLOWER = 1.3  # times the seconds with other threads: not repeated
 SAMPLED = 20  # steps of a sampled sequence
 
 
 class Shape(NamedTuple):
-    """A row of shapes.csv: what is trained, and what the authors' code needs for it."""
+    """A row of shapes.csv: model and data, and the cost of the authors' code."""
 
     shape: str
     kind: str
@@ -85,12 +85,12 @@ class Shape(NamedTuple):
 
     @property
     def facts(self) -> Facts:
-        """Data of this shape, every length as likely as any other."""
+        """The facts of data of this shape, with uniform lengths."""
         return Facts(kinds.of(self.kind).emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
 
     @property
     def block(self) -> dict[str, Any]:
-        """The paper's model, as a run's block would say it."""
+        """The paper's model as a run's block."""
         return {"class": "latent_sequence", "layers": self.layers, **SIZES, **MODELS[self.model]}
 
     def build(self, **sizes: int) -> Model:
@@ -100,7 +100,7 @@ class Shape(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The best of several repeats."""
+    """The fastest of several repeats."""
 
     seconds: float
     gemm_gflops: float
@@ -129,7 +129,7 @@ def shapes() -> list[Shape]:
 def training(counts: Iterable[int], chosen: Iterable[Shape] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """One optimiser step of every shape, with the number of threads that takes the fewest seconds.
 
-    Beside it stand the authors' code (shapes.csv) and the limit: the step's own arithmetic (`flops`) at the rate of
+    Also the authors' code (shapes.csv) and the limit: the step's arithmetic (`flops`) at the rate of
     the fastest kernel found with as many threads in this process.
     """
     rows, limits = [], dict.fromkeys(counts, 0.0)
@@ -165,7 +165,7 @@ def _row(shape: Shape, threads: int, found: Measured, gflop: float, kernel: floa
 def kernels() -> dict[str, float]:
     """GFLOP/s of float32 kernels with torch's threads: the matrix product, linear maps, and torch's LSTM forward.
 
-    A linear map of R rows from W to 4 W units takes 8 R W^2, an LSTM of W units over inputs of W 16 W^2 a step and
+    A linear map of R rows from W to 4 W units takes 8 R W^2, an LSTM of W units over inputs of W 16 W^2 per step and
     sequence (`UNITS`, `KERNELS`).
     """
     found = {"product": matrix_rate()}
@@ -203,9 +203,9 @@ def dataset(shape: Shape) -> Dataset:
 
 
 def steady(call: Callable[[], None], known: float = math.inf) -> Measured:
-    """Best of REPEATS, all again while the matrix rate varied by more than SPREAD; at most ATTEMPTS times.
+    """Best of REPEATS, repeated while the matrix rate varies by more than SPREAD, at most ATTEMPTS times.
 
-    One measurement is enough where it is SLOWER times the seconds that are ``known`` of another number of threads.
+    One measurement is enough if it is SLOWER times the ``known`` seconds with another number of threads.
     """
     call()
     if known < math.inf and (once := _once(call)) > SLOWER * known:
@@ -238,17 +238,17 @@ def matrix_rate(device: str = "cpu", dtype: torch.dtype = torch.float32) -> floa
 
 
 def timed(call: Callable[[], Any], repeats: int) -> float:
-    """Seconds of the fastest of ``repeats`` calls, after one more where there are several."""
+    """Seconds of the fastest of ``repeats`` calls, after a warm-up call if there are several."""
     return best(call, repeats=repeats) if repeats > 1 else _once(call)
 
 
 def clock() -> float:
-    """Now, in seconds: of the processor with one thread, of the wall with several."""
+    """The time in seconds: processor time with one thread, wall time with several."""
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def _alone(call: Callable[[], float]) -> float:
-    """What ``call`` gives with one thread; afterwards torch has as many as before."""
+    """The result of ``call`` with one thread; restores torch's number of threads."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -264,7 +264,7 @@ def _once(call: Callable[[], Any]) -> float:
 
 
 def best(call: Callable[[], Any], device: str = "cpu", repeats: int = 5) -> float:
-    """Seconds of the fastest of some calls, after one more."""
+    """Seconds of the fastest of some calls, after a warm-up call."""
     if device == "cpu":
         return min([_once(call) for _ in range(repeats + 1)][1:])
     times = []
@@ -278,7 +278,7 @@ def best(call: Callable[[], Any], device: str = "cpu", repeats: int = 5) -> floa
 
 
 def on_device(device: str) -> list[dict[str, Any]]:
-    """Tokens a second and the share of the device's matrix rate, in fp32 (TF32 on) and bf16."""
+    """Tokens per second and the share of the device's matrix rate, in fp32 (TF32 on) and bf16."""
     rows, counted = [], {shape: of_shape(shape) for shape in shapes()}
     torch.set_float32_matmul_precision("high")
     for shape, (precision, dtype) in itertools.product(
@@ -302,7 +302,7 @@ def on_device(device: str) -> list[dict[str, Any]]:
 def flops(model: Model, batch: Batch, samples: int = 1) -> float:
     """Floating point operations of the matrix products of one step, forward and backward.
 
-    torch counts its matrix products itself. Its LSTM kernels, which it does not count, take 8 W (I + W) a step,
+    torch counts its matrix products. Its LSTM kernels, which it does not count, take 8 W (I + W) per step,
     sequence and direction for I inputs and W units, and twice that backward.
     """
     counted = [0]
@@ -324,7 +324,7 @@ def flops(model: Model, batch: Batch, samples: int = 1) -> float:
 
 
 def of_shape(shape: Shape, **sizes: int) -> float:
-    """The same of a shape's model and a batch of its size."""
+    """Floating point operations of a step of a shape's model and batch."""
     batch = collate(dataset(shape).train, np.arange(shape.sequences))
     return flops(shape.build(**sizes).train(), batch, shape.samples)
 
@@ -333,7 +333,7 @@ def of_shape(shape: Shape, **sizes: int) -> float:
 
 
 def sampling(**sizes: int) -> list[dict[str, Any]]:
-    """One sequence of SAMPLED steps from every model whose time the authors' code is known to take, one thread."""
+    """One sequence of SAMPLED steps from every model with a time of the authors' code, one thread."""
     torch.set_num_threads(1)
     rows = []
     for shape in shapes():
@@ -372,7 +372,7 @@ def inversion_error(model: LatentSequence) -> float:
 
 
 def memory(sequences: int = 50, samples: int = 500, chunk: int = 50_000, **sizes: int) -> list[dict[str, Any]]:
-    """Peak memory of scoring sentences of PTB's lengths by AF/AF, in a process of its own."""
+    """Peak memory of scoring sentences of PTB's lengths by AF/AF, in a separate process."""
     threads = len(os.sched_getaffinity(0))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         row = pool.apply(_score, (sequences, samples, chunk, threads, sizes))

@@ -1,4 +1,4 @@
-"""``make benchmark``: every part measured, a csv for each, and where it was measured."""
+"""``make benchmark``: measure every part, and write a csv for each and the machine."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
 THREADS = (1, 2)  # tried for a training step
-SLACK = 0.5  # of a core that is busy, and counts as idle
-GIVEN = ("time_to_quality",)  # made of committed files: says itself where these are from
+SLACK = 0.5  # load of a core that still counts as idle
+GIVEN = ("time_to_quality",)  # computed from committed files, whose origin is in its csv
 COLUMNS = {
     "training": measure.TRAINING,
     "epoch": epoch.EPOCH,
@@ -35,7 +35,7 @@ def cores() -> int:
 
 
 def tried() -> list[int]:
-    """The numbers of threads to try: one, and those for which cores are idle, since the wall is their clock."""
+    """The numbers of threads to try: one, and those with as many idle cores, since they use wall time."""
     load = os.getloadavg()[0]
     counts = [count for count in THREADS if count == 1 or count <= cores() - load + SLACK]
     left = sorted(set(THREADS) - set(counts))
@@ -63,14 +63,14 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
 def run(parts: Iterable[str], folder: Path = FOLDER) -> None:
     """Measure the parts, write a csv for each, and print them.
 
-    machine.json says for each part where and with which code it was measured.
+    machine.json states the machine and code of each part.
     """
     parts = list(parts)
     unknown = set(parts) - set(MEASURES)
     if unknown:
         raise Problem(f"expected parts among {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
-    found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the five minutes before
+    found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the last five minutes
     measured = []
     for part in parts:
         print(f"{part}:", flush=True)

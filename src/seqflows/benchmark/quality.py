@@ -1,9 +1,9 @@
-"""Core-minutes until a stated validation bound is reached, from learning curves and the cost of an epoch.
+"""Core-minutes until a validation bound is reached, from learning curves and the cost of an epoch.
 
 Nothing is trained here: ``curves.csv`` lists the curves (the authors' code's, ours) with their origin,
-``epoch_costs.csv`` what an epoch costs each code, measured side by side on one machine. A curve is a history.csv: its
-``valid_loss`` is -ELBO over the sum of (T + 1), -log p(T) included, in nats. The bounds are the best that the authors'
-curve reaches, and ten per cent above it. An epoch counts whole: training and validation.
+``epoch_costs.csv`` the cost of an epoch for each code, measured together on one machine. A curve is a history.csv: its
+``valid_loss`` is -ELBO over the sum of (T + 1), with -log p(T), in nats. The bounds are the best of the authors'
+curve, and ten per cent above it. The cost of an epoch includes training and validation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NEVER = "-"
 
 
 def run(folder: Path = FOLDER) -> list[dict[str, Any]]:
-    """A row for each data set, bound and code, in the order of curves.csv."""
+    """Write a row for each data set, bound and code, in the order of curves.csv."""
     curves, costs = read(folder / "curves.csv", CURVES), read(folder / "epoch_costs.csv", COSTS)
     rows = []
     for data in dict.fromkeys(curve["data"] for curve in curves):
@@ -56,7 +56,7 @@ def run(folder: Path = FOLDER) -> list[dict[str, Any]]:
 def table(
     data: str, bound: float, codes: dict[str, list[list[float]]], costs: dict[str, float]
 ) -> list[dict[str, Any]]:
-    """The rows of one bound. ``core_minutes`` is the mean over the seeds, and only where all of them reach it."""
+    """The rows of one bound. ``core_minutes`` is the mean over the seeds, if all of them reach it."""
     rows, minutes = [], {}
     for code, curves in codes.items():
         found = [reached(curve, bound) for curve in curves]
@@ -79,7 +79,7 @@ def table(
 
 
 def reached(curve: Iterable[float], bound: float) -> int | None:
-    """The first epoch, from 1, whose validation bound is at most ``bound`` to three digits; None if none is.
+    """The first epoch (from 1) whose validation bound is at most ``bound`` to three digits, or None.
 
     >>> reached([9.0, 8.5, 8.2674, 8.3], 8.267)
     3
@@ -89,7 +89,7 @@ def reached(curve: Iterable[float], bound: float) -> int | None:
 
 
 def losses(path: Path) -> list[float]:
-    """The validation bounds of a history, epoch after epoch from 1."""
+    """The validation bounds of a history by epoch, from 1."""
     rows = read(path, ("epoch", "valid_loss"))
     epochs = [int(row["epoch"]) for row in rows]
     if epochs != list(range(1, len(rows) + 1)):
@@ -98,7 +98,7 @@ def losses(path: Path) -> list[float]:
 
 
 def cost(costs: list[dict[str, str]], data: str, code: str) -> float:
-    """Seconds of an epoch times its threads."""
+    """Seconds of an epoch times threads."""
     found = [row for row in costs if (row["data"], row["code"]) == (data, code)]
     if len(found) != 1:
         raise Problem(f"expected one row of epoch_costs.csv for {code} on {data}, found {len(found)}")
@@ -106,9 +106,9 @@ def cost(costs: list[dict[str, str]], data: str, code: str) -> float:
 
 
 def read(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """A csv with at least these columns and one row."""
+    """Read a csv that must have these columns and a row."""
     if not path.exists():
-        raise Problem(f"expected {path}, found none; it is committed: say git checkout {path}")
+        raise Problem(f"expected {path}, found none; it is committed: run git checkout {path}")
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         missing = set(columns) - set(reader.fieldnames or ())

@@ -1,4 +1,4 @@
-"""Models of words: words a second in training beside the time of the matrix products alone; scoring a vocabulary."""
+"""Benchmark of models of words: training against its matrix products alone, and scoring of a vocabulary."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
 
 @functools.cache
 def vocabulary(stems: int, tokens: int) -> lexicon.Counts:
-    """Words of a grammar, with counts."""
+    """Words of a grammar with their counts."""
     rng = np.random.default_rng(0)
     return formation.build({"stems": stems}, rng).counts(rng, tokens)
 
 
 def split(stems: int, tokens: int) -> Split:
-    """The same as a split."""
+    """A split of these words."""
     found = vocabulary(stems, tokens)
     symbols, lengths = lexicon.encode(found.words)
     return Split("words", lengths, symbols, None, found.counts)
 
 
 class Products(TorchDispatchMode):
-    """Records the matrix products that run under it: the operator and the shapes of its matrices."""
+    """Records the matrix products that run inside it: operator and shapes of the matrices."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Products(TorchDispatchMode):
         return sum(2 * a.numel() * b[-1] for a, b in self.calls) / 1e9
 
     def alone(self) -> Callable[[], None]:
-        """All of them on matrices of their own."""
+        """Run all of them on separate matrices."""
         pairs = [(torch.randn(a), torch.randn(b)) for a, b in self.calls]
 
         def call() -> None:
@@ -115,7 +115,7 @@ def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes
 def scoring(
     counts: tuple[int, ...] = (1000, 100_000), stems: int = STEMS, tokens: int = TOKENS
 ) -> list[dict[str, Any]]:
-    """P^ of every word of a vocabulary of the paper's size, in a process of its own for each number of trajectories."""
+    """P^ of every word of a vocabulary of the paper's size, in a separate process per number of trajectories."""
     rows = []
     for count in counts:
         with multiprocessing.get_context("spawn").Pool(1) as pool:

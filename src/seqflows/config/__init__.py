@@ -1,1 +1,1 @@
-"""What params.yaml may say: one typed block a thing, the three rules of its entries, and the checks of the whole."""
+"""The content of params.yaml: typed blocks, the rules that expand its entries, and the checks of the whole."""

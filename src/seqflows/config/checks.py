@@ -1,4 +1,4 @@
-"""What is wrong with the content of a params.yaml, one line an error: names, references, and every typed block."""
+"""Checks of the content of params.yaml: names, references and every typed block, one line per error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths
 
 
 def errors(content: Any) -> Iterator[str]:
-    """One line an error: where it stands, what was expected, what was found, the nearest valid name."""
+    """Find the errors, one line each: place, expected, found, nearest valid name."""
     if not isinstance(content, Mapping):
         yield f"expected a mapping with keys {', '.join(TOP)}, got {type(content).__name__}"
         return
@@ -92,14 +92,14 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
-    """The kind of a run's dataset, where that is known."""
+    """The kind of a run's dataset, if known."""
     entry = datasets.get(dataset) if isinstance(dataset, str) else None
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
     return kind if isinstance(kind, str) and kind in EVALUATIONS else None
 
 
 def _model(path: str, value: Any, kind: str | None, dataset: Any, scale: str) -> Iterator[str]:
-    """A model's block; one for the kind of data, and of sizes that the data's allow."""
+    """Check a run's model block: its class for the kind of data, and its sizes for those of the data."""
     known = {name: row.block for name, row in MODELS.items() if kind is None or kind in row.kinds}
     lines = list(_choice(f"{path}", value, "class", known))
     yield from lines
@@ -110,7 +110,7 @@ def _model(path: str, value: Any, kind: str | None, dataset: Any, scale: str) ->
 
 
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Words are drawn by frequency, as those that are counted."""
+    """Check that ``drawn`` is given for counted data, and only for these."""
     drawn = training.get("drawn") if isinstance(training, Mapping) else None
     if kind == "words" and drawn is None:
         yield f"{path}: expected the number of words of an epoch, got none"
@@ -127,7 +127,7 @@ def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
 
 
 def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    """A text: its kind, whose it is, and at each scale its settings."""
+    """Check a text: its kind, run and dataset, and its settings at each scale."""
     yield from _keys(path, entry, (*TEXT, *SCALES))
     yield from _reference(f"{path}.run", entry.get("run"), "run", parts["runs"])
     run = parts["runs"].get(entry["run"]) if isinstance(entry.get("run"), str) else None
@@ -148,7 +148,7 @@ def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
 
 
 def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    if "texts" in entry:  # a table of what models wrote
+    if "texts" in entry:  # a table of generated texts
         yield from _keys(path, entry, ("reproduces", "title", "texts"))
         yield from _text(path, entry, ("reproduces", "title"))
         yield from _references(f"{path}.texts", entry["texts"], PART["texts"], parts["texts"])
@@ -202,7 +202,7 @@ def _keys(path: str, entry: Mapping[str, Any], known: Iterable[str], required: I
 
 
 def _mapping(path: str, entry: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """Check the keys; return (by ``yield from``) whether all of them are there to look at."""
+    """Check the keys; return (by ``yield from``) whether all of them are present."""
     if not isinstance(entry, Mapping):
         yield f"{path}: expected a mapping with keys {', '.join(keys)}, got {entry!r}"
         return False
@@ -235,7 +235,7 @@ def _one_of(path: str, got: Any, known: Iterable[str]) -> Iterator[str]:
 
 
 def _choice(path: str, value: Any, key: str, known: Mapping[str, type[Block]]) -> Iterator[str]:
-    """A block whose entry ``key``, a source or a class, says which one it is."""
+    """Check a block whose entry ``key``, a source or a class, selects its type."""
     name = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(name, str) or name not in known:
         yield from _one_of(f"{path}.{key}", name, known)

@@ -1,4 +1,4 @@
-"""A dataset's block, by its kind and source: sizes, limits, and what an embedded source is made of."""
+"""The blocks of datasets by source: sizes, limits, and parameters of embedded sources."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def sources(kind: str, *names: str) -> Callable[[type[Corpus]], type[Corpus]]:
 
 
 def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Corpus]], type[Corpus]]:
-    """Register the block of the registry's sources of a kind: those of which all files are pinned, not all, or any."""
+    """Register the block of a kind's real sources: those with all files pinned, with some not, or any."""
     found = {name: all(file.sha256 for file in one.files) for name, one in registry.SOURCES.items() if one.kind == kind}
     return sources(kind, *(name for name, whole in found.items() if pinned in (None, whole)))
 
 
 def made(rule: Rule, default: Any = MISSING) -> Any:
-    """As `entry`, of what an embedded source is made from: it stands in source.json."""
+    """An `entry` that is a parameter of an embedded source, stored in source.json."""
     return field(default=default, metadata={"rule": rule, "made": True})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus(Block):
-    """What every dataset says."""
+    """The entries of every dataset."""
 
     source: str = entry(TEXT)
 
     def made(self) -> dict[str, Any]:
-        """What an embedded source is made from, for source.json."""
+        """The parameters of an embedded source, for source.json."""
         found = {key: getattr(self, key) for key, one in self.entries().items() if one.metadata.get("made")}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Corpus):
-    """``*_sequences`` keep the first so many of a split."""
+    """Limits: ``*_sequences`` is the number of first sequences of a split to keep."""
 
     train_sequences: int | None = entry(SIZE, None)
     valid_sequences: int | None = entry(SIZE, None)
@@ -74,7 +74,7 @@ class Music(Sequences):
 @real("music", pinned=False)
 @dataclass(frozen=True, kw_only=True)
 class MusicPickle(Sequences):
-    """An original pickle, for which no checksum is published: the block states it."""
+    """An original pickle, without a published checksum: the block states it."""
 
     sha256: str | None = entry(SHA256, None)
 
@@ -89,7 +89,7 @@ class Text(Sequences):
 
 @dataclass(frozen=True, kw_only=True)
 class Embedded(Sequences):
-    """A corpus that the project generates: its seed and its sizes, in sequences."""
+    """A generated corpus: its seed and its sizes, in sequences."""
 
     seed: int = made(SEED, 1)
     train: int = made(SIZE, 600)
@@ -100,7 +100,7 @@ class Embedded(Sequences):
 @sources("text", "embedded-text")
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedText(Embedded):
-    """Sentences of a chain of words: from how many to how many words, of how large a lexicon."""
+    """Sentences of a chain of words: fewest and most words, and the size of the lexicon."""
 
     words: tuple[int, ...] = made(several(SIZE, "the fewest and the most words of a sentence", 2, 2), (3, 6))
     lexicon: int = made(SIZE, 24)
@@ -134,9 +134,9 @@ class EmbeddedGaussians(Embedded):
 @real("words")
 @dataclass(frozen=True, kw_only=True)
 class Words(Corpus):
-    """Words with counts: the paper's filter, how many tokens to sample, the split (by tokens or by types), its seed.
+    """Words with counts: the paper's filter, tokens to sample, the split (by tokens or by types) and its seed.
 
-    ``wide_count`` keeps a list of rarer words, of at least that count, beside the splits, for a wider V.
+    ``wide_count`` also keeps a list of rarer words, of at least that count, for a wider V.
     """
 
     split: str = entry(SPLITS, "tokens")
@@ -150,7 +150,7 @@ class Words(Corpus):
     wide_count: int | None = entry(SIZE, None)
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Lengths that rise, and a wider V of rarer words."""
+        """Yield decreasing lengths, and a wider V without rarer words."""
         if self.shortest > self.longest:
             yield "shortest", f"expected at most longest, {self.longest}, got {self.shortest}"
         if self.wide_count is not None and self.wide_count >= self.min_count:
@@ -163,7 +163,7 @@ class Words(Corpus):
 @real("words", pinned=False)
 @dataclass(frozen=True, kw_only=True)
 class OwnWords(Words):
-    """A file of counts that the project does not know: the block states its checksum."""
+    """A user's file of counts: the block states its checksum."""
 
     sha256: str = entry(SHA256)
 
@@ -171,7 +171,7 @@ class OwnWords(Words):
 @sources("words", "embedded-words")
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedWords(Words):
-    """A grammar of word formation: how many stems, and how many tokens are counted."""
+    """A grammar of word formation: number of stems and of counted tokens."""
 
     seed: int = made(SEED, 3)
     tokens: int = made(SIZE, 200_000)
@@ -183,7 +183,7 @@ class EmbeddedWords(Words):
 class Language(Sequences):
     """Sequences of ``length`` tokens and vectors of ``dimensions`` numbers; ``sha256`` of files by name, if unknown.
 
-    The vocabulary: tokens that occur ``min_count`` times in what trains, at most ``vocabulary_size`` of them beside
+    The vocabulary: tokens with ``min_count`` occurrences in training, at most ``vocabulary_size`` of them besides
     the four special ones.
     """
 
@@ -198,7 +198,7 @@ class Language(Sequences):
 @sources("language", "embedded-language")
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedLanguage(Embedded):
-    """Questions and paragraphs of a grammar: names, verbs and nouns in its lexicon, and the sizes of the sequences."""
+    """Questions and paragraphs of a grammar: the size of its lexicon, and the sizes of the sequences."""
 
     seed: int = made(SEED, 8)
     length: int = made(whole(7), 24)
@@ -207,10 +207,10 @@ class EmbeddedLanguage(Embedded):
 
 
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
-    """The typed block of a dataset as a stage has it, its ``kind`` among the entries.
+    """The typed block of a dataset, from a stage's block with its ``kind``.
 
     Raises:
-        Problem: an unknown source, another kind than the source's, or what the source's block does not admit.
+        Problem: unknown source, a kind that differs from the source's, or invalid entries.
     """
     source = value.get("source")
     if source not in SOURCES:

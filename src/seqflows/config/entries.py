@@ -1,12 +1,12 @@
-"""The entries of params.yaml as they are written, and what they mean: three rules.
+"""Expansion of the entries of params.yaml by three rules.
 
-1. What stands outside ``demo``, ``laptop`` and ``paper`` in a dataset, run, speed or text holds at every scale; a
-   scale's own block goes on top of it. A dataset, run or speed that says nothing of a scale is not there at that scale.
-2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each on top of the one
-   before. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
+1. In a dataset, run, speed or text, entries outside ``demo``, ``laptop`` and ``paper`` hold at every scale; a
+   scale's own block overrides them. A dataset, run or speed without a block for a scale does not exist at that scale.
+2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each overriding the
+   previous. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
    inherited too.
-3. In a table with ``columns`` a row is a text that each column's ``{}`` is filled with; a row may also be written out.
-   ``columns`` may name the table whose columns these are.
+3. In a table with ``columns`` a row is a text that replaces ``{}`` in each column; a row may also be written out.
+   ``columns`` may name another table, whose columns are used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seqflows.names import near
 from seqflows.paths import SCALES
 
 BASES = "bases"
-FREE = {  # part -> what is an entry's own at all scales; the rest belongs to each scale's block
+FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
     "runs": ("reproduces", "dataset"),
     "speeds": ("runs",),
@@ -28,12 +28,12 @@ FREE = {  # part -> what is an entry's own at all scales; the rest belongs to ea
 
 
 def expand(content: Any) -> Any:
-    """The content of params.yaml with its three rules applied: a block for each scale, a cell for each column.
+    """Apply the three rules to the content of params.yaml: a block per scale, a cell per column.
 
-    What is no mapping where one is expected is left as it is, for `checks` to name.
+    A value that should be a mapping and is not stays as it is, for `checks` to report.
 
     Raises:
-        Problem: a base that is no entry or leads back to itself, ``bases`` that are no mapping.
+        Problem: unknown or circular base, or ``bases`` that is not a mapping.
     """
     if not isinstance(content, Mapping):
         return content
@@ -52,7 +52,7 @@ def expand(content: Any) -> Any:
 
 
 def place(content: Mapping[str, Any], path: str) -> str:
-    """Where what stands at ``path`` after `expand` is written: in a base, or for all scales, and so once."""
+    """The path in the file of the entry that has ``path`` after `expand`: in a base or for all scales."""
     part, _, rest = path.partition(".")
     name, *keys = rest.split(".")
     entries = content.get(part)
@@ -75,7 +75,7 @@ def _has(entry: Any, keys: tuple[str, ...]) -> bool:
 
 
 def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]) -> Any:
-    """An entry with a block for each scale; its ``free`` keys stand beside these."""
+    """An entry with a block for each scale, and its ``free`` keys beside these."""
     if not isinstance(known[name], Mapping):
         return known[name]
     chain = [entry for _, entry in _chain(part, name, known)]
@@ -93,7 +93,7 @@ def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]
 def _chain(
     part: str, name: str, known: Mapping[str, Any], below: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """An entry, then its bases from the last to the first, each with those of its own; with their names."""
+    """An entry, then its bases from last to first, each followed by its own; with their names."""
     entry, trail = known[name], (*below, name)
     if not isinstance(entry, Mapping):
         return
@@ -111,14 +111,14 @@ def _chain(
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Mappings key by key, everything else replaced by what is above."""
+    """Merge mappings key by key; other values are overridden."""
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
     return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
 
 
 def _with_columns(name: str, tables: Mapping[str, Any]) -> Any:
-    """A table, with the columns of the one that it names."""
+    """A table with ``columns`` resolved if it names another table."""
     table = tables[name]
     other = table.get("columns") if isinstance(table, Mapping) else None
     if not isinstance(other, str):
@@ -131,7 +131,7 @@ def _with_columns(name: str, tables: Mapping[str, Any]) -> Any:
 
 
 def _filled(table: Any) -> Any:
-    """A table whose rows are written out: column -> cell."""
+    """A table with its rows written out: column -> cell."""
     if not isinstance(table, Mapping) or not all(isinstance(table.get(key), Mapping) for key in ("columns", "rows")):
         return table
     rest = {key: value for key, value in table.items() if key != "columns"}

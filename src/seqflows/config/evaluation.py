@@ -1,4 +1,4 @@
-"""How runs are scored, by the kind of their data; how generation is timed; what models write."""
+"""The blocks of evaluation (by kind of data), of generation times and of texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from seqflows.config.typed import TEXT, Block, choice, either, entry, number, several, whole
 
-BLOCK = 1000  # trajectories of a block, summed in single precision; a larger K is a number of them
+BLOCK = 1000  # trajectories of a block, summed in float32; a larger K is a multiple of it
 COUNT = whole(0)
 SIZE = whole(1)
 SIZES = several(SIZE, "a list of whole numbers of at least 1")
@@ -21,7 +21,7 @@ DEVIATIONS = several(number(least=0), "numbers of at least 0 that differ", diffe
 
 @dataclass(frozen=True, kw_only=True)
 class Sequences(Block):
-    """How sequences are scored: importance samples, where to report, and what to export for figures."""
+    """Evaluation of sequences: importance samples, the reported K, and exports for figures."""
 
     samples: int = entry(SIZE, 50)  # importance samples a sequence
     at: tuple[int, ...] = entry(several(SIZE, SIZES.expected, 0), ())  # the K at which the NLL is also given
@@ -31,7 +31,7 @@ class Sequences(Block):
     exports: tuple[str, ...] = entry(several(EXPORT, f"a list of {EXPORT.expected}", 0), ())
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Every K within the samples, the headline's among those that are reported."""
+        """Yield a K above the number of samples, and a headline that is not reported."""
         if self.at and self.headline not in self.at:
             yield "headline", f"expected one of evaluation.at, {list(self.at)}, got {self.headline}"
         if (most := max((self.headline, *self.at))) > self.samples:
@@ -40,20 +40,20 @@ class Sequences(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Words(Block):
-    """How models of words are scored on all words at once."""
+    """Evaluation of models of words, on all words at once."""
 
     trajectories: tuple[int, ...] = entry(SIZES)  # the K of the cross entropies
-    sets: int = entry(SIZE, 10)  # independent sets of K trajectories, fewer where K is large
+    sets: int = entry(SIZE, 10)  # independent sets of K trajectories, fewer for large K
     samples: int = entry(whole(2, even=True), 400)  # posterior samples of a word, in two halves, for the headline
-    types: int = entry(whole(2), 5000)  # draws of words by frequency that are scored so; what they would hold is itself
-    generated: int = entry(SIZE, 14_300)  # words of the set-based measures: a tenth of the paper's vocabulary
+    types: int = entry(whole(2), 5000)  # draws of words by frequency for the headline, see `evaluation.importance`
+    generated: int = entry(SIZE, 14_300)  # words for the set-based measures: a tenth of the paper's vocabulary
     gap_words: int = entry(SIZE, 5000)  # words generated for the entropies
     gap_samples: int = entry(SIZE, 20)  # draws of the noise for the marginal entropy, section 5.2
-    gap_sets: tuple[int, ...] = entry(SIZES, (20, 1000))  # whole trajectories of the marginal in its other reading
+    gap_sets: tuple[int, ...] = entry(SIZES, (20, 1000))  # K of whole trajectories in the marginal of eq. (12)
     ngrams: tuple[int, ...] = entry(several(SIZE, SIZES.expected, 0), ())  # orders of the Kneser-Ney models
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Each K once, whole blocks where it is large, and half of the largest, by which it is seen to have settled."""
+        """Yield repeated K, large K that are not whole blocks, and a missing half of the largest (convergence)."""
         counts, largest = list(self.trajectories), max(self.trajectories)
         if len(set(counts)) < len(counts):
             yield "trajectories", f"expected numbers without repetition, got {counts}"
@@ -69,7 +69,7 @@ class Words(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Language(Block):
-    """How flows of language are scored."""
+    """Evaluation of flows of language."""
 
     draws: int = entry(SIZE, 1)  # of the noise, for each test sequence
 
@@ -81,7 +81,7 @@ EVALUATIONS: dict[str, type[Block]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(Block):
-    """Generation times: which lengths, how often."""
+    """Generation times: lengths and repeats."""
 
     lengths: tuple[int, ...] = entry(SIZES)
     repeats: int = entry(whole(2))
@@ -93,12 +93,12 @@ class Samples(Block):
 
     count: int = entry(COUNT, 8)
     beam: int = entry(SIZE, 5)
-    measured: int = entry(COUNT, 32)  # texts that the numbers are of
+    measured: int = entry(COUNT, 32)  # texts that the statistics are computed on
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interpolation(Block):
-    """What lies between two test sequences, or two sentences that are given."""
+    """Interpolations between two test sequences or two given sentences."""
 
     pairs: int = entry(COUNT, 3)
     sentences: tuple[Any, ...] = entry(several(PAIR, "pairs of texts that differ, [[a, b], ...]", 0, differ=True), ())
@@ -109,7 +109,7 @@ class Interpolation(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Regeneration(Block):
-    """Test sequences, or sentences that are given, come back from noise beside theirs."""
+    """Regenerations of test sequences, or of given sentences, from perturbed noise."""
 
     contexts: Any = entry(either(COUNT, SENTENCES), 3)
     deviations: tuple[float, ...] = entry(DEVIATIONS, (0.1, 0.5, 0.707, 1.0))

@@ -1,4 +1,4 @@
-"""The ``model`` block of a run: for each class its sizes, where it stands, and the kinds of data that it takes."""
+"""The ``model`` blocks of runs: the sizes of each class, its module, and its kinds of data."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class ModelBlock(Block):
     """A model's sizes."""
 
     def idle(self) -> tuple[str, ...]:
-        """The entries that the others leave without effect."""
+        """The entries that have no effect, given the others."""
         return ()
 
     def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
-        """(entry, "expected ..., got ...") for sizes that data of T steps and D numbers do not allow."""
+        """(entry, "expected ..., got ...") for sizes invalid with data of T steps and D numbers."""
         yield from ()
 
 
 class Row(NamedTuple):
-    """A model: its block, module and class, and the kinds of data that it takes."""
+    """A model: its block, module and class, and its kinds of data."""
 
     block: type[ModelBlock]
     place: str
     kinds: tuple[str, ...]
 
     def load(self) -> Any:
-        """The model's class, imported when it is asked for: `config` sees no torch."""
+        """The model's class, imported on demand, since `config` does not import torch."""
         module, name = self.place.rsplit(".", 1)
         return getattr(importlib.import_module(f"seqflows.models.{module}"), name)
 
@@ -44,7 +44,7 @@ MODELS: dict[str, Row] = {}
 
 
 def model(name: str, place: str, *kinds: str) -> Callable[[type[ModelBlock]], type[ModelBlock]]:
-    """Register the block of the model that params.yaml calls ``name``."""
+    """Register the block of the model called ``name`` in params.yaml."""
 
     def register(block: type[ModelBlock]) -> type[ModelBlock]:
         MODELS[name] = Row(block, place, kinds)
@@ -54,14 +54,14 @@ def model(name: str, place: str, *kinds: str) -> Callable[[type[ModelBlock]], ty
 
 
 def sizes(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's ``model`` block less its class."""
+    """A run's ``model`` block without its class."""
     return {key: value for key, value in block.items() if key != "class"}
 
 
 @model("latent_sequence", "latent_sequence.LatentSequence", "text", "music")
 @dataclass(frozen=True, kw_only=True)
 class LatentSequence(ModelBlock):
-    """The paper's sizes. ``time`` / ``hidden`` name the model: af / made is AF/AF, none / made is AF-only."""
+    """The latent flow model. ``time`` / ``hidden`` name it: af / made is AF/AF, none / made is AF-only."""
 
     time: str = entry(choice("af", "iaf", "none"), "af")
     hidden: str = entry(HIDDEN, "made")
@@ -79,7 +79,7 @@ class LatentSequence(ModelBlock):
 @model("recurrent_baseline", "recurrent_baseline.RecurrentBaseline", "text", "music")
 @dataclass(frozen=True, kw_only=True)
 class RecurrentBaseline(ModelBlock):
-    """The paper's sizes: those of the flow models' networks."""
+    """The LSTM baseline, with the sizes of the flow models' networks."""
 
     embedding: int = entry(SIZE, 500)
     width: int = entry(SIZE, 500)
@@ -91,7 +91,7 @@ class RecurrentBaseline(ModelBlock):
 @model("flow_density", "flow_density.FlowDensity", "vectors")
 @dataclass(frozen=True, kw_only=True)
 class FlowDensity(ModelBlock):
-    """Five autoregressive layers, as in figure 5c."""
+    """The density of vectors: five autoregressive layers, as in figure 5c."""
 
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")
@@ -102,23 +102,23 @@ class FlowDensity(ModelBlock):
 @model("state_space", "state_space.StateSpace", "words")
 @dataclass(frozen=True, kw_only=True)
 class StateSpace(ModelBlock):
-    """``transition`` is F_g, ``inference`` F_q (``shared``: F_g itself); ``proposals`` is the K of Algorithm 1."""
+    """The model of words: ``transition`` F_g, ``inference`` F_q (``shared``: F_g), ``proposals`` K of Algorithm 1."""
 
     state: int = entry(SIZE, 8)
     transition: str = entry(choice("tril", "diag", "real_nvp"), "tril")
     layers: int = entry(SIZE, 1)  # of F_g, tril or diag
-    keep_from: int = entry(SIZE, 2)  # the couplings of real_nvp keep this many dimensions, the next one more,
-    keep_to: int = entry(SIZE, 7)  # and so on to this many
+    keep_from: int = entry(SIZE, 2)  # the first coupling of real_nvp keeps this many dimensions, each next one more,
+    keep_to: int = entry(SIZE, 7)  # up to this many
     inference: str = entry(choice("diag", "tril", "shared"), "diag")
     proposals: int = entry(SIZE, 1)
-    reader: str = entry(choice("backward", "both"), "backward")  # what a_t has read: w_t..w_T, or the whole word (BIDI)
+    reader: str = entry(choice("backward", "both"), "backward")  # input of a_t: w_t..w_T, or the whole word (BIDI)
     embedding: int = entry(SIZE, 8)
-    units: int = entry(SIZE, 32)  # of the reader, a direction
+    units: int = entry(SIZE, 32)  # of the reader, per direction
     width: int = entry(SIZE, 32)  # hidden units of the transitions' networks and the posterior's; 8 in real_nvp's
     delta: float = entry(number(above=0, below=0.5), 0.1)
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Couplings that keep a rising number of dimensions, less than the state has."""
+        """Yield couplings that keep a falling number of dimensions or as many as the state has."""
         if self.keep_from > self.keep_to:
             yield "keep_from", f"expected at most keep_to, {self.keep_to}, got {self.keep_from}"
         if self.transition == "real_nvp" and self.layers != 1:
@@ -130,14 +130,14 @@ class StateSpace(ModelBlock):
             )
 
     def idle(self) -> tuple[str, ...]:
-        """The number of layers belongs to the triangular flows, what is kept to the couplings."""
+        """``layers`` is only for triangular flows, ``keep_from`` and ``keep_to`` only for couplings."""
         return ("layers",) if self.transition == "real_nvp" else ("keep_from", "keep_to")
 
 
 @model("gru_baseline", "words.GruBaseline", "words")
 @dataclass(frozen=True, kw_only=True)
 class GruBaseline(ModelBlock):
-    """The baseline's sizes: its embedding is as wide as its state (section 5)."""
+    """The GRU baseline; its embedding is as wide as its state (section 5)."""
 
     state: int = entry(SIZE, 8)
 
@@ -145,11 +145,11 @@ class GruBaseline(ModelBlock):
 @model("language_flow", "language_flow.LanguageFlow", "language")
 @dataclass(frozen=True, kw_only=True)
 class LanguageFlow(ModelBlock):
-    """Att-S at the paper's size. ``structure`` / ``network`` name the row of Table 4.
+    """The flow of language, by default Att-S. ``structure`` / ``network`` name the row of Table 4.
 
-    time is S, channels C and past AR; attention is Att and rnn RNN. ``steps`` is K and ``scales`` L; ``inner`` and
-    ``heads`` belong to attention, ``hidden``, ``cell`` and ``mixing`` to past, which has one scale, ``start``
-    (of the mixing over time) to time, and ``squeeze`` to several scales.
+    time is S, channels C, past AR; attention is Att, rnn RNN. ``steps`` is K, ``scales`` L; ``inner`` and
+    ``heads`` are for attention, ``hidden``, ``cell`` and ``mixing`` for past, which has one scale, ``start``
+    (of the mixing over time) for time, and ``squeeze`` for several scales.
     """
 
     structure: str = entry(choice("time", "channels", "past"), "time")
@@ -166,21 +166,21 @@ class LanguageFlow(ModelBlock):
     mixing: str = entry(choice("both", "time"), "both")
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Heads of one width, and one scale where the past is all that is seen."""
+        """Yield heads that do not divide the width, and several scales with structure past."""
         if self.network == "attention" and self.width % self.heads:
             yield "heads", f"expected a divisor of the width, {self.width}, got {self.heads}"
         if self.structure == "past" and self.scales > 1:
             yield "scales", f"expected at most 1 with structure: past and any length, got {self.scales}"
 
     def idle(self) -> tuple[str, ...]:
-        """What belongs to another network or structure, or to several scales."""
+        """Entries of another network or structure, or of several scales."""
         found = () if self.network == "attention" else ("inner", "heads")
         found += () if self.structure == "past" else ("hidden", "cell", "mixing")
         found += () if self.structure == "time" else ("start",)
         return found if self.scales > 1 else (*found, "squeeze")
 
     def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
-        """Each scale halves the length, and couplings over channels halve the dimensions; `flows` refuses the same."""
+        """Yield sizes that cannot be halved by each scale or by couplings over channels, as `flows` raises too."""
         if not isinstance(length, int) or not isinstance(dimensions, int) or min(length, dimensions) < 1:
             return
         halvings = (length & -length).bit_length() - 1

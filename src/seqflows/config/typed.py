@@ -1,4 +1,4 @@
-"""Typed blocks of params.yaml: frozen dataclasses whose entries have a rule and a default, and nothing is converted.
+"""Typed blocks of params.yaml: frozen dataclasses whose entries have rules and defaults, without conversion.
 
 >>> @dataclass(frozen=True, kw_only=True)
 ... class Size(Block):
@@ -27,7 +27,7 @@ EXPONENT = re.compile(r"[-+0-9.]+[eE][-+0-9]+\Z")
 
 
 class Rule(NamedTuple):
-    """What an entry has to be, in words and as a test; ``names`` where it is one of several."""
+    """The rule of an entry, in words and as a test; ``names`` if it is a choice."""
 
     expected: str
     holds: Callable[[Any], bool]
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
 
 
 def whole(least: int, most: int | None = None, *, even: bool = False) -> Rule:
-    """A whole number; True and 1.0 are none."""
+    """A whole number, not True or 1.0."""
     expected = f"{'an even' if even else 'a'} whole number of at least {least}"
     limit = math.inf if most is None else most
     return Rule(
@@ -45,7 +45,7 @@ def whole(least: int, most: int | None = None, *, even: bool = False) -> Rule:
 
 
 def number(**limits: float) -> Rule:
-    """A finite number within limits, ``least`` and ``most`` included, ``above`` and ``below`` not; no True, no text."""
+    """A finite number, not True, within the limits ``least`` and ``most`` (inclusive), ``above`` and ``below``."""
     words = {"least": "of at least", "above": "above", "below": "below", "most": "at most"}
     tests = {"least": operator.ge, "above": operator.gt, "below": operator.lt, "most": operator.le}
 
@@ -62,7 +62,7 @@ def choice(*names: str) -> Rule:
 
 
 def several(rule: Rule, what: str, least: int = 1, most: int | None = None, *, differ: bool = False) -> Rule:
-    """A list of values of one rule; ``what`` says so in words."""
+    """A list of values of one rule, described by ``what``."""
 
     def holds(value: Any) -> bool:
         if not isinstance(value, (list, tuple)) or len(value) < least or (most is not None and len(value) > most):
@@ -73,7 +73,7 @@ def several(rule: Rule, what: str, least: int = 1, most: int | None = None, *, d
 
 
 def either(first: Rule, second: Rule) -> Rule:
-    """What one or the other admits."""
+    """A value that satisfies one of two rules."""
     return Rule(f"{first.expected}, or {second.expected}", lambda value: first.holds(value) or second.holds(value))
 
 
@@ -84,13 +84,13 @@ TEXTS = Rule(
 
 
 def entry(rule: Rule, default: Any = MISSING) -> Any:
-    """An entry of a block; one whose default is None may be null, and one without a default has to be there."""
+    """An entry of a block; it may be null if its default is None, and is required without a default."""
     return dataclasses.field(default=default, metadata={"rule": rule})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """A mapping that admits its own keys alone; a list in it becomes a tuple."""
+    """A mapping with fixed keys; its lists become tuples."""
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -101,13 +101,13 @@ class Block:
 
     @classmethod
     def of(cls, value: Any, path: str) -> Self:
-        """The block that stands at ``path``; whatever is wrong with it is a `Problem`."""
+        """Build the block at ``path``; any error in it is a `Problem`."""
         _refuse(cls.errors(path, value))
         return cls(**value)
 
     @classmethod
     def errors(cls, path: str, value: Any) -> Iterator[str]:
-        """One line an error of a block that stands at ``path``: where, expected, got, nearest valid name."""
+        """The errors of a block at ``path``, one line each: place, expected, got, nearest valid name."""
         if not isinstance(value, Mapping):
             yield f"{path}: expected a mapping with keys {', '.join(cls.entries())}, got {value!r}"
             return
@@ -131,16 +131,16 @@ class Block:
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
-        """What the block has where it says nothing."""
+        """The defaults of the block's entries."""
         return {key: field.default for key, field in cls.entries().items() if field.default is not MISSING}
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """(key, "expected ..., got ...") for entries, each allowed by itself, that do not go together."""
+        """Yield (key, "expected ..., got ...") for entries that are each valid but inconsistent."""
         yield from ()
 
     @classmethod
     def _unsound(cls, path: str, value: Mapping[str, Any]) -> Iterator[str]:
-        """A line for each entry that its rule does not admit."""
+        """A line for each entry that violates its rule."""
         for key, field in cls.entries().items():
             rule, got = field.metadata["rule"], value.get(key)
             if key in value and not (got is None and field.default is None) and not rule.holds(got):
@@ -150,7 +150,7 @@ class Block:
 
     @classmethod
     def filled(cls, value: Mapping[str, Any]) -> Self:
-        """The block with its defaults, of what it says, unchecked."""
+        """The block from the given entries and its defaults, unchecked."""
         block = object.__new__(cls)
         for key, field in cls.entries().items():
             object.__setattr__(block, key, _frozen(value.get(key, None if field.default is MISSING else field.default)))

@@ -1,1 +1,1 @@
-"""The table of stages as DVC reads it, and what is made of it: adopted, planned, up to date."""
+"""Engines of the table of stages: dvc.yaml, adoption from Snakemake, plans and status."""

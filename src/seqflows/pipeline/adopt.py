@@ -1,8 +1,8 @@
-"""``adopt``: hand what Snakemake made, at the scale that params.yaml names, to DVC.
+"""``adopt``: hand Snakemake's outputs of the scale named in params.yaml to DVC.
 
-DVC then finds nothing to do, and pushes and pulls it as its own. So what is handed over has to be of the present
-params.yaml, by the records beside it. The other way round needs no command: Snakemake goes by the times of files, and
-takes what `dvc repro` made as it is.
+DVC then finds nothing to do, and pushes and pulls them as its own. So the outputs must belong to the present
+params.yaml, by their records. The other direction needs no command: Snakemake compares file times, and
+accepts the outputs of `dvc repro`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from seqflows.report.inputs import Results
 
 
 def made(found: params.Params) -> list[tuple[str, str]]:
-    """The stages and keys whose inputs and outputs are there, all of them.
+    """The stages and keys whose inputs and outputs all exist.
 
-    A fresh clone has committed results of scale laptop, and nothing that they were made of.
+    A fresh clone has committed results of scale laptop without their inputs.
     """
     scale = found.scale
     return [
@@ -34,7 +34,7 @@ def made(found: params.Params) -> list[tuple[str, str]]:
 
 
 def stale(found: params.Params, some: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The runs and texts whose records are of other settings, seeds or data than they would have now."""
+    """The runs and texts whose records have other settings, seeds or data than the present ones."""
     return [one for one in some if _stale(found, *one)]
 
 
@@ -62,7 +62,7 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
 def run() -> None:
     """Write dvc.lock and the cache from the files.
 
-    Raises `Problem` where nothing was made, a run or text is not of the present params.yaml, or DVC refuses.
+    Raises `Problem` if nothing was made, a run or text is not of the present params.yaml, or DVC fails.
     """
     found = params.load()
     some = made(found)

@@ -1,6 +1,6 @@
-"""``dvc``: dvc.yaml, written from the table of stages and params.yaml.
+"""``dvc``: write dvc.yaml from the table of stages and params.yaml.
 
-Paths keep ``${scale}``, which DVC looks up in params.yaml; nothing else of params.yaml is DVC's to read.
+Paths keep ``${scale}``, the only value that DVC reads from params.yaml.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MATRIX = (
     "pipeline/matrix.py",
     "stages.py",
 )
-PARTS = ("datasets", "runs", "speeds", "texts")  # whose entries a scale may lack; DVC then gets outputs that say so
+PARTS = ("datasets", "runs", "speeds", "texts")  # a scale may lack their entries; DVC then gets placeholder outputs
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
 # it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.
@@ -41,7 +41,7 @@ def run() -> None:
 
 
 def check(found: params.Params) -> None:
-    """Refuse a dvc.yaml that is not of the present table and params.yaml; one that is not there is none of this."""
+    """Raise `Problem` if dvc.yaml exists and does not match the present table and params.yaml."""
     if FILE.exists() and FILE.read_text(encoding="utf-8") != text(found):
         raise Problem(
             "expected dvc.yaml to be of the present params.yaml and stages, got an older or changed one; "
@@ -52,7 +52,7 @@ def check(found: params.Params) -> None:
 def text(found: params.Params) -> str:
     """The content of dvc.yaml.
 
-    Raises `Problem` where a key reads of other runs or datasets at one scale than at another.
+    Raises `Problem` if a key reads different runs or datasets at different scales.
     """
     code = sorted(str(path) for name in MATRIX for path in stages.SOURCE.glob(name))
     matrix = {"cmd": "python -m seqflows matrix", "deps": ["params.yaml", *code], "outs": [str(paths.MATRIX)]}
@@ -68,7 +68,7 @@ def text(found: params.Params) -> str:
 
 
 def addresses(found: params.Params) -> dict[tuple[str, str], str]:
-    """What DVC calls each stage with each of its keys."""
+    """DVC's name of each stage with each of its keys."""
     named = {}
     for stage in stages.TABLE:
         read = _inputs(found, stage)
@@ -82,7 +82,7 @@ def _alone(stage: str, name: str) -> str:
 
 
 def _inputs(found: params.Params, stage: str) -> dict[str, tuple[str, ...]]:
-    """What each key reads of other stages, with ``${scale}``."""
+    """The inputs of each key from other stages, with ``${scale}``."""
     row, read = stages.TABLE[stage], {}
     at = {scale: found.at(scale) for scale in paths.SCALES}
     for name in row.keys(found):
@@ -101,7 +101,7 @@ def _inputs(found: params.Params, stage: str) -> dict[str, tuple[str, ...]]:
 
 
 def _shared(stage: str, read: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The keys that one ``foreach`` holds: those whose inputs differ from most others' by names alone."""
+    """The keys of one ``foreach``: those whose inputs differ from most others' only by names."""
     if not stages.TABLE[stage].foreach or not read:
         return []
     shapes = {name: tuple(NAME.sub("", path) for path in found) for name, found in read.items()}
@@ -110,11 +110,11 @@ def _shared(stage: str, read: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of: str = "") -> dict[str, Any]:
-    """A stage's command, dependencies and outputs, of a key or of a placeholder ``name`` for keys such as ``of``."""
+    """A stage's command, dependencies and outputs for a key, or for a placeholder ``name`` of keys like ``of``."""
     row, key = stages.TABLE[stage], of or name
     here, scale = next((at, scale) for scale in paths.SCALES if key in row.keys(at := found.at(scale)))
     blocks = [] if row.block(here, scale, key) is None else [str(paths.block("${scale}", stage, name))]
-    # Results are committed, and small: DVC need not keep them.
+    # Results are committed and small: DVC need not cache them.
     outs = [
         {path: {"cache": False}} if path.startswith("results/") else path
         for path in map(str, row.outputs("${scale}", name))
@@ -127,7 +127,7 @@ def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of:
 
 
 def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...]]) -> str:
-    """The entry of several keys; what their inputs differ by, beside the key, their items say."""
+    """The entry of several keys; items contain the key and other differences of their inputs."""
     general, items = [], {name: _Item() for name in read}
     for column in zip(*read.values(), strict=True):
         names = [NAME.search(path)[0] for path in column]
@@ -145,11 +145,11 @@ def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...
 
 
 class _Item(dict[str, str]):
-    """An item of a ``foreach``, which stands on one line."""
+    """An item of a ``foreach``, written on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes items on one line, and lists deeper than what they belong to."""
+    """A YAML dumper with items on one line and indented lists."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)

@@ -1,7 +1,7 @@
-"""The ``matrix`` stage: params.yaml, validated and cut into one file a stage and key.
+"""The ``matrix`` stage: validate params.yaml and split it into one file per stage and key.
 
-DVC reads the whole of params.yaml anew for every stage that depends on a part of it, which for a hundred stages takes
-longer than anything else that it does. A file of a few lines costs it nothing. Snakemake holds the same blocks in
+DVC rereads the whole of params.yaml for every stage that depends on a part of it, which for a hundred stages takes
+longer than anything else in DVC. Small files avoid that. Snakemake has the same blocks in
 memory.
 """
 
@@ -16,10 +16,10 @@ ABSENT = "not at this scale"
 
 
 def run() -> None:
-    """Write what each stage of each scale depends on to ``.matrix/<scale>/<stage>-<name>.json``.
+    """Write each stage's part of params.yaml to ``.matrix/<scale>/<stage>-<name>.json``.
 
-    The stage takes no scale: nothing of a params.yaml that is not valid yet becomes part of a command or a path.
-    Raises `Problem` where dvc.yaml lacks a key of params.yaml, which DVC would not make.
+    The stage takes no scale: no part of an unvalidated params.yaml enters a command or a path.
+    Raises `Problem` if dvc.yaml lacks a key of params.yaml, which DVC would not make.
     """
     found = params.load()
     dvc.check(found)

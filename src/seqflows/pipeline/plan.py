@@ -1,9 +1,9 @@
-"""``plan``: how long a scale takes on some GPUs, or CPUs where the scale's device is one, by simulation.
+"""``plan``: simulate the time of a scale on some GPUs, or CPUs if the scale's device is one.
 
-A run uses one GPU, with its seeds one after another, and runs are independent: what more GPUs buy is more runs side by
-side, until the longest chain of stages is all that is left. No stage is run.
+A run uses one GPU, with its seeds one after another, and runs are independent: with more GPUs more runs execute at the
+same time, until the longest chain of stages is the limit. No stage is run.
 
-The minutes of ``train`` and ``evaluate`` are those of the records of this scale where there are any. Else they are
+The minutes of ``train`` and ``evaluate`` are from the records of this scale, if there are any. Else they are
 estimated: the work, which is
 
     epochs x symbols of the training half x draws of the posterior       for training,
@@ -11,9 +11,8 @@ estimated: the work, which is
     trajectories x words                                                 for scoring words,
 
 at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, and in
-proportion to the weights that act at each step. Stages that only read and write are taken to be short, those of
-embedded corpora to last no longer than their start. An embedded corpus that is not there is made in passing, for its
-sizes.
+proportion to the weights used at each step. Stages that only read and write are assumed to be short, those of
+embedded corpora to take only their start. A missing embedded corpus is generated temporarily for its sizes.
 """
 
 from __future__ import annotations
@@ -44,16 +43,16 @@ from seqflows.report.page import Table
 from seqflows.stages import TABLE, ordered
 
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
-START = 0.05  # minutes in which an engine starts a stage, and Python what the stage needs
-STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # what a step consists of
-LONGEST = 2  # steps of a sequence where weights are counted, whose number does not depend on it
+START = 0.05  # minutes to start a stage and import its modules
+STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # the composition of a step
+LONGEST = 2  # steps of a sequence to count weights, which are independent of it
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
 
 
 @dataclass(frozen=True)
 class Job:
-    """A stage with its key: ``minutes`` that it takes, where the number is from, and the jobs that it waits for."""
+    """A stage with its key: ``minutes`` that it takes, their origin, and the jobs that it waits for."""
 
     stage: str
     name: str
@@ -63,13 +62,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """``<stage> <name>``, as the jobs that wait for it call it."""
+        """The name ``<stage> <name>``, used by the jobs that wait for it."""
         return f"{self.stage} {self.name}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a run's training and scoring took once: seconds a seed, and on what."""
+    """The recorded cost of a run's training and scoring: seconds per seed, and the device."""
 
     scale: str
     run: str
@@ -80,7 +79,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Reference:
-    """Seconds a unit of work that were once measured with a ``model`` block of this many ``weights``."""
+    """Measured seconds per unit of work with a ``model`` block of ``weights`` weights."""
 
     stage: str
     rate: float
@@ -90,7 +89,7 @@ class Reference:
     source: str
 
     def distance(self, model: Mapping[str, Any], weights: int) -> float:
-        """How far a model is from it: the logarithm of the weights' ratio, and one for each part that is another."""
+        """The distance to a model: |log| of the weights' ratio, plus 1 for each part that differs."""
         ours, theirs = _settings(self.model), _settings(model)
         other = sum(getattr(ours, part, None) != getattr(theirs, part, None) for part in STRUCTURE)
         return abs(math.log(self.weights / weights)) + other
@@ -98,7 +97,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A simulation's end: ``makespan`` in minutes, and the ``busy`` minutes of all GPUs together."""
+    """The result of a simulation: ``makespan`` in minutes, and the total ``busy`` minutes of all GPUs."""
 
     gpus: int
     makespan: float
@@ -108,7 +107,7 @@ class Schedule:
 def run(scale: str, gpus: Sequence[int], faster: float) -> None:
     """Print the makespan of a scale for each number of GPUs, the longest chain, and each run's minutes.
 
-    ``faster`` is how many times as fast a GPU is as the device of the records.
+    ``faster`` is the speed of a GPU relative to the device of the records.
 
     Raises:
         Problem: a number of GPUs below 1, a factor that is not positive, or no records and sizes to estimate from.
@@ -124,7 +123,7 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
     taking = "each" if takers is None else f"{sum(job.stage in takers for job in made.values())} of them"
     print(f"scale {scale}: {len(made)} jobs, {taking} on a {unit}; a run's seeds go one after another")
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
-    print(f"a {unit} taken as {faster:g} times as fast: say --faster with what `make benchmark` shows on yours\n")
+    print(f"a {unit} taken as {faster:g} times as fast: set --faster to what `make benchmark` shows on yours\n")
     rows = []
     for count in gpus:
         result = simulate(made, count, takers)
@@ -142,7 +141,7 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
 
 
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:
-    """Every job of a scale by its key, in an order in which it can be run."""
+    """The jobs of a scale by key, in a valid order."""
     clock, made = _Clock(matrix, scale, list(records), faster), []
     small = {name for name in matrix.datasets if matrix.dataset(scale, name)["source"] in embedded.MODULES}
 
@@ -158,10 +157,10 @@ def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: f
 
 
 def simulate(made: Mapping[str, Job], gpus: int, takers: Collection[str] | None = ON_GPU) -> Schedule:
-    """List scheduling: whenever a GPU is free it takes the ready job with the longest way to the end.
+    """List scheduling: a free GPU takes the ready job with the longest remaining chain.
 
-    Jobs of other stages than ``takers`` (None: all take one) start as soon as they can. Never worse than twice the
-    best schedule (Graham 1966).
+    Jobs of other stages than ``takers`` (None: all take one) start as soon as possible. At most twice the
+    optimal makespan (Graham 1966).
     """
     rank, takes = ways(made), {key for key, job in made.items() if takers is None or job.stage in takers}
     missing = {key: set(job.after) for key, job in made.items()}
@@ -192,7 +191,7 @@ def simulate(made: Mapping[str, Job], gpus: int, takers: Collection[str] | None 
 
 
 def ways(made: Mapping[str, Job]) -> dict[str, float]:
-    """Minutes from the start of each job to the end of the longest chain that begins with it."""
+    """Minutes of the longest chain that begins with each job."""
     longest = {key: job.minutes for key, job in made.items()}
     for key in reversed(made):
         for before in made[key].after:
@@ -219,7 +218,7 @@ class _Clock:
         self.references = [*self._of_runs(records), *_of_benchmark()]
 
     def cost(self, run: str, stage: str) -> tuple[float, str]:
-        """The minutes of all seeds of a run, and where the number is from."""
+        """The minutes of all seeds of a run, and their origin."""
         block = self.matrix.run(self.scale, run)
         seeds = len(block["seeds"])
         if run in self.measured:
@@ -251,12 +250,12 @@ class _Clock:
 
     def _weights(self, scale: str, block: Mapping[str, Any]) -> int:
         data = self.matrix.dataset(scale, block["dataset"])
-        shape = data.get("length", LONGEST), data.get("dimensions", 0)  # by which the matrices of flows of language go
+        shape = data.get("length", LONGEST), data.get("dimensions", 0)  # shape of the matrices of flows of language
         return _weights(_frozen(block["model"]), data["kind"], *shape)
 
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
-    """The training steps of `make benchmark`, which have the paper's sizes."""
+    """References from the training steps of `make benchmark`, at the paper's sizes."""
     path = folder / "training.csv"
     if not path.exists():
         return
@@ -271,7 +270,7 @@ def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
 
 
 def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
-    """Units of work of a stage for one seed, as the module says."""
+    """Units of work of a stage for one seed, see the module's docstring."""
     block = matrix.run(scale, run)
     data = block["dataset"]
     sizes = _sizes(scale, data, json.dumps(matrix.dataset(scale, data), sort_keys=True))
@@ -287,7 +286,7 @@ def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
 
 
 def _records(matrix: params.Params) -> Iterator[Record]:
-    """The records of every run that was made here, else of those that were kept."""
+    """The records of every run made here, else of the kept runs."""
     for scale in paths.SCALES:
         for run in matrix.runs:
             trained, metrics = records.trained(scale, run), records.metrics(scale, run)
@@ -307,7 +306,7 @@ def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[d
 def _sizes(scale: str, dataset: str, block: str) -> dict[str, Any]:
     """A dataset's statistics as prepared here or as kept beside the results.
 
-    Else those of the corpus that an embedded source makes of the ``block`` (JSON), or of the nearest other scale.
+    Else those of the embedded corpus of the ``block`` (JSON), or of the nearest other scale.
     """
     order = (scale, *(other for other in reversed(paths.SCALES) if other != scale))
     places = [place for one in order for place in (paths.prepared(one, dataset), paths.statistics(one, dataset))]
@@ -324,7 +323,7 @@ def _sizes(scale: str, dataset: str, block: str) -> dict[str, Any]:
 
 
 def _made(block: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """The statistics of an embedded corpus: it is made in a moment, in a folder that goes away again."""
+    """The statistics of an embedded corpus, generated in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         raw, out = Path(folder) / "raw", Path(folder) / "prepared"
         download.fetch(block, raw)
@@ -333,7 +332,7 @@ def _made(block: Mapping[str, Any], dataset: str) -> dict[str, Any]:
 
 
 def _settings(block: Mapping[str, Any]) -> Any:
-    """A model block with the defaults of what it leaves out."""
+    """A model block with its defaults filled in."""
     return MODELS[block["class"]].block.of(sizes(block), "model")
 
 
@@ -343,7 +342,7 @@ def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 @cache
 def _weights(model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0) -> int:
-    """Weights of a model's matrices that act at each step; look-up tables do not count."""
+    """The number of weights of a model's matrices used at each step, without look-up tables."""
     row = kinds.of(kind)
     vectors = np.zeros((row.symbols, dimensions), np.float32) if dimensions else None
     facts = Facts(row.emission, row.symbols, longest, (1,) * (longest + 1), vectors)

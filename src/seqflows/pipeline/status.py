@@ -1,9 +1,9 @@
-"""What of a scale was made, is stale or missing; a stage that is up to date need not run.
+"""The status of a scale's stages: made, stale or missing; a stage that is up to date need not run.
 
-A stage that ends well leaves a record in ``.made/``: the digests of what it read, of its code and its part of
-params.yaml, and of what it wrote. It is up to date where all of them are the same now, and where the stages are that it
-reads from. Engines take a stage's outputs away before they run it, so that to them it is never up to date. What another
-checkout made has no record here, and counts as stale.
+A stage that succeeds leaves a record in ``.made/``: the digests of its inputs, code and part of params.yaml, and of
+its outputs. It is up to date if all of them are the same now and the stages that it reads from are up to date. Engines
+delete a stage's outputs before they run it, so that for them it is never up to date. Outputs of another checkout have
+no record here, and count as stale.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from seqflows.report import markdown
 from seqflows.report.page import Table
 
 MADE, STALE, MISSING = "made", "stale", "missing"
-SHARED = ("files.py",)  # what all stages' files depend on
+SHARED = ("files.py",)  # code that all stages depend on
 LIBRARIES = ("numpy", "scipy", "torch")
-KEPT = 8  # records a key: who changes a setting and changes it back finds what DVC's run cache brought back up to date
+KEPT = 8  # records per key, so that outputs restored by DVC's run cache for an earlier setting are up to date
 
 
 class State(NamedTuple):
-    """Whether a key is made, and why it is stale."""
+    """The state of a key, and why it is stale."""
 
     state: str
     why: str = ""
 
 
 class Status:
-    """The state of every key of a scale, each looked at once."""
+    """The state of every key of a scale, each computed once."""
 
     def __init__(self, found: params.Params, scale: str) -> None:
         self.found, self.scale = found, scale
@@ -69,7 +69,7 @@ class Status:
         return State(STALE, f"made of other {', '.join(part for part in now if now[part] != known[-1].get(part))}")
 
     def wanted(self, stage: str, name: str) -> dict[str, str | None]:
-        """Digests of what a key's outputs depend on; None of inputs that are not all there."""
+        """Digests of what a key's outputs depend on; None for incomplete inputs."""
         row = stages.TABLE[stage]
         code = [*row.sources(stages.PACKAGE), *(stages.PACKAGE / name for name in SHARED)]
         return {
@@ -80,18 +80,18 @@ class Status:
         }
 
     def record(self, stage: str, name: str, wanted: dict[str, str | None]) -> None:
-        """Note that a key was made just now, of what was ``wanted`` before it ran."""
+        """Record that a key was made from what was ``wanted`` before it ran."""
         written = self._digest(stages.TABLE[stage].outputs(self.scale, name), anew=True)
         if written and wanted["inputs"]:
             now = {**wanted, "outputs": written}
             known = [one for one in _records(self.scale, stage, name) if one != now]
             try:
                 files.write_json(paths.made(self.scale, stage, name), [*known, now][-KEPT:])
-            except (Problem, OSError) as error:  # the outputs are whole, and count as stale
+            except (Problem, OSError) as error:  # the outputs are complete, and count as stale
                 print(f"warning: {stage} {self.scale}/{name} is made, but not noted as such ({error})", file=sys.stderr)
 
     def _digest(self, some: Iterable[Path], anew: bool = False) -> str | None:
-        """Of files and folders by their names and contents; None where one is not there."""
+        """The digest of files and folders by names and contents; None if one is missing."""
         found: list[Any] = []
         for path in some:
             if not path.exists():
@@ -114,7 +114,7 @@ def _version(library: str) -> str | None:
 
 
 def _records(scale: str, stage: str, name: str) -> list[dict[str, Any]]:
-    """What was noted of a key, the last one last; what cannot be read is none."""
+    """The records of a key, the last one last; empty if they cannot be read."""
     with contextlib.suppress(Problem, OSError):
         known = files.read_json(paths.made(scale, stage, name))
         if isinstance(known, list) and all(isinstance(one, dict) for one in known):
@@ -123,7 +123,7 @@ def _records(scale: str, stage: str, name: str) -> list[dict[str, Any]]:
 
 
 def run(scale: str | None) -> None:
-    """Print how many keys of each stage are made, stale and missing, and which are not made."""
+    """Print the numbers of made, stale and missing keys of each stage, and the keys that are not made."""
     found = params.load()
     scale = scale or found.scale
     states = Status(found.at(scale), scale).all()

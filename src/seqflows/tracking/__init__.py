@@ -1,7 +1,7 @@
-"""MLflow, from the files: ``track`` brings a store up to date, `Live` feeds it while a training runs.
+"""Tracking in MLflow: ``track`` updates a store from the files, `Live` logs to it while a training runs.
 
-The files are the record and the store a view of it. One MLflow run stands for one (scale, run, seed), found
-again by its tag ``seqflows.id``; ``seqflows.digest`` is the content that it was made from, so that a second
+The files are the record and the store is a view of it. One MLflow run represents one (scale, run, seed), found
+by its tag ``seqflows.id``; ``seqflows.digest`` is the digest of its content, so that a second
 ``track`` changes nothing. A store that is missing, down or slow costs one warning.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Live", "run"]
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Bring the store up to date with the files of a scale; write results/<scale>/track.json.
 
-    A store that cannot be reached is one warning on standard error; track.json then says so.
+    A store that cannot be reached causes one warning on standard error and an entry in track.json.
     """
     made = list(entries(key.scale, found))
     reached = True
@@ -29,7 +29,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         with Store(key.scale) as store:
             for entry in made:
                 store.put(entry)
-    except Exception as error:  # whatever a tracker raises must not fail a pipeline
+    except Exception as error:  # no error of a tracker may fail a pipeline
         reached = False
         warn(error)
     kind = address().partition(":")[0]
@@ -38,5 +38,5 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 
 
 def warn(error: Exception) -> None:
-    """One line on standard error."""
+    """Print a warning of one line on standard error."""
     print(f"warning: MLflow at {shown(address())} was not reached ({shown(error)}); files only", file=sys.stderr)

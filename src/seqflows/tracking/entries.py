@@ -1,4 +1,4 @@
-"""What a store shall hold of a scale, read from the files."""
+"""The content of a store for a scale, read from the files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UNTIMED = ("seconds", "symbols_per_second")  # columns of history.csv that diffe
 
 @dataclass(frozen=True)
 class Entry:
-    """What one MLflow run shall hold.
+    """The content of one MLflow run.
 
     Attributes:
-        curves: one dictionary an epoch, with its ``epoch``.
+        curves: one dictionary per epoch, with its ``epoch``.
         metrics: final numbers, their units in the tags ``unit.<metric>``.
         artifacts: file -> folder in the run's artifacts.
         seconds: wall time, for the run's start and end.
@@ -34,12 +34,12 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """Changes when anything that is logged changes."""
+        """The digest of everything that is logged."""
         contents = [[path.as_posix(), folder, files.sha256(path)] for path, folder in self.artifacts.items()]
         return files.digest([self.id, self.params, self.tags, self.curves, self.metrics, contents])
 
     def listing(self) -> dict[str, Any]:
-        """What track.json says of it: the same for the same results, whenever they were made."""
+        """The entry in track.json, a function of the results and not of the time."""
         epochs = [{name: value for name, value in row.items() if name not in UNTIMED} for row in self.curves]
         return {
             "id": self.id,
@@ -52,7 +52,7 @@ class Entry:
 
 
 def entries(scale: str, found: params.Params | None = None) -> Iterator[Entry]:
-    """Everything that the store shall hold of a scale: each trained seed, then the tables and figures."""
+    """The entries of a scale: each trained seed, then the tables and figures."""
     matrix = found or params.load()
     shown = {name: [table for table in matrix.tables if name in matrix.table_runs(table)] for name in matrix.runs}
     for name in matrix.runs:
@@ -74,7 +74,7 @@ def seed_entry(
     tables: list[str],
     block: Mapping[str, Any],
 ) -> Entry:
-    """One seed of one run, from its training and the run's metrics, made here or kept."""
+    """The entry of one seed of a run, from its training and the run's metrics, made here or kept."""
     train, every = seed.record, evaluated["metrics"] if evaluated else []
     scored = [record for record in every if record["seed"] == seed.seed and record["value"] is not None]
     tags = description(train) | {"paper": str(block["reproduces"]), "table": " ".join(tables) or "none"}
@@ -105,7 +105,7 @@ def seed_entry(
 
 
 def metric_name(name: str) -> str:
-    """A metric as MLflow admits it: ``nll@50`` becomes ``nll_K50``."""
+    """A metric's name valid in MLflow: ``nll@50`` becomes ``nll_K50``."""
     return name.replace("@", "_K")
 
 

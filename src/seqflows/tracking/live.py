@@ -1,4 +1,4 @@
-"""What feeds a store while a training runs."""
+"""Live logging to a store while a training runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seqflows.tracking.store import DIGEST, LIVE, Store
 class Live:
     """Feeds the store while training runs; `run` completes the same MLflow run afterwards.
 
-    ``start(info)``, with what train.json says of the seed and ``epochs``, the number already trained (more than 0
-    when it resumes); ``epoch(row)``, a row of history.csv; ``end()``. What they raise, the training's guard catches.
+    ``start(info)``, with the seed's entries of train.json and ``epochs``, the number already trained (more than 0
+    when it resumes); ``epoch(row)``, a row of history.csv; ``end()``. The training's guard catches their exceptions.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Live:
         self._present: frozenset[int] = frozenset()
 
     def start(self, info: Mapping[str, Any]) -> None:
-        """Begin a seed, or go on with the run that an interrupted training of it left."""
+        """Begin a seed, or continue the run of its interrupted training."""
         name = f"{info['scale']}/{info['run']}/{info['seed']}"
         with Store(str(info["scale"])) as store:
             self._store = store

@@ -1,4 +1,4 @@
-"""An MLflow store. This is the only file that imports mlflow, and only when it is used."""
+"""An MLflow store. Only this file imports mlflow, and only on use."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from seqflows.tracking.entries import Entry
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
 ID, DIGEST, LIVE = "seqflows.id", "seqflows.digest", "live"
-BUSY = 300.0  # seconds for which a store may answer that other jobs use it
+BUSY = 300.0  # seconds to retry while other jobs use a store
 BUSY_SIGNS = ("database is locked", "QueuePool limit")  # sqlite's and SQLAlchemy's, which MLflow passes on
-LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, which may hold 1000 in all
+LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, of at most 1000 in all
 
 
 def address() -> str:
@@ -28,7 +28,7 @@ def address() -> str:
 
 
 class RetryingClient:
-    """A client that asks again while the database behind a server is in use: MLflow itself gives up after seconds."""
+    """A client that retries while the database of a server is in use; MLflow itself gives up after seconds."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -45,21 +45,21 @@ class RetryingClient:
                     busy = any(sign in str(error) for sign in BUSY_SIGNS)
                     if not busy or time.monotonic() + pause > until:
                         raise
-                time.sleep(pause * random.SystemRandom().uniform(0.5, 1))  # not all jobs at once again
+                time.sleep(pause * random.SystemRandom().uniform(0.5, 1))  # so that jobs do not retry at once
                 pause = min(1.5 * pause, 5.0)
 
         return ask
 
 
 class Store:
-    """An MLflow store, one experiment a scale. Local files are locked, so that two never create one at once."""
+    """An MLflow store, one experiment per scale. Local files are locked, so that two jobs never create one at once."""
 
     def __init__(self, scale: str) -> None:
         self.experiment_name = f"seqflows-{scale}"
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        # A server that is down is to be noticed in seconds; what the user set stands.
+        # Detect a server that is down within seconds, unless the user has set a timeout.
         for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "5"), ("BACKOFF_FACTOR", "0")):
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -101,7 +101,7 @@ class Store:
                 break
 
     def _create_experiment(self) -> str:
-        """The experiment's id; of several jobs that meet at a new server one makes it, and the others find it."""
+        """The experiment's id; one of several concurrent jobs creates it, and the others find it."""
         try:
             return self.client.create_experiment(self.experiment_name)
         except Exception:
@@ -111,7 +111,7 @@ class Store:
             return experiment.experiment_id
 
     def put(self, entry: Entry) -> None:
-        """Make the store hold exactly one run for the entry: skip, complete a live one, or replace."""
+        """Ensure exactly one run for the entry: skip, complete a live one, or replace."""
         digest = entry.digest
         present = self.known.get(entry.id, [])
         keep = next((known for known in present if known.data.tags.get(DIGEST) == digest), None)
@@ -122,7 +122,7 @@ class Store:
             run_id = keep.info.run_id if keep else self.create(entry.id, started)
             begun = keep.info.start_time if keep else started
             self._fill(run_id, entry, begun, self.epochs(run_id) if keep else frozenset())
-            # Last, so that what was interrupted on the way is not taken for complete.
+            # Last, so that an interrupted run does not count as complete.
             self.client.set_tag(run_id, DIGEST, digest)
             self.client.set_terminated(run_id, "FINISHED", begun + int(1000 * entry.seconds))
         for other in present:
@@ -130,16 +130,16 @@ class Store:
                 self.client.delete_run(other.info.run_id)
 
     def create(self, name: str, started: int, tags: Mapping[str, str] | None = None) -> str:
-        """A new run; its MLflow id."""
+        """Create a run; return its MLflow id."""
         tags = {ID: name, DIGEST: "incomplete", **(tags or {})}
         return self.client.create_run(self.experiment, started, tags, run_name=name).info.run_id
 
     def epochs(self, run_id: str) -> frozenset[int]:
-        """The epochs that a run has curves for."""
+        """The epochs of a run's curves."""
         return frozenset(point.step for point in self.client.get_metric_history(run_id, "train_loss"))
 
     def _continues(self, live: Any, entry: Entry) -> bool:
-        """Whether a live run is of this very configuration, data and code."""
+        """Whether a live run has the same configuration, data and code."""
         same = ("config_hash", "dataset_sha256", "revision")
         return all(live.data.tags.get(name) == entry.tags.get(name) for name in same)
 
@@ -157,7 +157,7 @@ class Store:
             self.client.log_artifact(run_id, str(path), folder or None)
 
     def points(self, row: Mapping[str, float], when: int) -> list[Any]:
-        """An epoch's numbers as MLflow's points, the epoch as step."""
+        """An epoch's numbers as MLflow metrics, with the epoch as step."""
         return [self.Metric(name, value, when, int(row["epoch"])) for name, value in row.items() if name != "epoch"]
 
     def log(self, run_id: str, metrics: list[Any], parameters: list[Any], tags: list[Any]) -> None:

@@ -65,7 +65,7 @@ def write(folder: Path, state: Mapping[str, Any], tensors: Mapping[str, Tensor])
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """The checkpoint's state and tensors, or None without a checkpoint.
 
-    Raises `Problem`, naming the file, for one that is cut short, altered or of another
+    Raises `Problem`, naming the file, for one that is truncated, altered or of another
     configuration.
     """
     path = folder / STATE
@@ -74,7 +74,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     try:
         content = files.read_json(path)
     except Problem:
-        raise _problem(path, "a file that is no JSON (cut short?)") from None
+        raise _problem(path, "a file that is not JSON (truncated?)") from None
     if not isinstance(content, dict) or content.pop("sha256", None) != files.digest(content):
         raise _problem(path, "a file whose checksum differs from its contents")
     if content["digest"] != folder.name:
