@@ -323,7 +323,7 @@ def test_a_block_scored_and_passed_on_is_no_density():
     """
     torch.manual_seed(0)
     first, second = (recurrent_affine(2, 1, 6, 2).double() for _ in range(2))
-    edge = torch.linspace(-12, 12, 481, dtype=torch.float64)
+    edge = torch.linspace(-12, 12, 241, dtype=torch.float64)
     square, area = torch.cartesian_prod(edge, edge)[:, :, None], float(edge[1] - edge[0]) ** 2
     totals, deviations = [], (1.0, 0.3, 0.1, 0.03)
     with torch.no_grad():
