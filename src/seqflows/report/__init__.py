@@ -1,4 +1,4 @@
-"""What people read: tables, figures and the audit, made from the files that `evaluate` wrote.
+"""Reports: tables, figures and the audit, made from the files of `evaluate`.
 
-Nothing here imports torch, mlflow, the models or the data: the results rebuild on any laptop.
+Nothing here imports torch, mlflow, the models or the data, so that results rebuild on any machine.
 """

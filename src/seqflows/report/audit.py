@@ -1,4 +1,4 @@
-"""``audit``: every printed number beside ours with a verdict; the claims, judged twice; the deviations."""
+"""``audit``: every printed number with ours and a verdict, the claims, judged twice, and the deviations."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ VERDICTS = {
 
 
 def run(key: paths.Key, found: Params | None = None) -> None:
-    """Write results/<scale>/audit.csv and audit.md; what was not run is said, never filled in."""
+    """Write results/<scale>/audit.csv and audit.md; missing numbers are marked, never filled in."""
     results = Results(found or matrix(), key.scale)
     rows = {
         paper: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
@@ -69,20 +69,20 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 
 
 def ordered(results: Results) -> list[Paper]:
-    """The papers in the order in which params.yaml has runs of them; then the others."""
+    """The papers in the order of their runs in params.yaml, then the others."""
     order = dict.fromkeys([run["reproduces"] for run in results.params.runs.values()] + list(papers()))
     return [papers()[name] for name in order if name in papers()]
 
 
 def _cells(results: Results, name: str) -> list[Cell]:
-    """The cells of a printed table; those of one that params.yaml does not have stand without a run."""
+    """The cells of a printed table; without runs if params.yaml lacks the table."""
     if name not in results.params.tables:
         return reported(name)
     return [cell for cell in cells(results, name) if cell.status != "ours"]
 
 
 def tolerance(cell: Cell) -> float:
-    """That of the cell's metric, or two standard deviations over seeds where that is more."""
+    """The tolerance of the cell's metric, or two standard deviations over seeds if larger."""
     row = metrics.find(cell.metric)
     base = row.tolerance(cell.unit, float(cell.reported)) if row else metrics.TOLERANCE_NATS
     std = cell.summary.std if cell.summary else None
@@ -119,7 +119,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
 
 
 def _ours(results: Results, cell: Cell) -> dict[str, Any]:
-    """The columns that our number fills; none where there is none."""
+    """The columns of our number; empty without a number."""
     summary = cell.summary
     if summary is None:
         return {}
@@ -134,7 +134,7 @@ Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
 
 def page(results: Results, rows: Mapping[Paper, Rows]) -> Page:
-    """The whole audit, a section a paper."""
+    """The whole audit, one section per paper."""
     every = [row for found in rows.values() for row in found]
     counts = Counter(row["verdict"] for _, row in every)
     blocks = [
@@ -181,7 +181,7 @@ def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
-    """The cells of one table, a line each."""
+    """The cells of one table, one line each."""
     body = []
     for cell, row in rows:
         ours = number(cell.summary) if cell.status == "reproduce" else NOTHING
@@ -195,7 +195,7 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
 
 
 def reductions(results: Results, rows: Rows) -> list[Block]:
-    """How the runs differ from the paper's, in what it says."""
+    """The differences of the runs from the settings that the paper states."""
     groups: dict[str, list[str]] = {}
     for run in dict.fromkeys(cell.run for cell, _ in rows if cell.run):
         if texts := results.differences(run):
@@ -207,7 +207,7 @@ def reductions(results: Results, rows: Rows) -> list[Block]:
 
 
 def remarks(results: Results, rows: Rows) -> list[Block]:
-    """Runs whose numbers are not of today's params.yaml, or had not settled."""
+    """Runs with numbers of another params.yaml, or with unconverged estimates."""
     found: dict[str, dict[str, None]] = {}
     for cell, _ in rows:
         for remark in results.remarks(cell.run, cell.summary) if cell.summary else []:

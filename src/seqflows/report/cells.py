@@ -1,4 +1,4 @@
-"""The cells of a table: what the paper prints, joined with what the runs of a scale gave."""
+"""The cells of a table: the printed numbers, joined with those of a scale's runs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: the number as printed (its digits kept), and ours, or None where it was not made."""
+    """One cell: the number as printed (with its digits), and ours, or None if it was not made."""
 
     table: str
     row: str
     column: str
     unit: str
-    status: str  # reproduce | quoted | human, or ours: a cell that the paper does not have
+    status: str  # reproduce | quoted | human, or ours: a cell that is not in the paper
     reported: str
     section: str
     note: str
@@ -32,7 +32,7 @@ class Cell:
 
 
 def reported(table: str) -> list[Cell]:
-    """The printed cells of a table in the paper's order; none for a table that is not from a paper."""
+    """The printed cells of a table in the paper's order; empty for a table that is not from a paper."""
     return [Cell(table=table, **row) for row in printed(table)]
 
 
@@ -52,10 +52,10 @@ def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]
 
 
 def cells(results: Results, table: str) -> list[Cell]:
-    """Every cell of a table: the paper's first, then those of params.yaml that the paper does not print.
+    """Every cell of a table: the paper's, then those of params.yaml that the paper does not print.
 
     Raises:
-        Problem: a run's unit is not the paper's, or params.yaml fills a cell that is only quoted.
+        Problem: a run's unit differs from the paper's, or params.yaml fills a quoted cell.
     """
     ours = addresses(results.params, table)
     joined = []
@@ -78,9 +78,9 @@ def _fill(results: Results, cell: Cell, run: str, metric: str) -> Cell:
 
 
 def number(summary: Summary | None, digits: int = 3, *, error: bool = True) -> str:
-    """``1.437 ± 0.004 (0.012)``: mean ± std over seeds (s.e. over sequences); what is unknown is left out.
+    """``1.437 ± 0.004 (0.012)``: mean ± std over seeds (s.e. over sequences), without unknown parts.
 
-    So is the spread of what does not depend on the seed, such as a number of parameters.
+    The spread of a number that does not depend on the seed, such as of parameters, is also left out.
     """
     if summary is None:
         return NOT_RUN

@@ -1,4 +1,4 @@
-"""``figure``: a figure as png and svg, drawn from files that evaluate, speed and train wrote.
+"""``figure``: a figure as png and svg, drawn from files of evaluate, speed and train.
 
 Both formats are the same bytes for the same input: no dates, fixed ids.
 """
@@ -41,7 +41,7 @@ def run(key: paths.Key, found: Params | None = None) -> None:
     """Write results/<scale>/<figure>.png and .svg.
 
     Raises:
-        Problem: unknown figure or kind, or a file that the figure draws from was not made.
+        Problem: unknown figure or kind, or a missing file.
     """
     params = found or matrix()
     block = params.figure(key.name)
@@ -54,7 +54,7 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
-    """The figure of a block, and the device that its numbers come from."""
+    """The figure of a block, and the device of its numbers."""
     if block["kind"] not in KINDS:
         nearest = near(block["kind"], KINDS)
         raise Problem(f"expected a figure kind of {', '.join(KINDS)}, got {block['kind']!r} in params.yaml{nearest}")
@@ -62,7 +62,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
 
 
 def save(figure: Figure, key: paths.Key, device: str) -> None:
-    """Put scale and device into the lower right corner; write both formats."""
+    """Add scale and device in the lower right corner and write both formats."""
     from matplotlib import pyplot
 
     figure.text(0.995, 0.004, f"scale {key.scale} · {device}", ha="right", va="bottom", fontsize=6, color="0.45")

@@ -1,6 +1,6 @@
-"""The entropy gap of generated words, step by step: gaps.csv of an evaluation, or what was kept of it.
+"""The entropy gap of generated words at each step, from gaps.csv of an evaluation or its kept form.
 
-Gaps are read to a thousandth of a nat, far below their noise: so small they are kept, and what was kept says the same.
+Gaps are rounded to 0.001 nats, far below their noise, so that the kept file is small and gives the same numbers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from seqflows import files
 from seqflows.errors import Problem
 from seqflows.report.inputs import read_csv
 
-KEPT, DIGITS = "thousandths", 3  # the heading of a kept gaps.csv, which has a line a word
-LEAST = 30  # words that a mean over words needs
+KEPT, DIGITS = "thousandths", 3  # the heading of a kept gaps.csv, with one line per word
+LEAST = 30  # fewest words for a mean over words
 Word = list[float]  # H_gap of each step, nats; the end symbol's is the last
 
 
 def read(path: Path) -> list[Word]:
-    """The gaps of every generated word; raise `Problem` for other columns, or steps that do not count from 1."""
+    """The gaps of every generated word; raise `Problem` for other columns, or steps that do not start at 1."""
     words: list[Word] = []
     for number, row in enumerate(read_csv(path) or [], 2):
         if KEPT in row:
@@ -42,13 +42,13 @@ def read(path: Path) -> list[Word]:
 
 
 def kept(words: Sequence[Word]) -> str:
-    """The file that `read` makes the same words of."""
+    """The kept file, from which `read` gives the same words."""
     rows = [{KEPT: " ".join(str(round(gap * 10**DIGITS)) for gap in word)} for word in words]
     return files.csv_text(rows, (KEPT,))
 
 
 def at_steps(words: Sequence[Word]) -> dict[int, list[float]]:
-    """Step -> the gaps there, of the steps that at least LEAST words have."""
+    """The gaps by step, for steps of at least LEAST words."""
     found: dict[int, list[float]] = {}
     for word in words:
         for step, gap in enumerate(word, 1):
@@ -63,7 +63,7 @@ def mean_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def slope(words: Sequence[Word]) -> tuple[float, float]:
-    """The slope of the gap by least squares, nats a step; the standard error takes words as independent."""
+    """The slope of the gap by least squares, nats per step; its standard error assumes independent words."""
     points = [(step, gap) for word in words for step, gap in enumerate(word, 1)]
     middle, level = (statistics.fmean(side) for side in zip(*points, strict=True))
     square = math.fsum((step - middle) ** 2 for step, _ in points)

@@ -1,6 +1,6 @@
-"""The files of a scale as values: a metric over its seeds, scores a sequence, source entropies, corpora.
+"""The files of a scale as values: metrics over seeds, scores of sequences, source entropies, corpora.
 
-Every reader returns None for what was not made, and raises `Problem` for what is there but malformed.
+Every reader returns None for missing files and raises `Problem` for malformed ones.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from seqflows.names import near
 from seqflows.report.papers import base as papers
 from seqflows.report.settings import settings
 
-SILENT = "not said"  # a setting that the paper does not give: nothing to differ from
-SIZE, NEAR = "parameters", 0.1  # what a paper may give in place of widths, and how exactly
+SILENT = "not said"  # a setting that the paper does not state
+SIZE, NEAR = "parameters", 0.1  # what a paper may state instead of widths, and the tolerance
 
 
 def matrix() -> Any:
@@ -33,19 +33,19 @@ def matrix() -> Any:
 
 
 EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
-HALF = "cross_entropy_test_half"  # which a record by importance sampling has beside its headline
+HALF = "cross_entropy_test_half"  # in records by importance sampling, beside the headline
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One metric of one run, over its seeds, with the signature of its records.
+    """One metric of one run over its seeds, with the signature of its records.
 
     Attributes:
         value: mean over seeds, in ``unit``.
         std: sample standard deviation over seeds (divisor n - 1); None with one seed.
         standard_error: of the mean over test sequences, one seed's (root mean square over seeds), or None.
-            All seeds are scored on the same sequences, so that more seeds do not make it smaller; of words
-            (``own_draws``) it is the error of a seed's own draws.
+            All seeds are scored on the same sequences, so more seeds do not reduce it; for words
+            (``own_draws``) it is the error of one seed's draws.
     """
 
     run: str
@@ -65,15 +65,15 @@ class Summary:
 
     @property
     def own_draws(self) -> bool:
-        """Whether each seed's estimate has draws of its own (trajectories, generated words), not the test sequences."""
+        """Whether each seed's estimate has separate draws (trajectories, generated words), not the test sequences."""
         row = metrics.find(self.metric)
         return row is not None and row.own_draws
 
     @property
     def error(self) -> float:
-        """Standard error of ``value``: over seeds and over what all of them were scored on.
+        """Standard error of ``value``: over seeds and over the sequences that they share.
 
-        Where a seed's estimate has draws of its own, the spread over seeds contains them.
+        With separate draws per seed, the spread over seeds includes their error.
         """
         if self.std is None:
             return self.standard_error or 0.0
@@ -82,7 +82,7 @@ class Summary:
 
 
 class Trained(NamedTuple):
-    """A seed's training: its block of params.yaml, and the rate of each epoch as history.csv has it."""
+    """A seed's training: its block of params.yaml, and the rate of each epoch from history.csv."""
 
     settings: Mapping[str, Any]
     rates: tuple[str, ...]
@@ -97,14 +97,14 @@ class Score(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """A test sequence's NLL over seeds, nats, and what it is divided by: T + 1; 1, of a vector or language."""
+    """A test sequence's NLL over seeds, nats, and its divisor: T + 1, or 1 for vectors and language."""
 
     nll: float
     steps: float
 
 
 def means(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[Mean]:
-    """The mean of each sequence over seeds, of vectors and language without log p(T); to float32, as it is kept."""
+    """The mean of each sequence over seeds, in float32 as kept; for vectors and language without log p(T)."""
     found = []
     for scores in zip(*seeds, strict=True):
         nll = math.fsum(score.nll - score.length_nats * vectors for score in scores) / len(scores)
@@ -113,7 +113,7 @@ def means(seeds: Sequence[Sequence[Score]], vectors: bool) -> list[Mean]:
 
 
 def packed(found: Sequence[Mean]) -> dict[str, str]:
-    """The columns of some means as they are kept: little-endian float32, zlib, base64."""
+    """The columns of means as kept: little-endian float32, zlib, base64."""
     columns = zip(Mean._fields, zip(*found, strict=True), strict=True)
     return {
         name: b64encode(zlib.compress(struct.pack(f"<{len(values)}f", *values))).decode() for name, values in columns
@@ -121,7 +121,7 @@ def packed(found: Sequence[Mean]) -> dict[str, str]:
 
 
 def unpacked(kept: Mapping[str, str]) -> list[Mean]:
-    """What `packed` had."""
+    """The inverse of `packed`."""
     columns = [
         [value for (value,) in struct.iter_unpack("<f", zlib.decompress(b64decode(kept[name])))]
         for name in Mean._fields
@@ -130,7 +130,7 @@ def unpacked(kept: Mapping[str, str]) -> list[Mean]:
 
 
 def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summary:
-    """Join the records of one metric, one a seed; a field that differs between seeds is given as 'a, b'."""
+    """Join the records of one metric, one per seed; a field that differs between seeds becomes 'a, b'."""
     values = [float(record["value"]) for record in records]
     errors = [record.get("standard_error") for record in records]
     known = [float(error) for error in errors if error is not None]
@@ -160,7 +160,7 @@ def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summar
 
 
 def read_csv(path: Path) -> list[dict[str, str]] | None:
-    """The rows of a csv file, or None where there is none."""
+    """The rows of a csv file, or None if it is missing."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
@@ -172,7 +172,7 @@ Times = dict[str, dict[int, list[float]]]  # run -> length -> seconds of each re
 
 
 def times(scale: str, name: str) -> tuple[Times, str] | None:
-    """The measured seconds of a speed block and its device; None where it was not measured."""
+    """The measured seconds of a speed block and its device; None if it was not measured."""
     rows = read_csv(recorded(paths.speed(scale, name)))
     if not rows:
         return None
@@ -190,13 +190,13 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
 
 
 def recorded(path: Path) -> Path:
-    """A speed or text below runs/<scale>; where it was not made here, the one that `keep` put beside the results."""
+    """The path of a speed or text below runs/<scale> or, if it was not made here, of the kept one."""
     kept = paths.kept(path)
     return kept if kept.exists() and not path.exists() else path
 
 
 class Results:
-    """What the runs of one scale wrote, read once."""
+    """The outputs of the runs of one scale, each read once."""
 
     def __init__(self, params: Any, scale: str) -> None:
         self.params, self.scale = params, scale
@@ -205,7 +205,7 @@ class Results:
         self._scores: dict[str, list[Mean] | None] = {}
 
     def metrics(self, run: str) -> dict[str, Summary] | None:
-        """Every metric of a run, in the order of its file; None where the run has no metrics.json."""
+        """Every metric of a run, in the order of its file; None without metrics.json."""
         if run not in self._metrics:
             self._metrics[run] = self._read(run)
         return self._metrics[run]
@@ -222,7 +222,7 @@ class Results:
         return {metric: summarise(run, metric, records) for metric, records in grouped.items()}
 
     def summary(self, run: str, metric: str, *, optional: bool = False) -> Summary | None:
-        """One metric of a run; None where the run was not made (or, if ``optional``, has no such metric)."""
+        """One metric of a run; None if the run was not made (or, if ``optional``, lacks the metric)."""
         metrics = self.metrics(run)
         if metrics is None:
             return None
@@ -234,15 +234,15 @@ class Results:
         return metrics.get(metric)
 
     def by_count(self, run: str, metric: str) -> dict[int, Summary]:
-        """K -> a metric's estimate with K samples, ``<metric>@<K>``, by K; empty where the run was not made."""
+        """The estimates of a metric by number of samples K, ``<metric>@<K>``; empty if the run was not made."""
         found = self.metrics(run) or {}
         counts = {int(name.partition("@")[2]): s for name, s in found.items() if name.startswith(f"{metric}@")}
         return dict(sorted(counts.items()))
 
     def verified(self, run: str, path: Path) -> Path:
-        """A file of a run's evaluation, as metrics.json lists it, or the kept record; another content is a `Problem`.
+        """A file of a run's evaluation, checked against metrics.json, or the kept one; a mismatch is a `Problem`.
 
-        Records of before the list have none, and nothing to compare with.
+        Older records have no list of files and are not checked.
         """
         self.metrics(run)
         folder, listed = paths.evaluation(self.scale, run), self._files.get(run)
@@ -260,7 +260,7 @@ class Results:
     def scores(self, run: str) -> list[Mean] | None:
         """Each test sequence's NLL over seeds; None without scores or with unequal seeds.
 
-        Raises `Problem` where metrics.json lists scores that are not there: a difference would lose its pairing.
+        Raises `Problem` if scores listed in metrics.json are missing: differences would lose their pairing.
         """
         if run not in self._scores:
             self._scores[run] = self._read_scores(run)
@@ -290,11 +290,11 @@ class Results:
         return means(found, vectors=headline.unit in ("nats", "bits/dim"))
 
     def source(self, dataset: str) -> str:
-        """The source that a dataset has at this scale: embedded-text, ptb, ..."""
+        """The source of a dataset at this scale: embedded-text, ptb, ..."""
         return str(self.params.datasets[dataset][self.scale]["source"])
 
     def embedded(self, dataset: str) -> bool:
-        """Whether a dataset is made by the project itself at this scale."""
+        """Whether a dataset is generated by the project at this scale."""
         return self.source(dataset).startswith("embedded")
 
     def dataset(self, run: str) -> str:
@@ -302,7 +302,7 @@ class Results:
         return str(self.params.runs[run]["dataset"])
 
     def differences(self, run: str) -> list[str]:
-        """How a run's settings here differ from those of the paper: 'latent 16 (paper 50)', ..."""
+        """The differences of a run's settings from the paper's: 'latent 16 (paper 50)', ..."""
         ours, theirs = settings(self.params, self.scale, run), paper_settings().get(run, {})
         if not theirs:
             return []
@@ -313,19 +313,19 @@ class Results:
         ] + self._size(run, theirs.get(SIZE))
 
     def _size(self, run: str, printed: int | None) -> list[str]:
-        """``parameters 0.50M (paper 128M)``; nothing within a tenth, or where either is not known."""
+        """``parameters 0.50M (paper 128M)``; empty within a tenth, or if either is unknown."""
         made = self.summary(run, SIZE, optional=True) if printed else None
         if not printed or made is None or abs(made.value / printed - 1) <= NEAR:
             return []
         return [f"{SIZE} {made.value / 1e6:.2f}M (paper {printed / 1e6:.0f}M)"]
 
     def unsettled(self, summary: Summary) -> bool:
-        """Whether it is a cross entropy of words that still moves with K, in one seed at least."""
+        """Whether a cross entropy of words has not converged in K for at least one seed."""
         settled = self.summary(summary.run, "settled", optional=True)
         return summary.metric.startswith("cross_entropy_") and settled is not None and settled.value < 1
 
     def estimator(self, summary: Summary) -> str:
-        """What gave a cross entropy of words: EXACT, IMPORTANCE, or TRAJECTORIES in records of before; else nothing."""
+        """The estimator of a cross entropy of words: EXACT, IMPORTANCE, or TRAJECTORIES in older records; else ""."""
         if not summary.metric.startswith("cross_entropy_"):
             return ""
         if not summary.samples:
@@ -334,7 +334,7 @@ class Results:
         return IMPORTANCE if sampled else TRAJECTORIES
 
     def trained(self, run: str) -> list[Trained]:
-        """How each seed of a run was trained, by its records; without those that were not kept."""
+        """The trainings of a run's seeds from their records; without seeds that were not kept."""
         return [
             Trained(
                 (seed.record.get("config") or {}).get("training") or {},
@@ -344,9 +344,9 @@ class Results:
         ]
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
-        """How a number is not of today's params.yaml: of other settings, of other data, or without a seed.
+        """How a number differs from the present params.yaml: other settings, other data, or missing seeds.
 
-        Today's data are those whose statistics `keep` put beside the results, where it did.
+        The present data are those whose statistics `keep` put beside the results, if any.
         """
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
@@ -360,7 +360,7 @@ class Results:
         return found
 
     def remarks(self, run: str, summary: Summary) -> list[str]:
-        """What a reader has to know: other settings or seeds than params.yaml has now, a small K, which estimator."""
+        """Remarks on a number: other settings or seeds than in params.yaml, a small K, the estimator."""
         found = self.outdated(run, summary)
         if self.unsettled(summary):
             unit = "importance samples" if self.estimator(summary) == IMPORTANCE else "trajectories"
@@ -372,19 +372,19 @@ class Results:
 
 @functools.cache
 def paper_settings() -> dict[str, dict[str, Any]]:
-    """Run -> its settings in the paper and, where the paper is silent, in the released code.
+    """The settings of each run in the paper or, if it does not state them, in the released code.
 
-    Kept apart from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
+    Separate from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
     """
     return papers.settings()
 
 
 def seed_folders(folder: Path) -> list[Path]:
-    """The folders seed-<n> of an evaluation, by number; of a run that was not evaluated here, those that were kept."""
+    """The folders seed-<n> of an evaluation by number; the kept ones if the run was not evaluated here."""
     _, scale, run, *_ = folder.parts
     return records.seed_folders(folder if records.here(scale, run) else paths.drawn(scale, run))
 
 
 def devices(summaries: Iterable[Summary]) -> str:
-    """The devices of some summaries, each once."""
+    """The distinct devices of some summaries."""
     return ", ".join(dict.fromkeys(summary.device for summary in summaries)) or "none"

@@ -1,6 +1,6 @@
-"""Comparing numbers with their errors: the same predicates read a paper's printed numbers and ours.
+"""Comparisons of numbers with errors: the same predicates judge a paper's printed numbers and ours.
 
-A number is named by its cell, ``(table, row, column)``, or, where no table prints it, by ``<run>.<metric>``.
+A number is named by its cell, ``(table, row, column)``, or, if no table prints it, by ``<run>.<metric>``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Reference = tuple[str, str, str] | str
 ROUNDING = 1e-9  # printed decimals compare as decimals
 
 
-SHOWN = 4  # findings that a joined one tells in full
+SHOWN = 4  # findings that a joined one gives in full
 
 
 class Finding(NamedTuple):
-    """A verdict and the numbers behind it; ``excess`` is the distance from the line between holding and failing."""
+    """A verdict and its numbers; ``excess`` is the distance from the line between holding and failing."""
 
     verdict: str
     text: str
@@ -31,28 +31,28 @@ class Finding(NamedTuple):
 
 
 class Value(NamedTuple):
-    """A number, its standard error (0 for a printed one), and where it is from."""
+    """A number, its standard error (0 for a printed one) and its origin."""
 
     value: float
     error: float
     summary: Summary | None = None
-    note: str = ""  # what the error leaves out, or which convention the value has
+    note: str = ""  # what the error excludes, or the convention of the value
 
 
 class Numbers(Protocol):
-    """One side on which claims are judged."""
+    """One set of numbers on which claims are judged: the paper's or ours."""
 
-    missing: str  # the verdict of a number that this side does not have
+    missing: str  # the verdict for a missing number
 
     def value(self, reference: Reference) -> Value | Finding:
-        """A number, or the finding that stands for its absence."""
+        """A number, or a finding if it is missing."""
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """The difference first - second with its standard error."""
 
 
 def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
-    """All of them: one failure fails; then what was not run, is undecided, or cannot be judged on this corpus."""
+    """Join findings: the first present of fails, not run, not printed, undecided, other corpus and holds."""
     found = list(findings)
     verdicts = {finding.verdict for finding in found}
     order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, HOLDS)
@@ -67,7 +67,7 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
-    """Is first < second (or, with a margin, first <= second + margin)? Undecided within two standard errors."""
+    """Judge first < second (or, with a margin, first <= second + margin); undecided within two standard errors."""
     difference = numbers.difference(first, second)
     if isinstance(difference, Finding):
         return difference
@@ -79,7 +79,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
-    """Is |first - second| <= margin? Undecided within two standard errors of the margin."""
+    """Judge |first - second| <= margin; undecided within two standard errors of the margin."""
     difference = numbers.difference(first, second)
     if isinstance(difference, Finding):
         return difference
@@ -89,7 +89,7 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
 
 
 def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
-    """sum_i c_i x_i of numbers that are independent of each other, with its standard error."""
+    """sum_i c_i x_i of independent numbers, with its standard error."""
     values = [numbers.value(reference) for _, reference in terms]
     if absent := [value for value in values if isinstance(value, Finding)]:
         return absent[0]
@@ -99,12 +99,12 @@ def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Valu
 
 
 def seeds_note(values: Iterable[Value]) -> str:
-    """``one seed`` where a value has but one, so that its error knows nothing of seeds."""
+    """``one seed`` if a value has only one, so that its error excludes the spread over seeds."""
     return "one seed" if any(found.summary and len(found.summary.seeds) == 1 for found in values) else ""
 
 
 def decide(excess: float, error: float, equal: str = UNDECIDED) -> str:
-    """Holds below the line, fails above it; undecided within two standard errors."""
+    """The finding: holds below the line, fails above it, undecided within two standard errors."""
     if abs(excess) <= ROUNDING:
         return equal if error == 0 else UNDECIDED
     if abs(excess) < 2 * error:
@@ -113,14 +113,14 @@ def decide(excess: float, error: float, equal: str = UNDECIDED) -> str:
 
 
 def name(reference: Reference) -> str:
-    """A reference as read in a sentence."""
+    """A reference as text in a sentence."""
     if isinstance(reference, str):
         return reference
     return reference[1] if reference[2] in ("Test NLL", "Reconst.", "KL") else f"{reference[1]} ({reference[2]})"
 
 
 def versus(first: Reference, second: Reference) -> str:
-    """``AF / AF vs LSTM, Nottingham``: a pair as read in a sentence."""
+    """A pair as text in a sentence: ``AF / AF vs LSTM, Nottingham``."""
     if isinstance(first, str) or isinstance(second, str) or first[2] != second[2]:
         return f"{name(first)} vs {name(second)}"
     column = "" if first[2] == "Test NLL" else f", {first[2]}:"
@@ -128,13 +128,13 @@ def versus(first: Reference, second: Reference) -> str:
 
 
 def signed(value: Value) -> str:
-    """``+0.010 ± 0.004`` (one standard error), and a note where there is one."""
+    """``+0.010 ± 0.004`` (one standard error), and a note if there is one."""
     error, note = f" ± {value.error:.3f}" if value.error else "", f" ({value.note})" if value.note else ""
     return f"{value.value:+.3f}{error}{note}"
 
 
 class Printed:
-    """The numbers that the paper prints, quoted ones included."""
+    """The numbers that the paper prints, including quoted ones."""
 
     missing = NOT_PRINTED
 
@@ -142,13 +142,13 @@ class Printed:
         self.cells = {(c.table, c.row, c.column): float(c.reported) for table in tables for c in reported(table)}
 
     def value(self, reference: Reference) -> Value | Finding:
-        """A printed number; there are none outside tables."""
+        """A printed number; only tables have them."""
         if isinstance(reference, str) or reference not in self.cells:
             return Finding(NOT_PRINTED, f"no number printed for {name(reference)}")
         return Value(self.cells[reference], 0.0)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
-        """Between two printed numbers, exact in decimals."""
+        """The difference of two printed numbers, exact in decimals."""
         values = [self.value(first), self.value(second)]
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
@@ -156,7 +156,7 @@ class Printed:
 
 
 class Ours:
-    """The numbers of one scale's runs. A quoted number is compared with ours on the real corpus alone."""
+    """The numbers of one scale's runs. A quoted number is compared with ours only on the real corpus."""
 
     missing = NOT_RUN
 
@@ -172,7 +172,7 @@ class Ours:
             }
 
     def address(self, reference: Reference) -> tuple[str, str]:
-        """(run, metric) of a reference; both empty where params.yaml has none."""
+        """(run, metric) of a reference; both empty if params.yaml has none."""
         if isinstance(reference, str):
             run, _, metric = reference.partition(".")
             return (run, metric) if run in self.results.params.runs else ("", "")
@@ -187,7 +187,7 @@ class Ours:
         return Value(summary.value, summary.error, summary)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
-        """Paired over test sequences where both NLLs have scores of the same sequences; else in quadrature."""
+        """The difference, paired over test sequences if both NLLs have scores of the same ones; else in quadrature."""
         if first in self.quoted or second in self.quoted:
             return self._against_quoted(first, second)
         values = [self.value(first), self.value(second)]
@@ -212,7 +212,7 @@ class Ours:
         for summary, rows in zip((first, second), sides, strict=True):
             ratio = sum(nll for nll, _ in rows) / sum(steps for _, steps in rows) / scale
             if abs(ratio - summary.value) > 1e-3 * max(1.0, abs(summary.value)):
-                return None  # the scores are not those of this number
+                return None  # the scores belong to another number
         gaps = [a - b for (a, _), (b, _) in zip(*sides, strict=True)]
         steps = [step for _, step in sides[0]]
         ratio = sum(gaps) / sum(steps)
@@ -223,7 +223,7 @@ class Ours:
         return math.hypot(sequences, *seeds)
 
     def _against_quoted(self, first: Reference, second: Reference) -> Value | Finding:
-        """Ours in the literature's convention (per T, without log p(T)), the quoted number as exact."""
+        """Ours in the literature's convention (per T, without log p(T)) against the quoted number, taken as exact."""
         sides = []
         for reference in (first, second):
             if reference in self.quoted:

@@ -1,9 +1,9 @@
-"""``keep <scale>``: the records of a scale's runs, speeds, texts and datasets beside its tables, to be committed.
+"""``keep <scale>``: copy the records of runs, speeds, texts and datasets beside the tables, to be committed.
 
-Models, samples and data stay out; metrics.json, and each seed's history.csv and train.json, are what a reader of a
-table needs to see how a number came about (`records.keep` puts them in one file a run, with the NLL of each sequence),
-and a dataset's statistics.json, with its sha256, what it was: a number of data that a dataset no longer has is known by
-that. Of an evaluation's files those stay that are small and `DRAWN`; the grids of Figures 5 and 6 are not.
+Models, samples and data are not kept. metrics.json, and each seed's history.csv and train.json, document how a number
+was made (`records.keep` puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json,
+with its sha256, identifies the data, so that numbers of earlier data are detected. Of an evaluation's files the small
+ones in `DRAWN` are kept; the grids of Figures 5 and 6 are not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entrop
 
 
 def run(scale: str) -> list[str]:
-    """Copy the records of all runs that have numbers, and the statistics of prepared data; return the names of both."""
+    """Copy the records of all runs with numbers, and the statistics of prepared data; return the names of both."""
     known = matrix()
     made = [name for name in known.runs if paths.metrics(scale, name).exists()]
     data = [name for name in known.datasets if (paths.prepared(scale, name) / "statistics.json").exists()]
@@ -43,7 +43,7 @@ def run(scale: str) -> list[str]:
 
 
 def _evaluated(results: Results, run: str) -> dict[str, Any]:
-    """The scores of a run as they are kept; and the sha256 of its small files, which are put beside the record."""
+    """The kept form of a run's scores, and the sha256 of its small files, which are copied beside the record."""
     figures = [block for block in results.params.figures.values() if block.get("runs", [None])[0] == run]
     texts = {}
     for name in {DRAWN[block["kind"]] for block in figures if block["kind"] in DRAWN}:

@@ -1,4 +1,4 @@
-"""Pages as markdown that also reads well in a terminal: tables are padded."""
+"""A writer of pages as markdown, with padded tables for reading in a terminal."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from seqflows.report.page import (
 
 
 def written(page: Page) -> str:
-    """A whole page."""
+    """The markdown of a whole page."""
     return blocks([Heading(1, page.title), *page.blocks]) + "\n"
 
 
 def blocks(found: Iterable[Block]) -> str:
-    """Blocks, an empty line between two of them, none at the end."""
+    """Blocks separated by empty lines, without one at the end."""
     return "\n\n".join(_block(block) for block in found)
 
 
@@ -46,7 +46,7 @@ def _block(block: Block) -> str:
 
 
 def inline(text: Text) -> str:
-    r"""A text with its marks. Only in what others wrote are markdown's own signs escaped.
+    r"""A text with its marks; markdown's special characters are escaped only in foreign text.
 
     >>> print(inline(("a", Strong("b"), Foreign(" <unk> of_it"))))
     a**b** \<unk> of\_it

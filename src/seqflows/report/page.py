@@ -1,7 +1,7 @@
-"""A page of results as values; a writer, such as `report.markdown`, puts them into the signs of its format.
+"""A page of results as typed values, independent of a format; a writer such as `report.markdown` renders it.
 
-Builders know no format: a writer has to be able to escape every text, to set numeric columns, to show a status by a
-colour and to derive an anchor from the headings. A line break within a text is a break of the source alone.
+Builders use no format: a writer can escape every text, align numeric columns, show a status by a
+colour and derive an anchor from the headings. A line break within a text only breaks the source.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Strong:
-    """What a reader must not miss."""
+    """Strong text: important for every reader."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Emphasis:
-    """A term, where it is explained or about which something is said."""
+    """Emphasised text: a term that is explained or discussed."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Code:
-    """A file, a command or a setting."""
+    """Code: a file, a command or a setting."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """What others wrote, such as a model: every sign is shown as it is."""
+    """Foreign text, such as a model's: every character is shown as it is."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Link:
-    """A file's path, which leads to it."""
+    """A link to a file, by its path."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Status:
-    """A text with a status, such as a verdict, that a writer may show by more than the text."""
+    """A text with a status, such as a verdict, that a writer may also show by colour."""
 
     text: str
     status: str
@@ -75,7 +75,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Fact:
-    """An item of a list, and those below it."""
+    """An item of a list, with nested items."""
 
     text: Text
     under: Sequence[Text | Fact] = ()
@@ -93,9 +93,9 @@ class Table:
     """A table.
 
     Attributes:
-        header: a heading a column.
+        header: one heading per column.
         rows: the cells, row by row.
-        left: how many columns are names; the others are numbers, and flush right.
+        left: the number of columns with names; the others are numbers, flush right.
         wide: whether the cells are running text, all of it flush left.
     """
 
@@ -110,7 +110,7 @@ Block = Heading | Paragraph | Facts | Table
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its title and what stands below it."""
+    """A page: its title and its blocks."""
 
     title: str
     blocks: Sequence[Block] = field(default_factory=tuple)
@@ -120,7 +120,7 @@ PROSE = re.compile(r"`(?P<code>[^`]+)`|(?<!\w)\*(?P<emphasis>\w(?:[^*]*\w)?)\*(?
 
 
 def prose(text: str) -> Text:
-    """Running text as people write it in a data file, with ``*emphasis*`` and ```code```; other signs are signs.
+    """Parse running text of a data file with ``*emphasis*`` and ```code```; other characters are literal.
 
     >>> prose("ε* of `params.yaml`, *or not*")
     ('ε* of ', Code(text='params.yaml'), ', ', Emphasis(text='or not'))
@@ -134,6 +134,6 @@ def prose(text: str) -> Text:
 
 
 def listed(texts: Iterable[Text | Fact]) -> list[Block]:
-    """A list of facts as blocks; nothing where there are none."""
+    """A list of facts as blocks; empty without facts."""
     items = list(texts)
     return [Facts(items)] if items else []

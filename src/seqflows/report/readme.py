@@ -1,4 +1,4 @@
-"""The results that README.md shows, made from the records so that no number is typed in."""
+"""The results in README.md, generated from the records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCK = re.compile(r"<!-- (?P<kind>table|csv): (?P<path>\S+) -->\n(?P<content>.*
 
 
 def table_of(path: Path) -> list[Block]:
-    """The title, the list of facts and the first table of a page of results, made from the records."""
+    """The title, the list of facts and the first table of a page of results."""
     folder, scale, name = path.with_suffix("").parts[-3:] if len(path.parts) > 2 else ("", "", "")
     if (folder, path.suffix) != ("results", ".md"):
         raise Problem(f"expected results/<scale>/<table>.md in the marks of a table, got {path}")
@@ -36,7 +36,7 @@ def csv_of(path: Path) -> list[Block]:
 
 
 def refreshed(text: str) -> str:
-    """README's text with every marked block as the results have it now."""
+    """README's text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
         shown = {"table": table_of, "csv": csv_of}[found["kind"]](Path(found["path"]))

@@ -1,4 +1,4 @@
-"""What a run's outcome depends on, as params.yaml and the defaults of its blocks say."""
+"""The settings that a run's outcome depends on, from params.yaml and the defaults of its blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqflows.config.training import Training
 
 
 def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
-    """What a run's outcome depends on, beside its seeds and its device, defaults filled in."""
+    """The settings of a run, without seeds and device, with defaults filled in."""
     block = matrix.runs[run].get(scale) or {}
     if not block:
         return {}
@@ -27,7 +27,7 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
 
 
 def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
-    """The source of a dataset and what is kept of it; of words filter and split, less its seed and a wider V."""
+    """The source of a dataset and its limits; for words filter and split, without the seed and a wider V."""
     block = entry.get(scale) or {}
     if entry.get("kind") != "words":
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")

@@ -1,4 +1,4 @@
-"""``table``: a results table as csv (one row a cell, each with its signature) and as a page."""
+"""``table``: a results table as csv (one row per cell, with its signature) and as a page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 
 
 def made(results: Results, name: str) -> Made:
-    """A table from the records of its runs, or of what they wrote."""
+    """A table from the records of its runs, or from their texts."""
     block = results.params.table(name)
     if "texts" in block:
         rows = texts.rows(results, block)

@@ -1,4 +1,4 @@
-"""What models wrote, read from their files, and only what the present models wrote."""
+"""Reading of generated texts, only those of the present models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from seqflows import files, paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, recorded
 
-# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``. Of
-# the block "numbers" the text is what was counted.
+# ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``. In
+# the block "numbers" the text is the statistics.
 COLUMNS = (
     "name", "run", "dataset", "seed", "block", "label", "decoding", "text", "model_sha256", "config_hash",
     "train_revision", "device",
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 def rows(results: Results, block: Row) -> list[dict[str, Any]]:
-    """Every line of each text of a table, as its file has it."""
+    """Every line of each text of a table, as in its file."""
     return [row for name in block["texts"] for row in _of_text(results, name)]
 
 
@@ -40,12 +40,12 @@ def _of_text(results: Results, name: str) -> list[dict[str, Any]]:
 
 
 def read(results: Results, name: str) -> tuple[dict[str, str], str]:
-    """Header and lines of a text, which has to be of the present settings and of the model that the run now has.
+    """Header and lines of a text, checked to be of the present settings and the run's present model.
 
-    One that was kept beside the results may be of earlier settings; `outdated` says so.
+    A kept text may be of earlier settings, which `outdated` reports.
 
     Raises:
-        Problem: no such file, one that was changed by hand, or one of other settings or another model.
+        Problem: missing file, changed content, or other settings or another model.
     """
     path = recorded(paths.text(results.scale, name))
     again = f"run: python -m seqflows generate {results.scale}/{name}"
@@ -78,7 +78,7 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
 
 
 def outdated(results: Results, name: str) -> list[str]:
-    """How a text is not of today's params.yaml: of other settings of its own, or of a model of others."""
+    """How a text differs from the present params.yaml: its settings, or those of its model."""
     header, _ = read(results, name)
     block = results.params.text(results.scale, name)
     run = results.params.run(results.scale, block["run"])
@@ -88,7 +88,7 @@ def outdated(results: Results, name: str) -> list[str]:
 
 
 def counts(text: str) -> dict[str, str]:
-    """The numbers of a line, by name, each with its error.
+    """The statistics of a line by name, with their errors.
 
     >>> counts("texts 2; words 9; changed 0.25 (0.10)")
     {'texts': '2', 'words': '9', 'changed': '0.25 (0.10)'}

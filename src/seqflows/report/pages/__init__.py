@@ -1,4 +1,4 @@
-"""How each kind of data is put on a page: a module a kind, with ``page(results, title, cells) -> Page``."""
+"""The pages of each kind of data: one module per page, with ``page(results, title, cells) -> Page``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqflows.report.pages import shared
 
 
 def of_kind(results: Results, runs: Sequence[str]) -> Callable[[Results, str, Sequence[Any]], Page]:
-    """What makes the page of a table of these runs; one without runs has that of sequences.
+    """The ``page`` function for a table of these runs; without runs that of sequences.
 
     Raises:
         Problem: runs whose kinds of data have different pages.

@@ -11,7 +11,7 @@ from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Emphasis, Page, Text
 from seqflows.report.pages import sequences, shared
 
-REFERENCES = ("gaussian", "unigram")  # densities that nothing trains
+REFERENCES = ("gaussian", "unigram")  # densities without training
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -21,7 +21,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
 
 
 def facts(cells: Sequence[Cell]) -> list[Text]:
-    """How to read numbers that noise bounds from below, or those of the released code's conventions."""
+    """Notes on numbers bounded below by noise, and on those in the released code's conventions."""
     shown = {cell.metric for cell in cells}
     if "nll_noiseless" in shown:
         bound = f": eq. (6) of the word vectors themselves, bits/dim, which the floor with noise, {floor():.2f}, does "
@@ -40,7 +40,7 @@ def facts(cells: Sequence[Cell]) -> list[Text]:
 
 
 def above_floor(results: Results, cells: Sequence[Cell]) -> list[Block]:
-    """The cells in bits per dimension as nats a position above the floor, where records have them."""
+    """The cells in nats per position above the floor, if records have them."""
     rows = {cell: metrics.find(f"{cell.metric}{metrics.ABOVE_FLOOR}") for cell in cells if cell.unit == "bits/dim"}
     found = {cell: results.summary(cell.run, row.name, optional=True) for cell, row in rows.items() if cell.run and row}
     if not any(found.values()):

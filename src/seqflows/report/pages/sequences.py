@@ -40,7 +40,7 @@ def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> 
 
 
 def literature(results: Results, cells: Sequence[Cell]) -> list[Block]:
-    """The same NLLs per T and without log p(T); and how far above the source, where it is known."""
+    """The same NLLs per T and without log p(T), and the excess over the source, if known."""
 
     def text(cell: Cell) -> Text:
         return shared.beside(cell, results.summary(cell.run, "nll_literature", optional=True), f"{NOTHING} / ")
@@ -57,7 +57,7 @@ def literature(results: Results, cells: Sequence[Cell]) -> list[Block]:
 
 
 def beyond(results: Results, cells: Sequence[Cell], *, excess: bool = True) -> list[Block]:
-    """What the paper does not print, a row a run: the terms of the bound, NLL against K, effective sample size."""
+    """Numbers that the paper does not print, a row per run: terms of the bound, NLL by K, effective sample size."""
     runs = shared.runs_of(cells)
     present = shared.present(results, runs)
     columns = metrics.shown(metrics.BEYOND, present)

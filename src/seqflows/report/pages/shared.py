@@ -1,4 +1,4 @@
-"""What the pages of several kinds of data share."""
+"""Parts shared by the pages of several kinds of data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def kind(results: Results, run: str) -> str:
 
 
 def runs_of(made: Sequence[Cell]) -> dict[str, str]:
-    """Label -> run, each run once; the label is the row, with the column where a row has several runs."""
+    """The distinct runs by label; the label is the row, with the column if a row has several runs."""
     labels: dict[str, str] = {}
     for cell in made:
         several = len({other.run for other in made if other.row == cell.row and other.run}) > 1
@@ -30,7 +30,7 @@ def runs_of(made: Sequence[Cell]) -> dict[str, str]:
 
 
 def first_runs(made: Sequence[Cell]) -> dict[str, str]:
-    """Column of NLLs, or of words' test cross entropies -> one of its runs: a source entropy stands beside those."""
+    """One run of each column of NLLs or of words' test cross entropies, which get a source entropy."""
     found: dict[str, str] = {}
     for cell in made:
         if cell.summary and cell.metric in ("nll", "cross_entropy_test"):
@@ -39,7 +39,7 @@ def first_runs(made: Sequence[Cell]) -> dict[str, str]:
 
 
 def sources(results: Results, made: Sequence[Cell], metric: str) -> dict[str, Summary]:
-    """Column -> ``source_entropy`` or ``source``; the latter is of one test set: none where a column has more."""
+    """``source_entropy`` or ``source`` by column; the latter is of one test set, so none for a column with more."""
     found = {}
     for column, run in first_runs(made).items():
         several = len({results.dataset(cell.run) for cell in made if cell.run and cell.column == column}) > 1
@@ -55,17 +55,17 @@ def listed(texts: Any) -> str:
 
 
 def cell_form(made: Sequence[Cell]) -> str:
-    """What a cell shows: ours beside the printed number, or ours alone where a table prints none."""
+    """The content of a cell: ours beside the printed number, or only ours if a table prints none."""
     return "reported / ours" if any(cell.reported for cell in made) else "ours, which the paper does not print,"
 
 
 def units(made: Sequence[Cell]) -> str:
-    """The units of a table's columns, each once."""
+    """The distinct units of a table's columns."""
     return ", ".join(dict.fromkeys("1 (no unit)" if cell.unit == "1" else cell.unit for cell in made if cell.unit))
 
 
 def seeds(made: Sequence[Cell]) -> str:
-    """``seeds: 0, and 0 1 2 of JSB``: by columns where they tell, else by rows, else those of any cell."""
+    """``seeds: 0, and 0 1 2 of JSB``: by columns if they determine the seeds, else by rows, else of any cell."""
     groups: dict[str, list[Cell]] = {}
     for cell in made:
         if cell.summary:
@@ -79,7 +79,7 @@ def seeds(made: Sequence[Cell]) -> str:
 
 
 def stale(results: Results, made: Sequence[Cell]) -> list[Text]:
-    """A line that names the runs whose numbers are not of today's params.yaml; none where all are."""
+    """A line with the runs whose numbers are not of the present params.yaml, if any."""
     found: dict[str, str] = {}
     for cell in made:
         if cell.summary and (remarks := results.outdated(cell.run, cell.summary)):
@@ -88,7 +88,7 @@ def stale(results: Results, made: Sequence[Cell]) -> list[Text]:
 
 
 def not_of_today(found: Mapping[str, str]) -> list[Text]:
-    """A line of what is not as params.yaml has it now, and how; none where nothing is."""
+    """A line with the differences from the present params.yaml, if any."""
     listing = "; ".join(f"{name}: {text}" for name, text in found.items())
     return [(Strong("Not as params.yaml says now"), f": {listing}")] if found else []
 
@@ -101,7 +101,7 @@ def corpora(results: Results, made: Sequence[Cell], *, counted: bool = True) -> 
 
 
 def corpus(results: Results, dataset: str, summaries: Sequence[Summary] = (), *, counted: bool = True) -> str:
-    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, their number where ``counted``."""
+    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, with the number if ``counted``."""
     facts = ["embedded" if results.embedded(dataset) else "real"]
     for summary in summaries:
         if summary.dataset == dataset:
@@ -128,7 +128,7 @@ def grid(made: Sequence[Cell], text: Callable[[Cell], Text]) -> Table:
 
 
 def beside(cell: Cell, summary: Summary | None, empty: str = "") -> Text:
-    """What a cell shows: the printed number, or ``empty``, and beside it ours; of a quoted one the printed alone."""
+    """The content of a cell: the printed number, or ``empty``, and ours; only the printed one if quoted."""
     if cell.status == "quoted":
         return Status(f"{cell.reported} (quoted)", cell.status)
     printed = f"{cell.reported} / " if cell.reported else empty
@@ -137,7 +137,7 @@ def beside(cell: Cell, summary: Summary | None, empty: str = "") -> Text:
 
 
 def reported_table(results: Results, made: Sequence[Cell]) -> Table:
-    """The paper's own table, with ours beside it and the source entropy below it."""
+    """The paper's table with our numbers, and the source entropy below it."""
     empty = f"{NOTHING} / " * any(cell.reported for cell in made)
     shown = grid(made, lambda cell: beside(cell, cell.summary, empty))
     rows = list(shown.rows)
@@ -150,7 +150,7 @@ def reported_table(results: Results, made: Sequence[Cell]) -> Table:
 
 
 def unlike(results: Results, made: Sequence[Cell], differing: str) -> list[Text]:
-    """What keeps a table's numbers from being compared with the paper's: its corpora, or what ``differing`` says."""
+    """The reasons why a table is not comparable with the paper's: its corpora, or ``differing`` settings."""
     runs = [cell.run for cell in made if cell.run]
     if any(results.embedded(results.dataset(run)) for run in runs):
         return [Strong("The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.")]
@@ -166,7 +166,7 @@ def metric_table(
     results: Results, runs: Mapping[str, str], columns: Sequence[metrics.Metric],
     *, heading: str = "Model", error: bool = False,
 ) -> list[Table]:  # fmt: skip
-    """A row a run, by label, a column each of the metrics; none where no run has one of them."""
+    """A table with a row per run and a column per metric; empty if no run has one of them."""
     found = {label: values for label, run in runs.items() if (values := results.metrics(run))}
 
     def text(values: Mapping[str, Summary], metric: metrics.Metric) -> str:
@@ -179,5 +179,5 @@ def metric_table(
 
 
 def section(heading: str, text: str, *blocks: Block) -> list[Block]:
-    """A part of a page with its heading and, where there is any, the text below it."""
+    """A part of a page with its heading and optional text below it."""
     return [Heading(2, heading), *([Paragraph(text)] if text else []), *blocks]

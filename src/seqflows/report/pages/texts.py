@@ -1,4 +1,4 @@
-"""The page of a table of text: what models wrote, side by side (Tang et al. 2021, tables 1 to 3)."""
+"""The page of a table of generated texts, side by side (Tang et al. 2021, tables 1 to 3)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from seqflows.report.plots.common import label
 from seqflows.report.texts import Row, counts, outdated
 
 AT_ONCE = "all steps at once"
-SAME = "″"  # of a given text that stands in the first column
-NUMBERS = "numbers"  # the title of the block that counts
+SAME = "″"  # for a given text already in the first column
+NUMBERS = "numbers"  # the title of the block of statistics
 COUNTS = ("texts", "words", "right", "changed", "perplexity", "distinct")
 FIRST = {"samples": "", "interpolation": "ratio", "regeneration": "noise"}
 
 
 def page(results: Results, title: str, cells: Sequence[Row]) -> Page:
-    """For each corpus its samples, or a table for each pair or context, and whose the columns are."""
+    """The page: for each corpus its samples, or a table per pair or context, and the models of the columns."""
     names = list(dict.fromkeys(row["name"] for row in cells))
     stale = {name: ", ".join(remarks) for name in names if (remarks := outdated(results, name))}
     blocks = listed(shared.not_of_today(stale))
@@ -45,7 +45,7 @@ def _origin(results: Results, row: Row) -> str:
 
 
 def _numbers(counted: Sequence[Row]) -> list[Block]:
-    """A row for each model, decoding and label; of the test sequences one for all models."""
+    """A row for each model, decoding and label; a single one for the test sequences."""
     if not counted:
         return []
     body: dict[tuple[str, ...], None] = {}
@@ -64,7 +64,7 @@ def _numbers(counted: Sequence[Row]) -> list[Block]:
 
 
 def _blocks(found: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
-    """The lines of each pair or context, of all models that were given the same texts."""
+    """The lines of each pair or context, from all models with the same given texts."""
     groups: dict[tuple[str, ...], list[Row]] = {}
     for _, lines in itertools.groupby(found, key=lambda row: (row["name"], row["block"])):
         own = list(lines)
@@ -82,7 +82,7 @@ def _cell(row: Row) -> Text:
 
 
 def _beside(kind: str, shown: Sequence[Row]) -> Table:
-    """A column for each model and decoding, a row for each label; what was given stands in the first column."""
+    """A column for each model and decoding, a row for each label; given texts are in the first column."""
     columns = {(row["name"], row["decoding"]): _heading(row) for row in shown if row["decoding"]}
     given = {row["label"]: row for row in shown if not row["decoding"]}
     made = {(row["label"], row["name"], row["decoding"]): _cell(row) for row in shown if row["decoding"]}
@@ -95,7 +95,7 @@ def _beside(kind: str, shown: Sequence[Row]) -> Table:
 
 
 def _stacked(kind: str, shown: Sequence[Row]) -> Table:
-    """A row for each text, for long ones: what was given, then each label's, model by model."""
+    """A row for each text, for long ones: the given text, then those of each label by model."""
     order = list(dict.fromkeys(row["label"] for row in shown))
     given = [row for row in shown if not row["decoding"]][:1]
     made = sorted((row for row in shown if row["decoding"]), key=lambda row: order.index(row["label"]))

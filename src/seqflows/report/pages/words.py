@@ -1,4 +1,4 @@
-"""The page of a table of models of words: cross entropies under shared trajectories, and what stands beside them."""
+"""The page of a table of models of words: cross entropies and the other metrics of words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Strong
 from seqflows.report.pages import shared
 
 TEST = "cross_entropy_test"
-LITERAL = {"entropy_gap", "known", "unique_known"}  # of the readings those that the paper's own table shows
+LITERAL = {"entropy_gap", "known", "unique_known"}  # the readings in the paper's own table
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -23,7 +23,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
 
 
 def header(results: Results, made: Sequence[Cell]) -> list[Block]:
-    """Scale, corpora, device, units, trajectories and seeds, and how to read a cell."""
+    """The header: scale, corpora, device, units, trajectories and seeds, and the format of a cell."""
     headline = {cell.row: cell.summary for cell in made if cell.summary and cell.metric == TEST}
     by = {row: results.estimator(summary) for row, summary in headline.items()}
     counts = shared.listed(str(headline[row].samples) for row in headline if by[row] == IMPORTANCE)
@@ -55,7 +55,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[Block]:
 
 
 def budget(results: Results, made: Sequence[Cell]) -> str:
-    """How many words the runs of a table were trained on, by their records: ``5,007,360 words``."""
+    """The number of training words of a table's runs, from their records: ``5,007,360 words``."""
     found = [
         one.settings for run in shared.runs_of(made).values() if results.metrics(run) for one in results.trained(run)
     ]
@@ -64,7 +64,7 @@ def budget(results: Results, made: Sequence[Cell]) -> str:
 
 
 def notes(made: Sequence[Cell]) -> list[Text]:
-    """Every note once, with the columns or, where it is not of whole columns, the rows that it is about."""
+    """The distinct notes with their columns or, if not of whole columns, their rows."""
     about: dict[str, list[Cell]] = {}
     for cell in made:
         for note in filter(None, cell.note.split("; ")):
@@ -79,7 +79,7 @@ def notes(made: Sequence[Cell]) -> list[Text]:
 
 
 def halves(results: Results, made: Sequence[Cell]) -> list[Block]:
-    """The entropies of the two halves of each dataset, and what the training distribution scores on them."""
+    """The entropies of the two halves of each dataset, and their cross entropies under the training distribution."""
     runs: dict[str, str] = {}
     for cell in made:
         if cell.summary:
@@ -112,7 +112,7 @@ def trajectories(results: Results, made: Sequence[Cell]) -> list[Block]:
 
 
 def readings(results: Results, made: Sequence[Cell]) -> list[Block]:
-    """What the text admits beside the literal reading: H_gap, the symbols of a generated word, the words of V."""
+    """Other readings of the paper's text: of H_gap, of the symbols of a generated word, of the words of V."""
     runs = shared.runs_of(made)
     columns = metrics.shown(metrics.READINGS, shared.present(results, runs))
     if {metric.name for metric in columns} <= LITERAL:
@@ -131,13 +131,13 @@ def readings(results: Results, made: Sequence[Cell]) -> list[Block]:
 
 
 def _wide(results: Results, made: Sequence[Cell]) -> str:
-    """The count from which on a wider V has a word; nothing where no dataset of the table keeps one."""
+    """The least count of the words in a wider V; empty if no dataset of the table has one."""
     blocks = [results.params.datasets[results.dataset(cell.run)][results.scale] for cell in made if cell.run]
     return "; ".join(dict.fromkeys(str(block["wide_count"]) for block in blocks if block.get("wide_count")))
 
 
 def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
-    """What else the paper does not print: bits, the bound and its estimate, larger sets of generated words."""
+    """Other numbers that the paper does not print: bits, the bound and its estimate, larger sets of words."""
     runs = shared.runs_of(made)
     present = shared.present(results, runs)
     parts = {

@@ -1,1 +1,1 @@
-"""The papers that the audit covers, a folder each: what is printed and said of them as data, their claims as code."""
+"""The audited papers, a folder each: printed tables and prose as data, claims as code."""

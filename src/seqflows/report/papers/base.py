@@ -1,6 +1,6 @@
-"""A paper's folder: what it prints and what the audit says of it, read and checked.
+"""Reading and checking a paper's folder: printed tables and the audit's data.
 
-``paper.yaml`` makes a folder a paper. Beside it stand a csv for each printed table, ``settings.json``, ``deviations``,
+``paper.yaml`` makes a folder a paper. Beside it are a csv for each printed table, ``settings.json``, ``deviations``,
 ``contradictions`` and, where the text leaves much open, ``assumptions`` as yaml; and ``claims.py``, with its CLAIMS.
 """
 
@@ -29,7 +29,7 @@ Row = TypeVar("Row", bound=tuple)
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, where it stands, how it is read here, and the predicate."""
+    """A sentence of the paper, its section, its interpretation here, and the predicate."""
 
     name: str
     section: str
@@ -57,7 +57,7 @@ class Contradiction(NamedTuple):
 
 
 class Assumption(NamedTuple):
-    """A choice that the text leaves open, and the value that it has here."""
+    """A choice that the text leaves open, and its value here."""
 
     what: str
     paper: str
@@ -67,7 +67,7 @@ class Assumption(NamedTuple):
 
 @dataclass(frozen=True)
 class Paper:
-    """One audited paper; ``name`` is that of its folder, and what params.yaml calls it in ``reproduces``."""
+    """One audited paper; ``name`` is that of its folder, used by ``reproduces`` in params.yaml."""
 
     name: str
     title: str
@@ -75,7 +75,7 @@ class Paper:
     deviations: tuple[Deviation, ...]
     contradictions: tuple[Contradiction, ...]
     assumptions: tuple[Assumption, ...]
-    convention: str  # how the claims read ours, where that needs saying
+    convention: str  # convention of our numbers in the claims, if needed
 
     @property
     def tables(self) -> list[str]:
@@ -95,7 +95,7 @@ def papers() -> dict[str, Paper]:
 
 
 def read(folder: Path) -> Paper:
-    """A paper's folder; raise `Problem` that names the file for a key or a value that is not as it has to be."""
+    """Read a paper's folder; an invalid key or value is a `Problem` that names the file."""
     path = folder / "paper.yaml"
     for name in (path.name, "deviations.yaml", "contradictions.yaml", "claims.py"):
         if not (folder / name).exists():
@@ -115,7 +115,7 @@ def read(folder: Path) -> Paper:
 
 
 def _rows(path: Path, row: Callable[..., Row], shared: Mapping[str, str] | None = None) -> tuple[Row, ...]:
-    """The entries of a yaml file. What all of them share need not be said in each."""
+    """The entries of a yaml file, with ``shared`` values that they may omit."""
     content = params.written(path)
     if not isinstance(content, list):
         raise Problem(f"expected a list in {path}, got {type(content).__name__}; begin each entry with '- '")
@@ -127,7 +127,7 @@ def _rows(path: Path, row: Callable[..., Row], shared: Mapping[str, str] | None 
 
 
 def _texts(where: str, entry: Any, required: Iterable[str], optional: Mapping[str, str]) -> dict[str, str]:
-    """A block whose values are texts; what is optional has its default."""
+    """A block whose values are texts, with defaults for optional ones."""
     if not isinstance(entry, Mapping):
         raise Problem(f"expected keys and texts in {where}, got {entry!r}; write key: text")
     refuse_unknown(where, map(str, entry), [*required, *optional])
@@ -148,10 +148,10 @@ def printed_tables() -> list[str]:
 
 
 def printed(table: str) -> list[dict[str, str]]:
-    """The printed cells of a table in the paper's order; none for a table that is not from a paper.
+    """The printed cells of a table in the paper's order; empty for a table that is not from a paper.
 
     Raises:
-        Problem: other columns, an unknown status, or a printed number that cannot be read as one.
+        Problem: other columns, an unknown status, or an invalid number.
     """
     paper, _, name = table.partition("-")
     path = FOLDER / paper / f"{name}.csv"
@@ -182,7 +182,7 @@ def _number(text: str) -> bool:
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    """Run -> its settings in its paper and, where the paper is silent, in the released code, of all papers."""
+    """The settings of each run in its paper or, if not stated, in the released code, for all papers."""
     found: dict[str, dict[str, Any]] = {}
     for path in (FOLDER / name / "settings.json" for name in names()):
         content = files.read_json(path) if path.exists() else {}

@@ -1,1 +1,1 @@
-"""One file a kind of figure: ``draw(results, block) -> (figure, device)``."""
+"""The kinds of figures, one module each, with ``draw(results, block) -> (figure, device)``."""

@@ -1,4 +1,4 @@
-"""What several figures share: finding exports, naming runs, datasets, devices and characters."""
+"""Helpers of several figures: exports, and names of runs, datasets, devices and characters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
     "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
-    "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of the text that their datasets hold
+    "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of models of text
 }  # fmt: skip
 VARIANTS = {
     "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
@@ -28,13 +28,13 @@ SOURCES = {
     "squad-articles-full": "SQuAD paragraphs", "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
-# Beside the colours, for lines that coincide: what is drawn later leaves gaps for what lies below it.
+# Dashes, for lines that coincide: later lines leave gaps that show earlier ones.
 DASHES = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1)), (0, (9, 2.5)), (0, (2, 2.5)))
 MARKERS = "osD^vPX*"
 
 
 def export(results: Results, run: str, name: str, *, named: bool = True) -> Path:
-    """A file of evaluate, of the run's first seed; exports are written where the evaluation block names them."""
+    """A file of evaluate for the run's first seed; exports need an entry in the evaluation block."""
     folder = paths.evaluation(results.scale, run)
     for seed in seed_folders(folder):
         if (seed / name).exists():
@@ -57,7 +57,7 @@ def setting(results: Results, run: str, name: str) -> Any:
 
 
 def corpus_label(results: Results, dataset: str) -> str:
-    """A dataset by its proper name at this scale; one that is made here by its own, a variant with what it varies."""
+    """A dataset's proper name at this scale; its key if embedded, with the variant if it is one."""
     if results.embedded(dataset):
         return f"{dataset} (embedded)"
     source = results.source(dataset)
@@ -85,5 +85,5 @@ def label(run: str) -> str:
 
 
 def variant(text: str) -> str:
-    """A part of a run's name after its model: a number of proposals, or what else is unlike the model's default."""
+    """A part of a run's name after its model: a number of proposals, or another change of the default."""
     return VARIANTS.get(text) or re.sub(r"^k(\d+)$", r"K=\1", text).replace("_", " ")

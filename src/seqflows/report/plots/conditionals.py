@@ -1,4 +1,4 @@
-"""Figure 3b: p(x_t given x_<t) of a character model at consecutive steps, the symbol that came in red."""
+"""Figure 3b: p(x_t given x_<t) of a character model at consecutive steps, with the actual symbol in red."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEPS = 6  # panels; the paper shows three
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Bars over the vocabulary, a panel a step."""
+    """Draw bars over the vocabulary, one panel per step."""
     from matplotlib import pyplot
 
     run = block["runs"][0]

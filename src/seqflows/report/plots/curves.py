@@ -12,19 +12,19 @@ from seqflows.errors import Problem
 from seqflows.report.inputs import Results
 from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, device, label
 
-Curve = dict[int, list[float]]  # epoch -> a value a seed
+Curve = dict[int, list[float]]  # epoch -> values of the seeds
 Looks = Mapping[str, tuple[str, Any]]  # run -> colour and dashes
 
 UNITS = {"words": "nats per word", "language": "bits per dimension"}
-WIDTH, LINE, TITLE, HEAD, PANEL, UNDER = 7.2, 0.17, 0.38, 0.33, 1.85, 0.7  # inches; lines are of title and legend
+WIDTH, LINE, TITLE, HEAD, PANEL, UNDER = 7.2, 0.17, 0.38, 0.33, 1.85, 0.7  # inches; LINE of title and legend
 LEFT, BETWEEN, RIGHT = 0.62, 0.62, 0.08  # of axes, inches
 COLUMNS = 4  # of a legend, at most
-REACH = 3  # an axis ends so many times as far above a line's median as that is above its least value
-APART = 0.1  # of what an axis shows: a wider gap between two last values parts groups of runs
+REACH = 3  # an axis ends REACH x (median - least value) of a line above its median
+APART = 0.1  # share of an axis: a wider gap between two last values separates groups of runs
 
 
 def curve(results: Results, run: str, column: str) -> Curve:
-    """One column of history.csv over the seeds of a run; empty where the column is not there."""
+    """One column of history.csv over the seeds of a run; empty if the column is missing."""
     seeds = records.trained(results.scale, run)
     if not seeds:
         raise Problem(
@@ -40,7 +40,7 @@ def curve(results: Results, run: str, column: str) -> Curve:
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """A row a dataset for the loss, one for its KL term: all epochs, and the last ones where lines lie close."""
+    """Draw a row per dataset for the loss and one for its KL term: all epochs, and the last ones of close lines."""
     from matplotlib import pyplot
 
     groups: dict[str, list[str]] = {}
@@ -53,7 +53,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     names = {dataset: name for dataset in groups if (name := corpus_label(results, dataset)) not in block["title"]}
     rows = {dataset: math.ceil(len(runs) / COLUMNS) for dataset, runs in groups.items()}
     heads = {dataset: HEAD + LINE * (rows[dataset] + (dataset in names)) for dataset in groups}
-    # Set by hand: a solver's layout would differ from process to process in the last digits.
+    # Fixed layout: a solver's would differ between processes in the last digits.
     heights = {dataset: heads[dataset] + (1 + latent[dataset]) * (PANEL + UNDER) for dataset in groups}
     height = sum(heights.values()) + TITLE + LINE * title.count("\n")
     figure, top = pyplot.figure(figsize=(WIDTH, height)), sum(heights.values())
@@ -82,7 +82,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
 
 
 def row(figure: Any, grid: Any, number: int, curves: Mapping[str, Curve], looks: Looks) -> Any:
-    """The axis of all epochs, and beside it a panel for each group of runs that it cannot keep apart."""
+    """The axis of all epochs, and a panel for each group of runs that overlap on it."""
     means = {run: [statistics.fmean(values[epoch]) for epoch in sorted(values)] for run, values in curves.items()}
     low, top, high = limits([values for values in means.values() if values])
     epochs, groups = close(curves, APART * (top - low))
@@ -102,7 +102,7 @@ def row(figure: Any, grid: Any, number: int, curves: Mapping[str, Curve], looks:
 
 
 def limits(lines: list[list[float]]) -> tuple[float, float, float]:
-    """Where an axis begins and ends, and the highest value: without a weight of the KL the full loss is huge.
+    """The limits of an axis, and the highest value: the full loss is huge while the KL has no weight.
 
     >>> limits([[900.0, 5.0, 4.0, 3.0, 3.0], [6.0, 5.0, 4.0, 4.0, 4.0]])
     (3.0, 7.0, 900.0)
@@ -118,7 +118,7 @@ def limits(lines: list[list[float]]) -> tuple[float, float, float]:
 
 
 def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[str]]]:
-    """The last third of the epochs that all runs have, and the groups of runs that are close together at its end."""
+    """The last third of the epochs that all runs have, and the groups of runs that are close at its end."""
     last = min((max(values) for values in curves.values() if values), default=0)
     epochs = range(last - last // 3, last + 1)
     ends = {run: statistics.fmean(values[last]) for run, values in curves.items() if last in values}
@@ -135,7 +135,7 @@ def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[s
 def zoom(
     figure: Any, cell: Any, epochs: range, groups: list[list[str]], curves: Mapping[str, Curve], looks: Looks
 ) -> None:
-    """The last epochs, a panel a group of runs, each with a scale of its own."""
+    """Draw the last epochs, one panel per group of runs, each with its own scale."""
     cells = cell.subgridspec(len(groups), 1, hspace=0.16, height_ratios=[1 + len(group) for group in groups])
     axes = [figure.add_subplot(cells[number]) for number in range(len(groups))]
     for axis, group in zip(axes, groups, strict=True):
@@ -153,7 +153,7 @@ def zoom(
 
 
 def bands(curves: Iterable[Curve]) -> str:
-    """What lines and bands are, where some run has several seeds."""
+    """The explanation of lines and bands, if a run has several seeds."""
     several = {any(len(values) > 1 for values in found.values()) for found in curves if found}
     if True not in several:
         return ""
@@ -161,7 +161,7 @@ def bands(curves: Iterable[Curve]) -> str:
 
 
 def line(axis: Any, values: Curve, colour: str, name: str | None, style: Any) -> None:
-    """The mean over seeds, epoch by epoch, and their range as a band."""
+    """Draw the mean over seeds by epoch, with their range as a band."""
     epochs = sorted(values)
     if not epochs:
         return

@@ -15,7 +15,7 @@ BASELINE = "entropy_expected"
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Left: marginal, expected and their gap, epoch by epoch, the other runs' entropy dashed; right: boxes a step."""
+    """Draw, left, marginal, expected and gap by epoch, other runs' entropy dashed; right, boxes per step."""
     from matplotlib import pyplot
 
     run, *baselines = block["runs"]
@@ -65,7 +65,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
 
 
 def difference(first: Curve, second: Curve) -> Curve:
-    """Seed by seed, at the epochs that both have."""
+    """The difference by seed, at the epochs that both have."""
     return {
         epoch: [a - b for a, b in zip(first[epoch], second[epoch], strict=True)] for epoch in first if epoch in second
     }

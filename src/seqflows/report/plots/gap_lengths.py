@@ -14,14 +14,14 @@ LENGTHS = range(2, 13)  # letters
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """A bar a length with the standard error over words, and their number above it."""
+    """Draw a bar per length with the standard error over words, and their number above it."""
     from matplotlib import pyplot
 
     run = block["runs"][0]
     path = export(results, run, "gaps.csv", named=False)
     words = gaps.read(path)
     means: dict[int, list[float]] = {}
-    others: list[int] = []  # lengths of what is not drawn
+    others: list[int] = []  # lengths that are not drawn
     for word in words:
         if (letters := len(word) - 1) in LENGTHS:  # the end symbol is a step of its own
             means.setdefault(letters, []).append(statistics.fmean(word))

@@ -9,7 +9,7 @@ from seqflows.report.plots.common import BLUE, RED, device, export, label, setti
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Above: (a) the map, (b) both densities. Below: (c) the true density, then each run's."""
+    """Draw, above, (a) the map, (b) both densities; below, (c) the true density, then each run's."""
     import numpy
     from matplotlib import pyplot
 
@@ -41,7 +41,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     for number, (title, grid, density) in enumerate(panels):
         axis = figure.add_subplot(cells[number])
         extent = (grid["x"][0], grid["x"][-1], grid["y"][0], grid["y"][-1])
-        # One colour scale for all: a density that leaks between the modes shows.
+        # One colour scale for all, so that density between the modes is visible.
         axis.imshow(density, origin="lower", extent=extent, cmap="magma", vmin=0, vmax=top, interpolation="bilinear")
         axis.set_title(title, loc="left")
         axis.tick_params(labelleft=number == 0)

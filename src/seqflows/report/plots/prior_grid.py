@@ -1,4 +1,4 @@
-"""Figure 6: p(z_t given z_<t) of a two-dimensional latent sequence along a string, a panel a symbol."""
+"""Figure 6: p(z_t given z_<t) of a two-dimensional latent sequence along a string, one panel per symbol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = 4  # as in the paper
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Each panel scaled to its own maximum; the cross is z_t, the posterior's mean."""
+    """Draw panels, each scaled to its maximum; the cross is z_t, the posterior's mean."""
     import numpy
     from matplotlib import pyplot
 

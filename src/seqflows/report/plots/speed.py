@@ -12,7 +12,7 @@ from seqflows.report.plots.common import CYCLE, corpus_label, label
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """A panel a speed block, a line a run."""
+    """Draw a panel per speed block, a line per run."""
     from matplotlib import pyplot
 
     names = block["speeds"]

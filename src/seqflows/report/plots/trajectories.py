@@ -1,4 +1,4 @@
-"""The test cross entropy of models of words against the number of trajectories that estimate it."""
+"""The test cross entropy of models of words against the number of trajectories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqflows.report.cells import reported
 from seqflows.report.inputs import IMPORTANCE, Results, Summary
 from seqflows.report.plots.common import CYCLE, MARKERS, device, label
 
-SHOWN = 20  # the K from which on all is drawn: one trajectory lies so high that the rest would be a line's width
+SHOWN = 20  # smallest K drawn: with one trajectory the estimate is so high that the others would coincide
 LARGEST = 4  # K of the panel on the right
 METRIC = "cross_entropy_test"
 COLUMN, ORACLE = "H[P_test, P^]", "ORACLE"
@@ -20,7 +20,7 @@ Lines = dict[str, dict[int, Summary]]  # run -> K -> estimate
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Left: a line a run, dashed where K samples an exact model, whose own value is dotted; right: the largest K."""
+    """Draw, left, a line per run, dashed for sampled exact models, exact values dotted; right, the largest K."""
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 4.0), width_ratios=(1.25, 1))
@@ -59,7 +59,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     if exact and len(exact) < len(runs):
         right.set_title("without baselines", loc="right", fontsize=7, color="0.4")
     handles, names = (list(found) for found in left.get_legend_handles_labels())
-    levels = len(names) - len(runs)  # which matplotlib names before the runs
+    levels = len(names) - len(runs)  # matplotlib lists them before the runs
     order = [*range(levels, len(names)), *range(levels)]
     right.legend(
         [handles[n] for n in order], [names[n] for n in order], loc="center left", bbox_to_anchor=(1.0, 0.5),
@@ -75,7 +75,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
 def largest(
     axis: Any, lines: Lines, runs: list[str], counts: list[int], importance: Mapping[str, Summary]
 ) -> None:  # fmt: skip
-    """The largest K at equal distances, runs side by side, and after them what importance sampling gives."""
+    """Draw the largest K at equal distances, runs side by side, then importance sampling."""
     for place, run in enumerate(lines):
         aside = 0.4 * ((place + 0.5) / len(lines) - 0.5)
         found = {at + aside: lines[run][count] for at, count in enumerate(counts) if count in lines[run]}
@@ -89,7 +89,7 @@ def largest(
 
 
 def points(axis: Any, found: dict[Any, Summary], run: str, number: int, dashed: bool) -> None:
-    """A run's estimates with two standard errors."""
+    """Draw a run's estimates with two standard errors."""
     axis.errorbar(
         list(found), [s.value for s in found.values()], yerr=[2 * s.error for s in found.values()],
         color=CYCLE[number % len(CYCLE)], ls="--" if dashed else "-", marker=MARKERS[number % len(MARKERS)],

@@ -1,7 +1,7 @@
-"""What two runs of words need before they can be compared: one schedule, one estimator, and an error over seeds.
+"""Conditions for comparing two runs of words: one schedule, one estimator, and an error over seeds.
 
-A learning rate that falls by a noisy validation loss falls in one run and not in another; a cross entropy by prior
-trajectories lies higher than one by importance sampling, by an amount that differs from model to model.
+A learning rate driven by a noisy validation loss falls in one run and not in another; a cross entropy by prior
+trajectories is higher than one by importance sampling, by an amount that differs between models.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from seqflows.report import judging
 from seqflows.report.inputs import EXACT, Summary
 from seqflows.report.judging import UNDECIDED, Finding, Numbers, Ours, Reference, Value, name
 
-ASIDE = ("kl_free_epochs", "kl_ramp_epochs", "kl_floor")  # what annealing is about
+ASIDE = ("kl_free_epochs", "kl_ramp_epochs", "kl_floor")  # settings of annealing
 
 
 def unlike(numbers: Numbers, references: Iterable[Reference]) -> Finding | None:
-    """Why numbers of ours cannot be compared: undecided, whatever they are. None where they can, or are printed."""
+    """An undecided finding if numbers of ours cannot be compared; None if they can or are printed."""
     if not isinstance(numbers, Ours):
         return None
     found = [(name(reference), value.summary) for reference in references if _known(value := numbers.value(reference))]
@@ -56,22 +56,22 @@ def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Valu
 
 
 def spread(numbers: Numbers) -> Numbers:
-    """The same numbers, those of one seed with the error over seeds that other rows tell."""
+    """The same numbers; those of one seed get the error over seeds from other rows."""
     return Spread(numbers) if isinstance(numbers, Ours) and not isinstance(numbers, Spread) else numbers
 
 
 class Spread(Ours):
-    """Ours, where a number of one seed has the standard deviation over seeds of the runs that have several.
+    """Our numbers, where one of a single seed gets the standard deviation over seeds of other runs.
 
     Pooled, variances weighted by their degrees of freedom, over the runs of the same metric and of the same kind,
-    exact or latent; where none has several seeds the number stays as it is, and says that it is of one.
+    exact or latent; if none has several seeds the number keeps its error and the note ``one seed``.
     """
 
     def __init__(self, ours: Ours) -> None:
         self.results, self.runs, self.quoted = ours.results, ours.runs, ours.quoted
 
     def value(self, reference: Reference) -> Value | Finding:
-        """A number with its standard error, over seeds where that can be known."""
+        """A number with its standard error, over seeds if known."""
         found = super().value(reference)
         if not isinstance(found, Value) or found.summary is None or found.summary.std is not None:
             return found
@@ -79,7 +79,7 @@ class Spread(Ours):
         return found if pooled is None else found._replace(error=max(found.error, pooled))
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
-        """Between two numbers, their errors in quadrature: no test sequences are paired here."""
+        """The difference of two numbers with errors in quadrature, without pairing."""
         values = [self.value(first), self.value(second)]
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]

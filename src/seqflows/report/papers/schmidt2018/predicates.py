@@ -1,4 +1,4 @@
-"""The predicates of Schmidt & Hofmann 2018 that take more than a comparison of two cells."""
+"""The predicates of Schmidt & Hofmann 2018 beyond comparisons of two cells."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def harder(numbers: Numbers) -> Finding:
 def differences(numbers: Numbers, row: str) -> list[tuple[float, Reference]]:
     """The terms of (test - train in Table 1) - (test - train in Table 2).
 
-    Of ours each difference is a metric of its own: both halves are scored under the same trajectories.
+    Each of our differences is a separate metric, since both halves are scored under the same trajectories.
     """
     if not isinstance(numbers, Ours):
         return [(-1, two(row)), (1, two(row, TRAIN)), (1, one(row)), (-1, one(row, TRAIN))]

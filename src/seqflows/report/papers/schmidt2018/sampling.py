@@ -169,7 +169,7 @@ def _unit(printed: float, values: dict[int, Summary], headline: Value) -> tuple[
 def _beside_printed(
     numbers: Numbers, rows: Iterable[str], judge: Callable[[float, dict[int, Summary], Value], tuple[float, float]]
 ) -> Finding:
-    """``judge`` gives a row's distance from the line, and its error, from the printed number and ours by K."""
+    """Judge rows by ``judge``: distance from the line and its error, from the printed number and ours by K."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "the number of trajectories is not printed")
     printed, found = Printed([TABLE1]), []

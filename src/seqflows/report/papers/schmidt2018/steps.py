@@ -15,7 +15,7 @@ GAPS = "words-tril2-k10"  # the run of Figures 1 and 2
 
 
 def along(judge: Callable[[list[gaps.Word]], list[tuple[str, float, float]]]) -> Callable[[Numbers], Finding]:
-    """Judge gaps.csv of the run of Figures 1 and 2: ``judge`` gives (what, value, error), each to lie below 0."""
+    """Judge gaps.csv of the run of Figures 1 and 2: ``judge`` gives (what, value, error), each expected below 0."""
 
     def finding(numbers: Numbers) -> Finding:
         if not isinstance(numbers, Ours):
@@ -62,7 +62,7 @@ def decreasing(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
 def spreading(words: list[gaps.Word]) -> list[tuple[str, float, float]]:
     """The standard deviation over words at the second step less that at each later one.
 
-    Before the first step all words stand in one state: what differs there is the noise of the estimate alone.
+    Before the first step all words have the same state: differences there are only noise of the estimate.
     """
     steps = gaps.at_steps(words)
     deviations = {step: (statistics.stdev(found), 2 * (len(found) - 1)) for step, found in steps.items()}

@@ -12,7 +12,7 @@ TABLE4 = "tang2021-table4"
 TVQA, SQUAD = SETS = ("TVQA Subtitle", "SQuAD Article")
 NETWORKS = ("Att", "RNN")
 MODELS = ("Bi-LSTM", *(f"{network}-{kind}" for kind in ("C", "S", "AR") for network in NETWORKS))
-FAR = 2.0  # bits per dimension: what "largely" is taken to mean
+FAR = 2.0  # bits per dimension: the meaning of "largely"
 SAME = 0.5  # and "about equal"
 
 
@@ -31,7 +31,7 @@ def pairs(numbers: Numbers, lower: str, upper: str, margin: float = 0.0) -> Find
 
 
 def above_floor(numbers: Numbers, rows: Iterable[str] = MODELS) -> Finding:
-    """Every number at or above what the noise alone allows."""
+    """Every number at or above the lower bound set by the noise."""
     found = []
     for row in rows:
         for column in SETS:

@@ -28,7 +28,7 @@ TABLES = (TABLE1, TABLE2, TABLE3)
 NLL, RECONSTRUCTION, KL = "Test NLL", "Reconst.", "KL"
 SETS = ("Nottingham", "Piano", "Musedata", "JSB")
 QUOTED = ("RNN-NADE", "TSBN", "STORN", "NASMC", "SRNN", "DMM")
-SAME = 0.02  # bpc: what "nearly the same" and "a small difference" are taken to mean
+SAME = 0.02  # bpc: the meaning of "nearly the same" and "a small difference"
 
 
 def one(row: str, column: str = NLL) -> Reference:
@@ -122,7 +122,7 @@ def latent_size(numbers: Numbers) -> Finding:
 
 
 def speed(numbers: Numbers) -> Finding:
-    """IAF/SCF is faster at every length from some length on that is at most half the longest."""
+    """IAF/SCF is faster at every length from some length on, at most half the longest."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "shown in figure 7, no number printed")
     blocks = [name for name in ("ptb", "nottingham") if name in numbers.results.params.speeds]
@@ -130,7 +130,7 @@ def speed(numbers: Numbers) -> Finding:
 
 
 def speed_block(results: Results, name: str) -> Finding:
-    """The claim about speed on one block of params.yaml."""
+    """The claim about speed for one block of params.yaml."""
     measured = times(results.scale, name)
     if measured is None:
         return Finding(NOT_RUN, f"{name} was not timed")
