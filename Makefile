@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-slurm test-snakemake9 reliability mutants laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,7 +31,10 @@ demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minu
 	dvc repro
 	@python -m seqflows show demo
 
-test: $(STAMP) ## the whole test suite
+test: $(STAMP) ## every test but those marked slow, minutes
+	python -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+test-all: $(STAMP) ## the whole test suite: every flow at every size, every run at every scale
 	python -m pytest -q -n 2 --dist worksteal
 
 test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)

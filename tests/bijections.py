@@ -236,3 +236,26 @@ CASES = FLOWS + INVERSES
 STDS = (0.3, 1.0, 3.0)
 # An inverse shares every operation with its flow: it meets the widest parameters only.
 DRAWN = [(case, std) for case in FLOWS for std in STDS] + [(case, STDS[-1]) for case in INVERSES]
+
+
+def features(case: Case) -> set[str]:
+    """The classes that a case is made of, its scalars' too, and the options that its name says."""
+    modules = list(case.build().modules())
+    scalars = [module.scalar for module in modules if hasattr(module, "scalar")]
+    return {type(part).__name__ for part in (*modules, *scalars)} | set(case.name.removeprefix("inverse-").split("-"))
+
+
+def covering(cases: list[Case]) -> list[Case]:
+    """Few cases that have every class and option of them all: again and again the one with most that is missing."""
+    left = {case: features(case) for case in cases}
+    found, missing = [], set().union(*left.values())
+    while missing:
+        found.append(max(left, key=lambda case: len(left[case] & missing)))
+        missing -= left.pop(found[-1])
+    return found
+
+
+# What `make test` tries: every flow at 1, and at 3 as few flows, and inverses, as show every class and option.
+WIDE, TURNED = covering(FLOWS), covering(INVERSES[::-1])
+QUICK = {(case.name, 1.0) for case in FLOWS} | {(case.name, STDS[-1]) for case in WIDE + TURNED}
+QUICK_CASES = {case.name for case in FLOWS + TURNED}

@@ -1,6 +1,7 @@
 """Every model in every parametrisation, at sizes that can be enumerated: the list of the models' contract test.
 
-Legend: B batch, T time, V symbols or keys, Q points of a quadrature over the latent sequence.
+Legend: B batch, T time, D dimensions, V symbols or keys, Q points of a quadrature over the latent sequence, G points
+of a grid over a state.
 """
 
 from __future__ import annotations
@@ -16,12 +17,25 @@ from torch import Tensor
 
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
+from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
+from seqflows.models.language_flow import LanguageFlow
+from seqflows.models.state_space import StateSpace
 
+
+def embedded(length: int, dim: int, count: int = 5) -> Facts:
+    """Facts of language: that many tokens with vectors of ``dim`` numbers."""
+    vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
+    return Facts("embedded", count, length, (0,) * length + (1,), vectors)
+
+
+# By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors.
 FACTS = {
     "categorical": Facts("categorical", 2, 3, (0, 2, 5, 1)),
     "bernoulli": Facts("bernoulli", 2, 2, (0, 3, 1)),
     "real": Facts("real", 2, 1, (0, 7)),
+    "words": Facts("categorical", 3, 4, (0, 0, 1, 1, 1)),
+    "language": embedded(4, 2),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -64,9 +78,25 @@ DENSITIES = [
     )
     for hidden, scalar in (("made", "nlsq"), ("made", "affine"), ("coupling", "nlsq"))
 ]
-CASES = LATENT + RECURRENT + DENSITIES
+_STATE = {"class": "state_space", "state": 1, "embedding": 3, "units": 4, "width": 6}
+STATES = [
+    Case("state_space", _STATE, "words"),
+    Case("state_space-2xtril-k2-both", _STATE | {"layers": 2, "proposals": 2, "reader": "both"}, "words"),
+    Case("state_space-diag-shared", _STATE | {"transition": "diag", "inference": "shared"}, "words"),
+]
+GRUS = [Case("gru", {"class": "gru_baseline", "state": 5}, "words")]
+_FLOW = {"class": "language_flow", "scales": 1, "steps": 2, "width": 6, "inner": 8, "heads": 2, "hidden": 8}
+LANGUAGE = [
+    Case("language-time-attention", _FLOW | {"structure": "time", "network": "attention"}, "language"),
+    Case("language-time-rnn-2_scales", _FLOW | {"structure": "time", "network": "rnn", "scales": 2}, "language"),
+    Case("language-channels-rnn", _FLOW | {"structure": "channels", "network": "rnn"}, "language"),
+    Case("language-past-attention", _FLOW | {"structure": "past", "network": "attention"}, "language"),
+    Case("language-past-rnn-literal", _FLOW | {"structure": "past", "network": "rnn", "cell": "literal"}, "language"),
+    Case("language-lstm", {"class": "recurrent_density", "width": 6, "layers": 2}, "language"),
+]
+CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES
+FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE
 
 
 def sharpened(model: Model) -> Model:
@@ -74,9 +104,15 @@ def sharpened(model: Model) -> Model:
 
     The inner flow of the prior, which starts near a constant, is drawn as torch draws linear maps: it then depends on
     its context and a quadrature still resolves it. The posterior gets the prior's mean and more than its deviation, so
-    that importance weights have a variance.
+    that importance weights have a variance; that of a state-space model is wide and near the prior.
     """
+    if isinstance(model, StateSpace):
+        return _sharpened_states(model)
     with torch.no_grad():
+        if isinstance(model, LanguageFlow):
+            for parameter in model.parameters():
+                parameter.add_(0.2 * torch.randn_like(parameter))
+            return model
         for name, module in model.named_modules():
             if name.startswith("prior") and isinstance(module, torch.nn.Linear):
                 module.reset_parameters()
@@ -93,6 +129,24 @@ def sharpened(model: Model) -> Model:
             model.to_posterior.bias.copy_(torch.cat([z.mean((0, 1)), (1.3 * spread).log()]))
             model.to_posterior.weight.mul_(0.3)
     return model
+
+
+def _sharpened_states(model: StateSpace) -> StateSpace:
+    with torch.no_grad():
+        model.to_symbols.weight.mul_(2.0 / model.to_symbols.weight.std())
+        model.start.copy_(0.5 * torch.randn_like(model.start))
+        model.posterior[-1].weight.mul_(0.3)
+        model.posterior[-1].bias[model.config.state :] = 0.3
+        for part in model.inferred.flows if model.inferred is not None else ():
+            part.network[-1].weight.mul_(0.3)
+    return model
+
+
+def spellings(facts: Facts, length: int) -> Batch:
+    """Every word of a length, its end symbol counted: letters, then the end."""
+    letters = itertools.product(range(facts.symbols - 1), repeat=length - 1)
+    rows = torch.tensor([[*word, facts.symbols - 1] for word in letters])
+    return Batch(rows, torch.full((len(rows),), length), torch.arange(len(rows)))
 
 
 def sequences(facts: Facts, length: int) -> Batch:
@@ -157,3 +211,32 @@ def log_probs_over_z(model: Model, batch: Batch, reach: float = 14.0, nodes: int
     log_prior = model.log_prior(z, lengths, model.positions(lengths, length))
     log_joint = step_log_probs(model, z, batch) + (log_prior + log_weights)[:, None]
     return log_joint.logsumexp(0) + model.length_log_prob(batch.lengths)
+
+
+@torch.no_grad()
+def word_log_probs(model: StateSpace, batch: Batch, reach: float = 12.0, points: int = 801) -> Tensor:
+    """log P(w), (B,), by the forward recursion on a grid over a one-dimensional state."""
+    grid = torch.linspace(-reach, reach, points, dtype=torch.float64)[:, None]
+    step = (grid[1] - grid[0]).item()
+    log_p = model.to_symbols(grid).log_softmax(-1)  # (G, V)
+
+    def density(before: Tensor) -> Tensor:
+        pairs = before[:, None].expand(-1, points, -1).reshape(-1, 1)
+        noise, log_det = model.generative.forward(grid.repeat(len(before), 1), pairs)
+        return (standard_normal_log_density(noise).sum(-1) + log_det).view(len(before), points).exp()
+
+    first, onwards, found = density(model.start[None])[0], density(grid) * step, []
+    for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
+        alpha = first * log_p[:, x[0]].exp()
+        for t in range(1, length):
+            alpha = (alpha @ onwards) * log_p[:, x[t]].exp()
+        found.append((alpha.sum() * step).log())
+    return torch.stack(found)
+
+
+def true_log_probs(model: Model, batch: Batch) -> Tensor:
+    """log p of sequences of one length, whatever the model of symbols."""
+    if model.exact:
+        with torch.no_grad():
+            return model.log_prob(batch)
+    return word_log_probs(model, batch) if isinstance(model, StateSpace) else exact_log_probs(model, batch)

@@ -51,6 +51,8 @@ PLACES = "test_models_steps.py::test_positions_are_rows_of_the_two_tables"
 READER = "test_models_steps.py::test_each_direction_of_the_reader_reads_from_its_own_end"
 EXACT = "test_models_contract.py::test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood"
 EXACT += "[af-made-nlsq-categorical]"
+ALONE = "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_score"
+EQUAL = "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability"
 WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
 JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
 JSON = "test_files.py::test_json_that_is_none_is_refused_by_name"
@@ -252,6 +254,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "chosen = _drawn(torch.ones_like(log_omega))",
             f"{WORD}[tril-k3]",
         ),
+        (
+            "importance weights go on past a word's end",
+            "(log_omega.logsumexp(1) - math.log(count)) * alive",
+            "(log_omega.logsumexp(1) - math.log(count))",
+            f"{ALONE}[state_space]",
+        ),
     ],
     "models/words.py": [
         (
@@ -265,6 +273,52 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "read = torch.cat([begin, self.embedding(x[:, :-1])], 1)",
             "read = self.embedding(x) + 0 * begin",
             "test_state_space.py::test_the_baselines_probabilities_sum_to_one",
+        ),
+        (
+            "the baseline is scored past a word's end",
+            '"nll": -(steps * step_mask(batch.lengths, batch.x.shape[1])).sum(1)',
+            '"nll": -steps.sum(1)',
+            f"{ALONE}[gru]",
+        ),
+        (
+            "the baseline's loss is in bfloat16",
+            "(logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)",
+            "logits.log_softmax(-1)",
+            "test_models_contract.py::test_a_step_in_the_precisions_of_training[bf16-gru]",
+        ),
+    ],
+    "models/language_flow.py": [
+        (
+            "the density lacks its log-determinant",
+            "standard_normal_log_density(eps).sum((1, 2)) + log_det",
+            "standard_normal_log_density(eps).sum((1, 2))",
+            "test_models_contract.py::test_density_of_two_words_integrates_to_one",
+        ),
+        (
+            "bits lack those of the noise",
+            "-log_density / (self.dimensions * math.log(2)) - BITS",
+            "-log_density / (self.dimensions * math.log(2))",
+            EQUAL,
+        ),
+        (
+            "samples are drawn in float32 whatever the model",
+            "torch.randn(shape, dtype=self.vectors.dtype, generator=generator)",
+            "torch.randn(shape, dtype=torch.float32, generator=generator)",
+            "test_models_contract.py::test_sampling_options",
+        ),
+        (
+            "samples are not of the generator",
+            "torch.randn(shape, dtype=self.vectors.dtype, generator=generator)",
+            "torch.randn(shape, dtype=self.vectors.dtype)",
+            "test_models_contract.py::test_a_seed_decides_the_weights_and_the_samples",
+        ),
+    ],
+    "models/flow_density.py": [
+        (
+            "the density lacks its log-determinant",
+            "standard_normal_log_density(eps).sum(-1) + log_det",
+            "standard_normal_log_density(eps).sum(-1)",
+            "test_models_contract.py::test_density_integrates_to_one",
         ),
     ],
     "models/networks.py": [
@@ -298,7 +352,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "the LSTM's score lacks p(T)",
             "given.double().sum(1) + self.length_log_prob(batch.lengths)",
             "given.double().sum(1)",
-            "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability",
+            EQUAL,
         ),
     ],
     "flows/temporal.py": [

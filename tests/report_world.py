@@ -439,7 +439,7 @@ def write_text(scale: str, name: str, header: dict[str, str] | None = None) -> N
         "text": name, "scale": scale, "run": block["run"], "seed": 0, "config_hash": files.digest(block),
         "model_sha256": MODEL_SHA256, "train_revision": "r1", "device": "cpu",
     }  # fmt: skip
-    blocks = [generate.Block(title, lines), generate.Block(generate.NUMBERS, numbers)]
+    blocks = [generate.Group(title, lines), generate.Group(generate.NUMBERS, numbers)]
     files.write_text(
         paths.text(scale, name),
         generate.page(facts | (header or {}), blocks),

@@ -141,12 +141,26 @@ def parse(content: Any, name: str = "params.yaml", source: Any = None) -> Params
     """
     lines = list(checks.errors(content))
     if isinstance(source, Mapping):
-        parts = (line.partition(": ") for line in lines)
-        lines = list(dict.fromkeys(f"{place(source, path)}: {text}" for path, _, text in parts))
+        lines = _once(source, lines)
     if lines:
         count = f"{len(lines)} error{'s' if len(lines) > 1 else ''}"
         raise Problem(f"{count} in {name}\n" + "\n".join(f"  {line}" for line in lines))
     return Params(content["scale"], content["scales"], **{part: content[part] for part in checks.PART})
+
+
+def _once(source: Mapping[str, Any], lines: list[str]) -> list[str]:
+    """Each error with the place where its entry is written and, where that is a base, the entries that have it so."""
+    found: dict[str, dict[str, None]] = {}
+    for path, _, text in (line.partition(": ") for line in lines):
+        written_at = place(source, path)
+        owners = found.setdefault(f"{written_at}: {text}", {})
+        if written_at.split(".")[:2] != path.split(".")[:2]:
+            owners[".".join(path.split(".")[:2])] = None
+    return [text + (f" (in {_listed(list(owners))})" if owners else "") for text, owners in found.items()]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def read(path: str | Path) -> Any:

@@ -12,7 +12,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from bijections import CASES, DRAWN, FLOWS, LANGUAGE, OPEN, STEPS, Gain, inputs, jacobian, randomised
+from bijections import (
+    CASES,
+    DRAWN,
+    FLOWS,
+    INVERSES,
+    LANGUAGE,
+    OPEN,
+    QUICK,
+    QUICK_CASES,
+    STEPS,
+    Gain,
+    features,
+    inputs,
+    jacobian,
+    randomised,
+)
 from seqflows.flows import (
     Actnorm,
     AffineCoupling,
@@ -37,15 +52,45 @@ from seqflows.flows import (
     triangular,
 )
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+def _quick(quick: bool) -> list:
+    """The marks of a case that `make test` tries or leaves to `make test-all`."""
+    return [] if quick else [pytest.mark.slow]
+
+
+def _cases(cases: list) -> pytest.MarkDecorator:
+    params = [pytest.param(case, marks=_quick(case.name in QUICK_CASES), id=case.name) for case in cases]
+    return pytest.mark.parametrize("case", params)
+
+
+def _draws(draws: list) -> pytest.MarkDecorator:
+    params = [
+        pytest.param(case, std, marks=_quick((case.name, std) in QUICK), id=f"{case.name}-{std}") for case, std in draws
+    ]
+    return pytest.mark.parametrize("case, std", params)
+
+
+every_case = _cases(CASES)
 every_flow = pytest.mark.parametrize("case", FLOWS, ids=lambda case: case.name)
 every_sequence = pytest.mark.parametrize(
     "case", [case for case in OPEN if case.build().sequence], ids=lambda case: case.name
 )
-every_draw = pytest.mark.parametrize("case, std", DRAWN, ids=[f"{case.name}-{std}" for case, std in DRAWN])
+every_draw = _draws(DRAWN)
 both = pytest.mark.parametrize("direction", ["forward", "inverse"])
 OTHER = {"forward": "inverse", "inverse": "forward"}
 ROUNDING = 2.0**-24  # of float32
+
+
+def test_what_is_quick_has_every_class_and_option():
+    """At the wider parameters, too, and among the inverses: what is marked slow is more of the same."""
+    assert {case.name for case in FLOWS} <= QUICK_CASES and all((case.name, 1.0) in QUICK for case in FLOWS)
+    assert QUICK.issubset((case.name, std) for case, std in DRAWN) and len(QUICK) < len(DRAWN) / 2
+    assert QUICK_CASES.issubset(case.name for case in CASES)
+    wide = {name for name, std in QUICK if std == 3.0}
+    for cases in (FLOWS, INVERSES):
+        quick = [case for case in cases if case.name in wide]
+        assert set().union(*map(features, quick)) == set().union(*map(features, cases))
+        assert len(quick) < len(cases) / 3
 
 
 def _cast(context: Tensor | None, dtype: torch.dtype) -> Tensor | None:
@@ -223,9 +268,7 @@ def _per_step(rows: Tensor, size: int) -> Tensor:
     return rows if len(rows) == size else torch.kron(torch.eye(size // len(rows)), rows.float()) > 0
 
 
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if "scale" not in case.name], ids=lambda case: case.name
-)  # scales are a composition of the parts
+@_cases([case for case in CASES if "scale" not in case.name])  # scales are a composition of the parts
 @both
 def test_zero_pattern_of_the_jacobian(case, direction):
     flow = randomised(case, 1.0, seed=2)
@@ -327,8 +370,7 @@ def test_a_wider_draw_is_another_flow(case):
     assert abs(sizes[1] - sizes[0]) > 0.3
 
 
-@every_flow
-@pytest.mark.parametrize("std", [1.0, 3.0])
+@_draws([(case, std) for case in FLOWS for std in (1.0, 3.0)])
 def test_large_inputs_stay_finite(case, std):
     flow = randomised(case, std, seed=5)
     value, context, _ = inputs(flow, rows=64, scale=1e3)

@@ -30,6 +30,18 @@ CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 RUNS = [(scale, run) for scale in SCALES for run in MATRIX.runs]
 
 
+def _shape(scale: str, run: str) -> tuple:
+    """A scale, a kind of data, a model's class and what else of its block is a name: the rest are sizes."""
+    block = MATRIX.run(scale, run)
+    names = sorted((key, value) for key, value in block["model"].items() if isinstance(value, str))
+    return scale, MATRIX.datasets[block["dataset"]]["kind"], *names
+
+
+# The first run of each shape at each scale is what `make test` takes; of language at scale paper, none: it is large.
+QUICK = list({_shape(*one): one for one in RUNS[::-1] if _shape(*one)[:2] != ("paper", "language")}.values())
+PARAMS = [pytest.param(*one, marks=[] if one in QUICK else pytest.mark.slow, id="/".join(one)) for one in RUNS]
+
+
 def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
     """Facts of the size that the real data have: the models' sizes follow from them; ``length`` cuts language's T."""
     block = MATRIX.dataset(scale, dataset)
@@ -137,7 +149,14 @@ def _count(model_block: str, facts: Facts) -> int:
         return sum(parameter.numel() for parameter in build(json.loads(model_block), facts).parameters())
 
 
-@pytest.mark.parametrize(("scale", "run"), RUNS, ids=[f"{scale}/{run}" for scale, run in RUNS])
+def test_make_test_takes_a_step_with_every_shape():
+    """Every class and structure at every scale, the largest models of language apart."""
+    every = {_shape(*one) for one in RUNS}
+    assert {shape[:2] for shape in every - {_shape(*one) for one in QUICK}} == {("paper", "language")}
+    assert {MATRIX.run(*one)["model"]["class"] for one in QUICK} == set(MODELS) and len(QUICK) < len(RUNS) / 2
+
+
+@pytest.mark.parametrize(("scale", "run"), PARAMS)
 def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     block = MATRIX.run(scale, run)
     model, training = (json.dumps(block[part], sort_keys=True) for part in ("model", "training"))

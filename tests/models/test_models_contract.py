@@ -9,6 +9,7 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from scipy import stats
 
 from models_list import (
@@ -16,32 +17,50 @@ from models_list import (
     DENSITIES,
     FACTS,
     FEW,
+    GRUS,
+    LANGUAGE,
     LATENT,
     RECURRENT,
     SMALL,
+    STATES,
     all_sequences,
+    embedded,
     exact_log_probs,
     log_probs_over_z,
     sequences,
     sharpened,
+    spellings,
+    true_log_probs,
 )
+from seqflows.config.models import MODELS
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
 from seqflows.models.networks import step_mask
+from seqflows.noise import BITS
 
 LONG = {
     "categorical": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
     "bernoulli": Facts("bernoulli", 3, 6, (0, 1, 1, 3, 2, 0, 1)),
     "real": FACTS["real"],
+    "words": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
+    "language": embedded(8, 2),  # an LSTM of one step, as at the last scale of four, has no recurrent weights
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
+WORDS = STATES + GRUS
 
 
 def _named(cases):
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
+
+
+def _seconds(cases):
+    """Of checks that take seconds a latent model, `make test` takes those among FEW."""
+    slow = [case in LATENT and case not in FEW for case in cases]
+    params = [pytest.param(case, marks=[pytest.mark.slow] * skip) for case, skip in zip(cases, slow, strict=True)]
+    return pytest.mark.parametrize("case", params, ids=lambda case: case.name)
 
 
 def _build(case, **changes):
@@ -55,6 +74,11 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     count, steps = len(lengths), max(lengths)
     if emission == "real":
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
+    elif emission == "language":
+        x = torch.randint(facts.symbols, (count, steps), generator=generator)
+    elif emission == "words":  # the last symbol is the end, and stands there alone
+        x = torch.randint(facts.symbols - 1, (count, steps), generator=generator)
+        x[torch.arange(count), torch.tensor(lengths) - 1] = facts.symbols - 1
     elif emission == "categorical":
         x = torch.randint(facts.symbols, (count, steps), generator=generator)
     else:
@@ -67,13 +91,104 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
 
 
 def _lengths(case, *lengths: int) -> list[int]:
-    return [1] * len(lengths) if case.emission == "real" else list(lengths)
+    """These where the data have lengths; vectors have one step, and language as many as its facts say."""
+    if case.emission in ("real", "language"):
+        return [LONG[case.emission].max_length] * len(lengths)
+    return list(lengths)
+
+
+def test_every_class_has_a_case():
+    """A class of `seqflows.config.models` is in the list, with data of each emission that it takes."""
+    assert {case.block["class"] for case in CASES} == set(MODELS)
+    assert {case.block["class"] for case in FEW} == set(MODELS)
+    assert len({case.name for case in CASES}) == len(CASES)
+    emissions = {"text": "categorical", "music": "bernoulli", "vectors": "real"}
+    for name, row in MODELS.items():
+        found = {case.emission for case in CASES if case.block["class"] == name}
+        assert found == {emissions.get(kind, kind) for kind in row.kinds}, name
+
+
+# --- what every model gives -----------------------------------------------------------------------------------------
+
+
+def _expected_terms(case, model) -> set[str]:
+    if case.emission == "language":
+        return {"bits"}
+    terms = {"nll"} if model.exact else {"reconstruction", "kl"}
+    return terms if case.emission == "words" else {*terms, "length"}
+
+
+@_named(CASES)
+def test_the_objective_has_its_terms_one_number_a_sequence(case):
+    model, batch = _build(case), _some(case.emission, _lengths(case, 3, 1, 5))
+    for samples in (1, 3):
+        terms = model.objective(batch, samples)
+        assert set(terms) == _expected_terms(case, model)
+        for term in terms.values():
+            assert term.shape == (3,) and term.isfinite().all() and term.dtype == torch.float64
+    if not model.exact:
+        log_w, log_likelihood = model.importance(batch, 5)
+        assert log_w.shape == log_likelihood.shape == model.log_weights(batch, 5).shape == (3, 5)
+        assert log_w.isfinite().all() and (log_likelihood <= 0).all()
+    missing = model.log_prob if not model.exact else lambda batch: model.importance(batch, 2)
+    with pytest.raises(TypeError, match="Expected"):
+        missing(batch)
+
+
+@_named(CASES)
+def test_a_seed_decides_the_weights_and_the_samples(case):
+    one, again, other = _build(case), _build(case), _build(case, seed=1)
+    weights = [dict(model.named_parameters()) for model in (one, again, other)]
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+    assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
+    drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
+    assert all(torch.equal(*values) for values in zip(*drawn, strict=True))
+    another = one.sample(30, generator=torch.Generator().manual_seed(2))
+    assert another.x.shape != drawn[0].x.shape or not torch.equal(another.x, drawn[0].x)
+    losses = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        losses.append(sum(one.objective(_some(case.emission, _lengths(case, 3, 1, 5)), 2).values()))
+    assert torch.equal(*losses[:2])
+    assert torch.equal(losses[0], losses[2]) == (one.exact and case.emission != "language")
+
+
+@_named(CASES)
+def test_a_saved_state_gives_the_same_numbers(case):
+    model, fresh = sharpened(_build(case)), _build(case, seed=1)
+    fresh.load_state_dict(load(save(model.state_dict())))
+    batch, found = _some(case.emission, _lengths(case, 3, 1, 5)), []
+    for one in (model, fresh):
+        torch.manual_seed(2)
+        with torch.no_grad():
+            score = one.log_prob(batch) if one.exact else one.log_weights(batch, 3)
+        found.append((*one.objective(batch, 2).values(), score, one.sample(5).x))
+    assert all(torch.equal(*values) for values in zip(*found, strict=True))
+
+
+@_named(CASES)
+def test_float32_and_float64_agree(case, monkeypatch):
+    model = sharpened(_build(case))
+    batch = _some(case.emission, _lengths(case, 4, 2, 3))
+    _same_noise(monkeypatch)
+    if batch.x.is_floating_point():
+        batch = Batch(batch.x.float().double(), *batch[1:])
+    found = []
+    for dtype in (torch.float32, torch.float64):  # the weights are those of the float32 model
+        model.to(dtype)
+        given = Batch(batch.x.to(dtype) if batch.x.is_floating_point() else batch.x, *batch[1:])
+        with torch.no_grad():
+            score = model.log_prob(given) if model.exact else model.log_weights(given, 1)[:, 0]
+            terms = model.objective(given, 1) | {"score": score}
+        found.append({name: value.double() for name, value in terms.items()})
+    for name, value in found[1].items():
+        assert torch.allclose(found[0][name], value, rtol=1e-4, atol=1e-4), name
 
 
 # --- latent models: the exact likelihood by quadrature ------------------------------------------------------------
 
 
-@_named([case for case in LATENT if case.emission == "categorical"])  # the prior is that of either emission
+@_seconds([case for case in LATENT if case.emission == "categorical"])  # the prior is that of either emission
 def test_two_quadratures_of_the_likelihood_agree(case):
     """One over the base noise through the sampling direction, one over z with the prior's density."""
     model = sharpened(case.build())
@@ -82,13 +197,12 @@ def test_two_quadratures_of_the_likelihood_agree(case):
         assert torch.allclose(exact_log_probs(model, batch), log_probs_over_z(model, batch), rtol=0, atol=1e-3)
 
 
-@_named(LATENT)
+@_seconds(LATENT + STATES)
 def test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood(case):
     model, facts = sharpened(case.build()), FACTS[case.emission]
-    length = facts.max_length
-    batch = sequences(facts, length)
+    batch = spellings(facts, 3) if case in STATES else sequences(facts, facts.max_length)
     batch = Batch(*(value[:3] for value in batch))
-    exact = exact_log_probs(model, batch)
+    exact = true_log_probs(model, batch)
     samples = 8192
     with torch.no_grad():
         log_w = model.log_weights(batch, samples)
@@ -105,9 +219,9 @@ def test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood(case):
     assert (means[64] <= slack[64]).all()
     with torch.no_grad():
         terms = model.objective(batch, samples)
-    elbo = -(terms["reconstruction"] + terms["kl"] + terms["length"])
+    elbo = -sum(terms.values())
     assert ((elbo - exact - means[1]).abs() <= 2 * slack[1]).all()
-    assert (terms["kl"] > 0).all() and (terms["length"] > 0).all()
+    assert (terms["kl"] > 0).all() and (case in STATES or (terms["length"] > 0).all())
 
 
 # --- exact models: enumeration and integration --------------------------------------------------------------------
@@ -123,14 +237,41 @@ def test_density_integrates_to_one(case):
     assert total == pytest.approx(1, abs=2e-3)
 
 
-@_named(RECURRENT + DENSITIES)
+@_named([case for case in LANGUAGE if case.block.get("structure", "time") == "time"])  # channels are halved elsewhere
+def test_density_of_two_words_integrates_to_one(case):
+    """Of one dimension each, over the plane."""
+    model = sharpened(case.build(embedded(2, 1), seed=1, **{"scales": 1} if "scales" in case.block else {}))
+    axis = torch.linspace(-15, 15, 301, dtype=torch.float64)
+    with torch.no_grad():
+        density = model.log_density(torch.cartesian_prod(axis, axis)[:, :, None]).exp()
+    assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
+
+
+@_named([case for case in LANGUAGE if case.block.get("structure", "time") != "time"])
+def test_density_of_a_word_integrates_to_one(case):
+    """One step of two dimensions."""
+    model = sharpened(case.build(embedded(1, 2), seed=1))
+    axis = torch.linspace(-15, 15, 301, dtype=torch.float64)
+    with torch.no_grad():
+        density = model.log_density(torch.cartesian_prod(axis, axis)[:, None]).exp()
+    assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
+
+
+@_named([case for case in CASES if case not in LATENT + STATES])
 def test_the_objective_of_exact_models_is_their_log_probability(case):
-    model = _build(case)
+    model = sharpened(_build(case))
     batch = _some(case.emission, _lengths(case, 3, 1, 5, 3))
+    torch.manual_seed(3)
     terms = model.objective(batch, 1)
-    assert set(terms) == {"nll", "length"} and model.exact
-    assert torch.allclose(-sum(terms.values()), model.log_prob(batch), atol=1e-9)
-    assert torch.allclose(terms["length"], -model.length_log_prob(batch.lengths))
+    torch.manual_seed(3)
+    log_p = model.log_prob(batch)
+    assert set(terms) == _expected_terms(case, model) and model.exact and log_p.shape == (4,)
+    nats = sum(terms.values())
+    if case.emission == "language":  # bits per dimension, less those of the noise's scale
+        nats = (nats + BITS) * model.dimensions * math.log(2)
+    assert torch.allclose(-nats, log_p, atol=1e-9)
+    length = model.length_log_prob(batch.lengths)
+    assert torch.allclose(terms["length"], -length) if "length" in terms else (length == 0).all()
 
 
 # --- samples ------------------------------------------------------------------------------------------------------
@@ -160,16 +301,28 @@ def _code(batch: Batch, facts: Facts) -> torch.Tensor:
     return value
 
 
-@_named(SEQUENTIAL)
+def _outcomes(case, model, facts: Facts):
+    """Every sequence that can be drawn, with its log-probability; a word without an end is cut with one."""
+    if case not in WORDS:
+        for batch in all_sequences(facts):
+            yield batch, true_log_probs(model, batch)
+        return
+    for length in range(1, facts.max_length + 1):
+        batch = spellings(facts, length)
+        cut = batch.lengths - int(length == facts.max_length)
+        yield batch, true_log_probs(model, Batch(batch.x[:, : int(cut[0])], cut, batch.index))
+
+
+@_seconds(SEQUENTIAL + WORDS)
 def test_all_probabilities_sum_to_one_and_samples_have_that_distribution(case):
     model, facts = sharpened(case.build(seed=3)), FACTS[case.emission]
     codes, log_p = [], []
-    for batch in all_sequences(facts):
+    for batch, found in _outcomes(case, model, facts):
         codes.append(_code(batch, facts))
-        with torch.no_grad():
-            log_p.append(model.log_prob(batch) if model.exact else exact_log_probs(model, batch))
+        log_p.append(found)
     codes, p = torch.cat(codes), torch.cat(log_p).exp()
     assert p.sum().item() == pytest.approx(1, abs=1e-9)
+    torch.manual_seed(4)
     drawn = model.sample(20_000, generator=torch.Generator().manual_seed(5))
     assert torch.equal(drawn.index, torch.arange(20_000))
     assert (drawn.x[~step_mask(drawn.lengths, drawn.x.shape[1])] == 0).all()
@@ -199,16 +352,19 @@ def test_samples_of_a_density_fill_its_cells(case):
 @_named(CASES)
 def test_sampling_options(case):
     model = _build(case)
-    given = None if case.emission == "real" else torch.tensor([3, 1, 5])
+    given = torch.tensor([3, 1, 5]) if case in SEQUENTIAL else None
     one = model.sample(3, lengths=given, generator=torch.Generator().manual_seed(1))
     again = model.sample(3, lengths=given, generator=torch.Generator().manual_seed(1))
     assert torch.equal(one.x, again.x)
     if given is not None:
         assert torch.equal(one.lengths, given)
-    cold = {"lengths": given, "mode": True, "temperature": 0.0 if case.block["class"] == "latent_sequence" else 1.0}
+    cold = {"lengths": given, "mode": True, "temperature": 0.0 if case in LATENT + STATES else 1.0}
     modes = [model.sample(3, **cold, generator=torch.Generator().manual_seed(seed)).x for seed in (1, 2)]
     assert torch.equal(*modes)
-    if case in RECURRENT:
+    if case in WORDS:
+        with pytest.raises(Problem, match="expected no lengths for words"):
+            model.sample(3, lengths=torch.tensor([3, 1, 5]))
+    if case in RECURRENT + GRUS:
         nearly = model.sample(3, lengths=given, temperature=1e-6, generator=torch.Generator().manual_seed(1))
         assert torch.equal(nearly.x, modes[0])
 
@@ -238,12 +394,13 @@ def _same_noise(monkeypatch) -> None:
 
     monkeypatch.setattr(torch, "randn", noise)
     monkeypatch.setattr(torch, "randn_like", lambda value: noise(tuple(value.shape), dtype=value.dtype))
+    monkeypatch.setattr(torch, "multinomial", lambda shares, _: shares.argmax(-1, keepdim=True))
 
 
-@_named(SEQUENTIAL)
+@_named(CASES)
 def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
     model = sharpened(_build(case))
-    lengths = [4, 1, 3, 2]
+    lengths = _lengths(case, 4, 1, 3, 2)
     batch = _some(case.emission, lengths)
     _same_noise(monkeypatch)
 
@@ -254,10 +411,11 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
         return terms
 
     together = scores(batch)
-    wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
-    wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
-    for name, value in scores(Batch(wide, batch.lengths, batch.index)).items():
-        assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
+    if case in SEQUENTIAL + WORDS:  # the others have no padding
+        wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
+        wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
+        for name, value in scores(Batch(wide, batch.lengths, batch.index)).items():
+            assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
     for row, length in enumerate(lengths):
         alone = Batch(batch.x[row : row + 1, :length], batch.lengths[row : row + 1], batch.index[row : row + 1])
         for name, value in scores(alone).items():
@@ -267,6 +425,8 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
 @_named(CASES)
 def test_gradient_reaches_every_parameter(case):
     model = _build(case).train()
+    if case in LANGUAGE:  # last layers start at zero and let no gradient through
+        model = sharpened(model)
     batch = _some(case.emission, _lengths(case, 4, 6, 2, 3, 1, 5))
     sum(term.sum() for term in model.objective(batch, 2).values()).backward()
     for name, parameter in model.named_parameters():
@@ -284,12 +444,12 @@ def test_training_on_three_sequences_overfits_them(case):
 
     def loss() -> torch.Tensor:
         terms = model.objective(batch, 4)
-        return (sum(terms.values()) - terms["length"]).mean()
+        return (sum(terms.values()) - terms.get("length", 0)).mean()
 
     with torch.no_grad():
         before = loss().item()
     losses = []
-    for _ in range(200 if case.emission == "real" else 80):
+    for _ in range(200 if case.emission in ("real", "words") else 80):
         optimiser.zero_grad()
         value = loss()
         value.backward()
@@ -297,7 +457,8 @@ def test_training_on_three_sequences_overfits_them(case):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
     # the lowest of them: a density that closes in on three points overshoots now and then, on some machines at the end
-    assert min(losses) < (before - 2 if case.emission == "real" else 0.6 * before), (before, losses)
+    wanted = {"real": before - 2, "language": before - 1}.get(case.emission, 0.6 * before)
+    assert min(losses) < wanted, (before, losses)
 
 
 @_named(FEW)
@@ -375,3 +536,18 @@ def test_a_wrong_block_is_a_problem_of_one_line(block, emission, message):
     with pytest.raises(Problem, match=message) as error:
         build(block, FACTS[emission])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_class_refuses_unknown_entries_wrong_sizes_and_other_data_in_one_line(name):
+    case = next(case for case in CASES if case.block["class"] == name)
+    taken = {FACTS[case.emission].emission for case in CASES if case.block["class"] == name}
+    size = next(key for key, value in case.block.items() if isinstance(value, int))
+    wrong = [
+        (case.block | {"sizee": 3}, case.emission, "sizee"),
+        *((case.block | {size: value}, case.emission, f"{size}: expected a whole number") for value in (0, "3", 1.5)),
+        *((case.block, other, "expected data with") for other in FACTS if FACTS[other].emission not in taken),
+    ]
+    assert len(wrong) > 4
+    for block, emission, message in wrong:
+        test_a_wrong_block_is_a_problem_of_one_line(block, emission, message)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from models_list import sharpened
+from models_list import word_log_probs as exact
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
@@ -36,16 +38,7 @@ every = pytest.mark.parametrize("name", VARIANTS)
 def make(name="tril", seed=0, **changes):
     """A model with weights wide enough that states matter, in float64."""
     torch.manual_seed(seed)
-    model = build(SMALL | VARIANTS[name] | changes, FACTS).double().eval()
-    with torch.no_grad():
-        model.to_symbols.weight.mul_(2.0 / model.to_symbols.weight.std())
-        model.start.copy_(0.5 * torch.randn_like(model.start))
-        # a wide posterior near the prior: importance weights with few extremes
-        model.posterior[-1].weight.mul_(0.3)
-        model.posterior[-1].bias[model.config.state :] = 0.3
-        for part in model.inferred.flows if model.inferred is not None else ():
-            part.network[-1].weight.mul_(0.3)
-    return model
+    return sharpened(build(SMALL | VARIANTS[name] | changes, FACTS).double().eval())
 
 
 def words(*texts):
@@ -59,30 +52,6 @@ def words(*texts):
 
 
 EVERY = ["".join(letters) for size in range(4) for letters in itertools.product("ab", repeat=size)]
-
-
-def exact(model, batch, reach=12.0, points=1601):
-    """log P(w) by the forward recursion on a grid over a one-dimensional state."""
-    grid = torch.linspace(-reach, reach, points, dtype=torch.float64)[:, None]
-    step = (grid[1] - grid[0]).item()
-    with torch.no_grad():
-        log_p = model.to_symbols(grid).log_softmax(-1)
-
-        def density(before):
-            pairs = before[:, None].expand(-1, points, -1).reshape(-1, 1)
-            noise, log_det = model.generative.forward(grid.repeat(len(before), 1), pairs)
-            log = standard_normal_log_density(noise).sum(-1) + log_det
-            return log.view(len(before), points)
-
-        first = density(model.start[None])[0].exp()
-        onwards = density(grid).exp() * step
-        found = []
-        for x, length in zip(batch.x, batch.lengths.tolist(), strict=True):
-            alpha = first * log_p[:, x[0]].exp()
-            for t in range(1, length):
-                alpha = (alpha @ onwards) * log_p[:, x[t]].exp()
-            found.append((alpha.sum() * step).log())
-    return torch.stack(found)
 
 
 @every
@@ -304,7 +273,7 @@ def test_padding_changes_nothing(name, monkeypatch):
         assert torch.allclose(score(model, together), torch.cat([score(model, one) for one in alone]), atol=1e-9)
 
 
-@every
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "tril-k3")) for n in VARIANTS])
 def test_training_on_a_few_words_overfits_them(name):
     torch.manual_seed(0)
     model = build(SMALL | {"state": 4, "width": 16, "units": 8} | VARIANTS[name], FACTS)

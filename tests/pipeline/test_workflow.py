@@ -43,6 +43,7 @@ def downstream(jobs, start):
     return found
 
 
+@pytest.mark.parametrize("scale", ["demo", *(pytest.param(s, marks=pytest.mark.slow) for s in paths.SCALES[1:])])
 def test_both_engines_agree(project, matrix, scale):
     scratch = project()
     scratch.scale(scale)

@@ -1,12 +1,26 @@
 """The list of planted errors is of this tree: what `make mutants` would refuse is seen here, in a moment."""
 
+import subprocess
+import sys
+
 import mutants
 import reliability
+from conftest import ROOT
 from mutants_list import MUTANTS
 
 
 def test_every_planted_error_still_has_its_place():
     assert mutants.stale() == []
+
+
+def test_make_test_runs_what_is_named_for_each():
+    """None rests on tests that are marked slow."""
+    named = sorted({test for mutant in MUTANTS for test in mutant.tests.split()})
+    options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    done = subprocess.run([sys.executable, "-m", "pytest", *options, *named], cwd=ROOT, capture_output=True, text=True)
+    found = done.stdout.splitlines()
+    slow = [test for test in named if not any(line == test or line.startswith(f"{test}[") for line in found)]
+    assert found and not slow
 
 
 def test_there_are_enough_of_them_everywhere():

@@ -13,7 +13,7 @@ from seqflows.errors import Problem
 from seqflows.report import figures, gaps
 from seqflows.report.inputs import Results
 from seqflows.report.plots import curves
-from seqflows.report.plots.common import SOURCES, corpus
+from seqflows.report.plots.common import SOURCES, corpus_label
 
 NAMES = (
     *("ziegler2019-figure3b", "ziegler2019-figure5", "ziegler2019-figure6", "ziegler2019-figure7"),
@@ -98,10 +98,10 @@ def test_words_that_are_not_drawn_are_counted(world):
 def test_datasets_have_their_proper_names(root):
     matrix = params.load(root / "params.yaml")
     laptop, demo = Results(matrix, "laptop"), Results(matrix, "demo")
-    assert [corpus(laptop, name) for name in ("jsb", "tvqa", "words_types")] == [
+    assert [corpus_label(laptop, name) for name in ("jsb", "tvqa", "words_types")] == [
         "JSB chorales", "TVQA questions", "words of Project Gutenberg, types",
     ]  # fmt: skip
-    assert corpus(demo, "ptb") == "ptb (embedded)"
+    assert corpus_label(demo, "ptb") == "ptb (embedded)"
     real = [(scale, name) for scale in (laptop, Results(matrix, "paper")) for name in matrix.datasets]
     assert {scale.source(name) for scale, name in real if not scale.embedded(name)} == set(SOURCES)
 

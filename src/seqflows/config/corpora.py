@@ -18,14 +18,14 @@ VECTORS = Rule(
 )
 SHA256 = Rule("the file's sha256, 64 hex digits", lambda value: isinstance(value, str) and len(value) == 64)
 SPLITS = choice("tokens", "types")
-SOURCES: dict[str, type[Source]] = {}
+SOURCES: dict[str, type[Corpus]] = {}
 KINDS: dict[str, str] = {}  # source -> kind of data
 
 
-def sources(kind: str, *names: str) -> Callable[[type[Source]], type[Source]]:
+def sources(kind: str, *names: str) -> Callable[[type[Corpus]], type[Corpus]]:
     """Register the block of some sources of a kind."""
 
-    def register(block: type[Source]) -> type[Source]:
+    def register(block: type[Corpus]) -> type[Corpus]:
         for name in names:
             SOURCES[name], KINDS[name] = block, kind
         return block
@@ -33,7 +33,7 @@ def sources(kind: str, *names: str) -> Callable[[type[Source]], type[Source]]:
     return register
 
 
-def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Source]], type[Source]]:
+def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Corpus]], type[Corpus]]:
     """Register the block of a kind's real sources: those with all files pinned, with some not, or any."""
     found = {name: all(file.sha256 for file in one.files) for name, one in registry.SOURCES.items() if one.kind == kind}
     return sources(kind, *(name for name, whole in found.items() if pinned in (None, whole)))
@@ -45,7 +45,7 @@ def made(rule: Rule, default: Any = MISSING) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source(Block):
+class Corpus(Block):
     """The entries of every dataset."""
 
     source: str = entry(TEXT)
@@ -57,7 +57,7 @@ class Source(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequences(Source):
+class Sequences(Corpus):
     """Limits: ``*_sequences`` is the number of first sequences of a split to keep."""
 
     train_sequences: int | None = entry(SIZE, None)
@@ -133,7 +133,7 @@ class EmbeddedGaussians(Embedded):
 
 @real("words")
 @dataclass(frozen=True, kw_only=True)
-class Words(Source):
+class Words(Corpus):
     """Words with counts: the paper's filter, tokens to sample, the split (by tokens or by types) and its seed.
 
     ``wide_count`` also keeps a list of rarer words, of at least that count, for a wider V.
@@ -206,7 +206,7 @@ class EmbeddedLanguage(Embedded):
     lexicon: int = made(whole(6, 48), 24)
 
 
-def block(value: Mapping[str, Any], path: str = "the dataset") -> Source:
+def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 
     Raises:

@@ -40,7 +40,7 @@ class Line(NamedTuple):
     text: str
 
 
-class Block(NamedTuple):
+class Group(NamedTuple):
     """A group of texts: all samples, a pair with its interpolations, or a context with its variants."""
 
     title: str
@@ -85,7 +85,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     print(f"{key}: {shown} texts of {block['run']} seed {seed}", flush=True)
 
 
-def page(header: Mapping[str, Any], written: Sequence[Block]) -> str:
+def page(header: Mapping[str, Any], written: Sequence[Group]) -> str:
     """The file's content, with ``lines_sha256`` of all lines below the header."""
     every = [line for part in written for line in part.lines]
     label, decoding = (max((len(line[place]) for line in every), default=0) for place in (0, 1))
@@ -148,14 +148,14 @@ def _given(model: LanguageFlow, dataset: Dataset, texts: Sequence[str]) -> Tenso
     return torch.as_tensor(ids, dtype=torch.int64, device=model.vectors.device)
 
 
-def samples(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+def samples(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Group]:
     """Sequences of noise N(0, I), the same noise for each decoding (Table 1)."""
     found = _decoded(model, _noise(model, settings["count"], seed), settings["beam"], dataset.vocabulary)
     lines = [Line(str(n + 1), way, texts[n]) for n in range(settings["count"]) for way, texts in found.items()]
-    return [Block("samples", lines)]
+    return [Group("samples", lines)]
 
 
-def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Group]:
     """For each pair of texts (a, b): both, and f^-1 of r f(a) + (1 - r) f(b) at each ratio r (Table 2)."""
     ratios, vocabulary = settings["ratios"], dataset.vocabulary
     if settings["sentences"]:
@@ -177,11 +177,11 @@ def interpolations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str,
         ]
         first, second = given[2 * pair : 2 * pair + 2]
         lines = [Line("sentence 1", "", first), *between, Line("sentence 2", "", second)]
-        written.append(Block(f"pair {pair + 1}", lines))
+        written.append(Group(f"pair {pair + 1}", lines))
     return written
 
 
-def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Block]:
+def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, Any], seed: int) -> list[Group]:
     """For each context x: itself, and f^-1 of f(x~) + z_0 with z_0 ~ N(0, s^2) at each deviation s (Table 3)."""
     contexts, vocabulary = settings["contexts"], dataset.vocabulary
     own = isinstance(contexts, tuple)
@@ -198,18 +198,18 @@ def regenerations(model: LanguageFlow, dataset: Dataset, settings: Mapping[str, 
             for number, deviation in enumerate(settings["deviations"])
             for way, texts in found.items()
         ]
-        written.append(Block(f"context {place + 1}", [Line("context", "", tokens.decode(row, vocabulary)), *again]))
+        written.append(Group(f"context {place + 1}", [Line("context", "", tokens.decode(row, vocabulary)), *again]))
     return written
 
 
-WRITERS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Block]]] = {
+WRITERS: dict[str, Callable[[LanguageFlow, Dataset, Mapping[str, Any], int], list[Group]]] = {
     "samples": samples,
     "interpolation": interpolations,
     "regeneration": regenerations,
 }
 
 
-def numbers(model: LanguageFlow, dataset: Dataset, kind: str, settings: Mapping[str, Any], seed: int) -> list[Block]:
+def numbers(model: LanguageFlow, dataset: Dataset, kind: str, settings: Mapping[str, Any], seed: int) -> list[Group]:
     """Statistics of ``measured`` test sequences, or of as many draws: a block with a line per decoding.
 
     The first line is of the test sequences; "noise 0" is of f^-1(f(x~)), decoded; then lines of each kind. Each
@@ -240,7 +240,7 @@ def numbers(model: LanguageFlow, dataset: Dataset, kind: str, settings: Mapping[
         for way, beam in decodings(model, settings["beam"]).items():
             before = given if label.startswith("noise") else None
             lines.append(Line(label, way, _counted(model.decode(noise, beam), vocabulary, trigram, before, label)))
-    return [Block(NUMBERS, lines)]
+    return [Group(NUMBERS, lines)]
 
 
 def _words(row: Sequence[int], vocabulary: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ class Size(NamedTuple):
     heads: int = 1
 
 
-class Block(nn.Module):
+class TransformerLayer(nn.Module):
     """A Transformer block (Vaswani et al. 2017), normalised before each part: self-attention, two linear layers."""
 
     def __init__(self, size: Size, causal: bool) -> None:
@@ -68,7 +68,7 @@ class Bidirectional(nn.Module):
         else:
             self.first = nn.Linear(inputs, size.width)
             self.positions = nn.Parameter(0.02 * torch.randn(length, size.width))
-            self.block = Block(size, causal=False)
+            self.block = TransformerLayer(size, causal=False)
             self.norm = nn.LayerNorm(size.width)
             self.last = zero(nn.Linear(size.width, outputs))
 
@@ -93,7 +93,7 @@ class Causal(nn.Module):
         else:
             self.first = nn.Linear(inputs, size.width)
             self.positions = nn.Parameter(0.02 * torch.randn(length, size.width))
-            self.block, self.norm = Block(size, causal=True), nn.LayerNorm(size.width)
+            self.block, self.norm = TransformerLayer(size, causal=True), nn.LayerNorm(size.width)
 
     def forward(self, x: Tensor) -> Tensor:
         """The output at every step, from the steps up to it."""

@@ -156,7 +156,8 @@ class LanguageFlow(Model):
         ``mode`` takes eps = 0; ``lengths`` are all T.
         """
         shape = (count, self.length, self.vectors.shape[1])
-        eps = torch.randn(shape, generator=generator).to(self.vectors.device) * (0.0 if mode else temperature)
+        eps = torch.randn(shape, dtype=self.vectors.dtype, generator=generator).to(self.vectors.device)
+        eps = eps * (0.0 if mode else temperature)
         tokens = self.decode(eps, beam=int(self.causal))
         steps = torch.full((count,), self.length, dtype=torch.int64, device=tokens.device)
         return Batch(tokens, steps, torch.arange(count, device=tokens.device))

@@ -113,7 +113,8 @@ class GruBaseline(WordModel):
         begin = self.begin.expand(len(x), 1, -1)
         read = torch.cat([begin, self.embedding(x[:, :-1])], 1)
         states, _ = self.gru(read, self.first.expand(1, len(x), -1).contiguous())
-        return self.to_symbols(states).log_softmax(-1)
+        logits = self.to_symbols(states)
+        return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)  # not in bfloat16
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """nll = -log P(w), (B,), nats per word; ``samples`` is not used, the likelihood is exact."""

@@ -56,7 +56,7 @@ def setting(results: Results, run: str, name: str) -> Any:
     return ((results.params.runs[run].get(results.scale) or {}).get("model") or {}).get(name)
 
 
-def corpus(results: Results, dataset: str) -> str:
+def corpus_label(results: Results, dataset: str) -> str:
     """A dataset's proper name at this scale; its key if embedded, with the variant if it is one."""
     if results.embedded(dataset):
         return f"{dataset} (embedded)"

@@ -10,7 +10,7 @@ from typing import Any
 from seqflows import paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import CYCLE, DASHES, corpus, device, label
+from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, device, label
 
 Curve = dict[int, list[float]]  # epoch -> values of the seeds
 Looks = Mapping[str, tuple[str, Any]]  # run -> colour and dashes
@@ -50,7 +50,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     terms = {run: values for run in block["runs"] if (values := curve(results, run, "valid_kl"))}
     latent = {dataset: any(run in terms for run in runs) for dataset, runs in groups.items()}
     title = block["title"] + bands(losses.values())
-    names = {dataset: name for dataset in groups if (name := corpus(results, dataset)) not in block["title"]}
+    names = {dataset: name for dataset in groups if (name := corpus_label(results, dataset)) not in block["title"]}
     rows = {dataset: math.ceil(len(runs) / COLUMNS) for dataset, runs in groups.items()}
     heads = {dataset: HEAD + LINE * (rows[dataset] + (dataset in names)) for dataset in groups}
     # Fixed layout: a solver's would differ between processes in the last digits.

@@ -8,7 +8,7 @@ from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, times
 from seqflows.report.intervals import mean_interval
-from seqflows.report.plots.common import CYCLE, corpus, label
+from seqflows.report.plots.common import CYCLE, corpus_label, label
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
@@ -36,7 +36,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
                 label=label(run),
             )  # fmt: skip
         axis.set(xlim=(0, None), ylim=(0, None), xlabel="length T (symbols)")
-        shown = corpus(results, results.dataset(results.params.speeds[name]["runs"][0]))
+        shown = corpus_label(results, results.dataset(results.params.speeds[name]["runs"][0]))
         axis.set_title(f"{shown}, {'/'.join(map(str, sorted(repeats)))} generations a length", loc="left")
         axis.legend(loc="upper left")
     axes[0, 0].set_ylabel("seconds a sequence (batch size 1)")

@@ -164,8 +164,9 @@ def share_within(numbers: Numbers) -> Finding:
     results = numbers.results
     if "ptb" not in results.params.datasets or results.embedded("ptb"):
         return Finding(OTHER_CORPUS, "embedded sentences; on the real corpus 99.20 % of the training sentences")
-    path = paths.prepared(results.scale, "ptb") / "statistics.json"
-    if not path.exists():
+    places = paths.prepared(results.scale, "ptb") / "statistics.json", paths.statistics(results.scale, "ptb")
+    path = next((path for path in places if path.exists()), None)
+    if path is None:
         return Finding(NOT_RUN, "ptb was not prepared")
     content = files.read_json(path)
     splits = content["splits"]
