@@ -149,7 +149,7 @@ def parse(content: Any, name: str = "params.yaml", source: Any = None) -> Params
 
 
 def _once(source: Mapping[str, Any], lines: list[str]) -> list[str]:
-    """Each error with the place where its entry is written and, where that is a base, the entries that have it so."""
+    """Each error with the place where its entry is written and, for a base, the entries that inherit it."""
     found: dict[str, dict[str, None]] = {}
     for path, _, text in (line.partition(": ") for line in lines):
         written_at = place(source, path)
