@@ -15,41 +15,68 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import __version__, files, paths
-from seqflows.errors import Interrupted, Problem
+from seqflows.errors import Interrupted, Problem, told
 from seqflows.stages import TABLE, WHOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, 1 (a `Problem`, told in one line), 75 (interrupted, to be run again) or 2 (usage).
 
+    What writes files is not failed by what it prints. What only prints ends with 1 where it cannot, or with
     141, as a shell says of whom SIGPIPE ended, where the reader of what it prints has gone, such as `head`.
     """
+    streams = sys.stdout, sys.stderr
     try:
-        try:
-            return _run(arguments)
-        finally:
-            _flush()
+        given = _parser().parse_args(arguments)
+        if given.act not in (_status, _list, _plan, _check, _show):
+            sys.stdout, sys.stderr = map(_Heedless, streams)
+        return _run(given)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return 128 + signal.SIGPIPE
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in filter(None, streams):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                with contextlib.suppress(OSError, ValueError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more at its end
 
 
-def _flush() -> None:
-    """Write what is buffered, and ignore a reader that has closed the pipe; Python reports any other error at exit."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except (OSError, AttributeError):  # None where the process has no stdout
-        pass
+class _Heedless:
+    """A stream that loses what it cannot write, and says nothing of it; None where the process has no such stream."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    given = _parser().parse_args(arguments)
+def _run(given: argparse.Namespace) -> int:
     key = getattr(given, "key", None) or getattr(given, "scale", None)
     said = " ".join(["seqflows", given.command, *([key] if key else [])])
     try:
         given.act(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError, RecursionError) as error:
+        print(f"{said}: {told(error)}", file=sys.stderr)
+        return 1
     except Problem as problem:
         print(f"{said}: {problem}", file=sys.stderr)
         return 1
