@@ -241,6 +241,42 @@ def test_bad_pickles_are_refused(tmp_path, monkeypatch, content, message):
     assert "x.pickle" in str(caught.value) and not (tmp_path / "evil.txt").exists()
 
 
+def shared(depth, make):
+    """A container of containers, each twice the one within."""
+    found = 60
+    for _ in range(depth):
+        found = make((found, found))
+    return found
+
+
+BOMBS = {
+    "frames": pickle.dumps({"train": [[[60]] * 1000] * 2000, "valid": [], "test": []}, 2),
+    "notes": pickle.dumps({"train": [[[60] * 10000] * 1000], "valid": [], "test": []}, 2),
+    "a note of lists": pickle.dumps({"train": [[[shared(100, list)]]], "valid": [[[60]]], "test": [[[60]]]}, 2),
+    "a key of tuples": b"\x80\x02}" + pickle.dumps(shared(200, tuple), 2)[2:-1] + b"K\x01s.",
+    "keys of tuples": b"\x80\x02}(" + pickle.dumps(shared(200, tuple), 2)[2:-1] + b"K\x01u.",
+    "a dict of tuples": b"\x80\x02(" + pickle.dumps(shared(200, tuple), 2)[2:-1] + b"K\x01d.",
+    "a set of tuples": b"\x80\x04\x8f(" + pickle.dumps(shared(200, tuple), 2)[2:-1] + b"\x90.",
+    "depth": b"\x80\x02" + b"]" * 100000 + b"a" * 99999 + b".",
+    "a place beyond": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_pickle_that_stands_for_much_is_refused_at_once(tmp_path, name):
+    (tmp_path / "x.pickle").write_bytes(BOMBS[name])
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom seqflows.data.readers import polyphonic\n"
+        "from seqflows.errors import Problem\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"
+        "try:\n    polyphonic.read(Path('x.pickle'))\nexcept Problem as problem:\n    print(problem)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2**20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    said = done.stdout.splitlines()
+    assert len(said) == 2 and said[1] == "True", done.stderr
+    assert "x.pickle" in said[0] and ("; replace the file" in said[0] or "; use the .mat file" in said[0])
+
+
 def test_a_pickle_cut_short_is_refused(tmp_path):
     whole = pickle.dumps(NOTES, 2)
     for size in (0, 1, len(whole) // 2, len(whole) - 1):
