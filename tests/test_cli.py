@@ -219,6 +219,7 @@ REFUSALS = {
     "the right": PermissionError(errno.EACCES, "Permission denied", "results/x"),
     "a read-only folder": OSError(errno.EROFS, "Read-only file system", "results/x"),
     "no room": OSError(errno.ENOSPC, "No space left on device"),
+    "a server that has gone": BrokenPipeError(errno.EPIPE, "Broken pipe"),
     "a bad disk": OSError(errno.EIO, "Input/output error", "results/x"),
     "a folder in its place": IsADirectoryError(errno.EISDIR, "Is a directory", "results/x"),
     "memory": MemoryError(),
@@ -236,7 +237,7 @@ def test_what_the_system_refuses_is_one_line_with_a_remedy(stage, capsys, why):
     said = capsys.readouterr().err
     assert said.startswith("seqflows prepare demo/ptb: expected ") and said.count("\n") == 1
     assert ", got " in said and "; " in said.split(", got ")[1]
-    assert "results/x" in said or why in ("no room", "memory", "depth")
+    assert "results/x" in said or why in ("no room", "a server that has gone", "memory", "depth")
 
 
 def test_a_folder_in_the_place_of_a_table_is_told_and_nothing_is_left(stage, tmp_path, capsys):
@@ -258,6 +259,7 @@ def run(key, found):
     for _ in range(3):
         print("± " * 5000, flush=True)
     print("warning", file=sys.stderr)
+    print("made")
 sys.modules["seqflows.data.prepare"] = types.SimpleNamespace(run=run)
 sys.argv = ["seqflows", "prepare", "demo/ptb"]
 import runpy

@@ -221,3 +221,11 @@ def test_a_file_in_a_folders_place_and_the_other_way_round(tmp_path):
     with pytest.raises(Problem, match="expected .*y to be free to be written, got Is a directory; move it away"):
         files.write_text(tmp_path / "y", "mine")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["x", "y"] and (tmp_path / "y/inner").is_dir()
+
+
+def test_a_lock_leaves_what_a_link_leads_to_alone(tmp_path):
+    (tmp_path / "victim").write_text("whole")
+    (tmp_path / "x.lock").symlink_to(tmp_path / "victim")
+    with files.lock(tmp_path / "x.lock"):
+        pass
+    assert (tmp_path / "victim").read_text() == "whole"

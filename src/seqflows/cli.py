@@ -72,9 +72,9 @@ def _run(given: argparse.Namespace) -> int:
         given.act(given)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except (OSError, MemoryError, RecursionError) as error:
+        if isinstance(error, BrokenPipeError) and not isinstance(sys.stdout, _Heedless):
+            raise
         print(f"{said}: {told(error)}", file=sys.stderr)
         return 1
     except Problem as problem:

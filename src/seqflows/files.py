@@ -224,7 +224,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
     """Hold a lock: an exclusive one waits for another ``holder`` and says so, a shared one raises `Problem`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
+    with open(path, "a") as file:  # which leaves alone what a link there leads to
         started, told = time.monotonic(), False
         while True:
             try:
