@@ -273,7 +273,7 @@ def test_what_a_stage_prints_does_not_fail_it(stage, tmp_path, root, where):
     (tmp_path / "code.py").write_text(PRINTING)
     done = subprocess.run(
         ["bash", "-c", f"{sys.executable} code.py {where}; exit ${{PIPESTATUS[0]}}"],
-        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONIOENCODING": "ascii"},
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
         capture_output=True,
         text=True,
     )
@@ -285,7 +285,8 @@ def test_what_a_stage_prints_does_not_fail_it(stage, tmp_path, root, where):
 
 def test_what_only_prints_says_that_it_could_not(root):
     command = f"{sys.executable} -m seqflows check >/dev/full"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root)
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that the last flush is what fails
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root, env=env)
     assert done.returncode == 1
     assert done.stderr.startswith("seqflows check: expected room to write its files and standard output, got none (")
     assert done.stderr.count("\n") == 1
