@@ -62,6 +62,13 @@ CLONE = "test_records.py::test_a_clone_with_what_was_kept_says_what_the_runs_sai
 ATOMIC = "test_files.py::test_a_file_is_replaced_never_written_into"
 LOCKS = "test_files.py::test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive"
 CHECKOUT = "test_cli.py::test_a_stage_that_dvc_runs_holds_the_checkout"
+LEFT = "test_files.py::test_what_a_killed_writer_left_goes_with_the_next_write_of_the_same_target"
+DONE = "test_checkpoint.py::test_finished_outputs_are_verified"
+PRINTS = "test_cli.py::test_what_a_stage_prints_does_not_fail_it"
+NOTED = "test_training.py::test_time_limit_and_signals_are_noted"
+PICKLES = "test_data_prepare.py::test_a_small_pickle_that_stands_for_much_is_refused_at_once"
+YAML = "test_hostile.py::test_a_small_params_file_that_stands_for_much_is_refused_at_once"
+ADDRESSES = "test_errors.py::test_addresses_are_shown_without_user_password_and_query"
 CELLS = "test_tables_of_params.py::test_every_cell_is_of_the_run_of_its_row_and_column"
 PRINTED = "test_tables_of_params.py::test_printed_numbers_are_those_that_were_checked"
 
@@ -188,6 +195,19 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "training/checkpoint.py": [
+        ("a seed is done without a model", "for name in (MODEL, HISTORY)}", "for name in (HISTORY,)}", DONE),
+        (
+            "the record of a seed that is done is read without its seal",
+            'files.read_sealed(done / RECORD)["files"]',
+            'files.read_json(done / RECORD)["files"]',
+            DONE,
+        ),
+        (
+            "a checkpoint names files anywhere",
+            "if not TENSORS.fullmatch(name):",
+            "if False:",
+            "test_checkpoint.py::test_a_checkpoint_names_no_file_outside_its_folder",
+        ),
         (
             "a tensor's checksum is not looked at",
             "if files.sha256(file) != checksum:",
@@ -196,7 +216,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "a checkpoint of another configuration is taken",
-            'if content["digest"] != folder.name:',
+            'if content.get("digest") != folder.name:',
             "if False:",
             "test_checkpoint.py::test_one_of_another_configuration",
         ),
@@ -707,6 +727,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/readers/lexicon.py": [
         (
+            "counts are unpacked whole",
+            "            for number, line in enumerate(file, 1):",
+            "            for number, line in enumerate(file.readlines(), 1):",
+            "test_data_download.py::test_counts_are_read_as_a_stream",
+        ),
+        (
             "the test half is in the training half",
             'return {"train": counts - test - valid,',
             'return {"train": counts - valid,',
@@ -720,14 +746,46 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "data/readers/polyphonic.py": [
+        ("a pickle may name any number of frames", "frames > FRAMES or notes > NOTES", "False", PICKLES),
+        (
+            "a dict may have any keys",
+            "if not all(isinstance(key, str) for key in self.stack[first::2]):",
+            "if False:",
+            PICKLES,
+        ),
         (
             "notes lie a key too high",
-            "roll[times, numbers - LOW] = 1",
-            "roll[times, (numbers - LOW + 1) % KEYS] = 1",
+            "np.array(notes) - LOW] = 1",
+            "(np.array(notes) - LOW + 1) % KEYS] = 1",
             "test_data_prepare.py::test_pickles_of_notes_become_rolls",
         ),
     ],
     "files.py": [
+        (
+            "what killed writers left stays",
+            "        if (found := left.fullmatch(other.name)) and _dead(",
+            "        if False and _dead(",
+            LEFT,
+        ),
+        ("a live writer's temporary file goes", 'not Path(f"/proc/{process}").exists() and ', "", LEFT),
+        (
+            "what is left of a writer elsewhere stays for ever",
+            "return time.time() - path.lstat().st_mtime > OLD",
+            "return False",
+            "test_files.py::test_what_a_writer_elsewhere_left_goes_by_its_age",
+        ),
+        (
+            "a link at a temporary name is followed",
+            "os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW",
+            "os.O_WRONLY | os.O_CREAT",
+            "test_files.py::test_a_link_at_a_temporary_name_is_not_followed",
+        ),
+        (
+            "a file in a folder's place is deleted",
+            "    if path.exists() and not path.is_dir():",
+            "    if False:",
+            "test_files.py::test_a_file_in_a_folders_place_and_the_other_way_round",
+        ),
         (
             "a plain write in place of the atomic one",
             "    with replacing(path) as temporary:\n        temporary.write_bytes(content)",
@@ -810,6 +868,25 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "cli.py": [
         (
+            "a stage takes no lock of its key",
+            "with _checkout(), files.lock(paths.lock(given.command, key)):",
+            "with _checkout():",
+            "test_reliability.py::test_two_equal_trainings_at_once_train_once",
+        ),
+        ("what a stage prints can fail it", "sys.stdout, sys.stderr = map(_BestEffort, streams)", "pass", PRINTS),
+        (
+            "Python's own end flushes what could not be written",
+            "os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())",
+            "pass",
+            PRINTS,
+        ),
+        (
+            "what the system refuses is a traceback",
+            "except (OSError, MemoryError, RecursionError) as error:",
+            "except ZeroDivisionError as error:",
+            "test_cli.py::test_what_the_system_refuses_is_one_line_with_a_remedy",
+        ),
+        (
             "a stage under DVC takes no lock of the checkout",
             "with _checkout(), files.lock(paths.lock(given.command, key)):",
             "with files.lock(paths.lock(given.command, key)):",
@@ -826,6 +903,91 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "        return Interrupted.exit_status\n    except KeyboardInterrupt",
             "        return 1\n    except KeyboardInterrupt",
             "test_cli.py::test_an_interruption_ends_with_status_75",
+        ),
+    ],
+    "__main__.py": [
+        (
+            "SIGHUP kills a stage",
+            "for number in (signal.SIGTERM, signal.SIGHUP):",
+            "for number in (signal.SIGTERM,):",
+            "test_cli.py::test_a_stage_that_is_ended_leaves_nothing",
+        ),
+        ("ASCII loses what was printed", 'stream.reconfigure(errors="backslashreplace")', "pass", PRINTS),
+    ],
+    "training/stopping.py": [
+        (
+            "SIGHUP writes no checkpoint",
+            "(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)",
+            "(signal.SIGTERM, signal.SIGINT)",
+            NOTED,
+        ),
+        ("nohup is overruled", "if signal.getsignal(number) != signal.SIG_IGN:", "if True:", NOTED),
+    ],
+    "data/readers/unpacking.py": [
+        (
+            "what comes out of a file has no limit",
+            "if self._seen > self._limit:",
+            "if False:",
+            "test_data_download.py::test_zip_and_counts_stop_at_the_limit",
+        ),
+    ],
+    "data/download.py": [
+        (
+            "the mirror's gzip has no limit",
+            "with unpacking.gunzipped(zipped) as content:",
+            "with gzip.open(zipped) as content:",
+            "test_data_download.py::test_a_gzip_bomb_in_the_mirror_stops_at_the_limit",
+        ),
+        (
+            "what a killed download left stays",
+            'with files.scratch(cache / "retrieved") as folder:',
+            'with __import__("tempfile").TemporaryDirectory(dir=cache) as folder:',
+            "test_data_download.py::test_what_a_killed_download_left_goes_with_the_next",
+        ),
+    ],
+    "params.py": [
+        ("aliases have no end", "if _values(node, {}) > VALUES:", "if False:", YAML),
+        ("depth has no end", "if depth > DEPTH:", "if False:", YAML),
+    ],
+    "config/entries.py": [
+        (
+            "bases have no end",
+            "itertools.islice(_chain(part, name, known), BASES_IN_ALL + 1)",
+            "_chain(part, name, known)",
+            YAML,
+        ),
+    ],
+    "config/checks.py": [
+        (
+            "text may break a line or look like another",
+            'if lines := list(_unprintable("", content)):',
+            "if lines := []:",
+            "test_hostile.py::test_text_that_breaks_a_line_or_looks_like_other_text_is_refused",
+        ),
+    ],
+    "tracking/store.py": [
+        (
+            "a broken store is tried for a hundred seconds",
+            "MAX_RETRY_COUNT = 4",
+            "MAX_RETRY_COUNT = 10",
+            "test_tracking.py::test_a_broken_store_costs_one_warning_in_seconds",
+        ),
+    ],
+    "errors.py": [
+        ("a query is shown", 'return "//" + re.split(r"[?#]", rest)[0]', 'return "//" + rest', ADDRESSES),
+        (
+            "a user is shown",
+            'user, at, rest = found[1].rpartition("@")',
+            'user, at, rest = "", "", found[1]',
+            ADDRESSES,
+        ),
+    ],
+    "report/figures.py": [
+        (
+            "a figure without matplotlib is a traceback",
+            "    except ImportError as error:\n        raise Problem",
+            "    except ZeroDivisionError as error:\n        raise Problem",
+            "test_report_figures.py::test_without_matplotlib_a_figure_says_so",
         ),
     ],
     "../../params.yaml": [

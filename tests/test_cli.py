@@ -1,6 +1,8 @@
 """The command line: what it refuses, how it says so, and with which status it ends."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -211,3 +213,112 @@ def test_show_prints_the_first_table_and_where_the_rest_is(stage, tmp_path, caps
     said = capsys.readouterr().out
     assert said.startswith("# Table 1\n\n| a | b |\n\n")
     assert f"tables:\n  {table}\n" in said and f"figures:\n  {figure}\n" in said and "audit:\n  none was made" in said
+
+
+REFUSALS = {
+    "the right": PermissionError(errno.EACCES, "Permission denied", "results/x"),
+    "a read-only folder": OSError(errno.EROFS, "Read-only file system", "results/x"),
+    "no room": OSError(errno.ENOSPC, "No space left on device"),
+    "a server that has gone": BrokenPipeError(errno.EPIPE, "Broken pipe"),
+    "a bad disk": OSError(errno.EIO, "Input/output error", "results/x"),
+    "a folder in its place": IsADirectoryError(errno.EISDIR, "Is a directory", "results/x"),
+    "memory": MemoryError(),
+    "depth": RecursionError("maximum recursion depth exceeded"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_what_the_system_refuses_is_one_line_with_a_remedy(stage, capsys, why):
+    def run(key, found):
+        raise REFUSALS[why]
+
+    stage("data.prepare", run)
+    assert cli.main(["prepare", "demo/ptb"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("seqflows prepare demo/ptb: expected ") and said.count("\n") == 1
+    assert ", got " in said and "; " in said.split(", got ")[1]
+    assert "results/x" in said or why in ("no room", "a server that has gone", "memory", "depth")
+
+
+def test_a_folder_in_the_place_of_a_table_is_told_and_nothing_is_left(stage, tmp_path, capsys):
+    """By a stage that really writes."""
+    path = tmp_path / ".matrix/demo/run-ptb-lstm.json"
+    stage("pipeline.matrix", lambda: files.write_text(path, "x"))
+    path.mkdir(parents=True)
+    assert cli.main(["matrix"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("seqflows matrix: expected ") and "to be free to be written" in said and "move it" in said
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+PRINTING = """
+import sys, types
+from seqflows import cli, files
+def run(key, found):
+    files.write_text(files.Path("made"), "whole")
+    for _ in range(3):
+        print("± " * 5000, flush=True)
+    print("warning", file=sys.stderr)
+    print("made")
+sys.modules["seqflows.data.prepare"] = types.SimpleNamespace(run=run)
+sys.argv = ["seqflows", "prepare", "demo/ptb"]
+import runpy
+runpy.run_module("seqflows", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("where", [">/dev/full", ">&-", "| true", ">said", ">/dev/full 2>/dev/full", ">&- 2>&-"])
+def test_what_a_stage_prints_does_not_fail_it(stage, tmp_path, root, where):
+    """On a full disk, a closed stdout, one that nobody reads, and one that has ASCII alone."""
+    (tmp_path / "code.py").write_text(PRINTING)
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} code.py {where}; exit ${{PIPESTATUS[0]}}"],
+        env={**os.environ, "PYTHONPATH": str(root / "src"), "PYTHONIOENCODING": "ascii", "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
+    assert (tmp_path / "made").read_text() == "whole"
+    if where == ">said":
+        assert (tmp_path / "said").read_text().startswith("\\xb1 ")
+
+
+def test_what_only_prints_says_that_it_could_not(root):
+    command = f"{sys.executable} -m seqflows check >/dev/full"
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that the last flush is what fails
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=root, env=env)
+    assert done.returncode == 1
+    assert done.stderr.startswith("seqflows check: expected room to write its files and standard output, got none (")
+    assert done.stderr.count("\n") == 1
+
+
+WRITING = """
+import sys, time, types
+from seqflows import files
+def run(key, found):
+    with files.replacing_folder(files.Path("out")) as folder:
+        (folder / "piece").write_text("x")
+        print("ready", flush=True)
+        time.sleep(60)
+sys.modules["seqflows.data.prepare"] = types.SimpleNamespace(run=run)
+sys.argv = ["seqflows", "prepare", "demo/ptb"]
+import runpy
+runpy.run_module("seqflows", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_stage_that_is_ended_leaves_nothing(stage, tmp_path, root, name):
+    (tmp_path / "code.py").write_text(WRITING)
+    process = subprocess.Popen(
+        [sys.executable, "code.py"],
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(getattr(signal, name))
+    said = process.communicate(timeout=60)[1]
+    assert (process.returncode, said) == (75, "seqflows prepare demo/ptb: interrupted; run it again\n")
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".locks", "code.py", "params.yaml"]

@@ -3,6 +3,7 @@
 import csv
 import fcntl
 import os
+import subprocess
 
 import pytest
 
@@ -141,3 +142,90 @@ def test_a_seal_is_of_the_whole_content(tmp_path):
         files.write_json(path, content)
         with pytest.raises(Problem, match="expected the sha256 of its own content in .*file.json, got (none|another)"):
             files.read_sealed(path)
+
+
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def left_over(monkeypatch, path, process, write):
+    """The temporary name of ``path`` in a writer of that number, with something in it."""
+    with monkeypatch.context() as own:
+        own.setattr(files.os, "getpid", lambda: process)
+        found = files._temporary(path)
+    write(found)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "the folder before"])
+def test_what_a_killed_writer_left_goes_with_the_next_write_of_the_same_target(tmp_path, monkeypatch, kind):
+    def write(place):
+        if kind == "file":
+            place.write_text("piece")
+        else:
+            place = place.with_suffix(".old") if kind == "the folder before" else place
+            (place / "inner").mkdir(parents=True)
+
+    path = tmp_path / "target"
+    kept = [left_over(monkeypatch, path, os.getppid(), write)]
+    kept.append(left_over(monkeypatch, tmp_path / "other", dead(), write))
+    left_over(monkeypatch, path, dead(), write)
+    assert len(list(tmp_path.iterdir())) == 3
+    if kind == "file":
+        files.write_text(path, "whole")
+    else:
+        with files.replacing_folder(path):
+            pass
+    # that of a live writer stays, and that of another target
+    names = {one.stem for one in kept}
+    assert {one.stem for one in tmp_path.iterdir()} == names | {"target"}
+
+
+def test_what_a_writer_elsewhere_left_goes_by_its_age(tmp_path, monkeypatch):
+    path = tmp_path / "target"
+    with monkeypatch.context() as own:
+        own.setattr(files.socket, "gethostname", lambda: "another.host")
+        found = left_over(monkeypatch, path, dead(), lambda place: place.write_text("piece"))
+    files.write_text(path, "1")
+    assert found.exists()
+    os.utime(found, (0, 0))
+    files.write_text(path, "2")
+    assert [one.name for one in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize("write", [files.write_text, lambda path, _: files.replacing_folder(path).__enter__()])
+def test_a_link_at_a_temporary_name_is_not_followed(tmp_path, monkeypatch, write):
+    """Even where someone foresaw the name."""
+    victim, path = tmp_path / "victim", tmp_path / "folder/target"
+    victim.write_text("whole")
+    monkeypatch.setattr(files.secrets, "token_hex", lambda n: "0" * 2 * n)
+    files._temporary(path).symlink_to(victim)
+    with pytest.raises(Problem, match="expected .*target to be free to be written"):
+        write(path, "other")
+    assert victim.read_text() == "whole" and not path.exists()
+
+
+def test_temporary_names_are_never_twice_the_same(tmp_path):
+    assert files._temporary(tmp_path / "x") != files._temporary(tmp_path / "x")
+
+
+def test_a_file_in_a_folders_place_and_the_other_way_round(tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(Problem, match="expected a folder or nothing in the place of .*x, got a file; move it away"):
+        files.replacing_folder(tmp_path / "x").__enter__()
+    assert (tmp_path / "x").read_text() == "mine"
+    (tmp_path / "y/inner").mkdir(parents=True)
+    with pytest.raises(Problem, match="expected .*y to be free to be written, got Is a directory; move it away"):
+        files.write_text(tmp_path / "y", "mine")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x", "y"] and (tmp_path / "y/inner").is_dir()
+
+
+def test_a_lock_leaves_what_a_link_leads_to_alone(tmp_path):
+    (tmp_path / "victim").write_text("whole")
+    (tmp_path / "x.lock").symlink_to(tmp_path / "victim")
+    with files.lock(tmp_path / "x.lock"):
+        pass
+    assert (tmp_path / "victim").read_text() == "whole"

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import resource
 import shutil
+import signal
 import sys
 
 # On a full disk Python 3.11 may write truncated bytecode without an error, and later imports then fail ("marshal
@@ -21,4 +22,9 @@ if limited or shutil.disk_usage(__file__).free < 2**24:
 from seqflows.cli import main  # noqa: E402
 
 if __name__ == "__main__":
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        stream.reconfigure(errors="backslashreplace")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT, so that temporary files are taken away
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     raise SystemExit(main())

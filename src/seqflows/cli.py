@@ -15,41 +15,68 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqflows import __version__, files, paths
-from seqflows.errors import Interrupted, Problem
+from seqflows.errors import Interrupted, Problem, described
 from seqflows.stages import TABLE, WHOLE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (a `Problem`, printed on one line), 75 (interrupted; run again) or 2 (usage).
 
-    141, a shell's status of SIGPIPE, if the reader of the output, such as `head`, has closed it.
+    A command that writes files does not fail because of what it prints. One that only prints returns 1 if it cannot
+    print, or 141, a shell's status of SIGPIPE, if the reader of the output, such as `head`, has closed it.
     """
+    streams = sys.stdout, sys.stderr
     try:
-        try:
-            return _run(arguments)
-        finally:
-            _flush()
+        given = _parser().parse_args(arguments)
+        if given.act not in (_status, _list, _plan, _check, _show):
+            sys.stdout, sys.stderr = map(_BestEffort, streams)
+        return _run(given)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
         return 128 + signal.SIGPIPE
+    finally:
+        sys.stdout, sys.stderr = streams
+        for stream in filter(None, streams):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                with contextlib.suppress(OSError, ValueError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python flushes once more at its end
 
 
-def _flush() -> None:
-    """Flush stdout, ignoring a closed pipe; Python reports any other error at exit."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except (OSError, AttributeError):  # None if the process has no stdout
-        pass
+class _BestEffort:
+    """A stream that drops what it cannot write; None if the process has no such stream."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def isatty(self) -> bool:
+        return self._stream is not None and self._stream.isatty()
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._stream.flush()
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    given = _parser().parse_args(arguments)
+def _run(given: argparse.Namespace) -> int:
     key = getattr(given, "key", None) or getattr(given, "scale", None)
     said = " ".join(["seqflows", given.command, *([key] if key else [])])
     try:
         given.act(given)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, MemoryError, RecursionError) as error:
+        if isinstance(error, BrokenPipeError) and not isinstance(sys.stdout, _BestEffort):
+            raise
+        print(f"{said}: {described(error)}", file=sys.stderr)
+        return 1
     except Problem as problem:
         print(f"{said}: {problem}", file=sys.stderr)
         return 1

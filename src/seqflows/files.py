@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import errno
 import fcntl
 import functools
 import hashlib
@@ -12,7 +11,10 @@ import io
 import json
 import math
 import os
+import re
+import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +22,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqflows.errors import Problem
+from seqflows.errors import ROOM, Problem, described
+
+OLD = 7 * 86400.0  # seconds after which the temporary file of a writer elsewhere is that of a dead one
 
 
 def sha256(path: Path) -> str:
@@ -39,7 +43,32 @@ def digest(value: Any) -> str:
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A name beside ``path`` that nobody can foresee; what killed writers of ``path`` left there is removed first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
+    left = re.compile(rf"\.{re.escape(path.name)}\.([A-Za-z0-9-]*)\.([0-9]{{1,9}})\.[0-9a-f]{{16}}\.(tmp|old)")
+    for other in path.parent.iterdir():
+        if (found := left.fullmatch(other.name)) and _dead(other, found[1] == host, int(found[2])):
+            _remove(other)
+    return path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
+
+
+def _dead(path: Path, here: bool, process: int) -> bool:
+    """Whether a temporary file's writer is gone: its process of this host, or by the file's age."""
+    with contextlib.suppress(OSError):
+        if here and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+            return True
+        return time.time() - path.lstat().st_mtime > OLD
+    return False
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, whichever it is; links are not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 @contextlib.contextmanager
@@ -49,43 +78,57 @@ def replacing(path: Path) -> Iterator[Path]:
     On any error the temporary file is deleted and ``path`` stays unchanged. A full disk is reported
     as a `Problem` that names the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise _problem(error, path) from error
+        raise _problem(error, path, temporary) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, which goes at the end; what killed processes left of such goes as well."""
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+    except OSError as error:
+        raise _problem(error, path, temporary) from error
+    finally:
+        _remove(temporary)
 
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on success it replaces ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, old = _temporary(path), path.with_name(f".{path.name}.{os.getpid()}.old")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir()
+    if path.exists() and not path.is_dir():
+        raise Problem(f"expected a folder or nothing in the place of {path}, got a file; move it away and run again")
+    with scratch(path) as temporary:
+        old = temporary.with_suffix(".old")
         yield temporary
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        raise _problem(error, path) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
+        except OSError:
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            raise
+        finally:
+            _remove(old)
 
 
-def _problem(error: OSError, path: Path) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return Problem(f"expected room to write {path}, got none ({error.strerror}); free some and run again")
+def _problem(error: OSError, path: Path, temporary: Path) -> Exception:
+    """The error as a `Problem` that names ``path``, unless it is of another file that was read on the way."""
+    own = error.filename is None or str(error.filename).startswith(str(temporary))
+    if error.errno in ROOM or (error.errno is not None and own):
+        return Problem(described(OSError(error.errno, error.strerror or str(error), str(path))))
     return error
 
 
@@ -181,7 +224,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
 def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
     """Hold a lock: an exclusive one waits for another ``holder`` with a message, a shared one raises `Problem`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
+    with open(path, "a") as file:  # which leaves alone what a link there leads to
         started, told = time.monotonic(), False
         while True:
             try:

@@ -20,6 +20,9 @@ from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.paths import SCALES
 
+DEPTH = 50  # of the values of a params.yaml
+VALUES = 200_000  # of a params.yaml, with what its aliases repeat: fifteen times those of ours
+
 
 @dataclass(frozen=True)
 class Params:
@@ -172,6 +175,12 @@ def written(path: str | Path) -> Any:
     """The content of a YAML file as written, with anchors resolved; a duplicate key is a `Problem`."""
     try:
         with open(path, encoding="utf-8") as file:
+            depth = 0
+            for event in yaml.parse(file, _Loader):
+                depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+                if depth > DEPTH:  # libyaml would overflow its stack
+                    raise Problem(f"expected values nested at most {DEPTH} deep in {path}, got more; correct the file")
+            file.seek(0)
             return yaml.load(file, _Loader)
     except FileNotFoundError:
         raise Problem(f"expected {path} in the working directory, found none; run from the project's root") from None
@@ -180,7 +189,15 @@ def written(path: str | Path) -> Any:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """PyYAML's safe loader, which also rejects duplicate keys."""
+    """PyYAML's safe loader, which also rejects duplicate keys, and more values than anyone writes."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Count before anything is made of the aliases."""
+        if _values(node, {}) > VALUES:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"more than {VALUES} values, with what aliases repeat; write fewer aliases", node.start_mark
+            )
+        return super().construct_document(node)
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         """Check the keys of a mapping for duplicates, before merging."""
@@ -193,6 +210,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                     raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} twice", key.start_mark)
                 seen.add(key.value)
         super().flatten_mapping(node)
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for where each alias is written out; too many for one that holds itself."""
+    if id(node) not in known:
+        known[id(node)] = VALUES + 1
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _entry(what: str, known: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -2,20 +2,24 @@
 
 import contextlib
 import functools
+import gzip
 import hashlib
 import http.server
 import io
 import json
+import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 
 import pytest
 
-from seqflows import paths
+from seqflows import files, paths
 from seqflows.config import corpora, registry
 from seqflows.config.registry import File, Source
 from seqflows.data import download, embedded
+from seqflows.data.readers import glove, lexicon, tvqa, unpacking
 from seqflows.errors import Problem
 
 CONTENT = {f"{split}.txt": f" some {split} text \n".encode() for split in ("train", "valid", "test")}
@@ -26,8 +30,8 @@ def sha(content):
 
 
 def source(url, member="simple-examples/data/{}"):
-    files = [File(n, f"small/{n}", url, sha(c), member.format(n) if member else None) for n, c in CONTENT.items()]
-    return Source("text", tuple(files), "none", "nobody", "nowhere")
+    listed = [File(n, f"small/{n}", url, sha(c), member.format(n) if member else None) for n, c in CONTENT.items()]
+    return Source("text", tuple(listed), "none", "nobody", "nowhere")
 
 
 def archive(members):
@@ -277,3 +281,107 @@ def test_run_reads_the_block_of_its_scale(tmp_path, monkeypatch):
     download.run(key)
     prepare.run(key)
     assert len(prepared.load(paths.prepared("demo", "ptb")).train) == 20
+
+
+@contextlib.contextmanager
+def cut_short(content):
+    """A server that promises more than it sends."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content) + 1000))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_download_that_is_cut_short_names_address_and_remedy_whole_and_leaves_nothing(use, tmp_path):
+    with cut_short(b"half") as address, pytest.raises(Problem) as caught:
+        url = f"{address}/{'folder/' * 60}a.tgz"
+        download.fetch(use(source(url)), tmp_path / "out/raw", tmp_path / "cache")
+    said = str(caught.value)
+    assert f"expected train.txt at {url}, got " in said and "\n" not in said
+    assert said.endswith("put the file at small/train.txt below a folder and set SEQFLOWS_MIRROR to it")
+    assert leftovers(tmp_path / "out") == leftovers(tmp_path / "cache") == []
+
+
+def test_what_a_killed_download_left_goes_with_the_next(use, tmp_path, monkeypatch):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    with monkeypatch.context() as own:
+        own.setattr(files.os, "getpid", lambda: process.pid)
+        left = files._temporary(tmp_path / "cache/retrieved")
+    left.mkdir()
+    (left / "arrived").write_bytes(b"half")
+    with pytest.raises(Problem, match="expected train.txt at"):
+        download.fetch(use(source("http://127.0.0.1:9/none.tgz")), tmp_path / "out/raw", tmp_path / "cache")
+    assert leftovers(tmp_path / "cache") == []
+
+
+ZEROS = bytes(unpacking.SMALL + 2**20)
+
+
+def test_a_gzip_bomb_in_the_mirror_stops_at_the_limit(use, tmp_path, monkeypatch):
+    (tmp_path / "mirror/small").mkdir(parents=True)
+    for name in CONTENT:
+        (tmp_path / "mirror/small" / f"{name}.gz").write_bytes(gzip.compress(ZEROS))
+    monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(
+        Problem, match=f"at most {unpacking.SMALL} bytes to come out of .*train.txt.gz, .*replace the f"
+    ):
+        download.fetch(use(source("http://x")), tmp_path / "out/raw", tmp_path / "cache")
+    assert leftovers(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("what", ["a member beside", "a header", "after the end"])
+def test_a_tar_bomb_stops_at_the_limit(tmp_path, what):
+    path = tmp_path / "a.tgz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        entry = tarfile.TarInfo("other")
+        if what == "a header":
+            entry.pax_headers = {"comment": ZEROS.decode()}
+        elif what == "a member beside":
+            entry.size = len(ZEROS)
+        tar.addfile(entry, io.BytesIO(ZEROS))
+    if what == "after the end":
+        path.write_bytes(path.read_bytes() + gzip.compress(ZEROS))
+    wanted = File("train.txt", "small/train.txt", "http://x/a.tgz", "0" * 64, "data/train.txt")
+    stops = "bytes to come out of .*a.tgz, got more" if what != "after the end" else "expected data/train.txt"
+    with pytest.raises(Problem, match=stops):
+        download._store_members(path, [wanted], tmp_path / "cache")
+    with pytest.raises(Problem, match="bytes to come out of .*a.tgz, got more"):
+        tvqa.subtitles(path)
+
+
+def test_zip_and_counts_stop_at_the_limit(tmp_path):
+    with zipfile.ZipFile(tmp_path / "vectors.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("vectors.txt", ZEROS)
+    with pytest.raises(Problem, match="bytes to come out of .*vectors.zip, got more"):
+        glove.read(tmp_path / "vectors.zip", 2)
+    for name in ("counts.tsv.gz", "counts.csv.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(ZEROS))
+        with pytest.raises(Problem, match=f"bytes to come out of .*{name}, got more"):
+            lexicon.read(tmp_path / name)
+
+
+def test_counts_are_read_as_a_stream(tmp_path):
+    """A wrong line is told before what follows it is unpacked."""
+    (tmp_path / "counts.tsv.gz").write_bytes(gzip.compress(b"a\t1\nb\n" + ZEROS))
+    with pytest.raises(Problem, match="in line 2 of .*counts.tsv.gz, got 1 fields"):
+        lexicon.read(tmp_path / "counts.tsv.gz")
+
+
+def test_the_limit_lets_every_known_file_pass():
+    assert unpacking.LARGEST > 2 * 5.65e9  # GloVe's 840B
+    assert unpacking.RATIO > 10

@@ -241,6 +241,63 @@ def test_bad_pickles_are_refused(tmp_path, monkeypatch, content, message):
     assert "x.pickle" in str(caught.value) and not (tmp_path / "evil.txt").exists()
 
 
+def shared(depth, make):
+    """A container of containers, each twice the one within."""
+    found = 60
+    for _ in range(depth):
+        found = make((found, found))
+    return found
+
+
+def notes(*train):
+    """A pickle of these pieces."""
+    return pickle.dumps({"train": list(train), "valid": [[[60]]], "test": [[[60]]]}, 2)
+
+
+TUPLES = pickle.dumps(shared(200, tuple), 2)[2:-1]
+BOMBS = {
+    "frames": (
+        notes(*[[[60]] * 1000] * 2000),
+        "expected at most 1048576 frames and 8388608 notes in x.pickle, got 2000",
+    ),
+    "notes": (notes([[60] * 10000] * 1000), "expected at most 1048576 frames and 8388608 notes in x.pickle, got 10000"),
+    "a note of lists": (
+        notes([[shared(100, list)]]),
+        "expected MIDI notes of 21 to 108 in piece 0 of train of x.pickle",
+    ),
+    "a key of tuples": (b"\x80\x02}" + TUPLES + b"K\x01s.", "x.pickle: expected a dict of splits by name"),
+    "keys of tuples": (b"\x80\x02}(" + TUPLES + b"K\x01u.", "x.pickle: expected a dict of splits by name"),
+    "a dict of tuples": (b"\x80\x02(" + TUPLES + b"K\x01d.", "x.pickle: expected a dict of splits by name"),
+    "a set of tuples": (
+        b"\x80\x04\x8f(" + TUPLES + b"\x90.",
+        "x.pickle: expected only lists, tuples, numbers and a dict",
+    ),
+    "depth": (
+        b"\x80\x02" + b"]" * 100000 + b"a" * 99999 + b".",
+        "expected a dict of the lists train, valid, test in x.p",
+    ),
+    "a place beyond": (
+        b"\x80\x02K\x01r\xff\xff\xff\x7f.",
+        "expected a dict of the lists train, valid, test in x.pickle",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_pickle_that_stands_for_much_is_refused_at_once(tmp_path, name):
+    content, message = BOMBS[name]
+    (tmp_path / "x.pickle").write_bytes(content)
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom seqflows.data.readers import polyphonic\n"
+        "from seqflows.errors import Problem\nresource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))\n"
+        "try:\n    polyphonic.read(Path('x.pickle'))\nexcept Problem as problem:\n    print(problem)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2**20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    said, small = done.stdout.splitlines()
+    assert said.startswith(message) and "; " in said and small == "True", done.stderr
+
+
 def test_a_pickle_cut_short_is_refused(tmp_path):
     whole = pickle.dumps(NOTES, 2)
     for size in (0, 1, len(whole) // 2, len(whole) - 1):

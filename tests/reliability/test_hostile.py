@@ -6,6 +6,7 @@ Archives that point outside are in test_data_download.py, pickles that name code
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -34,11 +35,67 @@ def content():
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_such_name_passes(content, part, name):
-    changed = yaml.safe_load(content)
+    changed = yaml.load(content, yaml.CSafeLoader)
     changed[part][name] = next(iter(changed[part].values()))
     with pytest.raises(Problem) as caught:
         params.parse(changed)
-    assert f"{part}.{name}: expected a {part.removesuffix('s')}'s name of lower-case letters" in str(caught.value)
+    expected = f"{part}.{name}: expected a {part.removesuffix('s')}'s name of lower-case letters"
+    if not name.isprintable():
+        expected = f"{ascii(name)[1:-1]}: expected printable text on one line, got {name!a}"
+        assert len(str(caught.value).splitlines()) == 2  # the count of errors, and this one
+    assert expected in str(caught.value)
+
+
+STRANGE = {"a line end": "a\nb", "a control character": "a\x1bb", "a space that does not break": "a\u00a0b",
+           "a line separator": "a\u2028b", "a space without width": "a\u200bb", "a mark at the start": "\ufeffab",
+           "a turn of direction": "a\u202eb"}  # fmt: skip
+WHERE = {
+    "a row": lambda m, text: m["tables"]["ziegler2019-table3"]["rows"].update({text: {"NLL": "ptb-lstm.nll"}}),
+    "a column": lambda m, text: next(iter(m["tables"]["ziegler2019-table3"]["rows"].values())).update(
+        {text: "ptb-lstm.nll"}
+    ),
+    "a title": lambda m, text: m["tables"]["ziegler2019-table3"].update(title=text),
+    "a paper": lambda m, text: m["runs"]["ptb-lstm"].update(reproduces=text),
+    "a value deep within": lambda m, text: m["figures"]["ziegler2019-figure3b"].update(runs=["ptb-lstm", text]),
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+@pytest.mark.parametrize("strange", STRANGE)
+def test_text_that_breaks_a_line_or_looks_like_other_text_is_refused(content, where, strange):
+    changed, text = yaml.load(content, yaml.CSafeLoader), STRANGE[strange]
+    WHERE[where](changed, text)
+    with pytest.raises(Problem) as caught:
+        params.parse(changed)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 2 and str(caught.value).replace("\n", "").isprintable()
+    assert f": expected printable text on one line, got {text!a}, with U+" in lines[1] and "; take it out" in lines[1]
+
+
+def bomb(line, first):
+    """Thirty lines, each ten times the one before."""
+    return "\n".join([first] + [line.format(n=n, many=", ".join([f"*a{n - 1}"] * 10)) for n in range(1, 30)])
+
+
+BOMBS = {
+    "aliases": bomb("a{n}: &a{n} [{many}]", "a0: &a0 [1, 2]"),
+    "merged aliases": bomb("a{n}: &a{n} {{<<: [{many}]}}", "a0: &a0 {x: 1}"),
+    "bases": "runs: {q: {base: a29}}\nbases:\n" + bomb("  a{n}: {{base: [{many}]}}", "  a0: {x: 1}").replace("*", ""),
+    "an alias within itself": "a: &a [*a]",
+    "depth": "a: " + "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_small_params_file_that_stands_for_much_is_refused_at_once(tmp_path, name):
+    (tmp_path / "params.yaml").write_text(BOMBS[name])
+    code = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+        "from seqflows import cli\nprint(cli.main(['check']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=10)
+    assert done.stdout == "1\n" and done.stderr.startswith("seqflows check: ") and done.stderr.count("\n") == 1
+    assert ": expected" in done.stderr and ", got" in done.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +126,7 @@ CHANGES = {
 
 
 def put(content, change):
-    changed = yaml.safe_load(content)
+    changed = yaml.load(content, yaml.CSafeLoader)
     change(changed)
     return changed
 

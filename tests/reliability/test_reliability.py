@@ -20,13 +20,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import staged
 import tiny
 from conftest import ROOT, Project
 from reliability import count, record
-from seqflows import compute, files, params, paths
+from seqflows import cli, compute, files, params, paths, records
 from seqflows.data import download, prepare, prepared
 from seqflows.errors import Problem
-from seqflows.evaluation import loading
+from seqflows.evaluation import evaluate, loading
+from seqflows.report.inputs import Results
 from seqflows.training import checkpoint, loop, trainer
 
 FORK = multiprocessing.get_context("fork")
@@ -173,26 +175,58 @@ def refused(path, act, rng):
 def test_flipped_bits_are_refused(project, monkeypatch):
     fault = "one bit flipped in a raw file, a prepared array, a checkpoint or a model"
     rng = random.Random(2)
+    places = flippable(project)
+    for act in places.values():
+        assert act() is not None  # whole files are read
+    tried, held = max(count(fault), len(places)), []  # each kind once at least
+    for number in range(tried):
+        path = list(places)[number % len(places)]
+        held += [path] * refused(path, places[path], rng)
+    assert set(held) == set(places)
+    record(fault, tried, len(held), f"refused by name, in {len(places)} kinds of files")
+
+
+def flippable(project):
+    """One file of each kind, with what reads it."""
     block = {"kind": "text", "source": "embedded-text", "seed": 1, "train": 30, "valid": 9, "test": 9}
     block |= {"words": [1, 3], "lexicon": 8}
     download.fetch(block, project / "raw")
-    places = {project / "raw" / f"{name}.txt": lambda: prepare.prepare(block, project / "raw", project / "p", "text")
-              for name in ("train", "valid", "test")}  # fmt: skip
+    places = {project / "raw/train.txt": lambda: prepare.prepare(block, project / "raw", project / "p", "text")}
     folder = paths.prepared("demo", "text")
-    places |= {folder / f"{name}.npz": lambda: prepared.load(folder) for name in ("train", "valid", "test")}
+    for name in ("train.npz", "vocabulary.json", "statistics.json", "checksums.json"):
+        places[folder / name] = lambda: prepared.load(folder)
     checkpoint.write(project / "c", {"epoch": 1, "position": 0}, {"model/a": torch.arange(500.0)})
     places |= {path: lambda: checkpoint.read(project / "c") for path in (project / "c").iterdir()}
     loop.run(RUN)
-    run, machine = params.load().run(*RUN), compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-    model = paths.seed(RUN.scale, RUN.name, 0) / "model.safetensors"
-    places[model] = lambda: loading.load(RUN, run, 0, prepared.load(folder), machine)
-    for act in places.values():
-        act()  # whole files are read
-    tried, held = max(count(fault), len(places)), 0  # each kind once at least
-    for number in range(tried):
-        path = list(places)[number % len(places)]
-        held += refused(path, places[path], rng)
-    record(fault, tried, held, f"refused by name, in {len(places)} kinds of files")
+    (kept,) = paths.checkpoints("").glob(f"*/{checkpoint.KEPT}")
+    places |= {path: lambda: checkpoint.finished(kept.parent) for path in kept.iterdir()}
+    matrix, machine = params.load(), compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    seed = paths.seed(RUN.scale, RUN.name, 0)
+    places[seed / "history.csv"] = lambda: records.trained(RUN.scale, RUN.name) or None
+    for name in ("model.safetensors", "train.json"):
+        places[seed / name] = lambda: loading.load(RUN, matrix.run(*RUN), 0, prepared.load(folder), machine)
+    evaluate.run(RUN)
+    places[paths.metrics(*RUN)] = lambda: records.metrics(*RUN)
+    for path in (paths.evaluation(*RUN) / "seed-0").iterdir():
+        places[path] = lambda path=path: Results(matrix, RUN.scale).verified(RUN.name, path)
+    return places
+
+
+def test_two_equal_trainings_at_once_train_once(tmp_path, monkeypatch):
+    staged.make(tmp_path, ["gaussians-affine"], [("download", "gaussians"), ("prepare", "gaussians")])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEQFLOWS_CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+    def command(number):
+        with open(f"said{number}", "w") as said, contextlib.redirect_stdout(said):
+            assert cli.main(["train", "demo/gaussians-affine"]) == 0
+
+    both = [child(command, number) for number in range(2)]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    said = [Path(f"said{number}").read_text() for number in range(2)]
+    assert sum("is up to date" in text for text in said) == sum("epoch 1/1" in text for text in said) == 1, said
 
 
 # --- two engines

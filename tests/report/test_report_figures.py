@@ -42,6 +42,12 @@ def test_a_missing_file_is_named_with_its_command(world, name):
     assert not paths.figure("demo", name)[0].exists()
 
 
+def test_without_matplotlib_a_figure_says_so(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(Problem, match="expected the package matplotlib to draw demo/.*; pip install matplotlib$"):
+        figures.run(paths.Key("demo", NAMES[0]))
+
+
 def test_an_unknown_figure_is_refused(world):
     with pytest.raises(Problem, match="figure3"):
         figures.run(paths.Key("demo", "ziegler2019-figure3"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
@@ -116,7 +118,7 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port}/?token=secret")
     tracking.run(KEY)
     warning = capsys.readouterr().err
     assert warning.count("warning:") == 1 and "secret" not in warning
@@ -129,6 +131,20 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
     live.close()
     warning = capsys.readouterr().err
     assert warning.count("warning:") == 1 and "secret" not in warning
+
+
+@pytest.mark.parametrize("broken", ["folder", "no database"])
+def test_a_broken_store_costs_one_warning_in_seconds(world, monkeypatch, capfd, broken):
+    """MLflow by itself asks ten times, with pauses of 100 s in all, and tells each time."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = Path("mlflow.db")
+    path.mkdir() if broken == "folder" else path.write_bytes(b"no database" * 1000)
+    started = time.monotonic()
+    tracking.run(KEY)
+    assert time.monotonic() - started < 20
+    said = capfd.readouterr().err
+    assert said.startswith("warning: MLflow at sqlite:///mlflow.db was not reached (") and said.count("\n") == 1
+    assert files.read_json(paths.track("demo"))["logged"] is False
 
 
 def test_without_mlflow_files_only(world, monkeypatch, capsys):

@@ -109,18 +109,42 @@ def test_digest_depends_on_everything(tmp_path, monkeypatch):
     assert checkpoint.digest(*base) == digests[-1]
 
 
-def test_finished_outputs_are_verified(tmp_path):
-    done = tmp_path / checkpoint.FINISHED
+@pytest.mark.parametrize("place", [checkpoint.FINISHED, checkpoint.KEPT])
+def test_finished_outputs_are_verified(tmp_path, place):
+    done = tmp_path / place
     done.mkdir()
-    (done / "history.csv").write_text("epoch\n")
-    (done / "train.json").write_text(json.dumps({"files": {"history.csv": files.sha256(done / "history.csv")}}))
+    names = ("history.csv", "model.safetensors")
+    for name in names:
+        (done / name).write_text("whole")
+    record = {"seed": 0, "files": {name: files.sha256(done / name) for name in names}}
+    files.write_json(done / "train.json", files.sealed(record))
     assert checkpoint.finished(tmp_path) == done
-    (done / "history.csv").write_text("epoch")
-    with pytest.raises(Problem, match=r"history\.csv.*--restart"):
-        checkpoint.finished(tmp_path)
+    for name in names:
+        for damage in ("altered", None):
+            (done / name).unlink() if damage is None else (done / name).write_text(damage)
+            with pytest.raises(Problem, match=rf"{name}.*--restart"):
+                checkpoint.finished(tmp_path)
+        (done / name).write_text("whole")
+    without = {**record, "files": {"history.csv": record["files"]["history.csv"]}}
+    for content in (files.sealed(without), {**files.sealed(record), "seed": 1}, record, []):
+        files.write_json(done / "train.json", content)
+        with pytest.raises(Problem, match=r"train\.json.*--restart"):
+            checkpoint.finished(tmp_path)
     (done / "train.json").write_text("{")
     with pytest.raises(Problem, match=r"train\.json.*--restart"):
         checkpoint.finished(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret.safetensors", "/etc/hostname", "tensors-1-2.safetensors/..", "a/b"])
+def test_a_checkpoint_names_no_file_outside_its_folder(folder, name):
+    """Of a checksum that fits: whoever writes the list can make one."""
+    content = json.loads((folder / checkpoint.STATE).read_text())
+    (tensors,) = folder.glob("*.safetensors")
+    shutil.copy(tensors, folder.parent / "secret.safetensors")
+    content["tensors"] = {name: files.sha256(tensors)}
+    files.write_json(folder / checkpoint.STATE, files.sealed({k: v for k, v in content.items() if k != "sha256"}))
+    with pytest.raises(Problem, match=r"checkpoint\.json, got the name .* for a file of tensors; .*--restart"):
+        checkpoint.read(folder)
 
 
 def test_random_state_round_trip():

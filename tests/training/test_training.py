@@ -213,12 +213,21 @@ def test_time_limit_and_signals_are_noted(monkeypatch):
         time.sleep(0.02)
         assert stop.reason == "the time limit"
     monkeypatch.delenv(LIMIT)
-    former = signal.getsignal(signal.SIGTERM)
-    with Stop() as stop:
-        assert stop.reason is None
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.reason == "SIGTERM"
-    assert signal.getsignal(signal.SIGTERM) is former
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        number = getattr(signal, name)
+        former = signal.getsignal(number)
+        with Stop() as stop:
+            assert stop.reason is None
+            os.kill(os.getpid(), number)
+            assert stop.reason == name
+        assert signal.getsignal(number) is former
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Stop() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.reason is None
+    finally:
+        signal.signal(signal.SIGHUP, former)
     monkeypatch.setenv(LIMIT, "soon")
     with pytest.raises(Problem, match=LIMIT), Stop():
         pass

@@ -29,6 +29,9 @@ def errors(content: Any) -> Iterator[str]:
     if not isinstance(content, Mapping):
         yield f"expected a mapping with keys {', '.join(TOP)}, got {type(content).__name__}"
         return
+    if lines := list(_unprintable("", content)):
+        yield from lines
+        return
     yield from _keys("", content, TOP)
     if content.get("scale") not in SCALES:
         yield from _one_of("scale", content.get("scale"), SCALES)
@@ -48,6 +51,21 @@ def errors(content: Any) -> Iterator[str]:
                 yield f"{path}: expected a mapping, got {entry!r}"
             else:
                 yield from CHECKS[part](path, entry, parts)
+
+
+def _unprintable(path: str, value: Any) -> Iterator[str]:
+    """Text that would end a line, or looks like another: line ends, control and zero-width characters, other spaces."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _unprintable("", key)
+            yield from _unprintable(f"{path}.{key}".removeprefix("."), inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _unprintable(path, inner)
+    elif isinstance(value, str) and not value.isprintable():
+        wrong = next(character for character in value if not character.isprintable())
+        at = ascii(path or value)[1:-1]
+        yield f"{at}: expected printable text on one line, got {value[:60]!a}, with U+{ord(wrong):04X}; take it out"
 
 
 def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:

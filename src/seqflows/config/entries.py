@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from seqflows.names import near
 from seqflows.paths import SCALES
 
 BASES = "bases"
+BASES_IN_ALL = 100  # of one entry, with the bases of its bases
 FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
     "runs": ("reproduces", "dataset"),
@@ -78,7 +80,9 @@ def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]
     """An entry with a block for each scale, and its ``free`` keys beside these."""
     if not isinstance(known[name], Mapping):
         return known[name]
-    chain = [entry for _, entry in _chain(part, name, known)]
+    chain = [entry for _, entry in itertools.islice(_chain(part, name, known), BASES_IN_ALL + 1)]
+    if len(chain) > BASES_IN_ALL:
+        raise Problem(f"{part}.{name}.base: expected at most {BASES_IN_ALL} bases of bases, got more; name fewer")
     own: dict[str, Any] = {}
     blocks: dict[str, Any] = {scale: {} for scale in SCALES}
     for entry in reversed(chain):

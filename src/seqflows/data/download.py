@@ -14,8 +14,6 @@ import importlib.util
 import os
 import posixpath
 import shutil
-import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +24,8 @@ from seqflows.config import corpora, registry
 from seqflows.config.registry import File, Source
 from seqflows.data import embedded
 from seqflows.data.prepared import seal
-from seqflows.errors import Problem
+from seqflows.data.readers import unpacking
+from seqflows.errors import Problem, shown
 
 CACHE = Path("data/cache")
 LARGEST = 2**30  # bytes of an archive member; more is a mistake or an attack
@@ -106,7 +105,7 @@ def _unzip(zipped: Path, path: Path, expected: str) -> None:
     """Write ``path`` from a mirror's gzipped copy; ``expected`` is the content's sha256."""
     remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
     try:
-        with gzip.open(zipped) as content:
+        with unpacking.gunzipped(zipped) as content:
             _copy(content, path)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Problem(f"expected a whole gzip file in {zipped}, got {error}; {remedy}") from None
@@ -169,15 +168,14 @@ def _retrieved(file: File, cache: Path) -> Iterator[Path]:
             f"{file.mirror} below a folder and set SEQFLOWS_MIRROR to it"
         ) from None
     pooch.get_logger().setLevel("ERROR")
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".retrieve-", dir=cache) as folder:
+    with files.scratch(cache / "retrieved") as folder:
         try:
             downloader = pooch.HTTPDownloader(timeout=60)
             yield Path(pooch.retrieve(file.url, None, fname="arrived", path=folder, downloader=downloader))
         except Problem:
             raise
         except Exception as error:  # requests, urllib3, pooch and sockets raise different classes
-            said, mirror = " ".join(str(error).split())[:200], os.environ.get("SEQFLOWS_MIRROR")
+            said, mirror = shown(error), os.environ.get("SEQFLOWS_MIRROR")
             where = f"it is not in the mirror {mirror} either" if mirror else "SEQFLOWS_MIRROR is not set"
             raise Problem(
                 f"expected {file.name} at {file.url}, got {type(error).__name__}: {said} ({where}); "
@@ -196,7 +194,7 @@ def _verify_arrived(found: str, expected: str, url: str) -> None:
 def _store_members(archive: Path, wanted: list[File], cache: Path) -> None:
     """Copy the wanted members of a tar archive into the cache, under names independent of the archive."""
     members = {file.member: file for file in wanted}
-    with tarfile.open(archive) as tar:
+    with unpacking.untarred(archive) as (tar, _):
         for entry in tar:
             file = members.get(member_name(entry.name))
             if file is None or not entry.isreg() or entry.size > LARGEST:

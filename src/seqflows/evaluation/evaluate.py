@@ -43,6 +43,10 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "files": _checksums(paths.evaluation(key.scale, key.name)),
     }
     files.write_json(paths.metrics(key.scale, key.name), files.sealed(content))
+    for row in rows:
+        if row["metric"] == kinds.of(dataset.kind).headline:
+            error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.4f}"
+            print(f"{key} seed {row['seed']}: {row['metric']} {row['value']:.4f}{error} {row['unit']}", flush=True)
 
 
 def _checksums(folder: Path) -> dict[str, str]:
@@ -60,8 +64,7 @@ def _seed(
     model, record = loading.load(key, block, seed, dataset, machine)
     task = Task(key, seed, machine, record["parameters"], output / f"seed-{seed}")
     task.folder.mkdir()
-    kind = kinds.of(dataset.kind)
-    rows = kinds.load(kind.evaluation).score(model, dataset, settings, task)
+    rows = kinds.load(kinds.of(dataset.kind).evaluation).score(model, dataset, settings, task)
     scoring.check_excess(rows, str(task))
     signature = {
         "dataset": block["dataset"],
@@ -75,7 +78,4 @@ def _seed(
         "threads": machine.threads,
         "wall_seconds": round(time.monotonic() - started, 3),
     }
-    headline = next(row for row in rows if row["metric"] == kind.headline)
-    error = "" if headline["standard_error"] is None else f" ± {headline['standard_error']:.4f}"
-    print(f"{task}: {headline['metric']} {headline['value']:.4f}{error} {headline['unit']}", flush=True)
     return [{"seed": seed, **row, **signature} for row in rows]

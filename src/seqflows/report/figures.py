@@ -45,8 +45,10 @@ def run(key: paths.Key, found: Params | None = None) -> None:
     """
     params = found or matrix()
     block = params.figure(key.name)
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise Problem(f"expected the package matplotlib to draw {key}, got {error}; pip install matplotlib") from None
     matplotlib.use("Agg")
     with matplotlib.rc_context(STYLE):
         figure, device = draw(Results(params, key.scale), block)

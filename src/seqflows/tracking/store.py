@@ -82,8 +82,12 @@ class Store:
         from mlflow import MlflowClient
         from mlflow.entities import Metric, Param, RunTag, ViewType
 
-        for name in ("alembic", "mlflow.store.db.utils"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # the error itself is told
+        with contextlib.suppress(ImportError):  # of MLflow's small package, which knows servers alone
+            import mlflow.store.db.utils
+
+            mlflow.store.db.utils.MAX_RETRY_COUNT = 4  # a second; by itself it tries a broken file for 100
 
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
         self.client = RetryingClient(MlflowClient(tracking_uri=address()))

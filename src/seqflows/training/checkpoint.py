@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,7 +25,9 @@ from seqflows import files, paths, stages
 from seqflows.errors import Problem
 
 STATE = "checkpoint.json"
+TENSORS = re.compile(r"tensors-[0-9]+-[0-9]+\.safetensors")  # no path: they lie beside the JSON
 FINISHED, KEPT = "finished", "kept"
+MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"  # what a seed that is done has
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
@@ -77,11 +80,13 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         raise _problem(path, "a file that is not JSON (truncated?)") from None
     if not isinstance(content, dict) or content.pop("sha256", None) != files.digest(content):
         raise _problem(path, "a file whose checksum differs from its contents")
-    if content["digest"] != folder.name:
-        raise _problem(path, f"one of another configuration, data or code ({content['digest'][:12]}...)")
+    if content.get("digest") != folder.name:
+        raise _problem(path, f"one of another configuration, data or code ({str(content.get('digest'))[:12]}...)")
     tensors: dict[str, Tensor] = {}
     for name, checksum in content["tensors"].items():
         file = folder / name
+        if not TENSORS.fullmatch(name):
+            raise _problem(path, f"the name {name!r} for a file of tensors")
         if not file.exists():
             raise _problem(file, "no such file")
         if files.sha256(file) != checksum:
@@ -100,11 +105,12 @@ def finished(folder: Path) -> Path | None:
         return None
     done = found[0]
     try:
-        listed = files.read_json(done / "train.json")["files"]
+        listed = files.read_sealed(done / RECORD)["files"]
+        wanted = {name: listed[name] for name in (MODEL, HISTORY)}
     except (Problem, KeyError, TypeError):
-        raise _problem(done / "train.json", "no list of files and checksums") from None
-    for name, checksum in listed.items():
-        if not (done / name).exists() or files.sha256(done / name) != checksum:
+        raise _problem(done / RECORD, "no whole list of files and checksums") from None
+    for name, checksum in wanted.items():
+        if not (done / name).is_file() or files.sha256(done / name) != checksum:
             raise _problem(done / name, "no such file, or one whose checksum differs")
     return done
 
@@ -119,8 +125,8 @@ def keep(key: paths.Key, folders: Iterable[Path], current: Callable[[int], Path]
             os.replace(folder / FINISHED, folder / KEPT)
         for path in (folder / STATE, *folder.glob("tensors-*.safetensors")):
             path.unlink(missing_ok=True)
-    for path in paths.checkpoints("").glob(f"*/{KEPT}/train.json"):
-        with contextlib.suppress(Problem):
+    for path in paths.checkpoints("").glob(f"*/{KEPT}/{RECORD}"):
+        with contextlib.suppress(Problem, KeyError, TypeError):
             record, folder = files.read_json(path), path.parents[1]
             if (record["scale"], record["run"]) == key and folder != current(record["seed"]):
                 remove(folder)

@@ -16,12 +16,11 @@ from seqflows.config.training import Training
 from seqflows.data import prepared
 from seqflows.data.prepared import Dataset
 from seqflows.training import checkpoint
+from seqflows.training.checkpoint import HISTORY, MODEL, RECORD
 from seqflows.training.live import Guard, Tracker
 from seqflows.training.progress import Progress
 from seqflows.training.stopping import Stop
 from seqflows.training.trainer import Trainer
-
-MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"
 
 
 def run(

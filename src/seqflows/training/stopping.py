@@ -1,4 +1,4 @@
-"""Requests to stop: SIGTERM, SIGINT, a time limit."""
+"""Requests to stop: SIGTERM, SIGINT, SIGHUP, a time limit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ LIMIT = "SEQFLOWS_TIME_LIMIT"
 class Stop:
     """A context that records a signal instead of letting it kill the process.
 
-    ``reason`` is None until SIGTERM or SIGINT arrives, or ``$SEQFLOWS_TIME_LIMIT`` seconds have
-    passed since it was entered. A second signal has its usual effect.
+    ``reason`` is None until SIGTERM, SIGINT or SIGHUP arrives, or ``$SEQFLOWS_TIME_LIMIT`` seconds have
+    passed since it was entered. A signal that was ignored, as SIGHUP under nohup, stays ignored; a second
+    signal has its usual effect.
     """
 
     def __init__(self) -> None:
@@ -35,8 +36,9 @@ class Stop:
                     f"expected ${LIMIT} to be a number of seconds, got {limit!r}; change or unset it"
                 ) from None
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._former[number] = signal.signal(number, self._note)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._former[number] = signal.signal(number, self._note)
         return self
 
     def _note(self, number: int, frame: Any) -> None:

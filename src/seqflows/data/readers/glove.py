@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from seqflows.data.readers import unpacking
 from seqflows.errors import Problem
 
 
@@ -104,7 +104,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                 if len(names) != 1:
                     raise Problem(f"expected one .txt file in {path}, got {len(names)}; replace the file")
                 with archive.open(names[0]) as file:
-                    yield io.BufferedReader(file)
+                    yield unpacking.limited(file, path)
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise Problem(f"expected a zip archive in {path}, got {error}; replace the file") from None
     else:

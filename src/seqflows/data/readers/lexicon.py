@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from seqflows.data.readers import strict_json
+from seqflows.data.readers import strict_json, unpacking
 from seqflows.errors import Problem
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -65,19 +64,30 @@ def read(path: Path, strict: bool = True) -> Counts:
     return ordered(found)
 
 
-def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line number, [word, count]) of every line."""
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, [word, count]) of every line, as they are read."""
+    if not path.name.removesuffix(".gz").endswith(".csv"):
+        for number, line in enumerate(_lines(path), 1):
+            yield number, line.rstrip("\r\n").split("\t")
+        return
+    reader = csv.DictReader(_lines(path))
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise Problem(f"expected a whole gzip file in {path}, got {error}; replace the file") from None
-    text = strict_json.decoded(content, path, "utf-8")
-    if path.name.removesuffix(".gz").endswith(".csv"):
-        reader = csv.DictReader(io.StringIO(text))
         if not {"ngram", "freq"} <= set(reader.fieldnames or ()):
             raise Problem(f"expected the columns ngram and freq in {path}, got {reader.fieldnames}; replace the file")
-        return [(n, [row["ngram"], row["freq"]]) for n, row in enumerate(reader, 2)]
-    return [(n, line.split("\t")) for n, line in enumerate(text.splitlines(), 1)]
+        for number, row in enumerate(reader, 2):
+            yield number, [row["ngram"], row["freq"]]
+    except csv.Error as error:
+        raise Problem(f"expected csv in {path}, got {error}; replace the file") from None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file, unpacked where it is gzipped."""
+    try:
+        with unpacking.gunzipped(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                yield strict_json.decoded(line, path, "utf-8", number)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise Problem(f"expected a whole gzip file in {path}, got {error}; replace the file") from None
 
 
 def ordered(counts: Mapping[str, int]) -> Counts:

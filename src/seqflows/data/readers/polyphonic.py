@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -67,25 +68,40 @@ def _frames(piece: Any, where: str) -> np.ndarray:
     return np.ascontiguousarray(piece, dtype=np.uint8)
 
 
-ADMITTED = {"list": list, "tuple": tuple, "dict": dict, "set": set, "frozenset": frozenset}
-ADMITTED |= {"int": int, "long": int, "float": float, "bool": bool}
+FRAMES, NOTES = 2**20, 2**23  # of a pickle, several times those of any known one, which may repeat what it shares
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """Loads builtin containers and numbers; any other name in a pickle is rejected, not imported."""
+class RestrictedUnpickler(pickle._Unpickler):
+    """Loads lists, tuples, numbers and dicts of strings; any other name in a pickle is rejected, not imported.
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Admit a builtin container or number; raise `Problem` naming anything else."""
-        if module in ("builtins", "__builtin__") and name in ADMITTED:
-            return ADMITTED[name]
+    It is the one in Python, whose memory grows by what it has read, not by a place that the pickle names.
+    """
+
+    dispatch: ClassVar = {**pickle._Unpickler.dispatch}
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        """Refuse whatever is named: the data need no class, and to make an object may run code."""
         raise Problem(
             f"expected only builtin containers and numbers in a pickle, got {module}.{name}, which could run code; "
             "use the .mat file"
         )
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: Any) -> NoReturn:
         """Reject a persistent id, which points outside the pickle."""
         raise Problem(f"expected only builtin containers and numbers in a pickle, got the persistent id {pid!r}")
+
+    def _keyed(self, load: Callable[[Any], None], first: int) -> None:
+        """Set entries of a dict by strings alone: the hash of shared tuples of tuples may take for ever."""
+        if not all(isinstance(key, str) for key in self.stack[first::2]):
+            raise Problem("expected a dict of splits by name in a pickle, got other keys; use the .mat file")
+        load(self)
+
+    def _set(self) -> NoReturn:
+        raise Problem("expected only lists, tuples, numbers and a dict in a pickle, got a set; use the .mat file")
+
+    for code, first in ((pickle.SETITEM, -2), (pickle.SETITEMS, 0), (pickle.DICT, 0)):
+        dispatch[code[0]] = lambda self, load=dispatch[code[0]], first=first: self._keyed(load, first)
+    dispatch[pickle.ADDITEMS[0]] = dispatch[pickle.FROZENSET[0]] = _set
 
 
 def read_pickle(path: Path) -> dict[str, list[np.ndarray]]:
@@ -99,10 +115,21 @@ def read_pickle(path: Path) -> dict[str, list[np.ndarray]]:
     if not isinstance(content, dict) or not all(isinstance(content.get(split), list | tuple) for split in SPLITS):
         keys = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise Problem(f"expected a dict of the lists {', '.join(SPLITS)} in {path}, got {keys}; replace the file")
+    pieces = [piece for split in SPLITS for piece in content[split] if isinstance(piece, list | tuple)]
+    frames = sum(map(len, pieces))
+    notes = 0 if frames > FRAMES else sum(len(f) for piece in pieces for f in piece if isinstance(f, list | tuple))
+    if frames > FRAMES or notes > NOTES:
+        got = f"{frames} frames" if frames > FRAMES else f"{notes} notes"
+        raise Problem(f"expected at most {FRAMES} frames and {NOTES} notes in {path}, got {got}; replace the file")
     return {
         split: [_roll(piece, f"piece {place} of {split} of {path}") for place, piece in enumerate(content[split])]
         for split in SPLITS
     }
+
+
+def _note(found: Any) -> str:
+    """A wrong note as it is shown; a container may be too deep to be written out."""
+    return repr(found) if isinstance(found, int | float | str) else type(found).__name__
 
 
 def _roll(piece: Any, where: str) -> np.ndarray:
@@ -111,12 +138,11 @@ def _roll(piece: Any, where: str) -> np.ndarray:
         raise Problem(f"expected a list of frames in {where}, got other content; replace the file")
     if not piece:
         raise Problem(f"expected at least one frame in {where}, got an empty piece; remove it from the file")
-    notes = [(time, note) for time, frame in enumerate(piece) for note in frame]
-    strange = [note for _, note in notes if type(note) is not int or not LOW <= note <= HIGH]
+    notes = [note for frame in piece for note in frame]
+    strange = [note for note in notes if type(note) is not int or not LOW <= note <= HIGH]
     if strange:
-        raise Problem(f"expected MIDI notes of {LOW} to {HIGH} in {where}, got {strange[0]!r}; replace the file")
+        raise Problem(f"expected MIDI notes of {LOW} to {HIGH} in {where}, got {_note(strange[0])}; replace the file")
     roll = np.zeros((len(piece), KEYS), dtype=np.uint8)
     if notes:
-        times, numbers = np.array(notes).T
-        roll[times, numbers - LOW] = 1
+        roll[np.repeat(np.arange(len(piece)), list(map(len, piece))), np.array(notes) - LOW] = 1
     return roll

@@ -26,12 +26,12 @@ def by_line(path: Path) -> Iterator[tuple[str, Any]]:
             yield f"line {number} of {path}", _parsed(line, path, number)
 
 
-def decoded(content: bytes, path: Path, encoding: str = "utf-8-sig") -> str:
-    """The text of a file's content; a byte that is not UTF-8 is a `Problem` with its line."""
+def decoded(content: bytes, path: Path, encoding: str = "utf-8-sig", first: int = 1) -> str:
+    """The text of a file's content, from its line ``first`` on; a byte not of UTF-8 is a `Problem` with its line."""
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + first
         wrong = content[error.start]
         raise Problem(
             f"expected UTF-8 in line {line} of {path}, got byte 0x{wrong:02x}; convert the file to UTF-8"

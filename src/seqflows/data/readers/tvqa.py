@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows.data.readers import strict_json
+from seqflows.data.readers import strict_json, unpacking
 from seqflows.data.readers.strict_json import take
 from seqflows.errors import Problem
 
@@ -101,7 +101,7 @@ def subtitles(path: Path) -> dict[str, list[Subtitle]]:
     """
     found: dict[str, list[Subtitle]] = {}
     try:
-        with tarfile.open(path) as archive:
+        with unpacking.untarred(path) as (archive, stream):
             for entry in archive:
                 clip, end = posixpath.splitext(posixpath.basename(entry.name))
                 content = archive.extractfile(entry) if end == ".srt" and entry.isreg() else None
@@ -113,7 +113,7 @@ def subtitles(path: Path) -> dict[str, list[Subtitle]]:
                 if clip in found:
                     raise Problem(f"expected each clip once in {path}, got {clip} again; replace the file")
                 found[clip] = sorted(_subtitles(_text(content.read()), where))
-            while archive.fileobj.read(LARGEST):  # to the end, where a gzip file has its checksum
+            while stream.read(LARGEST):  # to the end, where a gzip file has its checksum
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Problem(f"expected an archive of subtitles in {path}, got {error}; replace the file") from None
