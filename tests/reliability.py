@@ -1,6 +1,6 @@
 """How often each fault is tried, and the page of counts.
 
-`make reliability` tries all of them and writes results/reliability.md; in `make test` each is tried a tenth as often.
+`make reliability` tries all of them and writes results/reliability.md; `make test-all` each a tenth as often.
 """
 
 import json
@@ -56,7 +56,7 @@ def page():
     lines = [
         "# Faults that were tried",
         "",
-        "Made by `make reliability`; `make test` tries each a tenth as often.",
+        "Made by `make reliability`; `make test-all` tries each a tenth as often.",
         "",
         "| fault | tried | held | what held |",
         "| --- | ---: | ---: | --- |",

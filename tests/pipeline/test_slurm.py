@@ -1,7 +1,7 @@
 """On a real Slurm: the bare command, the profile, and jobs that Slurm or a signal ends.
 
-`make test-slurm` runs the whole demo and compares every table with DVC's; `make test` takes six short runs. Where there
-is no root or no Slurm to install, all of this is skipped, and says so.
+`make test-slurm` runs the whole demo and compares every table with DVC's; `make test-all` takes six short runs, and
+`make test` one fault. Where there is no root or no Slurm to install, all of this is skipped, and says so.
 """
 
 import contextlib
@@ -41,7 +41,10 @@ def shrink(content):
     cells = [cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()]
     content["runs"] = {run: content["runs"][run] for run in dict.fromkeys(cell.split(".")[0] for cell in cells)}
     for run in content["runs"].values():
-        run["demo"]["training"]["epochs"] = 2
+        training = run["demo"]["training"]
+        training["epochs"] = 2
+        if "kl_free_epochs" in training:
+            training.update(kl_free_epochs=0, kl_ramp_epochs=1)
     used = {run["dataset"] for run in content["runs"].values()}
     content["datasets"] = {name: content["datasets"][name] for name in content["datasets"] if name in used}
     content.update(speeds={}, texts={}, figures={})
@@ -68,6 +71,7 @@ def dvcs(cluster, tmp_path_factory):
     return tables(there.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [("--cluster", "sbatch"), ("--profile", "workflow/profiles/slurm")])
 def test_every_table_is_dvcs(cluster, dvcs, tmp_path, how):
     here = scratch(tmp_path / "project")
@@ -138,7 +142,9 @@ def undisturbed(tmp_path_factory):
     return (scratch.folder / TRAINING / "seed-0/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(name, marks=[pytest.mark.slow] * (act is not scancel)) for name, act in FAULTS.items()]
+)
 def test_a_job_that_slurm_ends_goes_on(cluster, undisturbed, tmp_path, fault):
     tried, held = count(fault), 0
     for attempt in range(tried):

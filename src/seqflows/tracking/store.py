@@ -83,11 +83,11 @@ class Store:
         from mlflow.entities import Metric, Param, RunTag, ViewType
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # the error itself is told
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # the error itself is shown
         with contextlib.suppress(ImportError):  # of MLflow's small package, which knows servers alone
             import mlflow.store.db.utils
 
-            mlflow.store.db.utils.MAX_RETRY_COUNT = 4  # a second; by itself it tries a broken file for 100
+            mlflow.store.db.utils.MAX_RETRY_COUNT = 6  # 6 seconds; the default tries a broken file for 100
 
         self.Metric, self.Param, self.RunTag = Metric, Param, RunTag
         self.client = RetryingClient(MlflowClient(tracking_uri=address()))
