@@ -593,8 +593,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "words that share a prefix are one",
-            "node = np.where(alive, here, -1 - np.arange(rows))",
-            "node = here",
+            "(node[1:] != node[:-1]) | (padded[1:, t] != padded[:-1, t])",
+            "(node[1:] != node[:-1])",
             "test_evaluation_trie.py::test_the_trie_scores_what_each_word_scores_alone",
         ),
     ],
@@ -856,7 +856,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "report/keep.py": [
         ("scores are not kept", '{"scores": scores and packed(scores)}', "{}", CLONE),
-        ("the gaps of words are not kept", '"entropies": "gaps.csv"}', '"entropies": "scores.csv"}', CLONE),
+        (
+            "the gaps of words are not kept",
+            '"gap_lengths": "gaps.csv", "entropies": "gaps.csv"}',
+            '"gap_lengths": "scores.csv", "entropies": "scores.csv"}',
+            CLONE,
+        ),
     ],
     "report/gaps.py": [
         (
@@ -968,7 +973,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "tracking/store.py": [
         (
             "a broken store is tried for a hundred seconds",
-            "MAX_RETRY_COUNT = 4",
+            "MAX_RETRY_COUNT = 6",
             "MAX_RETRY_COUNT = 10",
             "test_tracking.py::test_a_broken_store_costs_one_warning_in_seconds",
         ),

@@ -62,8 +62,7 @@ class Trie:
             ended = np.flatnonzero(lengths == t + 1)
             parts["ends"].append(torch.from_numpy(here[ended]))
             parts["words"].append(torch.from_numpy(order[ended]))
-            # a word that has ended keeps its own number, so that no longer word is merged with it
-            node = np.where(alive, here, -1 - np.arange(rows))
+            node = here  # a word that has ended is padded with -1, so that no longer word is merged with it
         return cls(**{name: tuple(value) for name, value in parts.items()}, count=rows)
 
     @property
