@@ -1,6 +1,6 @@
 """How often each fault is tried, and the page of counts.
 
-`make reliability` tries all of them and writes results/reliability.md; in `make test-all` each is tried a tenth as often.
+`make reliability` tries all of them and writes results/reliability.md; `make test-all` tries each a tenth as often.
 """
 
 import json
