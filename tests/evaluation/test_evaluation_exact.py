@@ -210,4 +210,6 @@ def test_a_ratio_weighs_the_first_sentence():
     model, dataset = Recorder(), SimpleNamespace(test=language_split(4), vocabulary=VOCABULARY)
     generate.interpolations(model, dataset, {"pairs": 2, "sentences": [], "ratios": [1.0, 0.3, 0.0], "beam": 1}, 7)
     first, mixed, second = model.asked[0].split(2)
+    chosen = generate._drawn(model, dataset, 4, 7)
+    assert torch.equal(first, model.encode(chosen[::2])) and torch.equal(second, model.encode(chosen[1::2]))
     assert torch.allclose(mixed, 0.3 * first + 0.7 * second, atol=1e-4) and not torch.equal(first, second)
