@@ -136,14 +136,14 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
 @pytest.mark.parametrize("broken", ["folder", "no database"])
 def test_a_broken_store_costs_one_warning_in_seconds(world, monkeypatch, capfd, broken):
     """MLflow by itself asks ten times, with pauses of 100 s in all, and tells each time."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    path = Path("mlflow.db")
+    path = Path("mlflow.db").resolve()  # MLflow keeps a store by its address
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{path}")
     path.mkdir() if broken == "folder" else path.write_bytes(b"no database" * 1000)
     started = time.monotonic()
     tracking.run(KEY)
     assert time.monotonic() - started < 20
     said = capfd.readouterr().err
-    assert said.startswith("warning: MLflow at sqlite:///mlflow.db was not reached (") and said.count("\n") == 1
+    assert said.startswith(f"warning: MLflow at sqlite:///{path} was not reached (") and said.count("\n") == 1
     assert files.read_json(paths.track("demo"))["logged"] is False
 
 
