@@ -88,8 +88,11 @@ def stale(results: Results, made: Sequence[Cell]) -> list[Text]:
 
 
 def not_of_today(found: Mapping[str, str]) -> list[Text]:
-    """A line with the differences from the present params.yaml, if any."""
-    listing = "; ".join(f"{name}: {text}" for name, text in found.items())
+    """A line with the differences from the present params.yaml, each with all that it holds for; none without any."""
+    groups: dict[str, list[str]] = {}
+    for name, text in found.items():
+        groups.setdefault(text, []).append(name)
+    listing = "; ".join(f"{', '.join(names)}: {text}" for text, names in groups.items())
     return [(Strong("Not as params.yaml says now"), f": {listing}")] if found else []
 
 
