@@ -134,6 +134,13 @@ def test_a_zip_without_the_one_file_is_refused(tmp_path):
     with pytest.raises(Problem, match="expected one .txt file in .*g.zip, got 0"):
         glove.read(tmp_path / "g.zip", 2)
     content = (tmp_path / "g.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "locked.zip", "w") as archive:
+        archive.writestr("glove.txt", "of 1 0\n")
+    locked = bytearray((tmp_path / "locked.zip").read_bytes())
+    locked[6] |= 1  # the flag of encryption, beside the file and in the list of files
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    with pytest.raises(Problem, match=r"expected a zip archive in .*locked.zip, got an encrypted one; replace"):
+        glove.read(written(tmp_path, bytes(locked), "locked.zip"), 2)
     with pytest.raises(Problem, match="expected a zip archive in .*h.zip"):
         glove.read(written(tmp_path, content[:-9], "h.zip"), 2)
 

@@ -136,7 +136,7 @@ class StateSpace(WordModel):
                 bound.append(log_weight[:, 0])
                 continue
             share = log_weight.detach().softmax(-1)
-            if not self.training:
+            if rows and not self.training:
                 self._watched += [(rows * count**2 * share.var(1, correction=0).mean(), rows)]
             before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
             likelihood.append((share * log_p).sum(-1))

@@ -105,8 +105,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                     raise Problem(f"expected one .txt file in {path}, got {len(names)}; replace the file")
                 with archive.open(names[0]) as file:
                     yield unpacking.limited(file, path)
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise Problem(f"expected a zip archive in {path}, got {error}; replace the file") from None
+        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
+            said = "an encrypted one" if type(error) is RuntimeError else error
+            raise Problem(f"expected a zip archive in {path}, got {said}; replace the file") from None
     else:
         with open(path, "rb") as file:
             yield file
