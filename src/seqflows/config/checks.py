@@ -103,7 +103,9 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             if kind and scale not in parts["datasets"][entry["dataset"]]:
                 yield f"{at}: expected the dataset {entry['dataset']} at scale {scale}, got none"
             yield from Seeds.errors(at, {"seeds": block["seeds"]})
-            yield from _model(f"{at}.model", block["model"], kind, parts["datasets"].get(entry.get("dataset")), scale)
+            yield from _model(
+                f"{at}.model", block["model"], kind, parts["datasets"][entry["dataset"]] if kind else None, scale
+            )
             yield from Training.errors(f"{at}.training", block["training"])
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
