@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,13 @@ def world(tmp_path, monkeypatch):
     paper = {name: inputs.settings(matrix, "paper", name) for name in matrix.runs}
     monkeypatch.setattr(inputs, "paper_settings", lambda: paper)
     return matrix
+
+
+@pytest.fixture
+def usual_signals():
+    """SIGINT, SIGHUP and SIGTERM as in a terminal, here and in child processes: nohup and `&` ignore some."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGTERM: signal.SIG_DFL}
+    former = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in former.items():
+        signal.signal(number, handler)

@@ -308,7 +308,7 @@ runpy.run_module("seqflows", run_name="__main__")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_stage_that_is_ended_leaves_nothing(stage, tmp_path, root, name):
+def test_a_stage_that_is_ended_leaves_nothing(stage, tmp_path, root, usual_signals, name):
     (tmp_path / "code.py").write_text(WRITING)
     process = subprocess.Popen(
         [sys.executable, "code.py"],

@@ -207,7 +207,7 @@ def test_a_damaged_seed_that_was_kept_is_refused(project):
         loop.run(key)
 
 
-def test_time_limit_and_signals_are_noted(monkeypatch):
+def test_time_limit_and_signals_are_noted(monkeypatch, usual_signals):
     monkeypatch.setenv(LIMIT, "0.01")
     with Stop() as stop:
         time.sleep(0.02)
