@@ -97,6 +97,8 @@ def tests_fail(folder: Path, tests: list[str], said: Path) -> bool:
             return True  # it hangs, which no one overlooks
         time.sleep(0.05)
     code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return True  # a signal ended it, as one that is no longer caught does
     if code not in (0, 1, 2):  # 2: the tests' imports fail under the error
         raise SystemExit(
             f"expected pytest to run {' '.join(tests)}, got exit status {code}: {said.read_text()[-2000:]}"
