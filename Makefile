@@ -48,6 +48,7 @@ test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, i
 reliability: $(STAMP) ## every fault as often as in results/reliability.md, a quarter of an hour
 	rm -f .reliability.jsonl
 	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs tests/reliability/test_reliability.py tests/reliability/test_reliability_tracking.py tests/reliability/test_full_disk.py tests/pipeline/test_slurm.py -k "not every_table"
+	SEQFLOWS_RELIABILITY=full python -m pytest -q -rs -m fault --ignore tests/reliability
 	python tests/reliability.py
 
 mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and check that its tests fail, half an hour

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import reliability
 from seqflows import params
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
@@ -125,3 +126,12 @@ def usual_signals():
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Count the tests marked `fault` for results/reliability.md."""
+    report = yield
+    if call.when == "call" and reliability.FULL and (mark := item.get_closest_marker("fault")):
+        reliability.noted(mark.args[0], 1, int(report.passed), "the test of it passes, in `make test` too")
+    return report

@@ -30,6 +30,17 @@ COUNTS = {
     "jobs that track at once to one MLflow server": 32,
     "params.yaml fuzzed: keys, types, values, nesting": 1000,
 }
+MARKED = {  # tests with the mark `fault`, each a trial
+    "an error of the system: rights, room, memory, nesting": 8,
+    "standard output that is full, closed or ASCII": 7,
+    "SIGTERM, SIGHUP or SIGINT in a stage": 3,
+    "two equal trainings at once": 1,
+    "a finished seed without its model, or with another": 2,
+    "a broken mlflow.db": 2,
+    "a figure without matplotlib": 1,
+    "a download that is cut short or killed": 2,
+    "a small pickle, archive or list that stands for much": 14,
+}
 
 
 def count(fault):
@@ -39,10 +50,15 @@ def count(fault):
 
 def record(fault, tried, held, what):
     """Note a fault's outcome: how often it was tried, how often all held, and what that means."""
+    noted(fault, tried, held, what)
+    assert held == tried, f"{fault}: held {held} times of {tried}"
+
+
+def noted(fault, tried, held, what):
+    """Add a line to the record of a full run."""
     if FULL:
         with open(RECORD, "a", encoding="utf-8") as file:
             file.write(json.dumps({"fault": fault, "tried": tried, "held": held, "what": what}) + "\n")
-    assert held == tried, f"{fault}: held {held} times of {tried}"
 
 
 def page():
@@ -61,12 +77,12 @@ def page():
         "| fault | tried | held | what held |",
         "| --- | ---: | ---: | --- |",
     ]
-    for fault in COUNTS:
+    for fault in COUNTS | MARKED:
         row = found.get(fault, {"tried": 0, "held": 0, "what": "not tried"})
         lines.append(f"| {fault} | {row['tried']} | {row['held']} | {row['what']} |")
     below = PAGE.read_text(encoding="utf-8").partition(PLANTED) if PAGE.exists() else ("", "", "")
     PAGE.write_text("\n".join(lines) + "\n" + "".join(["\n", *below[1:]] if below[1] else []), encoding="utf-8")
-    return all(found.get(fault, {}).get("tried") == wanted for fault, wanted in COUNTS.items())
+    return all(found.get(fault, {}).get("tried") == wanted for fault, wanted in (COUNTS | MARKED).items())
 
 
 if __name__ == "__main__":

@@ -228,6 +228,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("why", REFUSALS)
+@pytest.mark.fault("an error of the system: rights, room, memory, nesting")
 def test_what_the_system_refuses_is_one_line_with_a_remedy(stage, capsys, why):
     def run(key, found):
         raise REFUSALS[why]
@@ -268,6 +269,7 @@ runpy.run_module("seqflows", run_name="__main__")
 
 
 @pytest.mark.parametrize("where", [">/dev/full", ">&-", "| true", ">said", ">/dev/full 2>/dev/full", ">&- 2>&-"])
+@pytest.mark.fault("standard output that is full, closed or ASCII")
 def test_what_a_stage_prints_does_not_fail_it(stage, tmp_path, root, where):
     """On a full disk, a closed stdout, one that nobody reads, and one that has ASCII alone."""
     (tmp_path / "code.py").write_text(PRINTING)
@@ -283,6 +285,7 @@ def test_what_a_stage_prints_does_not_fail_it(stage, tmp_path, root, where):
         assert (tmp_path / "said").read_text().startswith("\\xb1 ")
 
 
+@pytest.mark.fault("standard output that is full, closed or ASCII")
 def test_what_only_prints_says_that_it_could_not(root):
     command = f"{sys.executable} -m seqflows check >/dev/full"
     env = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that the last flush is what fails
@@ -308,6 +311,7 @@ runpy.run_module("seqflows", run_name="__main__")
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.fault("SIGTERM, SIGHUP or SIGINT in a stage")
 def test_a_stage_that_is_ended_leaves_nothing(stage, tmp_path, root, usual_signals, name):
     (tmp_path / "code.py").write_text(WRITING)
     process = subprocess.Popen(

@@ -306,6 +306,7 @@ def cut_short(content):
         server.server_close()
 
 
+@pytest.mark.fault("a download that is cut short or killed")
 def test_a_download_that_is_cut_short_names_address_and_remedy_whole_and_leaves_nothing(use, tmp_path):
     with cut_short(b"half") as address, pytest.raises(Problem) as caught:
         url = f"{address}/{'folder/' * 60}a.tgz"
@@ -316,6 +317,7 @@ def test_a_download_that_is_cut_short_names_address_and_remedy_whole_and_leaves_
     assert leftovers(tmp_path / "out") == leftovers(tmp_path / "cache") == []
 
 
+@pytest.mark.fault("a download that is cut short or killed")
 def test_what_a_killed_download_left_goes_with_the_next(use, tmp_path, monkeypatch):
     process = subprocess.Popen(["true"])
     process.wait()
@@ -332,6 +334,7 @@ def test_what_a_killed_download_left_goes_with_the_next(use, tmp_path, monkeypat
 ZEROS = bytes(unpacking.SMALL + 2**20)
 
 
+@pytest.mark.fault("a small pickle, archive or list that stands for much")
 def test_a_gzip_bomb_in_the_mirror_stops_at_the_limit(use, tmp_path, monkeypatch):
     (tmp_path / "mirror/small").mkdir(parents=True)
     for name in CONTENT:
@@ -345,6 +348,7 @@ def test_a_gzip_bomb_in_the_mirror_stops_at_the_limit(use, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("what", ["a member beside", "a header", "after the end"])
+@pytest.mark.fault("a small pickle, archive or list that stands for much")
 def test_a_tar_bomb_stops_at_the_limit(tmp_path, what):
     path = tmp_path / "a.tgz"
     with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
@@ -364,6 +368,7 @@ def test_a_tar_bomb_stops_at_the_limit(tmp_path, what):
         tvqa.subtitles(path)
 
 
+@pytest.mark.fault("a small pickle, archive or list that stands for much")
 def test_zip_and_counts_stop_at_the_limit(tmp_path):
     with zipfile.ZipFile(tmp_path / "vectors.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("vectors.txt", ZEROS)

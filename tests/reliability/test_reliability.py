@@ -212,6 +212,7 @@ def flippable(project):
     return places
 
 
+@pytest.mark.fault("two equal trainings at once")
 def test_two_equal_trainings_at_once_train_once(tmp_path, monkeypatch):
     staged.make(tmp_path, ["gaussians-affine"], [("download", "gaussians"), ("prepare", "gaussians")])
     monkeypatch.chdir(tmp_path)

@@ -42,6 +42,7 @@ def test_a_missing_file_is_named_with_its_command(world, name):
     assert not paths.figure("demo", name)[0].exists()
 
 
+@pytest.mark.fault("a figure without matplotlib")
 def test_without_matplotlib_a_figure_says_so(world, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(Problem, match="expected the package matplotlib to draw demo/.*; pip install matplotlib$"):

@@ -134,6 +134,7 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("broken", ["folder", "no database"])
+@pytest.mark.fault("a broken mlflow.db")
 def test_a_broken_store_costs_one_warning_in_seconds(world, monkeypatch, capfd, broken):
     """MLflow by itself asks ten times, with pauses of 100 s in all, and tells each time."""
     path = Path("broken.db").resolve()  # MLflow keeps a store by its address as long as a process lives
