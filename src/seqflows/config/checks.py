@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from seqflows import metrics
+from seqflows import kinds, metrics
 from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.models import MODELS, sizes
@@ -103,9 +103,8 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             if kind and scale not in parts["datasets"][entry["dataset"]]:
                 yield f"{at}: expected the dataset {entry['dataset']} at scale {scale}, got none"
             yield from Seeds.errors(at, {"seeds": block["seeds"]})
-            yield from _model(
-                f"{at}.model", block["model"], kind, parts["datasets"][entry["dataset"]] if kind else None, scale
-            )
+            data = parts["datasets"][entry["dataset"]].get(scale) if kind else None
+            yield from _model(f"{at}.model", block["model"], kind, data)
             yield from Training.errors(f"{at}.training", block["training"])
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
@@ -118,23 +117,24 @@ def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
     return kind if isinstance(kind, str) and kind in EVALUATIONS else None
 
 
-def _model(path: str, value: Any, kind: str | None, dataset: Any, scale: str) -> Iterator[str]:
+def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
     """Check a run's model block: its class for the kind of data, and its sizes for those of the data."""
     known = {name: row.block for name, row in MODELS.items() if kind is None or kind in row.kinds}
-    lines = list(_choice(f"{path}", value, "class", known))
+    lines = list(_choice(path, value, "class", known))
     yield from lines
-    data = dataset.get(scale) if isinstance(dataset, Mapping) else None
     if not lines and isinstance(data, Mapping):
-        block = known[value["class"]].of(sizes(value), path)
+        block = known[value["class"]].filled(sizes(value))
         yield from (f"{path}.{key}: {text}" for key, text in block.unfit(data.get("length"), data.get("dimensions")))
 
 
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
     """Check that ``drawn`` is given for counted data, and only for these."""
     drawn = training.get("drawn") if isinstance(training, Mapping) else None
-    if kind == "words" and drawn is None:
+    if kind is None:
+        return
+    if kinds.of(kind).counted and drawn is None:
         yield f"{path}: expected the number of words of an epoch, got none"
-    if kind not in ("words", None) and drawn is not None:
+    if not kinds.of(kind).counted and drawn is not None:
         yield f"{path}: expected none for {kind}, which is not counted, got {drawn!r}"
 
 

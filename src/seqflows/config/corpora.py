@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 from seqflows.config import registry
@@ -41,7 +41,7 @@ def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Corpus]], t
 
 def made(rule: Rule, default: Any = MISSING) -> Any:
     """An `entry` that is a parameter of an embedded source, stored in source.json."""
-    return field(default=default, metadata={"rule": rule, "made": True})
+    return entry(rule, default, made=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,9 +83,9 @@ TEXTS = Rule(
 )
 
 
-def entry(rule: Rule, default: Any = MISSING) -> Any:
+def entry(rule: Rule, default: Any = MISSING, **marks: bool) -> Any:
     """An entry of a block; it may be null if its default is None, and is required without a default."""
-    return dataclasses.field(default=default, metadata={"rule": rule})
+    return dataclasses.field(default=default, metadata={"rule": rule, **marks})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,17 +93,15 @@ class Block:
     """A mapping with fixed keys; its lists become tuples."""
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        _refuse(type(self)._unsound(name, vars(self)))
+        _refuse(self.errors(type(self).__name__, vars(self)))
         for key, value in vars(self).items():
             object.__setattr__(self, key, _frozen(value))
-        _refuse(f"{name}.{key}: {text}" for key, text in self.contradictions())
 
     @classmethod
     def of(cls, value: Any, path: str) -> Self:
         """Build the block at ``path``; any error in it is a `Problem`."""
         _refuse(cls.errors(path, value))
-        return cls(**value)
+        return cls.filled(value)
 
     @classmethod
     def errors(cls, path: str, value: Any) -> Iterator[str]:

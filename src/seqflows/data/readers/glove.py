@@ -105,7 +105,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                     raise Problem(f"expected one .txt file in {path}, got {len(names)}; replace the file")
                 with archive.open(names[0]) as file:
                     yield unpacking.limited(file, path)
-        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError) as error:
             said = "an encrypted one" if type(error) is RuntimeError else error
             raise Problem(f"expected a zip archive in {path}, got {said}; replace the file") from None
     else:
