@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = (
     "src",
     "workflow",
+    "human",
     ".dvc/config",
     ".dvc/.gitignore",
     ".dvcignore",

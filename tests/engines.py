@@ -55,6 +55,7 @@ STUB = textwrap.dedent(
                 files.write_json(paths.seed(*key, one["seed"]) / "train.json", files.sealed(one))
     """
 )
+SOURCES = (".py", ".csv", ".json", ".yaml", ".html")
 COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
 
 
@@ -84,11 +85,12 @@ def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
 
 
 def _expanded(folder: Path, name: str) -> list[str]:
-    """A folder of source code as its files, which Snakemake lists one by one."""
-    if not name.startswith("src/") or (folder / name).is_file():
+    """A folder of source code, or of what people made, as its files, which Snakemake lists one by one."""
+    if not name.startswith(("src/", "human")) or (folder / name).is_file():
         return [name]
-    files = [path for end in ("*.py", "*.csv", "*.json", "*.yaml") for path in (folder / name).rglob(end)]
-    return [path.relative_to(folder).as_posix() for path in files]
+    inner = [path for path in (folder / name).rglob("*") if path.is_file()]
+    files = [path for path in inner if name == "human" or path.suffix in SOURCES]
+    return [name] * (name == "human") + [path.relative_to(folder).as_posix() for path in files]
 
 
 def by_snakemake(printed: str) -> dict[str, Job]:

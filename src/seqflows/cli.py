@@ -254,7 +254,7 @@ def _check(given: argparse.Namespace) -> None:
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "
-        f"{len(matrix.figures)} figures"
+        f"{len(matrix.figures)} figures, {len(matrix.comparisons)} comparisons"
     )
 
 

@@ -1,14 +1,15 @@
 """The matrix: params.yaml, read, validated and indexed by scale and name.
 
-Only params.yaml defines datasets, runs, speeds, texts, tables and figures; dvc.yaml and the Snakefile derive from it
-and from `stages`. `config.entries` expands what the scales share, bases and columns, so that here each entry has a
-block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and reference without torch.
+Only params.yaml defines datasets, runs, speeds, texts, tables, figures and comparisons; dvc.yaml and the Snakefile
+derive from it and from `stages`. `config.entries` expands what the scales share, bases and columns, so that here each
+entry has a block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and reference without
+torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Params:
     texts: dict[str, Any]
     tables: dict[str, Any]
     figures: dict[str, Any]
+    comparisons: dict[str, Any] = field(default_factory=dict)
 
     def at(self, scale: str) -> Params:
         """The content of a scale: without entries that lack it and what is shown of them."""
@@ -62,6 +64,11 @@ class Params:
         there["speeds"] = {name: of(entry) for name, entry in speeds.items()}
         drawn = {
             part: {name: of(entry) for name, entry in getattr(self, part).items()} for part in ("tables", "figures")
+        }
+        drawn["comparisons"] = {
+            name: {**entry, "human": {sheet: pair for sheet, pair in sheets(entry).items() if {*pair} <= runs.keys()}}
+            for name, entry in self.comparisons.items()
+            if drawn["tables"][name]["rows"]
         }
         return Params(self.scale, self.scales, **there, **drawn)
 
@@ -97,6 +104,15 @@ class Params:
         """A table's block."""
         return _entry("table", self.tables, name)
 
+    def comparison(self, scale: str, name: str) -> dict[str, Any]:
+        """The runs of a comparison, the pairs of them that people judge, and the scale's settings."""
+        entry = _entry("comparison", self.comparisons, name)
+        return {"runs": self.table_runs(name), "human": sheets(entry), "settings": entry[scale_of(scale)]}
+
+    def compared(self, run: str) -> str | None:
+        """The comparison that a run's scores of texts are taken from, the first that has it; None without one."""
+        return next((name for name in self.comparisons if run in self.table_runs(name)), None)
+
     def figure(self, name: str) -> dict[str, Any]:
         """A figure's block."""
         return _entry("figure", self.figures, name)
@@ -119,6 +135,11 @@ class Params:
     def figure_speeds(self, name: str) -> list[str]:
         """The speeds of a figure."""
         return list(self.figure(name).get("speeds") or [])
+
+
+def sheets(comparison: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The two runs of each sheet for raters of a comparison's entry, by the sheet's name."""
+    return dict(comparison.get("human") or {})
 
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from seqflows.errors import Problem
 SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
+HUMAN = Path("human")  # what raters said, by scale
 MATRIX = Path(".matrix")  # the parts of params.yaml that stages depend on, one folder per scale
 
 
@@ -105,13 +106,28 @@ def comparison(scale: str, table: str) -> Path:
     return Path("runs") / scale / "compare" / table
 
 
+def compared(scale: str, table: str) -> Path:
+    """The numbers of a comparison, sealed by their sha256."""
+    return comparison(scale, table) / "comparison.json"
+
+
+def raters_key(scale: str, table: str, name: str) -> Path:
+    """Which system is A and which B in each pair of a draw for raters, sealed as well."""
+    return comparison(scale, table) / f"{name}.key.json"
+
+
+def judged(scale: str, name: str) -> Path:
+    """The verdicts of raters on a draw, which people put there."""
+    return HUMAN / scale / f"{name}.csv"
+
+
 def results(scale: str) -> Path:
     """The folder of a scale's tables, figures and audit."""
     return Path("results") / scale
 
 
 def kept(path: Path) -> Path:
-    """The path of a speed or a text that `keep` puts beside the results.
+    """The path of a speed, a text or a comparison's file that `keep` puts beside the results.
 
     >>> print(kept(speed("laptop", "ptb")))
     results/laptop/speed/ptb.csv

@@ -2,8 +2,8 @@
 
 ``runs/<scale>/<run>`` has metrics.json, and each seed's train.json and history.csv. ``results/<scale>/runs/<run>.json``
 has all of them, with a line for each metric, each seed's training and each column of its history; and ``scores``, for
-the errors of differences between runs. Records that were changed after writing, or that belong to another run, are
-rejected.
+the errors of differences between runs. ``runs/<scale>/compare/<table>`` and ``results/<scale>/compare/<table>`` have
+the comparison of a table's runs. Records that were changed after writing, or that belong to another run, are rejected.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from seqflows import files, paths
 from seqflows.errors import Problem
 
 LATER = ("train", "history", "scores", "drawn")  # entries of a kept record after the content of metrics.json
+GAIN = ("difference", "standard_error", "seeds_error", "p")  # numbers of a pair of runs in a comparison
 COUNTS = ("parameters", "epochs", "best_epoch", "wall_seconds")  # numbers of train.json
 AGAIN = "run its stage again"
 Row = dict[str, str]
@@ -66,6 +67,42 @@ def kept(scale: str, run: str) -> dict[str, Any] | None:
     return _metrics(files.read_sealed(path), scale, run, path) if path.exists() else None
 
 
+def comparison(scale: str, table: str) -> dict[str, Any] | None:
+    """The content of a table's comparison, made here or kept; None without one."""
+    path = recorded(paths.compared(scale, table))
+    if not path.exists():
+        return None
+    content = files.read_sealed(path)
+    _place(content, {"scale": scale, "table": table}, path)
+    try:
+        for run in dict.fromkeys(record["run"] for record in content["metrics"]):
+            _checked([record for record in content["metrics"] if record["run"] == run], path, AGAIN)
+        for pair in content["pairs"]:
+            where = f"of {pair['first']} and {pair['second']} in {pair['metric']}"
+            for part in GAIN:
+                _number(pair[part], f"{part} {where}", path, none=part == "seeds_error")
+    except (KeyError, TypeError, AttributeError) as error:
+        wanted = f"records of runs, and pairs with first, second, metric, {', '.join(GAIN)}"
+        raise Problem(f"expected {wanted} in {path}, got none for {error}; {AGAIN}") from None
+    return content
+
+
+def raters_key(scale: str, table: str, sheet: str) -> dict[str, Any] | None:
+    """The key of a sheet for raters, written here or kept; None without one."""
+    path = recorded(paths.raters_key(scale, table, sheet))
+    if not path.exists():
+        return None
+    content = files.read_sealed(path)
+    _place(content, {"scale": scale, "table": table, "sheet": sheet}, path)
+    return content
+
+
+def recorded(path: Path) -> Path:
+    """The path of a file below runs/<scale> or, if it was not made here, of the kept one."""
+    kept = paths.kept(path)
+    return kept if kept.exists() and not path.exists() else path
+
+
 def keep(scale: str, run: str, more: Mapping[str, Any]) -> None:
     """Write the kept record of a run trained and evaluated here, with ``more`` from its evaluation."""
     seeds = trained(scale, run)
@@ -92,29 +129,34 @@ def number(folder: Path) -> int:
 def _metrics(content: dict[str, Any], scale: str, run: str, path: Path) -> dict[str, Any]:
     """The content of metrics.json, checked to be the run's."""
     _place(content, {"scale": scale, "run": run}, path)
+    _checked(content.get("metrics"), path)
+    return content
+
+
+def _checked(records: Any, path: Path, again: str = "evaluate it again") -> None:
+    """Check the records of one run."""
     found: dict[tuple[int, str], Mapping[str, Any]] = {}
     try:
-        for record in content["metrics"]:
+        for record in records:
             seed, metric, unit = record["seed"], record["metric"], record["unit"]
             where = f"{metric} of seed {seed}"
             if type(seed) is not int or not isinstance(unit, str) or (seed, metric) in found:
-                raise Problem(f"expected one record of {where} in {path}, with a unit, got {record}; evaluate it again")
+                raise Problem(f"expected one record of {where} in {path}, with a unit, got {record}; {again}")
             for part in ("value", "standard_error", "samples", "sequences"):
                 if part == "value" or record.get(part) is not None:
                     _number(record[part], f"{part} of {where}", path, none=part == "value")
             found[seed, metric] = record
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(
-            f"expected records with seed, metric, value and unit in {path}, got none for {error}; evaluate it again"
+            f"expected records with seed, metric, value and unit in {path}, got none for {error}; {again}"
         ) from None
     for (seed, metric), record in found.items():
         own = found.get((seed, f"nll@{record.get('samples')}"), record)
         if metric == "nll" and own["value"] != record["value"]:
             raise Problem(
                 f"expected nll of seed {seed} in {path} to be its {own['metric']}, {own['value']}, "
-                f"got {record['value']}; evaluate it again"
+                f"got {record['value']}; {again}"
             )
-    return content
 
 
 def _trained(content: Mapping[str, Any], scale: str, run: str) -> list[Trained]:

@@ -22,6 +22,8 @@ SOURCE = Path("src/seqflows")
 PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
 RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
+TYPES = ("*.py", "*.csv", "*.json", "*.yaml", "*.html")  # of source files
+GIVEN = (paths.HUMAN,)  # inputs that people make, not stages
 
 
 class Stage(NamedTuple):
@@ -67,7 +69,7 @@ class Stage(NamedTuple):
         files: list[Path] = []
         for part in self.code:
             path = root / part
-            found = [file for end in ("*.py", "*.csv", "*.json", "*.yaml") for file in sorted(path.rglob(end))]
+            found = [file for end in TYPES for file in sorted(path.rglob(end))]
             files += found if path.is_dir() else [path]
         return files
 
@@ -88,7 +90,8 @@ def ordered(found: Params, scale: str) -> dict[Job, list[Job]]:
     jobs = list(every(found))
     writer = {path: job for job in jobs for path in TABLE[job[0]].outputs(scale, job[1])}
     before = {(stage, name): TABLE[stage].inputs(found, scale, name) for stage, name in jobs}
-    waits = {job: list(dict.fromkeys(writer[path] for path in read)) for job, read in before.items()}
+    made = {job: [path for path in read if path not in GIVEN] for job, read in before.items()}
+    waits = {job: list(dict.fromkeys(writer[path] for path in read)) for job, read in made.items()}
     try:
         return {job: waits[job] for job in graphlib.TopologicalSorter(waits).static_order()}
     except graphlib.CycleError as error:
@@ -113,10 +116,17 @@ def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
 
 
+def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:
+    """A table's block, with the pairs of its runs that people judge."""
+    human = found.comparisons.get(name, {}).get("human")
+    return found.table(name) | ({"human": human} if human else {})
+
+
 def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
     """The whole content of a scale, since the audit prints how its settings differ from the paper's."""
     blocks = {part: {name: entry[scale] for name, entry in getattr(found, part).items()} for part in RESOLVED}
-    return {"tables": found.tables, "scale": found.scales[scale], **blocks}
+    human = {name: entry.get("human") for name, entry in found.comparisons.items()}
+    return {"tables": found.tables, "scale": found.scales[scale], "human": human, **blocks}
 
 
 def _data(found: Params, scale: str, run: str) -> Path:
@@ -132,11 +142,21 @@ def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
     return [paths.prepared(scale, text["dataset"]), paths.train(scale, text["run"])]
 
 
+def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """The questions, and what each system wrote for them."""
+    runs = found.table_runs(name)
+    data = dict.fromkeys(_data(found, scale, run) for run in runs)
+    return [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
+
+
 def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """Metrics, or texts and the models that wrote them."""
+    """Metrics, comparisons with what raters said of them, or texts and the models that wrote them."""
     runs, texts = found.table_runs(name), found.table_texts(name)
     if not texts:
-        return [paths.metrics(scale, run) for run in runs]
+        names = dict.fromkeys([*([name] if name in found.comparisons else []), *map(found.compared, runs)])
+        compared = [paths.comparison(scale, one) for one in names if one is not None]
+        people = [paths.HUMAN] if found.comparisons.get(name, {}).get("human") else []
+        return [*(paths.metrics(scale, run) for run in runs), *compared, *people]
     return [paths.text(scale, text) for text in texts] + [paths.train(scale, run) for run in runs]
 
 
@@ -154,7 +174,9 @@ def _audit_inputs(found: Params, scale: str, _: str) -> list[Path]:
     speeds = [paths.speed(scale, speed) for speed in found.speeds]
     tables = [paths.table(scale, table)[0] for table in found.tables]
     characters = [paths.prepared(scale, "ptb")] if "ptb" in found.datasets else []  # a claim is about their lengths
-    return [*characters, *metrics, *speeds, *tables]
+    compared = [paths.comparison(scale, name) for name in found.comparisons]
+    people = [paths.HUMAN] if any(entry.get("human") for entry in found.comparisons.values()) else []
+    return [*characters, *metrics, *speeds, *tables, *compared, *people]
 
 
 def _track_inputs(found: Params, scale: str, _: str) -> list[Path]:
@@ -249,6 +271,18 @@ TABLE = {
         computes=True,
         foreach=True,
     ),
+    "compare": Stage(
+        module="comparison.compare",
+        what="compare what the systems of a table wrote: scores, p-values, sheets for raters",
+        part="comparisons",
+        code=(TYPED, "config/comparisons.py", "comparison", "records.py", "textscores"),
+        inputs=_compare_inputs,
+        outputs=lambda scale, name: [paths.comparison(scale, name)],
+        block=lambda found, scale, name: found.comparison(scale, name),
+        usual=3.0,
+        limit=60,
+        memory=4000,
+    ),
     "speed": Stage(
         module="evaluation.speed",
         what="time generation against length",
@@ -270,7 +304,7 @@ TABLE = {
         code=("config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"),
         inputs=_table_inputs,
         outputs=lambda scale, name: [*paths.table(scale, name)],
-        block=lambda found, scale, name: found.table(name),
+        block=_table_block,
         usual=0.5,
         limit=10,
         memory=1000,

@@ -69,6 +69,7 @@ def check_tables(matrix, scale, jobs):
             assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
 
 
+ABLATIONS = ("ptb-af_af", "ptb-af_af-affine", "ptb-af_af-independent", "ptb-af_af-independent_affine")
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
@@ -92,6 +93,11 @@ READ_AND_WRITTEN = {
         {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"},
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
+    ),
+    "compare demo/ziegler2019-table2": (
+        {"config/typed.py", "config/comparisons.py", "comparison", "records.py", "textscores"},
+        {DATA, *(f"runs/demo/{run}/{made}" for run in ABLATIONS for made in ("metrics.json", "evaluation"))},
+        {"runs/demo/compare/ziegler2019-table2"},
     ),
     "speed demo/ptb": (
         {*SIZES, "compute.py", "data", "evaluation", "flows", "models", "kinds.py", "noise.py"},

@@ -8,7 +8,16 @@ def name_of(wildcards):
 
 
 def reads(stage):
-    return lambda wildcards: [str(path) for path in stage.inputs(MATRIX, SCALE, name_of(wildcards))]
+    """A stage's inputs; a folder that people fill also file by file, since its own time does not show a change."""
+
+    def listed(path):
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path in stages.GIVEN else []
+        return map(str, (path, *files))
+
+    def inputs(wildcards):
+        return [file for path in stage.inputs(MATRIX, SCALE, name_of(wildcards)) for file in listed(path)]
+
+    return inputs
 
 
 def depends(stage):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from seqflows import kinds, metrics
+from seqflows.config.comparisons import Comparison
 from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.models import MODELS, sizes
@@ -16,6 +17,7 @@ from seqflows.paths import NAME, RESERVED, SCALES
 
 PART = {
     "datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table", "figures": "figure",
+    "comparisons": "comparison",
 }  # fmt: skip
 TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
@@ -206,8 +208,55 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
     yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
 
 
+def _comparison(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check a comparison: the table that it is named after, the pairs of runs that people judge, and its settings."""
+    yield from _keys(path, entry, ("human", *SCALES), required=())
+    name = path.partition(".")[2]
+    yield from _reference(path, name, "table", parts["tables"])
+    runs = _compared(name, parts)
+    if name in parts["tables"] and not runs:
+        yield f"{path}: expected a table of runs, got one without"
+    for run in runs:
+        block = parts["runs"].get(run)
+        kind = _kind(block.get("dataset"), parts["datasets"]) if isinstance(block, Mapping) else None
+        if kind is not None and not kinds.of(kind).conditional:
+            yield f"{path}: expected a table of runs that write texts, got {run} on {kind}"
+    human = entry.get("human", {})
+    if not isinstance(human, Mapping):
+        yield f"{path}.human: expected two runs by the name of their sheet, got {human!r}"
+        return
+    for sheet, pair in human.items():
+        at = f"{path}.human.{sheet}"
+        if not isinstance(sheet, str) or not NAME.match(sheet):
+            yield f"{at}: expected a sheet's name of lower-case letters, digits, '-' and '_', got {sheet!r}"
+        if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
+            yield f"{at}: expected two runs, got {pair!r}"
+            continue
+        for run in pair:
+            yield from _reference(at, run, "run of the table", runs)
+        others = [other for other, block in parts["comparisons"].items() if other != name and _sheet(block, sheet)]
+        if others:
+            yield f"{at}: expected a name of its own, got that of a sheet of {', '.join(others)}"
+    for scale in SCALES:
+        yield from Comparison.errors(f"{path}.{scale}", entry.get(scale, {}))
+
+
+def _compared(table: str, parts: Mapping[str, Any]) -> dict[str, None]:
+    """The runs in the cells of a table, as far as it is well written."""
+    block = parts["tables"].get(table)
+    rows = block.get("rows") if isinstance(block, Mapping) else None
+    cells = [row for row in rows.values() if isinstance(row, Mapping)] if isinstance(rows, Mapping) else []
+    return dict.fromkeys(str(cell).partition(".")[0] for row in cells for cell in row.values())
+
+
+def _sheet(block: Any, sheet: Any) -> bool:
+    human = block.get("human") if isinstance(block, Mapping) else None
+    return isinstance(human, Mapping) and sheet in human
+
+
 CHECKS = {
     "datasets": _dataset, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table, "figures": _figure,
+    "comparisons": _comparison,
 }  # fmt: skip
 
 

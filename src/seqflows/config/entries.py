@@ -1,7 +1,8 @@
 """Expansion of the entries of params.yaml by three rules.
 
-1. In a dataset, run, speed or text, entries outside ``demo``, ``laptop`` and ``paper`` hold at every scale; a
-   scale's own block overrides them. A dataset, run or speed without a block for a scale does not exist at that scale.
+1. In a dataset, run, speed, text or comparison, entries outside ``demo``, ``laptop`` and ``paper`` hold at every
+   scale; a scale's own block overrides them. A dataset, run or speed without a block for a scale does not exist at
+   that scale.
 2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each overriding the
    previous. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
    inherited too.
@@ -21,11 +22,13 @@ from seqflows.paths import SCALES
 
 BASES = "bases"
 BASES_IN_ALL = 100  # of one entry, with the bases of its bases
+EVERYWHERE = ("texts", "comparisons")  # parts whose entries exist at each scale, whatever they say of it
 FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
     "runs": ("reproduces", "dataset"),
     "speeds": ("runs",),
     "texts": ("kind", "run", "dataset"),
+    "comparisons": ("human",),
 }
 
 
@@ -90,7 +93,7 @@ def _entry(part: str, name: str, known: Mapping[str, Any], free: tuple[str, ...]
         shared = {key: value for key, value in entry.items() if key not in (*free, *SCALES, "base")}
         for scale in SCALES:
             blocks[scale] = merged(merged(blocks[scale], shared), entry.get(scale, {}))
-    said = {scale: block for scale, block in blocks.items() if block or part == "texts"}
+    said = {scale: block for scale, block in blocks.items() if block or part in EVERYWHERE}
     return own | (said or blocks)
 
 

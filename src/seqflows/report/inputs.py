@@ -173,13 +173,13 @@ Times = dict[str, dict[int, list[float]]]  # run -> length -> seconds of each re
 
 def times(scale: str, name: str) -> tuple[Times, str] | None:
     """The measured seconds of a speed block and its device; None if it was not measured."""
-    rows = read_csv(recorded(paths.speed(scale, name)))
+    rows = read_csv(records.recorded(paths.speed(scale, name)))
     if not rows:
         return None
     found: Times = {}
     for row in rows:
         if not math.isfinite(seconds := float(row["seconds"])):
-            where = f"{row['run']} at length {row['length']} in {recorded(paths.speed(scale, name))}"
+            where = f"{row['run']} at length {row['length']} in {records.recorded(paths.speed(scale, name))}"
             raise Problem(f"expected finite seconds of {where}, got {seconds}; measure it again")
         found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(seconds)
     machines = dict.fromkeys(
@@ -187,12 +187,6 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
         for row in rows
     )
     return found, "; ".join(machines)
-
-
-def recorded(path: Path) -> Path:
-    """The path of a speed or text below runs/<scale> or, if it was not made here, of the kept one."""
-    kept = paths.kept(path)
-    return kept if kept.exists() and not path.exists() else path
 
 
 class Results:

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqflows import files, paths, records
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results, recorded
+from seqflows.report.inputs import Results
 
 # ``block`` is the pair or context; ``label`` the ratio, the noise or the number; given texts have no ``decoding``. In
 # the block "numbers" the text is the statistics.
@@ -47,7 +47,7 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
     Raises:
         Problem: missing file, changed content, or other settings or another model.
     """
-    path = recorded(paths.text(results.scale, name))
+    path = records.recorded(paths.text(results.scale, name))
     again = f"run: python -m seqflows generate {results.scale}/{name}"
     if not path.exists():
         raise Problem(f"expected {path}, found none; {again}")

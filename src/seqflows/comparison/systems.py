@@ -1,0 +1,91 @@
+"""The questions of a test set, and what each trained seed of each run wrote for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqflows import files, paths, records
+from seqflows.data.prepared import Dataset, Split
+from seqflows.errors import Problem
+
+SIGNATURE = ("dataset", "dataset_sha256", "train_revision", "config_hash", "device")  # of a seed's own records
+
+
+class Question(NamedTuple):
+    """A test question: its words in lower case, the words that systems read, and the answer's place among them."""
+
+    id: str
+    words: list[str]
+    context: list[str]
+    answer: tuple[int, int] | None
+
+    @property
+    def marked(self) -> tuple[list[str], list[str], list[str]]:
+        """The context before the answer, the answer, and the context after it; without an answer all before it."""
+        first, after = self.answer or (len(self.context), len(self.context))
+        return self.context[:first], self.context[first:after], self.context[after:]
+
+
+class System(NamedTuple):
+    """A seed of a run and the words that it wrote for each question.
+
+    ``signature`` are the entries of its records that say how they were made; ``sha256`` is that of its texts.
+    """
+
+    run: str
+    seed: int
+    texts: list[list[str]]
+    signature: dict[str, Any]
+    sha256: str
+
+
+def questions(dataset: Dataset) -> list[Question]:
+    """The test questions of a prepared dataset, in its order."""
+    split = dataset.test
+    return [_question(dataset, split, index) for index in range(len(split))]
+
+
+def _question(dataset: Dataset, split: Split, index: int) -> Question:
+    contexts, known = split.contexts, dataset.vocabulary
+    answer = None
+    if contexts.answer is not None:
+        start = contexts.window[index, 0]
+        answer = tuple(int(place - start) for place in contexts.answer[index])
+    read = [known[word] for word in contexts.words[contexts.rows(index)]]
+    return Question(str(contexts.ids[index]), [known[word] for word in split.sequence(index)[:-1]], read, answer)
+
+
+def systems(scale: str, run: str, dataset: Dataset, ids: Iterable[str]) -> list[System]:
+    """The seeds of an evaluated run.
+
+    Raises:
+        Problem: scores or texts that were changed, are of other data, or lack a question.
+    """
+    content, again = records.metrics(scale, run), f"run: python -m seqflows evaluate {scale}/{run}"
+    wanted, found = list(ids), []
+    by_seed = {record["seed"]: record for record in content["metrics"]}
+    for seed, record in sorted(by_seed.items()):
+        name = f"seed-{seed}/texts.json"
+        path = paths.evaluation(scale, run) / name
+        listed = content.get("files", {}).get(name)
+        sha256 = files.sha256(path) if path.is_file() else "no file"
+        if sha256 != listed:
+            raise Problem(f"expected {path} with sha256 {listed}, as {run} was evaluated, got {sha256}; {again}")
+        if record.get("dataset_sha256") != dataset.sha256:
+            raise Problem(f"expected texts of {run} for the present {dataset.name}, got those for other data; {again}")
+        signature = {part: record[part] for part in SIGNATURE if part in record}
+        found.append(System(run, seed, _texts(path, wanted, again), signature, sha256))
+    return found
+
+
+def _texts(path: Path, ids: list[str], again: str) -> list[list[str]]:
+    try:
+        read = [(str(one["id"]), one["hypothesis"].split()) for one in files.read_json(path)["questions"]]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Problem(f"expected questions with id and hypothesis in {path}, got others ({error!r}); {again}") from None
+    if [name for name, _ in read] != ids:
+        got = f"{len(read)} others" if len(read) == len(ids) else f"{len(read)}"
+        raise Problem(f"expected the {len(ids)} test questions in {path}, in their order, got {got}; {again}")
+    return [words for _, words in read]
