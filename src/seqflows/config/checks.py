@@ -141,7 +141,8 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
     yield from lines
     if not lines and isinstance(data, Mapping):
         block = known[value["class"]].filled(sizes(value))
-        yield from (f"{path}.{key}: {text}" for key, text in block.unfit(data.get("length"), data.get("dimensions")))
+        length = data.get("length", data.get("window"))
+        yield from (f"{path}.{key}: {text}" for key, text in block.unfit(length, data.get("dimensions")))
 
 
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
