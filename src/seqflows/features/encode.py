@@ -28,7 +28,7 @@ from seqflows.features import windows
 from seqflows.features.encoder import Opened, opened
 from seqflows.features.windows import Window
 
-PIECES = 4096  # of a batch, with padding
+PIECES = 2048  # of a batch, with padding
 LARGEST = float(np.finfo(np.float16).max)
 LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 
