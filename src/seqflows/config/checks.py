@@ -83,8 +83,8 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys(path, entry, ("kind", *SCALES), required=("kind",))
     kind = entry.get("kind")
-    if kind not in tuple(EVALUATIONS):
-        yield from _one_of(f"{path}.kind", kind, EVALUATIONS)
+    if kind not in tuple(kinds.KINDS):
+        yield from _one_of(f"{path}.kind", kind, kinds.KINDS)
         return
     known = {source: block for source, block in SOURCES.items() if KINDS[source] == kind}
     for scale in SCALES:
