@@ -60,7 +60,7 @@ def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) ->
         header = {
             "dataset": dataset.name,
             "dataset_sha256": dataset.sha256,
-            "encoder": dict(block),
+            "encoder": dict(sorted(block.items())),
             "model": encoder.model_files,
             "tokenizer": encoder.tokenizer_files,
             "width": encoder.width,
