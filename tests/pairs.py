@@ -12,7 +12,7 @@ END = 3
 def split(
     rng: np.random.Generator, count: int, *, words: int = 12, window: int = 6, longest: int = 5, features: int = 3
 ) -> Split:
-    """``count`` questions of up to ``longest`` symbols on paragraphs of up to twice ``window`` words, two a paragraph."""
+    """``count`` questions of up to ``longest`` symbols, two a paragraph of up to twice ``window`` words."""
     paragraphs = -(-count // 2)
     sizes = rng.integers(window, 2 * window + 1, paragraphs)
     paragraph = (np.arange(count) // 2).astype(np.int32)

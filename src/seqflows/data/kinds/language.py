@@ -46,7 +46,7 @@ def prepare(
     corpus = READERS[block["source"]](raw)
     selections = tokenized(corpus, length, raw)
     known = source.vocabulary if source else vocabulary(block, selections["train"], raw)
-    words = embedding(block, known, raw)
+    words = shared.embedding(block, known, raw)
 
     def encode(sequences: list[list[str]], where: Path) -> np.ndarray:
         return tokens.encode(sequences, known, length).ravel()
@@ -153,17 +153,6 @@ def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -
     limits = corpora.block(block)
     written = (sequence[: block["length"] - 1] for sequence in train.sequences[: block.get("train_sequences")])
     return tokens.vocabulary(written, limits.min_count, limits.vocabulary_size, f"the training split of {where}")
-
-
-def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
-    """The vocabulary's vectors, from the file glove* of the raw folder, or from the two files of one table."""
-    files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
-    if [path.suffix for path in files] == [".npy", ".parquet"]:
-        return glove.embed(known, glove.read_table(*files, block["dimensions"], known), str(files[0]))
-    if len(files) != 1:
-        raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
-    wanted = known if files[0].suffix == ".zip" else None
-    return glove.embed(known, glove.read(files[0], block["dimensions"], wanted), str(files[0]))
 
 
 def statistics(

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqflows.data.embedded import Source
 from seqflows.data.prepared import Split
+from seqflows.data.readers import glove
 from seqflows.errors import Problem
 
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
@@ -98,3 +99,14 @@ def _counts(selection: Selection, split: Split) -> dict[str, Any]:
         "dropped_empty": selection.dropped_empty,
         "share_within_limit": kept / (kept + selection.dropped_long),
     }
+
+
+def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
+    """The vocabulary's vectors, from the file glove* of the raw folder, or from the two files of one table."""
+    files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
+    if [path.suffix for path in files] == [".npy", ".parquet"]:
+        return glove.embed(known, glove.read_table(*files, block["dimensions"], known), str(files[0]))
+    if len(files) != 1:
+        raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
+    wanted = known if files[0].suffix == ".zip" else None
+    return glove.embed(known, glove.read(files[0], block["dimensions"], wanted), str(files[0]))
