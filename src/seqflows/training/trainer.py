@@ -280,8 +280,8 @@ class Trainer:
         return found
 
     def _bleu(self) -> float:
-        """BLEU-4 of the first ``decoded`` questions of validation, written greedily, with the same noise in each epoch."""
-        split = self.dataset.valid
+        """BLEU-4 of the first ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
+        split, known = self.dataset.valid, self.dataset.vocabulary
         places = np.arange(min(self.settings.decoded, len(split)))
         places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
         self.model.eval()
@@ -293,7 +293,8 @@ class Trainer:
                 part = places[start : start + VALIDATION_TEXTS]
                 written = self.model.write(collate(split, part).given.to(self.machine.device), 1)
                 for index, text in zip(part, written, strict=True):
-                    sums += bleu.statistics(text, split.sequence(index)[:-1].tolist())
+                    reference = split.sequence(index)[:-1].tolist()
+                    sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
 
     def _validation_batches(self) -> list[Batch]:
