@@ -223,6 +223,24 @@ class Pairs(Sequences):
     sha256: dict[str, str] | None = entry(TEXTS, None)
 
 
+@sources("pairs", "embedded-questions")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedQuestions(Embedded):
+    """Questions about paragraphs of a grammar; ``train``, ``valid`` and ``test`` are numbers of questions.
+
+    The size of its lexicon, the most questions about a paragraph, and the probability of the form that a verb prefers.
+    """
+
+    seed: int = made(SEED, 11)
+    window: int = made(SIZE, 32)
+    question_length: int = entry(whole(2), 8)
+    vocabulary_size: int = entry(SIZE, 28)
+    dimensions: int = made(SIZE, 8)
+    lexicon: int = made(whole(6, 48), 36)
+    preference: float = made(number(above=0.5, below=1), 0.8)
+    asked: int = made(SIZE, 2)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

@@ -226,6 +226,25 @@ SQUAD_FULL = (
     _squad("train-v1.1.json", "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
 )
 TVQA_CITATION = "J. Lei, L. Yu, M. Bansal, T. Berg: TVQA: localized, compositional video question answering. EMNLP 2018"
+TVQA_PLUS_CITATION = "J. Lei, L. Yu, T. Berg, M. Bansal: TVQA+. ACL 2020"
+TVQA_PLUS = File(
+    "tvqa_plus_val.json",
+    "tvqa/tvqa_plus_val.json",
+    "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
+    "eval/data/tvqa_plus_val.json",
+    "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
+)
+TVQA_RELEASED = (
+    File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
+    File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
+    File(
+        "tvqa_subtitles.tar.gz",
+        "tvqa/tvqa_subtitles.tar.gz",
+        "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
+        None,
+    ),
+)
+TVQA_LICENCE = "MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0"
 SOURCES |= {
     "squad-articles": Source(
         kind="language",
@@ -283,33 +302,44 @@ SOURCES |= {
                 f"{TVQA}tvqa_test_public.jsonl",
                 "abe4718477756e9d37832e03b30718ce9096e41c103fa8297072c503d0264287",
             ),
-            File(
-                "tvqa_plus_val.json",
-                "tvqa/tvqa_plus_val.json",
-                "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
-                "eval/data/tvqa_plus_val.json",
-                "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
-            ),
+            TVQA_PLUS,
         ),
         licence="MIT; GloVe: PDDL 1.0",
-        citation=f"{TVQA_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVQA+. ACL 2020; {GLOVE}",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
     ),
     "tvqa-subtitles": Source(
         kind="language",
-        files=(
-            File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
-            File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
-            File(
-                "tvqa_subtitles.tar.gz",
-                "tvqa/tvqa_subtitles.tar.gz",
-                "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
-                None,
-            ),
-        ),
-        licence="MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
         citation=f"{TVQA_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-questions-subtitles": Source(
+        kind="pairs",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-descriptions": Source(
+        kind="pairs",
+        files=(
+            TVQA_PLUS,
+            File(
+                "tvr_val_release.jsonl",
+                "tvqa/tvr_val_release.jsonl",
+                "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
+                "data/tvr_val_release.jsonl",
+                "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
+            ),
+        ),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=(
+            f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for "
+            f"video-subtitle moment retrieval. ECCV 2020; {GLOVE}"
+        ),
+        homepage="https://github.com/jayleicn/TVRetrieval",
     ),
 }
 

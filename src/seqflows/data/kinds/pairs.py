@@ -8,7 +8,8 @@ Legend: N questions, P passages, V words that can be written, W words of the voc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from seqflows.config import corpora
 from seqflows.data import embedded, tokens
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS, Contexts, Split
-from seqflows.data.readers import squad
+from seqflows.data.readers import squad, tvqa
 from seqflows.errors import Problem
 
 END = tokens.SPECIAL.index(tokens.END)
+SEPARATOR = "|"
 
 
 class Passage(NamedTuple):
@@ -32,13 +34,22 @@ class Passage(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A question about a passage, whose answer is the words ``first`` to ``after`` - 1 of it."""
+    """A question about a passage, whose answer is the words ``first`` to ``after`` - 1 of it.
+
+    ``cut`` says that the passage had more words, which its window would not have.
+    """
 
     id: str
     words: tuple[str, ...]
     passage: Passage
     first: int
     after: int
+    cut: bool = False
+
+    @property
+    def told(self) -> tuple[Sequence[str], Sequence[str], tuple[int, int]]:
+        """The question, the passage and the answer, as an embedded source takes them."""
+        return self.words, self.passage.words, (self.first, self.after)
 
     def window(self, size: int) -> tuple[int, int]:
         """``size`` words of the passage with the answer in their middle, or as near to it as the passage's ends allow.
@@ -64,7 +75,13 @@ def prepare(
 ) -> shared.Prepared:  # fmt: skip
     """Prepare questions with their windows, and a vector for each word of the vocabulary."""
     limits = corpora.block(block)
-    corpus = READERS[limits.source](raw)
+    if source is not None and (source.longest > limits.window or source.longest_question > limits.question_length):
+        raise Problem(
+            f"expected window and question_length of at least {source.longest} and {source.longest_question} for the "
+            f"embedded source in {raw}, got {limits.window} and {limits.question_length}: cutting would falsify the "
+            "known probabilities; correct the dataset in params.yaml, or run download again"
+        )
+    corpus = READERS[limits.source](raw, limits.window)
     kept, counts = {}, {}
     for name in SPLITS:
         found, read = corpus.pairs[name], corpus.questions[name]
@@ -73,10 +90,13 @@ def prepare(
         counts[name] = {"questions": read, "repeated": read - len(found), **dropped, "kept": len(within)}
     known, outputs = vocabulary(kept, limits.vocabulary_size, raw)
     places = {word: place for place, word in enumerate(known)}
-    splits = {name: encoded(pairs, places, limits.window) for name, pairs in kept.items()}
-    words = shared.embedding(block, known, raw)
+    splits = {}
+    for name, pairs in kept.items():
+        known_p = shared.log_probs(source, [pair.told for pair in pairs], raw / f"{name} split")
+        splits[name] = encoded(pairs, places, limits.window, known_p)
+    words = shared.embedding(known, limits.dimensions, raw)
     for name, split in splits.items():
-        counts[name] |= statistics(split, outputs, words.known)
+        counts[name] |= statistics(kept[name], split, outputs, words.known)
     content = {
         **{"max_length": limits.question_length, "window": limits.window, "outputs": outputs},
         **{"vocabulary": len(known), "dimensions": words.vectors.shape[1], "splits": counts},
@@ -85,7 +105,7 @@ def prepare(
     return shared.Prepared(known, splits, content, words.vectors)
 
 
-def _squad_parts(raw: Path) -> Corpus:
+def _squad_parts(raw: Path, window: int) -> Corpus:
     """Questions of SQuAD, whose training split is the part of the official one that public files have.
 
     The files overlap, so that each question counts once, whatever its paragraph.
@@ -102,7 +122,7 @@ def _squad_parts(raw: Path) -> Corpus:
     return _squad(train, raw, everywhere=True)
 
 
-def _squad_full(raw: Path) -> Corpus:
+def _squad_full(raw: Path, window: int) -> Corpus:
     """Questions of SQuAD; one that stands in several paragraphs counts in each."""
     return _squad({"": squad.read(raw / "train-v1.1.json")}, raw, everywhere=False)
 
@@ -120,9 +140,55 @@ def _squad(train: Mapping[str, list[squad.Article]], raw: Path, everywhere: bool
     return Corpus(pairs, {name: len(squad.questions(one)) for name, one in zip(SPLITS, read, strict=True)})
 
 
+def _embedded(raw: Path, window: int) -> Corpus:
+    found = {name: squad.read(raw / f"{name}.json") for name in SPLITS}
+    pairs = {name: different({"": articles}) for name, articles in found.items()}
+    return Corpus(pairs, {name: len(squad.questions(articles)) for name, articles in found.items()})
+
+
+def _tvqa_descriptions(raw: Path, window: int) -> Corpus:
+    """TVQA+'s validation questions, with TVR's descriptions of their clips in place of the subtitles."""
+    path = raw / "tvr_val_release.jsonl"
+    found = tvqa.by_clip(tvqa.questions(raw / "tvqa_plus_val.json"))
+    return _tvqa(found, tvqa.descriptions(path), tvqa.nearest_first, path, window)
+
+
+def _tvqa_subtitles(raw: Path, window: int) -> Corpus:
+    """TVQA's questions with their localised subtitles, of the splits of `tvqa.released`."""
+    path = raw / "tvqa_subtitles.tar.gz"
+    return _tvqa(tvqa.released(raw), tvqa.subtitles(path), tvqa.localized, path, window)
+
+
+def _tvqa(
+    splits: Sequence[Sequence[tvqa.Question]], lines: Mapping[str, list[tvqa.Subtitle]],
+    chosen: Callable[[Sequence[tvqa.Subtitle], tuple[float, float]], str], path: Path, window: int,
+) -> Corpus:  # fmt: skip
+    """Pairs of TVQA: a passage is what is told of the question's clip, a `SEPARATOR` and the right answer.
+
+    Words are cut before the separator. A question counts once for each clip.
+    """
+    pairs: dict[str, list[Pair]] = {}
+    for name, questions in zip(SPLITS, splits, strict=True):
+        found: dict[tuple[str, str], Pair] = {}
+        for question, text in zip(questions, tvqa.told(lines, questions, chosen, path), strict=True):
+            answer = [] if question.correct is None else tokens.tokenize(question.answers[question.correct])
+            if not answer:
+                raise Problem(f"expected a right answer of the question {question.id}, got none; replace its file")
+            told, room = tokens.tokenize(text), max(0, window - 1 - len(answer))
+            passage = Passage((*told[:room], SEPARATOR, *answer), question.clip)
+            words, first = tuple(tokens.tokenize(question.text)), len(passage.words) - len(answer)
+            pair = Pair(str(question.id), words, passage, first, len(passage.words), len(told) > room)
+            found.setdefault((question.clip, squad.identity(question.text) or question.text), pair)
+        pairs[name] = list(found.values())
+    return Corpus(pairs, {name: len(questions) for name, questions in zip(SPLITS, splits, strict=True)})
+
+
 READERS = {  # the pairs of a raw folder
+    "embedded-questions": _embedded,
     "squad-questions": _squad_parts,
     "squad-questions-full": _squad_full,
+    "tvqa-descriptions": _tvqa_descriptions,
+    "tvqa-questions-subtitles": _tvqa_subtitles,
 }
 
 
@@ -161,28 +227,30 @@ def answered(question: squad.Question, spans: Sequence[tuple[int, int]]) -> tupl
 
 
 def limited(
-    pairs: Sequence[Pair], limits: corpora.Pairs, where: str, drop: bool
+    pairs: Sequence[Pair], limits: corpora.Pairs | corpora.EmbeddedQuestions, where: str, drop: bool
 ) -> tuple[list[Pair], dict[str, int]]:  # fmt: skip
-    """The pairs within the limits, and how many others there were.
+    """The pairs within the limits, and the numbers of others.
 
     A training question (``drop``) is left out if it is too long to be written or if its answer is longer than the
     window. Validation and test keep every question, so that such an answer is a `Problem`.
     """
-    wide = [pair for pair in pairs if pair.after - pair.first > limits.window]
-    if wide and not drop:
+    fit = [pair for pair in pairs if pair.after - pair.first <= limits.window]
+    if len(fit) < len(pairs) and not drop:
+        wide = next(pair for pair in pairs if pair not in fit)
         raise Problem(
             f"expected answers of at most {limits.window} words, which a window can have, in {where}, got "
-            f"{wide[0].after - wide[0].first} words in {wide[0].id}; raise window in params.yaml"
+            f"{wide.after - wide.first} words in {wide.id}; raise window in params.yaml"
         )
-    long = [pair for pair in pairs if drop and len(pair.words) >= limits.question_length]
-    left = {pair.id for pair in (*wide, *long)}
-    kept = [pair for pair in pairs if pair.id not in left]
+    kept = [pair for pair in fit if not drop or len(pair.words) < limits.question_length]
     if not kept:
         raise Problem(
             f"expected questions of at most {limits.question_length} words with their end in {where}, got none among "
             f"{len(pairs)}; raise question_length in params.yaml, or replace the files"
         )
-    return kept, {"dropped_long": len(long), "dropped_answer": len(wide)}
+    again = [name for name, count in Counter(pair.id for pair in kept).items() if count > 1]
+    if again:
+        raise Problem(f"expected each question's id once in {where}, got {again[0]} again; replace the files")
+    return kept, {"dropped_long": len(fit) - len(kept), "dropped_answer": len(pairs) - len(fit)}
 
 
 def vocabulary(pairs: Mapping[str, Sequence[Pair]], size: int, raw: Path) -> tuple[list[str], int]:
@@ -205,7 +273,9 @@ def _passages(pairs: Iterable[Pair]) -> dict[Passage, int]:
     return {passage: place for place, passage in enumerate(dict.fromkeys(pair.passage for pair in pairs))}
 
 
-def encoded(pairs: Sequence[Pair], places: Mapping[str, int], window: int) -> Split:
+def encoded(
+    pairs: Sequence[Pair], places: Mapping[str, int], window: int, source_log_prob: np.ndarray | None = None
+) -> Split:
     """The questions' ids with the end symbol, and their contexts."""
     passages = _passages(pairs)
     symbols = [place for pair in pairs for place in (*(places[word] for word in pair.words), END)]
@@ -219,11 +289,11 @@ def encoded(pairs: Sequence[Pair], places: Mapping[str, int], window: int) -> Sp
         np.array([pair.id for pair in pairs]),
     )
     lengths = np.array([len(pair.words) + 1 for pair in pairs])
-    return Split("pairs", lengths, np.array(symbols, dtype=np.int32), contexts=contexts)
+    return Split("pairs", lengths, np.array(symbols, dtype=np.int32), source_log_prob, contexts=contexts)
 
 
-def statistics(split: Split, outputs: int, given: np.ndarray) -> dict[str, Any]:
-    """Statistics of a split; ``given`` (W,) says which words have a vector of their own.
+def statistics(pairs: Sequence[Pair], split: Split, outputs: int, given: np.ndarray) -> dict[str, Any]:
+    """Statistics of a split, encoded from ``pairs``; ``given`` (W,) says which words have a vector of their own.
 
     Of the words of its questions, without the end symbol, those outside the first ``outputs`` are ``copied`` if they
     are in the window, and else ``unknown``.
@@ -236,6 +306,7 @@ def statistics(split: Split, outputs: int, given: np.ndarray) -> dict[str, Any]:
         inside = int(np.isin(rare, contexts.words[contexts.rows(index)]).sum()) if len(rare) else 0
         copied, unknown = copied + inside, unknown + len(rare) - inside
     words = split.symbols[split.symbols != END]
+    cut = np.array([pair.cut for pair in pairs]) | (contexts.sizes < contexts.lengths[contexts.paragraph])
     return {
         "sequences": len(split),
         "symbols": int(split.lengths.sum()),
@@ -247,7 +318,7 @@ def statistics(split: Split, outputs: int, given: np.ndarray) -> dict[str, Any]:
         "mean_paragraph": float(contexts.lengths.mean()),
         "mean_window": float(contexts.sizes.mean()),
         "mean_answer": float((contexts.answer[:, 1] - contexts.answer[:, 0]).mean()),
-        "share_cut": float((contexts.sizes < contexts.lengths[contexts.paragraph]).mean()),
+        "share_cut": float(cut.mean()),
         "share_copied": copied / len(words),
         "share_unknown": unknown / len(words),
         "share_with_vector": float(given[words].mean()),
