@@ -10,7 +10,7 @@ END = 3
 
 
 def split(
-    rng: np.random.Generator, count: int, *, words: int = 12, window: int = 6, longest: int = 5, features: int = 3
+    rng: np.random.Generator, count: int, *, words: int = 12, window: int = 8, longest: int = 5, features: int = 3
 ) -> Split:
     """``count`` questions of up to ``longest`` symbols, two a paragraph of up to twice ``window`` words."""
     paragraphs = -(-count // 2)
@@ -33,7 +33,7 @@ def split(
 
 
 def dataset(
-    seed: int = 0, count: int = 8, *, words: int = 12, outputs: int = 9, window: int = 6, longest: int = 5,
+    seed: int = 0, count: int = 8, *, words: int = 12, outputs: int = 9, window: int = 8, longest: int = 5,
     features: int = 3, dimensions: int = 4,
 ) -> Dataset:  # fmt: skip
     """A dataset of three such splits: ``words`` in all, the first ``outputs`` of them in the output vocabulary."""
