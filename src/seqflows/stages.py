@@ -21,7 +21,7 @@ WHOLE = "all"  # the name in the key of a stage with one key per scale
 SOURCE = Path("src/seqflows")
 PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
-RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
+RESOLVED = ("datasets", "features", "runs")  # whose blocks the audit reads
 
 
 class Stage(NamedTuple):
