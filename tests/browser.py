@@ -13,7 +13,10 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FOUND = next(filter(None, map(shutil.which, NAMES)), None)
 needed = pytest.mark.skipif(FOUND is None, reason=f"expected a browser, {' or '.join(NAMES)}, on the path, found none")
-OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run")
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--password-store=basic",
+)  # fmt: skip
 # What an export would download goes to an element instead.
 CAUGHT = """
 const Real = Blob;

@@ -11,6 +11,7 @@ from seqflows import files, paths
 from seqflows.data import prepared
 from seqflows.data.prepared import Contexts, Split
 from seqflows.params import Params
+from seqflows.textscores import meteor
 
 SCALE, TABLE = "demo", "own-questions"
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
@@ -108,7 +109,7 @@ def matrix(runs: Sequence[str] = RUNS, draws: int = 200, judged: int = 12) -> Pa
     settings = {"draws": draws, "judged": judged, "examples": 3}
     comparison = {"human": {SHEET: ["flow", "base"]}, **dict.fromkeys(paths.SCALES, settings)}
     return Params(
-        SCALE, {}, {"asked": data}, dict.fromkeys(runs, each), {}, {}, {TABLE: table}, {}, {TABLE: comparison}
+        SCALE, {}, {"asked": data}, {}, dict.fromkeys(runs, each), {}, {}, {TABLE: table}, {}, {TABLE: comparison}
     )
 
 
@@ -122,3 +123,28 @@ def write_all(count: int = 60) -> dict[str, dict[int, list[str]]]:
     for name, some in texts.items():
         write_run(name, some)
     return texts
+
+
+class Light:
+    """In the place of METEOR: a text's score is the share of the reference's words that it has."""
+
+    starts = 0
+
+    def __enter__(self):
+        Light.starts += 1
+        self.known = {}
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def statistics(self, hypothesis, reference):
+        counted = np.zeros(meteor.COUNTS)
+        words, wanted = hypothesis.split(), reference.split()
+        both = len({*words} & {*wanted})
+        counted[[0, 1, 4, 5, 21, 22]] = len(words), len(wanted), both, both, both, both
+        self.known[hypothesis, reference] = counted
+        return counted
+
+    def score(self, hypotheses, references):
+        return float(meteor.scores(sum(self.known[pair] for pair in zip(hypotheses, references, strict=True))))

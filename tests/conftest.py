@@ -34,6 +34,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads an encoder
 os.environ["CI"] = "true"  # snakemake looks for ended jobs every second
 
 
@@ -117,6 +118,32 @@ def world(tmp_path, monkeypatch):
     paper = {name: inputs.settings(matrix, "paper", name) for name in matrix.runs}
     monkeypatch.setattr(inputs, "paper_settings", lambda: paper)
     return matrix
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty project folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Comparisons without Java; ``light.starts`` counts the starts of what stands in for METEOR."""
+    import compared
+    from seqflows.textscores import meteor
+
+    monkeypatch.setattr(compared.Light, "starts", 0)
+    monkeypatch.setattr(meteor, "Meteor", compared.Light)
+    return compared.Light
+
+
+@pytest.fixture
+def wrote(place, light):
+    """Three evaluated runs of question generation; the texts that they wrote by run and seed."""
+    import compared
+
+    return compared.write_all()
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ def number(content, run, metric, seed=0):
     return found
 
 
-def test_every_seed_has_records_like_those_of_metrics_json(world):
+def test_every_seed_has_records_like_those_of_metrics_json(wrote):
     content = made()
     assert (content["scale"], content["table"], content["sequences"], content["draws"]) == (SCALE, TABLE, 60, 200)
     found = {(one["run"], one["seed"], one["metric"]) for one in content["metrics"]}
     every = ("bleu", "rouge_l", "meteor", "words", "answered", "different")
-    assert found == {(run, seed, metric) for run, some in world.items() for seed in some for metric in every}
+    assert found == {(run, seed, metric) for run, some in wrote.items() for seed in some for metric in every}
     (own,) = files.read_sealed(paths.metrics(SCALE, "flow"))["metrics"]
     for one in content["metrics"]:
         assert one["sequences"] == 60 and one["samples"] == 0 and one["dataset_sha256"] == own["dataset_sha256"]
@@ -42,12 +42,12 @@ def test_every_seed_has_records_like_those_of_metrics_json(world):
     assert content["missing"] == {} and content["absent"] == []
 
 
-def test_the_scores_are_those_of_sacrebleu_and_of_the_texts(world):
+def test_the_scores_are_those_of_sacrebleu_and_of_the_texts(wrote):
     content = made()
     asked = compared.questions(60, 2)
     references = [" ".join(words) for words, *_ in asked]
     metric = sacrebleu.BLEU(tokenize="none", lowercase=True, smooth_method="none")
-    for run, some in world.items():
+    for run, some in wrote.items():
         for seed, texts in some.items():
             theirs = metric.corpus_score(texts, [references]).score
             assert number(content, run, "bleu", seed)["value"] == pytest.approx(theirs, abs=1e-9)
@@ -59,7 +59,7 @@ def test_the_scores_are_those_of_sacrebleu_and_of_the_texts(world):
     assert order == sorted(order)
 
 
-def test_one_meteor_serves_a_table(world, light):
+def test_one_meteor_serves_a_table(wrote, light):
     made()
     assert light.starts == 1
 
@@ -81,7 +81,7 @@ def test_the_real_meteor_once_a_table(place, monkeypatch):
     assert all(0 < value < 100 for value in found) and number(content, "flow", "meteor")["value"] > max(found[-1:])
 
 
-def test_two_comparisons_are_equal_and_another_tables_draws_are_others(world):
+def test_two_comparisons_are_equal_and_another_tables_draws_are_others(wrote):
     first = paths.compared(*KEY)
     made()
     before = {path.name: path.read_bytes() for path in first.parent.iterdir()}
@@ -91,7 +91,7 @@ def test_two_comparisons_are_equal_and_another_tables_draws_are_others(world):
     assert compare.stream(KEY, "bootstrap") != compare.stream(KEY, "examples")
 
 
-def test_errors_intervals_and_p_are_those_of_the_same_draws(world):
+def test_errors_intervals_and_p_are_those_of_the_same_draws(wrote):
     """BLEU of each draw, counted once more from the questions that it has."""
     content = made()
     references = [words for words, *_ in compared.questions(60, 2)]
@@ -102,8 +102,8 @@ def test_errors_intervals_and_p_are_those_of_the_same_draws(world):
         every = [[n for n, count in enumerate(draw) for _ in range(count)] for draw in draws]
         return np.array([bleu.bleu(rows[places].sum(0)) for places in every])
 
-    seeds = [scored(world["base"][seed]) for seed in (0, 1)]
-    base, flow = np.mean(seeds, axis=0), scored(world["flow"][0])
+    seeds = [scored(wrote["base"][seed]) for seed in (0, 1)]
+    base, flow = np.mean(seeds, axis=0), scored(wrote["flow"][0])
     assert number(content, "base", "bleu", 1)["standard_error"] == pytest.approx(seeds[1].std(ddof=1))
     (shown,) = [one for one in content["intervals"] if (one["run"], one["metric"]) == ("base", "bleu")]
     assert (shown["low"], shown["high"]) == pytest.approx(tuple(np.quantile(base, [0.025, 0.975])))
@@ -141,7 +141,7 @@ def test_empty_texts_score_nothing_and_are_counted(place, light):
     assert facts == {"base": (60, 0), "flow": (0, 0), "words": (30, 30)}
 
 
-def test_what_the_questions_themselves_have_is_beside_them(world):
+def test_what_the_questions_themselves_have_is_beside_them(wrote):
     content = made()
     assert content["reference"]["words"] > 8 and content["reference"]["answered"] == 0
     assert 0.5 < content["reference"]["different"] <= 1
@@ -172,7 +172,7 @@ class Dying:
 
 
 @pytest.mark.parametrize(("left", "reason"), [(0, "expected Java"), (100, "its Java ended with status -9")])
-def test_without_meteor_the_other_metrics_stand(world, monkeypatch, left, reason):
+def test_without_meteor_the_other_metrics_stand(wrote, monkeypatch, left, reason):
     before = made()
     monkeypatch.setattr(meteor, "Meteor", lambda: Dying(left))
     content = made()
@@ -181,12 +181,12 @@ def test_without_meteor_the_other_metrics_stand(world, monkeypatch, left, reason
     assert {one["metric"] for one in content["pairs"]} == {"bleu", "rouge_l"}
 
 
-def test_a_meteor_that_disagrees_with_its_sums_is_missing(world, light, monkeypatch):
+def test_a_meteor_that_disagrees_with_its_sums_is_missing(wrote, light, monkeypatch):
     monkeypatch.setattr(light, "score", lambda *_: 0.5)
     assert "expected METEOR of base to be that of its sums, 0." in made()["missing"]["meteor"]
 
 
-def test_examples_are_drawn_by_the_tables_name(world):
+def test_examples_are_drawn_by_the_tables_name(wrote):
     content = made()
     assert len(content["examples"]) == 3
     asked = {f"test-{place}": one for place, one in enumerate(compared.questions(60, 2))}
@@ -194,7 +194,7 @@ def test_examples_are_drawn_by_the_tables_name(world):
         words, context, (first, after) = asked[one["id"]]
         assert one["reference"] == " ".join(words) and one["answer"] == " ".join(context[first:after])
         assert f"{one['before']} {one['answer']} {one['after']}" == " ".join(context)
-        assert one["texts"] == {run: some[0][int(one["id"][5:])] for run, some in world.items()}
+        assert one["texts"] == {run: some[0][int(one["id"][5:])] for run, some in wrote.items()}
 
 
 def test_a_long_context_is_cut_about_its_answer():
@@ -216,7 +216,7 @@ def test_contexts_without_answers_are_compared_too(place, light):
     assert content["examples"][0]["answer"] == content["examples"][0]["after"] == ""
 
 
-def test_runs_that_were_not_evaluated_are_left_out_and_named(world):
+def test_runs_that_were_not_evaluated_are_left_out_and_named(wrote):
     content = made(runs=(*compared.RUNS, "later"))
     assert content["absent"] == ["later"] and {one["run"] for one in content["systems"]} == set(compared.RUNS)
 
@@ -226,7 +226,7 @@ def test_without_an_evaluated_run_it_says_what_to_run(place):
         made()
 
 
-def test_runs_of_two_datasets_are_refused(world):
+def test_runs_of_two_datasets_are_refused(wrote):
     matrix = compared.matrix()
     matrix.runs["words"] = matrix.runs["words"] | {"dataset": "other"}
     with pytest.raises(Problem, match="expected runs of one dataset in own-questions, got asked, other; make a table"):
@@ -253,7 +253,7 @@ def edited(change):
         (lambda some: some[3].update(hypothesis=None), "expected questions with id and hypothesis in .*Attribute"),
     ],
 )
-def test_texts_that_are_not_of_the_questions_are_refused(world, change, message):
+def test_texts_that_are_not_of_the_questions_are_refused(wrote, change, message):
     made()
     before = paths.compared(*KEY).read_bytes()
     edited(change)
@@ -262,7 +262,7 @@ def test_texts_that_are_not_of_the_questions_are_refused(world, change, message)
     assert paths.compared(*KEY).read_bytes() == before  # nothing half-written
 
 
-def test_texts_that_were_changed_or_are_of_other_data_are_refused(world):
+def test_texts_that_were_changed_or_are_of_other_data_are_refused(wrote):
     path = paths.evaluation(SCALE, "base") / "seed-1/texts.json"
     before = path.read_text()
     path.write_text(before.replace("where", "when"))
@@ -279,7 +279,7 @@ def test_texts_that_were_changed_or_are_of_other_data_are_refused(world):
         made()
 
 
-def test_the_records_are_read_as_those_of_a_run(world):
+def test_the_records_are_read_as_those_of_a_run(wrote):
     """And refused where they are not of their place, or hold what is no number."""
     content = made()
     assert records.comparison(SCALE, TABLE) == content

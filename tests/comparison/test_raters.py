@@ -147,7 +147,7 @@ def test_fewer_pairs_than_wanted_and_none_at_all(tmp_path):
     assert (said["pairs"], said["identical"], rows, key["a"], data(page)["pairs"]) == (0, 40, [], [], [])
 
 
-def test_the_stage_writes_each_sheet(world):
+def test_the_stage_writes_each_sheet(wrote):
     compare.run(KEY, compared.matrix())
     folder = paths.comparison(*KEY)
     assert {path.name for path in folder.iterdir()} == {

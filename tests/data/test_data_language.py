@@ -20,7 +20,7 @@ from seqflows.config import corpora, registry
 from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import collate, order
 from seqflows.data.embedded import clauses
-from seqflows.data.kinds import language
+from seqflows.data.kinds import language, shared
 from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
@@ -666,7 +666,7 @@ def test_two_files_of_vectors_are_refused(tmp_path):
     raw = squad_folder(tmp_path / "raw")
     with pytest.raises(Problem, match="expected one file glove.* in .*, got 2"):
         written(raw, VECTORS, "glove.2.txt")
-        language.embedding(SQUAD, [*tokens.SPECIAL, "dog"], raw)
+        shared.embedding([*tokens.SPECIAL, "dog"], 3, raw)
 
 
 def test_tvqa_subtitles_from_a_mirror(tmp_path, monkeypatch):
@@ -701,7 +701,7 @@ def test_tvqa_subtitles_from_a_mirror(tmp_path, monkeypatch):
         (
             "tvqa_train.jsonl",
             lines(asked(clips[3]), asked("none_1")),
-            "none_1.srt in .*tvqa_subtitles.tar.gz, got none",
+            "the clip none_1 in .*tvqa_subtitles.tar.gz, got none",
         ),
     ]:
         folder = raw_folder(tmp_path / f"bad-{name}", raw | {name: content})
@@ -848,7 +848,7 @@ def test_vectors_are_taken_from_a_mirror_or_an_installed_package(tmp_path, parqu
     download.fetch(block, tmp_path / "raw", tmp_path / "cache")
     with pytest.raises(Problem, match="expected one file glove.* in .*, got 3"):
         written(tmp_path / "raw", VECTORS, "glove.txt")
-        language.embedding(block, [*tokens.SPECIAL, "dog"], tmp_path / "raw")
+        shared.embedding([*tokens.SPECIAL, "dog"], 3, tmp_path / "raw")
 
 
 def located(name):

@@ -10,7 +10,8 @@ from seqflows import files, paths, records
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
 
-SIGNATURE = ("dataset", "dataset_sha256", "train_revision", "config_hash", "device")  # of a seed's own records
+# What a seed's own records say of how they were made.
+SIGNATURE = ("dataset", "dataset_sha256", "features_sha256", "train_revision", "config_hash", "device")
 
 
 class Question(NamedTuple):

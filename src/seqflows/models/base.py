@@ -58,6 +58,15 @@ class Model(nn.Module):
         """The ids of a text for each context, without its end symbol, by a search of ``beam`` hypotheses."""
         raise TypeError(f"Expected {type(self).__name__} to define write(given, beam)")
 
+    def context_bits(self, given: Given) -> Tensor | None:
+        """Bits per dimension of each context under the model's own density of it, (B,); None without one."""
+        return None
+
+    @property
+    def flow_parameters(self) -> int:
+        """The number of parameters of the flow in a model of pairs; 0 without one."""
+        return 0
+
     def monitor(self) -> dict[str, float]:
         """Values of the model for the history after each epoch, beside its losses; empty for most models."""
         return {}

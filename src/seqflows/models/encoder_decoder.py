@@ -198,6 +198,18 @@ class EncoderDecoder(Model):
             u = self.fusion(u, z) * given.mask[..., None]
         return self.decoder.memory(u, given), self.decoder.begin(last), log_density
 
+    def context_bits(self, given: Given) -> Tensor | None:
+        """Bits per dimension of each context under the flow, (B,), for one draw of the noise; None without one."""
+        if self.flow is None:
+            return None
+        eps, log_det = self.flow.forward(self.embedded(given))
+        return self.bits_per_dimension(standard_normal_log_density(eps).sum((1, 2)) + log_det)
+
+    @property
+    def flow_parameters(self) -> int:
+        """The number of the flow's parameters."""
+        return 0 if self.flow is None else sum(parameter.numel() for parameter in self.flow.parameters())
+
     def bits_per_dimension(self, log_density: Tensor) -> Tensor:
         """Eq. (6) over M log 2, from log p(x~) in nats."""
         return -log_density / (self.window * self.vectors.shape[1] * math.log(2)) - BITS

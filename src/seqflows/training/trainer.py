@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,14 +256,15 @@ class Trainer:
     def _validate(self, stop: Stop) -> dict[str, float]:
         """The terms of the validation split with KL weight 1 and the same noise in every epoch."""
         self.model.eval()
-        if self._validation is None:
-            self._validation = [batch.to(self.machine.device) for batch in self._validation_batches()]
+        batches = self._validation or (batch.to(self.machine.device) for batch in self._validation_batches())
+        if not self.kind.conditional:  # whose features would fill the memory
+            batches = self._validation = list(batches)
         devices = [torch.cuda.current_device()] if self.machine.cuda else []
         totals: dict[str, Any] = {}
         reason = None
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             torch.manual_seed(self.seed)
-            for batch in self._validation:
+            for batch in batches:
                 if reason := stop.reason:
                     break
                 for name, value in self.model.objective(batch, self.settings.validation_samples).items():
@@ -280,8 +281,8 @@ class Trainer:
         return found
 
     def _bleu(self) -> float:
-        """BLEU-4 of the first ``decoded`` questions of validation, written greedily, with the same noise in each epoch."""
-        split = self.dataset.valid
+        """BLEU-4 of the first ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
+        split, known = self.dataset.valid, self.dataset.vocabulary
         places = np.arange(min(self.settings.decoded, len(split)))
         places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
         self.model.eval()
@@ -293,14 +294,14 @@ class Trainer:
                 part = places[start : start + VALIDATION_TEXTS]
                 written = self.model.write(collate(split, part).given.to(self.machine.device), 1)
                 for index, text in zip(part, written, strict=True):
-                    sums += bleu.statistics(text, split.sequence(index)[:-1].tolist())
+                    reference = split.sequence(index)[:-1].tolist()
+                    sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
 
-    def _validation_batches(self) -> list[Batch]:
+    def _validation_batches(self) -> Iterator[Batch]:
         split = self.dataset.valid
-        pieces = []
         for indices in order_by_length(split, self.kind.validation_batch):
             size = int(split.lengths[indices].max()) * self.settings.validation_samples
             width = max(1, VALIDATION_STEPS // size)
-            pieces += [indices[start : start + width] for start in range(0, len(indices), width)]
-        return [collate(split, piece) for piece in pieces]
+            for start in range(0, len(indices), width):
+                yield collate(split, indices[start : start + width])
