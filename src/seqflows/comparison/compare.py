@@ -42,7 +42,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]
     written = [one for name in here for one in systems.systems(key.scale, name, dataset, ids)]
-    content = compared(key, written, asked, settings)
+    content = compared(key, written, asked, settings, systems.likeliest(dataset, asked))
     content["absent"] = [name for name in block["runs"] if name not in here]
     with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
         content["human"] = [
@@ -62,11 +62,13 @@ def stream(key: paths.Key, purpose: str) -> int:
 
 
 def compared(
-    key: paths.Key, written: Sequence[System], asked: Sequence[Question], settings: Comparison
-) -> dict[str, Any]:
-    """The content of comparison.json but for the raters' sheets."""
-    measures, missing = scores.measures(written, asked)
+    key: paths.Key, written: Sequence[System], asked: Sequence[Question], settings: Comparison,
+    best: System | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The content of comparison.json but for the raters' sheets; ``best`` is what can be reached, if known."""
+    measures, missing = scores.measures([*written, *([best] if best else [])], asked)
     values = scores.drawn(measures, settings.draws, stream(key, "bootstrap"))
+    reachable = {metric: found.pop((best.run, best.seed)).value for metric, found in values.items() if best}
     units = {measure.metric: measure.unit for measure in measures}
     rows = []
     for one in written:
@@ -78,7 +80,7 @@ def compared(
     return {
         "scale": key.scale, "table": key.name, "sequences": len(asked), "draws": settings.draws,
         "metrics": rows, "missing": missing, "intervals": scores.intervals(values), "pairs": scores.pairs(values),
-        "systems": [_facts(one) for one in written], "reference": _reference(asked),
+        "systems": [_facts(one) for one in written], "reference": _reference(asked), "reachable": reachable,
         "bleu": signature, "meteor": meteor.VERSION, "examples": examples(key, written, asked, settings.examples),
     }  # fmt: skip
 
