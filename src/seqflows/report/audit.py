@@ -12,7 +12,7 @@ from seqflows.params import Params
 from seqflows.report import markdown
 from seqflows.report.cells import NOTHING, Cell, cells, number, reported
 from seqflows.report.inputs import Results, devices, matrix
-from seqflows.report.judging import Ours, Printed
+from seqflows.report.judging import STAND_IN, Ours, Printed
 from seqflows.report.page import (
     Block,
     Emphasis,
@@ -40,8 +40,8 @@ READ = (
     "over the words that were drawn and their samples).\n"
     f"Tolerance: {metrics.TOLERANCES['bpc']:.2f} bpc, {metrics.TOLERANCE_NATS:.2f} nats, "
     f"{metrics.TOLERANCES['bits/dim']:.2f} bits per dimension, {metrics.TOLERANCES['1']:.2f} of a share, "
-    f"{100 * metrics.PERPLEXITY:.0f} % of a printed perplexity, or two\n"
-    "standard deviations over seeds where that is more."
+    f"{100 * metrics.PERPLEXITY:.0f} % of a printed perplexity, {metrics.TOLERANCES['%']:.1f}\n"
+    "points of a score in %, or two standard deviations over seeds where that is more."
 )
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
@@ -49,6 +49,7 @@ VERDICTS = {
     "within": "within the tolerance although size, budget or corpus is not the paper's",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
+    STAND_IN: "of other text, since the paper's is not to be had: nothing is concluded about the paper",
     UNREACHABLE: "below what any density of the noisy data can score",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
@@ -97,11 +98,10 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         said = results.remarks(cell.run, summary) if summary else []
         return cell, row | _ours(results, cell) | {"verdict": UNREACHABLE, "reason": "; ".join((*said, BELOW))}
     if cell.status != "reproduce":
-        return cell, row | {"verdict": cell.status, "reason": cell.note}
+        return cell, row | _ours(results, cell) | {"verdict": cell.status, "reason": cell.note}
     if summary is None:
-        reason = (
-            f"no metrics of {cell.run} at scale {results.scale}" if cell.run else "params.yaml has no run for this cell"
-        )
+        missing = f"no metrics of {cell.run} at scale {results.scale}"
+        reason = (cell.reason or missing) if cell.run else "params.yaml has no run for this cell"
         return cell, row | {"verdict": "not run", "reason": reason}
     row |= _ours(results, cell)
     difference, allowed = row["difference"], row["tolerance"]
@@ -109,6 +109,8 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     reduced = results.differences(cell.run)
     if results.embedded(summary.dataset):
         verdict, reason = "other corpus", "embedded corpus: shown, not comparable"
+    elif results.stand_in(summary.dataset):
+        verdict, reason = STAND_IN, "other text in the place of the paper's: shown, not comparable"
     elif reduced:
         corpus = all(text.startswith("source ") for text in reduced)
         verdict = "within" if inside else "outside"
@@ -184,7 +186,8 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
     """The cells of one table, one line each."""
     body = []
     for cell, row in rows:
-        ours = number(cell.summary) if cell.status == "reproduce" else NOTHING
+        digits = 0 if cell.status == "human" else 3
+        ours = number(cell.summary, digits) if cell.summary or cell.status == "reproduce" else NOTHING
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
         where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))

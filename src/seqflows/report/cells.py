@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from seqflows import params as matrix
 from seqflows.errors import Problem
 from seqflows.names import near
-from seqflows.report.inputs import Results, Summary
+from seqflows.report.comparisons import FIRST, SECOND, TIE
+from seqflows.report.inputs import Results, Summary, summarise
 from seqflows.report.papers.base import printed
 
 NOTHING = "–"  # an empty cell of a table
@@ -29,6 +31,7 @@ class Cell:
     run: str = ""
     metric: str = ""
     summary: Summary | None = None
+    reason: str = ""  # why there is no number of an evaluated run, in short and after a colon
 
 
 def reported(table: str) -> list[Cell]:
@@ -51,15 +54,49 @@ def addresses(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]
     return found
 
 
+def human(params: Any, table: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """(row, column) of the cells that people judge -> the sheet and the system that a cell counts.
+
+    A row's sheet has its name, ``Human Eval 1`` that of human-eval-1; its columns are the first system, the second and
+    ties.
+    """
+    sheets = matrix.sheets(params.comparisons.get(table, {}))
+    rows: dict[str, list[str]] = {}
+    for cell in reported(table):
+        if cell.status == "human":
+            rows.setdefault(cell.row, []).append(cell.column)
+    named = {row: "-".join(row.lower().split()) for row in rows}
+    return {
+        (row, column): (named[row], part)
+        for row, columns in rows.items()
+        if named[row] in sheets
+        for column, part in zip(columns, (FIRST, SECOND, TIE), strict=True)
+    }
+
+
+def counted(results: Results, table: str, sheet: str, part: str) -> Summary | None:
+    """The pairs of a sheet for one of its systems, or tied, with the signature of that system's texts."""
+    found, made = results.judged(table, sheet), results.comparison(table)
+    if found is None or made is None:
+        return None
+    run = made.human[sheet]["second" if part == SECOND else "first"]
+    first, *_ = [record for record in made.records[run] if record["metric"] == "bleu"]
+    record = {**first, "value": found.counts[part], "unit": "pairs", "standard_error": None}
+    return summarise(run, "judged", [record | {"sequences": sum(found.counts.values())}])
+
+
 def cells(results: Results, table: str) -> list[Cell]:
     """Every cell of a table: the paper's, then those of params.yaml that the paper does not print.
 
     Raises:
         Problem: a run's unit differs from the paper's, or params.yaml fills a quoted cell.
     """
-    ours = addresses(results.params, table)
+    ours, judged = addresses(results.params, table), human(results.params, table)
     joined = []
     for cell in reported(table):
+        if (sheet := judged.get((cell.row, cell.column))) is not None:
+            joined.append(replace(cell, metric="judged", summary=counted(results, table, *sheet)))
+            continue
         run, metric = ours.pop((cell.row, cell.column), ("", ""))
         if run and cell.status == "quoted":
             raise Problem(f"expected no run for the quoted cell {cell.row} / {cell.column} of {table}, got {run}")
@@ -74,7 +111,8 @@ def _fill(results: Results, cell: Cell, run: str, metric: str) -> Cell:
     if summary and cell.unit and summary.unit != cell.unit:
         raise Problem(f"expected {cell.unit} for {run}.{metric} in {cell.table}, got {summary.unit}")
     unit = cell.unit or (summary.unit if summary else "")
-    return Cell(**{**vars(cell), "unit": unit, "run": run, "metric": metric, "summary": summary})
+    reason = results.lacking(run, metric) if run and summary is None else ""
+    return replace(cell, unit=unit, run=run, metric=metric, summary=summary, reason=reason)
 
 
 def number(summary: Summary | None, digits: int = 3, *, error: bool = True) -> str:

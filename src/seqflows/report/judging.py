@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from seqflows.report.cells import addresses, reported
+from seqflows.report.cells import addresses, counted, human, reported
 from seqflows.report.inputs import Results, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
-NOT_RUN, NOT_PRINTED, OTHER_CORPUS = "not run", "not printed", "other corpus"
+NOT_RUN, NOT_PRINTED, OTHER_CORPUS, STAND_IN = "not run", "not printed", "other corpus", "stand-in"
 Reference = tuple[str, str, str] | str
 ROUNDING = 1e-9  # printed decimals compare as decimals
 
@@ -52,10 +52,10 @@ class Numbers(Protocol):
 
 
 def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
-    """Join findings: the first present of fails, not run, not printed, undecided, other corpus and holds."""
+    """Join findings: the first present of fails, not run, not printed, undecided, other corpus, stand-in and holds."""
     found = list(findings)
     verdicts = {finding.verdict for finding in found}
-    order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, HOLDS)
+    order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, STAND_IN, HOLDS)
     verdict = next(verdict for verdict in order if verdict in verdicts)
     deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
     texts = list(dict.fromkeys(finding.text for finding in deciding[:shown]))
@@ -163,10 +163,12 @@ class Ours:
     def __init__(self, results: Results, tables: Iterable[str]) -> None:
         self.results = results
         self.runs: dict[Reference, tuple[str, str]] = {}
+        self.human: dict[Reference, tuple[str, str, str]] = {}
         self.quoted: dict[Reference, float] = {}
         for table in tables:
             for (row, column), address in addresses(results.params, table).items():
                 self.runs[table, row, column] = address
+            self.human |= {(table, *place): (table, *sheet) for place, sheet in human(results.params, table).items()}
             self.quoted |= {
                 (c.table, c.row, c.column): float(c.reported) for c in reported(table) if c.status == "quoted"
             }
@@ -180,11 +182,21 @@ class Ours:
 
     def value(self, reference: Reference) -> Value | Finding:
         """Our mean over seeds with its standard error."""
+        if reference in self.human:
+            return self._judged(*self.human[reference], reference)
         run, metric = self.address(reference)
         summary = self.results.summary(run, metric) if run else None
         if summary is None:
-            return Finding(NOT_RUN, f"{run or name(reference)} was not run")
+            reason = (run and self.results.lacking(run, metric)) or f"{run or name(reference)} was not run"
+            return Finding(NOT_RUN, reason)
         return Value(summary.value, summary.error, summary)
+
+    def _judged(self, table: str, sheet: str, part: str, reference: Reference) -> Value | Finding:
+        """The pairs of a sheet that raters gave to a system, or none of both; exact."""
+        found = counted(self.results, table, sheet, part)
+        if found is None:
+            return Finding(NOT_RUN, f"nobody judged {name(reference)}")
+        return Value(found.value, 0.0, found)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """The difference, paired over test sequences if both NLLs have scores of the same ones; else in quadrature."""
@@ -200,7 +212,13 @@ class Ours:
         return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
 
     def _paired(self, first: Summary, second: Summary) -> float | None:
-        """The standard error of the difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
+        """The standard error of a difference over the same sequences: by the bootstrap of scores of texts.
+
+        Else of two ratios sum(NLL) / sum(T + 1).
+        """
+        gain = self.results.pair(first.run, second.run, first.metric) if first.metric == second.metric else None
+        if gain is not None and abs(gain.difference - (first.value - second.value)) < ROUNDING:
+            return gain.error
         if first.metric != "nll" or second.metric != "nll":
             return None
         sides = [self.results.scores(summary.run) for summary in (first, second)]

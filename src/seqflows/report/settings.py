@@ -25,6 +25,8 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     found |= Training.defaults() | block["training"]
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
+    if "beam" in (block.get("evaluation") or {}):
+        found["beam"] = block["evaluation"]["beam"]
     precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")
     return found | ({"precision": precision} if precision else {})
 
@@ -35,6 +37,7 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
     if entry.get("kind") != "words":
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
         limits += ("length", "dimensions", "glove", "min_count", "vocabulary_size")  # of language
+        limits += ("window", "question_length")  # of pairs
         return {name: block[name] for name in ("source", *limits) if name in block}
     filled = vars(SOURCES[block["source"]].filled(block))
     return {name: value for name, value in filled.items() if name not in ("seed", "wide_count")}

@@ -52,7 +52,7 @@ def record(cell: Cell) -> dict[str, Any]:
     """A cell as a row of the csv; ``seeds`` is their number."""
     row: dict[str, Any] = {name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)}
     if (summary := cell.summary) is None:
-        return row | ({"note": cell.note or NOT_RUN} if cell.status != "quoted" else {})
+        return row | ({"note": cell.note or cell.reason or NOT_RUN} if cell.status != "quoted" else {})
     names = ("std", "standard_error", "samples", "sequences", "dataset", "dataset_sha256", "revision", "config_hash")
     row |= {name: getattr(summary, name) for name in names}
     return row | {"reproduced": summary.value, "seeds": len(summary.seeds), "device": summary.device}

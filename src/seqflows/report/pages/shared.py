@@ -130,13 +130,14 @@ def grid(made: Sequence[Cell], text: Callable[[Cell], Text]) -> Table:
     return Table(["Model", *columns], rows)
 
 
-def beside(cell: Cell, summary: Summary | None, empty: str = "") -> Text:
+def beside(cell: Cell, summary: Summary | None, empty: str = "", digits: int = 3) -> Text:
     """The content of a cell: the printed number, or ``empty``, and ours; only the printed one if quoted."""
     if cell.status == "quoted":
         return Status(f"{cell.reported} (quoted)", cell.status)
     printed = f"{cell.reported} / " if cell.reported else empty
-    text = f"{printed}{number(summary)}"
-    return text if summary else Status(text, NOT_RUN)
+    if summary is None:
+        return Status(printed + (cell.reason.partition(":")[0] or NOT_RUN), NOT_RUN)
+    return f"{printed}{number(summary, digits)}"
 
 
 def reported_table(results: Results, made: Sequence[Cell]) -> Table:

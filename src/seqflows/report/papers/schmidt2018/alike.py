@@ -68,7 +68,7 @@ class Spread(Ours):
     """
 
     def __init__(self, ours: Ours) -> None:
-        self.results, self.runs, self.quoted = ours.results, ours.runs, ours.quoted
+        self.results, self.runs, self.quoted, self.human = ours.results, ours.runs, ours.quoted, ours.human
 
     def value(self, reference: Reference) -> Value | Finding:
         """A number with its standard error, over seeds if known."""

@@ -1,0 +1,291 @@
+"""The page of a table of systems that write a text for each context: question generation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seqflows import files, metrics, paths, records
+from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
+from seqflows.report.comparisons import Comparison, Judged, sign_test
+from seqflows.report.inputs import STAND_INS, Results
+from seqflows.report.page import (
+    Block,
+    Emphasis,
+    Fact,
+    Facts,
+    Foreign,
+    Page,
+    Paragraph,
+    Status,
+    Strong,
+    Table,
+    Text,
+    listed,
+)  # fmt: skip
+from seqflows.report.pages import shared
+
+DIGITS = 2  # of scores, as printed
+HEADLINES = ("bleu", "rouge_l", "meteor")
+CONTROLS = "controls, not in the paper"
+REACHABLE = "the likeliest questions"
+TRUE = "the questions themselves"
+LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
+# What a real source or an encoder is, where that bears on the numbers.
+OF_SOURCES = {
+    "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "
+    "training paragraphs is not to be had",
+    **dict.fromkeys(STAND_INS, "TVQA's subtitles are not to be had: a clip's context is five descriptions by people, "
+    "those nearest to the question first; nothing is concluded from it about the paper"),
+}  # fmt: skip
+OF_ENCODERS = {
+    "minilm": "the features are of all-MiniLM-L6-v2, which was itself trained on SQuAD's training questions with their "
+    "paragraphs (87,599 pairs by its card), not on its development set: no neutral stand-in for BERT",
+}  # fmt: skip
+
+
+def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
+    """The whole page of a table."""
+    made = [cell for cell in cells if cell.status != "human"]
+    found = results.comparison(cells[0].table) if cells else None
+    blocks = [*top(results, made, found), scores(results, made, found), *listed(notes(made))]
+    blocks += judged(results, cells, found)
+    if found:
+        blocks += gains(made, found)
+    blocks += beyond(results, made, found)
+    if found:
+        blocks += examples(made, found)
+    return Page(title, blocks)
+
+
+def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Scale, corpora, features, steps, seeds, and how the texts were scored."""
+    runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
+    items: list[Text] = [
+        shared.scale_line(results, made),
+        *corpora(results, made),
+        *features(results, made),
+        f"steps of training: {shared.listed(steps(results, run) for run in runs)}; {shared.seeds(made)}",
+        *scored(results, made, found),
+        *shared.stale(results, made),
+        *shared.unlike(results, made, LIKENESS),
+    ]
+    form = (
+        f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions, by "
+        "the bootstrap)."
+    )
+    return [Facts(items), Paragraph(form)]
+
+
+def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line for each dataset: its size and, if it is not the paper's, what it is."""
+    lines: list[Text] = []
+    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
+    for name, line in zip(names, shared.corpora(results, made), strict=True):
+        source, parts = results.source(name), [f"{line}{trained(results, name)}"]
+        if results.stand_in(name):
+            parts += [": ", Strong("stand-in"), f"; {OF_SOURCES[source]}"]
+        elif source in OF_SOURCES:
+            parts.append(f": {OF_SOURCES[source]}")
+        lines.append(tuple(parts))
+    return lines
+
+
+def trained(results: Results, dataset: str) -> str:
+    """``, 31,519 training questions``, if the dataset's statistics are here or kept."""
+    here = paths.prepared(results.scale, dataset) / "statistics.json"
+    path = here if here.exists() else paths.statistics(results.scale, dataset)
+    if not path.exists():
+        return ""
+    splits = files.read_json(path).get("splits", {})
+    counts = [
+        f"{splits[name]['sequences']:,} {what}" for name, what in (("train", "training"), ("valid", "validation"))
+    ]
+    return f", {' and '.join(counts)} questions"
+
+
+def features(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line on the encoder of each dataset's contexts."""
+    lines = []
+    for dataset in dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run):
+        block = results.params.encoder(results.scale, dataset)
+        if block is not None:
+            layers = ", ".join(map(str, block["layers"]))
+            said = next((text for name, text in OF_ENCODERS.items() if name in block["model"].lower()), "")
+            lines.append(f"features of {block['model']}, layers {layers} summed" + (f": {said}" if said else ""))
+    return lines
+
+
+def steps(results: Results, run: str) -> str:
+    """The optimiser's steps of a run, by its histories; "" without them."""
+    found = [seed.history[-1].get("steps", "") for seed in records.trained(results.scale, run) if seed.history]
+    return " and ".join(dict.fromkeys(f"{int(count):,}" for count in found if count)) or NOTHING
+
+
+def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:
+    """How the texts were scored, and whatever was missing in doing so."""
+    if found is None:
+        return [(Strong("Not compared"), f": run python -m seqflows compare {results.scale}/{made[0].table}")]
+    lines: list[Text] = [
+        f"BLEU-4: sacrebleu {found.signatures['bleu']}; ROUGE-L: beta 1.2; {found.signatures['meteor']}; intervals and "
+        f"p-values by a paired bootstrap, {found.draws:,} draws of {found.sequences:,} questions"
+    ]
+    for metric, reason in found.missing.items():
+        lines.append((Strong(f"No {metrics.find(metric).heading}"), f": {reason}"))
+    if found.absent:
+        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    for key, what in (("empty", "texts without a word, which score 0"), ("barred", "texts with |||, cut for METEOR")):
+        counts = [f"{one['run']} seed {one['seed']}: {one[key]}" for one in found.systems if one[key]]
+        if counts:
+            lines.append((Strong(what[0].upper() + what[1:]), f": {', '.join(counts)}"))
+    return lines
+
+
+def paper_first(made: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    """The rows that the paper prints, and the others."""
+    rows = list(dict.fromkeys(cell.row for cell in made))
+    own = {cell.row for cell in made if cell.reported}
+    return [row for row in rows if row in own], [row for row in rows if row not in own]
+
+
+def scores(results: Results, made: Sequence[Cell], found: Comparison | None) -> Table:
+    """The paper's table with ours, the controls below a rule, and what can be reached where it is known."""
+    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
+    shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
+    by_row = {str(row[0]): row for row in shown.rows}
+    printed, others = paper_first(made)
+    rows = [by_row[row] for row in printed]
+    if printed and others:
+        rows.append([Emphasis(CONTROLS), *([""] * (len(shown.header) - 1))])
+    rows += [by_row[row] for row in others]
+    if found and found.reachable:
+        units = {cell.column: cell.metric for cell in made if cell.run}
+        own = [found.reachable.get(units.get(str(column), "")) for column in shown.header[1:]]
+        rows.append([REACHABLE, *(NOTHING if value is None else f"{empty}{value:.{DIGITS}f}" for value in own)])
+    return Table(shown.header, rows)
+
+
+def mark(results: Results, cell: Cell, text: Text) -> Text:
+    """A cell's text, with a word where its data stand in for the paper's."""
+    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
+        return text
+    return Status(f"{text} stand-in", "stand-in")
+
+
+def notes(made: Sequence[Cell]) -> list[Text]:
+    """The notes of the printed table."""
+    return list(dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note))
+
+
+def judged(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """What people said of two systems' questions: the paper's counts and ours, each by the same sign test."""
+    counted = [cell for cell in cells if cell.status == "human"]
+    if not counted:
+        return []
+    table, sheets = counted[0].table, human(results.params, counted[0].table)
+    blocks: list[Block] = []
+    for row in dict.fromkeys(cell.row for cell in counted):
+        own = [cell for cell in counted if cell.row == row]
+        sheet = next((sheets[cell.row, cell.column][0] for cell in own if (cell.row, cell.column) in sheets), "")
+        said = results.judged(table, sheet) if sheet else None
+        header = [row, *(cell.column for cell in own), "p of the sign test"]
+        wins, losses = (int(float(cell.reported)) for cell in own[:2])
+        lines = [["paper", *(cell.reported for cell in own), p_text(sign_test(wins, losses))]]
+        lines.append(["ours", *(_count(cell) for cell in own), p_text(said.p) if said else NOTHING])
+        blocks += [Table(header, lines), Facts([_raters(results, sheet, found, said)])]
+    text = "Pairs in which people found the question of one system better, or neither; the sign test leaves ties out."
+    return shared.section("Human judgement", text, *blocks)
+
+
+def _count(cell: Cell) -> Text:
+    return f"{cell.summary.value:.0f}" if cell.summary else Status("not judged", NOT_RUN)
+
+
+def _raters(results: Results, sheet: str, found: Comparison | None, said: Judged | None) -> str:
+    """How ours was judged, or where the sheet is and where it goes."""
+    drawn = found.human.get(sheet) if found else None
+    if drawn is None:
+        return "ours: no pairs were drawn"
+    pairs = f"{drawn['pairs']} pairs, {drawn['identical']} questions left out as identical"
+    if said is None:
+        place, goes = paths.comparison(results.scale, found.table), paths.judged(results.scale, sheet)
+        return f"ours: {pairs}; {place}/{sheet}.html is for raters, what it exports goes to {goes}"
+    kappa = "" if said.agreement is None else f", Fleiss' kappa {said.agreement:.2f}"
+    return f"ours: {pairs}; {len(said.raters)} rater{'s' * (len(said.raters) > 1)}{kappa}"
+
+
+def p_text(p: float) -> str:
+    """A p-value with two significant digits, from 0.001 on; below that how small it is."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def gains(made: Sequence[Cell], found: Comparison) -> list[Block]:
+    """The gain of each row over each other in each headline, and its p."""
+    runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
+    blocks: list[Block] = []
+    for metric in HEADLINES:
+        rows = []
+        for label, run in runs.items():
+            pairs = [found.pairs.get((run, other, metric)) for other in runs.values()]
+            rows.append([label, *(f"{one.difference:+.2f}, {p_text(one.p)}" if one else NOTHING for one in pairs)])
+        if any(key[2] == metric for key in found.pairs):
+            blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
+    if not blocks:
+        return []
+    text = (
+        "The gain of a row over a column as the mean over seeds, and its one-sided p by the bootstrap: (1 + draws in\n"
+        f"which it is not positive) / {found.draws + 1:,}. The same draws of questions serve all systems. The spread\n"
+        "over seeds is not in p; the audit's claims also ask for it."
+    )
+    return shared.section("Gains", text, *blocks)
+
+
+def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Nats a word of the true questions, and what n-grams do not say of the written ones."""
+    runs = shared.runs_of(made)
+    present = shared.present(results, runs)
+    columns = [row for row in (metrics.find("nll", "nats/word"),) if row and row.name in present]
+    columns += [row for block in (metrics.TEXTS, metrics.GIVEN) for row in metrics.shown(block, present)]
+    columns += [row for row in (metrics.find("parameters"),) if row and row.name in present]
+    tables = shared.metric_table(results, runs, columns)
+    if not tables:
+        return []
+    (shown,) = tables
+    rows = list(shown.rows)
+    if found:
+        own = [found.reference.get(column.name) for column in columns]
+        texts = (NOTHING if value is None else f"{value:.{c.digits}f}" for value, c in zip(own, columns, strict=True))
+        rows.append([TRUE, *texts])
+    text = (
+        "NLL: nats a word of the true question, given its context and answer (of a latent model a bound). Then of the\n"
+        "written questions: the share that holds a word of its answer, function words aside, the share of different\n"
+        "ones, and their length in words."
+    )
+    return shared.section("Beyond the paper", text, Table(shown.header, rows))
+
+
+def examples(made: Sequence[Cell], found: Comparison) -> list[Block]:
+    """Questions of the test set drawn by the table's name, with what each system wrote."""
+    if not found.examples:
+        return []
+    labels = shared.runs_of(made)
+    items = [Fact(_context(one), list(_written(one, labels))) for one in found.examples]
+    text = (
+        f"{len(items)} of {found.sequences:,}, drawn by the table's name: the context around the answer, which stands\n"
+        "in brackets, the true question, and what the first seed of each system wrote."
+    )
+    return shared.section("Test questions", text, Facts(items))
+
+
+def _context(one: dict[str, Any]) -> Text:
+    if not one["answer"]:
+        return (Foreign(one["before"]),)
+    answer = Strong("["), Foreign(one["answer"]), Strong("]")
+    return Foreign(f"{one['before']} ".lstrip()), *answer, Foreign(f" {one['after']}".rstrip())
+
+
+def _written(one: dict[str, Any], labels: dict[str, str]) -> Iterable[Text]:
+    yield Strong("reference"), ": ", Foreign(one["reference"])
+    for label, run in labels.items():
+        if run in one["texts"]:
+            yield Emphasis(label), ": ", Foreign(one["texts"][run] or "(nothing)")
