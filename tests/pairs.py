@@ -17,7 +17,7 @@ def split(
     sizes = rng.integers(window, 2 * window + 1, paragraphs)
     paragraph = (np.arange(count) // 2).astype(np.int32)
     start = np.array([rng.integers(0, sizes[place] - window + 1) for place in paragraph])
-    spans = np.stack([start, start + rng.integers(window - 1, window + 1, count)], 1)
+    spans = np.stack([start, start + rng.integers(window // 2, window + 1, count)], 1)
     first = np.array([rng.integers(low, high) for low, high in spans])
     answers = np.stack([first, np.minimum(first + rng.integers(1, 3, count), spans[:, 1])], 1)
     contexts = Contexts(

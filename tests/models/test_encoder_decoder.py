@@ -78,7 +78,7 @@ def test_the_probabilities_of_all_texts_sum_to_one(copies, fused):
 @pytest.mark.parametrize("copies", ("max", "sum"))
 def test_a_word_that_can_be_written_and_copied_has_both_shares(copies):
     """By hand from logits and attention: one softmax over the V words and the context's copies."""
-    dataset = pairs.dataset(window=4)
+    dataset = pairs.dataset(window=10)
     model = _model(dataset.facts(), copies=copies)
     batch = _batch(dataset, [0])
     words = batch.given.words.clone()

@@ -125,6 +125,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from Training.errors(f"{at}.training", block["training"])
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
+            yield from _selected(f"{at}.training.keep", block["training"], kind)
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
@@ -154,6 +155,12 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected the number of words of an epoch, got none"
     if not kinds.of(kind).counted and drawn is not None:
         yield f"{path}: expected none for {kind}, which is not counted, got {drawn!r}"
+
+
+def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
+    """Check that BLEU selects the epoch only where texts are written for contexts."""
+    if isinstance(training, Mapping) and training.get("keep") == "bleu" and kind and not kinds.of(kind).conditional:
+        yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:

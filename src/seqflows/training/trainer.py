@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,14 +256,15 @@ class Trainer:
     def _validate(self, stop: Stop) -> dict[str, float]:
         """The terms of the validation split with KL weight 1 and the same noise in every epoch."""
         self.model.eval()
-        if self._validation is None:
-            self._validation = [batch.to(self.machine.device) for batch in self._validation_batches()]
+        batches = self._validation or (batch.to(self.machine.device) for batch in self._validation_batches())
+        if not self.kind.conditional:  # whose features would fill the memory
+            batches = self._validation = list(batches)
         devices = [torch.cuda.current_device()] if self.machine.cuda else []
         totals: dict[str, Any] = {}
         reason = None
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             torch.manual_seed(self.seed)
-            for batch in self._validation:
+            for batch in batches:
                 if reason := stop.reason:
                     break
                 for name, value in self.model.objective(batch, self.settings.validation_samples).items():
@@ -297,11 +298,10 @@ class Trainer:
                     sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
 
-    def _validation_batches(self) -> list[Batch]:
+    def _validation_batches(self) -> Iterator[Batch]:
         split = self.dataset.valid
-        pieces = []
         for indices in order_by_length(split, self.kind.validation_batch):
             size = int(split.lengths[indices].max()) * self.settings.validation_samples
             width = max(1, VALIDATION_STEPS // size)
-            pieces += [indices[start : start + width] for start in range(0, len(indices), width)]
-        return [collate(split, piece) for piece in pieces]
+            for start in range(0, len(indices), width):
+                yield collate(split, indices[start : start + width])

@@ -18,7 +18,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,14 @@ NAME = "embedded-questions"
 FORMS = (("what did", "?"), ("name the thing that", "."))  # before and after <name> <verb>
 WORDS = ("name", "thing", "that")  # the words of the forms that `clauses` does not have
 SENTENCE, NOUN = 5, 3  # words of a sentence, and the place of its noun
+
+
+class Asked(NamedTuple):
+    """The words of a question and of its paragraph, and the answer's first word and the one after its last."""
+
+    question: Sequence[str]
+    paragraph: Sequence[str]
+    answer: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -72,18 +80,17 @@ class QuestionSource:
         return float(entropies(np.array([self.preference, 1 - self.preference])))
 
     def mean_length_plus_one(self) -> float:
-        """Expected number of words with the end symbol, of questions about all sentences of many paragraphs."""
-        chain = self.texts.paragraphs
-        return float(chain.visits @ self.texts.verbs @ self.forms() @ self._lengths / chain.mean_length)
+        """Expected number of words with the end symbol, of a question about any sentence of a paragraph."""
+        return float(self.texts.paragraphs.one @ self.texts.verbs @ self.forms() @ self._lengths)
 
     def forms(self) -> np.ndarray:
         """(J, 2) the probability of each form, by verb."""
         return np.where(self.preferred[:, None] == np.arange(2), self.preference, 1 - self.preference)
 
     def questions(self, paragraph: Sequence[str], answer: tuple[int, int]) -> dict[tuple[str, ...], float]:
-        """The questions for an ``answer`` (its first word, the one after its last) with their probabilities.
+        """The questions for an ``answer``, its first word and the one after its last, with their probabilities.
 
-        None if the paragraph cannot occur or the answer is not the noun of a sentence.
+        Empty if the paragraph cannot occur or the answer is not the noun of a sentence.
         """
         found, (place, rest) = self.texts.derivation(paragraph), divmod(answer[0], SENTENCE)
         if found is None or found.question or rest != NOUN or answer[1] != answer[0] + 1:
@@ -97,29 +104,36 @@ class QuestionSource:
         found = self.questions(paragraph, answer)
         return max(found, key=found.__getitem__)
 
-    def log_probs(self, sequences: Iterable[tuple[Sequence[str], Sequence[str], tuple[int, int]]]) -> np.ndarray:
-        """(N,) log p(question | paragraph, answer) of each (question, paragraph, answer); -inf if it cannot occur."""
-        p = [self.questions(paragraph, answer).get(tuple(words), 0.0) for words, paragraph, answer in sequences]
+    def log_probs(self, sequences: Iterable[Asked]) -> np.ndarray:
+        """(N,) log p(question | paragraph, answer) of each; -inf if it cannot occur."""
+        p = [self.questions(one.paragraph, one.answer).get(tuple(one.question), 0.0) for one in sequences]
         with np.errstate(divide="ignore"):
             return np.log(np.array(p))
 
-    def sample(self, rng: np.random.Generator, seen: set[str]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-        """Yield new paragraphs, not among the ``seen``, each with its questions and the words that answer them.
+    def sample(self, rng: np.random.Generator, count: int) -> list[Asked]:
+        """``count`` questions, each about a sentence of a paragraph of its own."""
+        paragraphs = [self.texts.paragraph(rng) for _ in range(count)]
+        return [self._asked(rng, words, int(rng.integers(len(words) // SENTENCE))) for words in paragraphs]
+
+    def _asked(self, rng: np.random.Generator, paragraph: Sequence[str], place: int) -> Asked:
+        answer = (SENTENCE * place + NOUN, SENTENCE * place + NOUN + 1)
+        found = self.questions(paragraph, answer)
+        return Asked(list(found)[rng.choice(len(found), p=list(found.values()))], paragraph, answer)
+
+    def different(self, rng: np.random.Generator) -> Iterator[list[Asked]]:
+        """Yield the questions about a paragraph, for paragraphs that differ.
 
         Of sentences with the same name and verb one is asked about: no question stands twice in a paragraph.
         """
+        seen = set()
         for _ in range(clauses.TRIES):
             words = self.texts.paragraph(rng)
-            if (text := " ".join(words)) in seen:
-                continue
-            seen.add(text)
-            different = {tuple(words[start : start + 2]): start for start in range(0, len(words), SENTENCE)}
-            starts = rng.permutation(list(different.values()))[: self.asked]
-            yield text, [(self._question(rng, words, start + NOUN), start + NOUN) for start in sorted(starts.tolist())]
-
-    def _question(self, rng: np.random.Generator, words: Sequence[str], answer: int) -> str:
-        found = self.questions(words, (answer, answer + 1))
-        return " ".join(list(found)[rng.choice(len(found), p=list(found.values()))])
+            if tuple(words) not in seen:
+                seen.add(tuple(words))
+                sentences = [words[start : start + 2] for start in range(0, len(words), SENTENCE)]
+                places = list({tuple(clause): place for place, clause in enumerate(sentences)}.values())
+                chosen = sorted(rng.permutation(places)[: self.asked].tolist())
+                yield [self._asked(rng, words, place) for place in chosen]
 
     def specification(self) -> dict[str, Any]:
         """The input of `from_specification`."""
@@ -141,20 +155,15 @@ class QuestionSource:
 
         They have ``counts`` questions, and no paragraph is in two of them.
         """
-        drawn = self.sample(rng, set())
+        drawn = self.different(rng)
         for split in SPLITS:
             paragraphs: list[dict[str, Any]] = []
             count = 0
-            for text, questions in drawn:
-                entries = []
-                for question, place in questions[: counts[split] - count]:
-                    words = text.split()
-                    answer = {"text": words[place], "answer_start": len(" ".join(words[:place])) + 1}
-                    entries.append({"id": f"{split}-{count}", "question": question, "answers": [answer]})
-                    count += 1
-                paragraphs.append({"context": text, "qas": entries})
-                if count == counts[split]:
-                    break
+            while count < counts[split] and (asked := next(drawn, None)):
+                kept = asked[: counts[split] - count]
+                entries = [_entry(one, f"{split}-{count + number}") for number, one in enumerate(kept)]
+                paragraphs.append({"context": " ".join(kept[0].paragraph), "qas": entries})
+                count += len(kept)
             if count < counts[split]:
                 raise Problem(
                     f"expected {counts[split]} questions about different paragraphs in {split} of {NAME}, got {count} "
@@ -163,6 +172,13 @@ class QuestionSource:
             value = {"data": [{"title": split, "paragraphs": paragraphs}], "version": NAME}
             (folder / f"{split}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8", newline="\n")
         clauses.write_vectors(folder, self.vocabulary, self.vectors)
+
+
+def _entry(asked: Asked, name: str) -> dict[str, Any]:
+    """A question in the layout of SQuAD."""
+    before, (word,) = asked.paragraph[: asked.answer[0]], asked.paragraph[slice(*asked.answer)]
+    answer = {"text": word, "answer_start": len(" ".join(before)) + 1}
+    return {"id": name, "question": " ".join(asked.question), "answers": [answer]}
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> QuestionSource:

@@ -17,6 +17,7 @@ import numpy as np
 
 from seqflows.config import corpora
 from seqflows.data import embedded, tokens
+from seqflows.data.embedded.asking import Asked
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS, Contexts, Split
 from seqflows.data.readers import squad, tvqa
@@ -45,11 +46,6 @@ class Pair(NamedTuple):
     first: int
     after: int
     cut: bool = False
-
-    @property
-    def told(self) -> tuple[Sequence[str], Sequence[str], tuple[int, int]]:
-        """The question, the passage and the answer, as an embedded source takes them."""
-        return self.words, self.passage.words, (self.first, self.after)
 
     def window(self, size: int) -> tuple[int, int]:
         """``size`` words of the passage with the answer in their middle, or as near to it as the passage's ends allow.
@@ -92,8 +88,9 @@ def prepare(
     places = {word: place for place, word in enumerate(known)}
     splits = {}
     for name, pairs in kept.items():
-        known_p = shared.log_probs(source, [pair.told for pair in pairs], raw / f"{name} split")
-        splits[name] = encoded(pairs, places, limits.window, known_p)
+        asked = [Asked(pair.words, pair.passage.words, (pair.first, pair.after)) for pair in pairs]
+        log_probs = shared.log_probs(source, asked, raw / f"{name} split")
+        splits[name] = encoded(pairs, places, limits.window, log_probs)
     words = shared.embedding(known, limits.dimensions, raw)
     for name, split in splits.items():
         counts[name] |= statistics(kept[name], split, outputs, words.known)
