@@ -720,9 +720,43 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the lengths of the test split are counted",
-            "np.concatenate([self.train.lengths, self.valid.lengths])",
-            "np.concatenate([self.train.lengths, self.valid.lengths, self.test.lengths])",
+            "np.concatenate([self.train.lengths, self.valid.lengths])\n",
+            "np.concatenate([self.train.lengths, self.valid.lengths, self.test.lengths])\n",
             "test_data_prepare.py::test_text_is_stripped_encoded_and_counted",
+        ),
+    ],
+    "data/kinds/pairs.py": [
+        (
+            "questions about the development set's paragraphs are trained on",
+            "different({name: squad.apart(found, development) for name, found in train.items()}, everywhere)",
+            "different(train, everywhere)",
+            "test_data_pairs.py::test_questions_are_prepared",
+        ),
+        (
+            "a window begins with the answer",
+            "start = self.first - (size - (self.after - self.first)) // 2",
+            "start = self.first",
+            "test_data_pairs.py::test_a_window_has_the_answer_in_its_middle",
+        ),
+        (
+            "words of the test split can be written",
+            'tokens.vocabulary(_texts(pairs["train"]), 1, size,',
+            'tokens.vocabulary(_texts([*pairs["train"], *pairs["test"]]), 1, size,',
+            "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
+        ),
+    ],
+    "data/embedded/asking.py": [
+        (
+            "the form is known",
+            "self.forms()[found.verbs[place]].tolist()",
+            "(self.forms()[found.verbs[place]].round()).tolist()",
+            "test_data_pairs.py::test_the_forms_of_a_question_are_all_there_are",
+        ),
+        (
+            "a paragraph is in two splits",
+            "if tuple(words) not in seen:",
+            "if True:",
+            "test_data_pairs.py::test_an_embedded_source_of_questions_without_room_is_refused",
         ),
     ],
     "data/readers/lexicon.py": [
