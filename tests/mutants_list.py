@@ -765,6 +765,40 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("windows do not overlap", "stride=room // 2", "stride=0", LONG),
         ("a word may be cut", "& (score[:, 1] > best[word, 1])", "& (score[:, 1] < best[word, 1])", OWNERS),
     ],
+    "data/kinds/pairs.py": [
+        (
+            "questions about the development set's paragraphs are trained on",
+            "different({name: squad.apart(found, development) for name, found in train.items()}, everywhere)",
+            "different(train, everywhere)",
+            "test_data_pairs.py::test_questions_are_prepared",
+        ),
+        (
+            "a window begins with the answer",
+            "start = self.first - (size - (self.after - self.first)) // 2",
+            "start = self.first",
+            "test_data_pairs.py::test_a_window_has_the_answer_in_its_middle",
+        ),
+        (
+            "words of the test split can be written",
+            'tokens.vocabulary(_texts(pairs["train"]), 1, size,',
+            'tokens.vocabulary(_texts([*pairs["train"], *pairs["test"]]), 1, size,',
+            "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
+        ),
+    ],
+    "data/embedded/asking.py": [
+        (
+            "the form is known",
+            "self.forms()[found.verbs[place]].tolist()",
+            "(self.forms()[found.verbs[place]].round()).tolist()",
+            "test_data_pairs.py::test_the_forms_of_a_question_are_all_there_are",
+        ),
+        (
+            "a paragraph is in two splits",
+            "if tuple(words) not in seen:",
+            "if True:",
+            "test_data_pairs.py::test_an_embedded_source_of_questions_without_room_is_refused",
+        ),
+    ],
     "data/readers/lexicon.py": [
         (
             "counts are unpacked whole",
