@@ -241,7 +241,9 @@ def test_words_to_write_come_before_words_to_copy(tmp_path):
 
 
 def test_statistics_count_what_is_left_out(tmp_path):
-    found = small(tmp_path).statistics
+    data = small(tmp_path)
+    found = data.statistics
+    assert asking.likeliest(data) is None
     assert (found["outputs"], found["window"], found["max_length"], found["dimensions"]) == (8, 6, 7, 3)
     train, valid = found["splits"]["train"], found["splits"]["valid"]
     counts = ("questions", "repeated", "dropped_long", "dropped_answer", "kept", "sequences", "paragraphs", "articles")
@@ -420,6 +422,9 @@ def test_embedded_questions_are_prepared(tmp_path):
     contexts = [{paragraph for _, paragraph, _ in texts(data, split)} for split in (data.train, data.valid, data.test)]
     assert len(set().union(*contexts)) == sum(map(len, contexts)), "no paragraph in two splits"
     assert sum(map(len, contexts)) == sum(len(split.contexts.lengths) for split in (data.train, data.valid, data.test))
+    asked_ = [text.removesuffix(" </s>") for text, _, _ in texts(data, data.test)]
+    preferred = [text == likely for text, likely in zip(asked_, asking.likeliest(data), strict=True)]
+    assert preferred == [bool(value > np.log(0.5)) for value in data.test.source_log_prob] and 31 > sum(preferred) > 15
     rare = data.statistics["splits"]["test"]
     assert rare["share_copied"] > 0 and rare["share_unknown"] == 0 and rare["share_cut"] == 0
     assert prepare.prepare(EMBEDDED, tmp_path / "raw", tmp_path / "again", "small") == data.sha256
