@@ -58,7 +58,8 @@ def write_data(count: int = 60, name: str = "asked", scale: str = SCALE) -> list
     vocabulary = [*SPECIAL, *sorted(every)]
     known = {word: place for place, word in enumerate(vocabulary)}
     splits = {part: split(some, known, part) for part, some in parts.items()}
-    statistics = {"kind": "pairs", "dataset": name, "max_length": 20, "outputs": len(vocabulary), "window": 30}
+    statistics = {"kind": "pairs", "dataset": name, "max_length": 20, "outputs": len(vocabulary)}
+    statistics |= {"window": 30, "source": "own"}
     vectors = np.ones((len(vocabulary), 2), dtype=np.float32)
     prepared.save(paths.prepared(scale, name), vocabulary, splits, statistics, vectors)
     return [asked for asked, *_ in parts["test"]]

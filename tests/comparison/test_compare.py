@@ -152,7 +152,7 @@ def test_of_an_embedded_source_what_can_be_reached_is_beside_them(place, light):
     prepare.prepare(block, raw, folder, "asked")
     dataset = prepared.load(folder)
     asked = systems.questions(dataset)
-    best = systems.likeliest(dataset, asked)
+    best = systems.likeliest(dataset)
     equal = [text == question.words for text, question in zip(best.texts, asked, strict=True)]
     assert 0.5 < np.mean(equal) < 1
     for question, text in zip(asked, best.texts, strict=True):

@@ -42,7 +42,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]
     written = [one for name in here for one in systems.systems(key.scale, name, dataset, ids)]
-    content = compared(key, written, asked, settings, systems.likeliest(dataset, asked))
+    content = compared(key, written, asked, settings, systems.likeliest(dataset))
     content["absent"] = [name for name in block["runs"] if name not in here]
     with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
         content["human"] = [

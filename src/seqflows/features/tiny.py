@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 
+from seqflows import files
 from seqflows.config.features import Tiny
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -32,5 +34,7 @@ def write(folder: Path, words: Iterable[str], block: Tiny) -> None:
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(block.seed)
-        BertModel(config).save_pretrained(folder)
+        weights = BertModel(config).state_dict()
+    files.write_bytes(folder / "model.safetensors", save(weights, {"format": "pt"}))
+    config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

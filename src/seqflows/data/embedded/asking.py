@@ -24,7 +24,7 @@ import numpy as np
 
 from seqflows.data.embedded import clauses
 from seqflows.data.embedded.chain import entropies
-from seqflows.data.prepared import SPLITS
+from seqflows.data.prepared import SPLITS, Dataset
 from seqflows.errors import Problem
 
 NAME = "embedded-questions"
@@ -172,6 +172,23 @@ class QuestionSource:
             value = {"data": [{"title": split, "paragraphs": paragraphs}], "version": NAME}
             (folder / f"{split}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8", newline="\n")
         clauses.write_vectors(folder, self.vocabulary, self.vectors)
+
+
+def likeliest(dataset: Dataset) -> list[str] | None:
+    """The most probable question of each test pair, its words joined by spaces; None if the source is another.
+
+    Their BLEU is the best that a system can expect.
+    """
+    if dataset.statistics["source"] != NAME:
+        return None
+    source = QuestionSource.from_specification(dataset.statistics["source_specification"])
+    contexts, found = dataset.test.contexts, []
+    assert contexts is not None and contexts.answer is not None
+    for index in range(len(contexts)):
+        paragraph = [dataset.vocabulary[place] for place in contexts.words[contexts.rows(index)]]
+        first, after = (contexts.answer[index] - contexts.window[index, 0]).tolist()
+        found.append(" ".join(source.likeliest(paragraph, (first, after))))
+    return found
 
 
 def _entry(asked: Asked, name: str) -> dict[str, Any]:

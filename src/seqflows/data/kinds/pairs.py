@@ -241,8 +241,9 @@ def limited(
     kept = [pair for pair in fit if not drop or len(pair.words) < limits.question_length]
     if not kept:
         raise Problem(
-            f"expected questions of at most {limits.question_length} words with their end in {where}, got none among "
-            f"{len(pairs)}; raise question_length in params.yaml, or replace the files"
+            f"expected questions of at most {limits.question_length} words with their end, and answers of at most "
+            f"{limits.window}, in {where}, got none among {len(pairs)}; raise question_length or window in "
+            "params.yaml, or replace the files"
         )
     again = [name for name, count in Counter(pair.id for pair in kept).items() if count > 1]
     if again:
