@@ -15,7 +15,8 @@ from torch import Tensor, nn
 class Source(NamedTuple):
     """A sequence that another one is conditioned on: ``states`` (B, S, C) and ``mask`` (B, S), true within it.
 
-    States outside the mask are not used, but must be finite. Each mask has a true value.
+    A source may be that of several examples next to each other: with B sources, z has n B examples. States outside the
+    mask are not used, but must be finite; each mask has a true value.
     """
 
     states: Tensor
@@ -25,10 +26,6 @@ class Source(NamedTuple):
     def shape(self) -> torch.Size:
         """That of the states."""
         return self.states.shape
-
-    def repeat(self, copies: int) -> Source:
-        """Each example ``copies`` times, next to each other."""
-        return Source(*(value.repeat_interleave(copies, 0) for value in self))
 
 
 Context = Tensor | Source | None
