@@ -1,8 +1,8 @@
 """Every bijection in every parametrisation: the list that the contract test runs over.
 
-A new flow needs a line in `VECTORS`, `SEQUENCES` or `FIXED`, of which all lists below are made.
+A new flow needs a line in `VECTORS`, `SEQUENCES`, `FIXED` or `SOURCED`, of which all lists below are made.
 
-Legend: B batch, T time, D dimensions, C context, W hidden units.
+Legend: B batch, T time, D dimensions, C context, W hidden units, S steps of a source.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from seqflows.flows import (
     CELLS,
+    GROUPINGS,
     NETWORKS,
     SCALARS,
+    SPLITS,
     Actnorm,
     AffineCoupling,
     AutoregressiveInTime,
@@ -26,26 +28,34 @@ from seqflows.flows import (
     Independent,
     Inverse,
     Invertible1x1,
+    MaskedActnorm,
     MaskedAutoregressive,
+    MultiHead1x1,
     PastCoupling,
     RecurrentAffine,
     Reverse,
     Size,
+    Source,
+    SourceCoupling,
     SplitCoupling,
     Stepwise,
     Triangular,
     layered,
+    levels,
     multiscale,
     real_nvp,
     recurrent_affine,
     triangular,
     unidirectional,
 )
-from seqflows.flows.attention import Bidirectional
+from seqflows.flows.attention import Attending, Bidirectional
+from seqflows.flows.bijection import Context
 from seqflows.flows.multiscale import MultiScale
 from seqflows.flows.unidirectional import _Affine as Affine
 
 STEPS = 3  # of the sequences that the sequence flows are tested on
+EVEN_STEPS = 4  # of those that flows with a source are tested on
+SOURCE = (1, 3, 5)  # steps of the sources of examples, again and again
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
     """
     torch.manual_seed(seed)
     flow = case.build().double()
-    fixed = next((module for module in flow.modules() if isinstance(module, FixedLength)), None)
+    fixed = _fixed(flow)
     with torch.no_grad():
         for parameter in flow.parameters():
             fan_in = parameter.shape[1] if parameter.dim() > 1 else 1
@@ -99,16 +109,33 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
         for module in flow.modules():
             if hasattr(module, "scalar"):
                 module.scalar = Gain(module.scalar, std)
-            if isinstance(module, Actnorm):
+            if isinstance(module, (Actnorm, MaskedActnorm)):
                 module.shift.mul_(std)
                 module.log_scale.mul_(std)
             for linear in _projections(module):
                 _scale_at_first_use(linear, std)
-        if isinstance(fixed, Invertible1x1):  # six in a row at 3 have a condition of 1e20: nothing to compare
-            fixed.log_size.mul_(std)
+        for module in flow.modules():
+            # by itself: six in a row at 3 have a condition of 1e20, nothing to compare
+            if isinstance(module, Invertible1x1) and module is getattr(_single(flow), "mixing", fixed):
+                module.log_size.mul_(std)
         z, context, _ = inputs(flow, rows=256)
-        (fixed or flow).forward(z, context)  # not the inverse of a fixed one, whose first step sees no data
+        apart = fixed or (_single(flow) if sourced(flow) else flow)
+        apart.forward(z, context)  # not the inverse of a fixed one, whose first step sees no data
     return flow.eval()
+
+
+def _single(flow: Bijection) -> Bijection:
+    return flow.flow if isinstance(flow, Inverse) else flow
+
+
+def sourced(flow: Bijection) -> bool:
+    """Whether the flow is one of `SOURCED`, of any even length, or an inverse of one."""
+    return any(isinstance(module, (MaskedActnorm, MultiHead1x1, SourceCoupling)) for module in flow.modules())
+
+
+def _fixed(flow: Bijection) -> FixedLength | None:
+    """The first part of a fixed length, if it gives its length to the flow."""
+    return None if sourced(flow) else next((part for part in flow.modules() if isinstance(part, FixedLength)), None)
 
 
 def _projections(module: nn.Module) -> list[nn.Linear]:
@@ -117,7 +144,7 @@ def _projections(module: nn.Module) -> list[nn.Linear]:
         return [module.network[-1]]
     if isinstance(module, MultiScale):
         return list(module.gaussians)
-    return [module.last] if isinstance(module, (Bidirectional, RecurrentAffine)) else []
+    return [module.last] if isinstance(module, (Attending, Bidirectional, RecurrentAffine)) else []
 
 
 def _scale_at_first_use(linear: nn.Linear, std: float) -> None:
@@ -131,13 +158,25 @@ def _scale_at_first_use(linear: nn.Linear, std: float) -> None:
     used = linear.register_forward_hook(scale)
 
 
-def inputs(flow: Bijection, rows: int, steps: int = STEPS, scale: float = 1.0) -> tuple[Tensor, Tensor | None, None]:
+def inputs(flow: Bijection, rows: int, steps: int | None = None, scale: float = 1.0) -> tuple[Tensor, Context, None]:
     """Standard-normal (z, context) in float64 of the shapes that the flow takes, and no mask."""
-    steps = next((module.length for module in flow.modules() if isinstance(module, FixedLength)), steps)
+    fixed = _fixed(flow)
+    steps = fixed.length if fixed else steps or (EVEN_STEPS if sourced(flow) else STEPS)
     shape = (rows, steps) if flow.sequence else (rows,)
     z = scale * torch.randn(*shape, flow.dim, dtype=torch.float64)
-    context = torch.randn(*shape, flow.context, dtype=torch.float64) if flow.context else None
-    return z, context, None
+    if not flow.context:
+        return z, None, None
+    if not sourced(flow):
+        return z, torch.randn(*shape, flow.context, dtype=torch.float64), None
+    mask = torch.arange(max(SOURCE)) < torch.tensor(SOURCE)[torch.arange(rows) % len(SOURCE), None]
+    return z, Source(torch.randn(*mask.shape, flow.context, dtype=torch.float64), mask), None
+
+
+def cast(context: Context, dtype: torch.dtype) -> Context:
+    """The context in another precision."""
+    if isinstance(context, Source):
+        return Source(context.states.to(dtype), context.mask)
+    return None if context is None else context.to(dtype)
 
 
 def jacobian(function: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
@@ -228,9 +267,21 @@ for _n in NETWORKS:
         FIXED[f"unidirectional-{_c}-{_n}"] = lambda n=_n, c=_c: unidirectional(4, 2, n, SMALL, 8, 2, c)
         FIXED[f"unidirectional-{_c}-{_n}-apart"] = lambda n=_n, c=_c: unidirectional(4, 2, n, SMALL, 8, 2, c, "time")
 
+SOURCED: dict[str, Callable[[], Bijection]] = {  # of any length, with a source of width 3
+    "masked_actnorm": lambda: MaskedActnorm(4),
+    "source_scales-1": lambda: levels(2, 3, SMALL, (1,)),
+    "source_scales-2": lambda: levels(2, 3, SMALL, (1, 1)),
+}
+for _g in GROUPINGS:
+    SOURCED[f"heads-{_g}"] = lambda g=_g: MultiHead1x1(24, g)
+for _p in SPLITS:
+    for _t in (False, True):
+        SOURCED[f"source-{_p}" + "-turned" * _t] = lambda p=_p, t=_t: SourceCoupling(4, 3, p, SMALL, t)
+
 OPEN = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
 LANGUAGE = [Case(name, build) for name, build in FIXED.items()]
-FLOWS = OPEN + LANGUAGE
+ATTENDING = [Case(name, build) for name, build in SOURCED.items()]
+FLOWS = OPEN + LANGUAGE + ATTENDING
 INVERSES = [Case(f"inverse-{flow.name}", lambda flow=flow: Inverse(flow.build())) for flow in FLOWS]
 CASES = FLOWS + INVERSES
 STDS = (0.3, 1.0, 3.0)

@@ -1,7 +1,7 @@
 """Every model in every parametrisation, at sizes that can be enumerated: the list of the models' contract test.
 
-Legend: B batch, T time, D dimensions, V symbols or keys, Q points of a quadrature over the latent sequence, G points
-of a grid over a state.
+Legend: B batch, T time, D dimensions, V symbols or keys, S words of a context, F features of each, Q points of a
+quadrature over the latent sequence, G points of a grid over a state.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqflows.data.batching import Batch
+from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
+from seqflows.models.flowseq import FlowSeq
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.state_space import StateSpace
 
@@ -29,6 +30,24 @@ def embedded(length: int, dim: int, count: int = 5) -> Facts:
     return Facts("embedded", count, length, (0,) * length + (1,), vectors)
 
 
+def paired(outputs: int, longest: int) -> Facts:
+    """Facts of pairs: two words more than can be written, contexts of up to 5 words with 3 features each."""
+    vectors = np.random.default_rng(0).standard_normal((outputs + 2, 2)).astype(np.float32)
+    return Facts("conditional", outputs + 2, longest, (0, *[1] * longest), vectors, outputs, 5, 3)
+
+
+def contexts(count: int, facts: Facts, seed: int = 0) -> Given:
+    """Random contexts of unequal sizes, each with an answer, features in float64; zeros after the end."""
+    rng = np.random.default_rng(seed)
+    lengths = torch.from_numpy(rng.integers(2, facts.window + 1, count))
+    words = torch.from_numpy(rng.integers(4, facts.symbols, (count, facts.window)))
+    features = torch.from_numpy(rng.standard_normal((count, facts.window, facts.features)))
+    tags = torch.zeros_like(words)
+    tags[:, 0], tags[::2, 1] = 1, 2
+    mask = torch.arange(facts.window) < lengths[:, None]
+    return Given(words * mask, tags * mask, lengths, features * mask[..., None])
+
+
 # By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors.
 FACTS = {
     "categorical": Facts("categorical", 2, 3, (0, 2, 5, 1)),
@@ -36,6 +55,7 @@ FACTS = {
     "real": Facts("real", 2, 1, (0, 7)),
     "words": Facts("categorical", 3, 4, (0, 0, 1, 1, 1)),
     "language": embedded(4, 2),
+    "pairs": paired(6, 3),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -94,9 +114,15 @@ LANGUAGE = [
     Case("language-past-rnn-literal", _FLOW | {"structure": "past", "network": "rnn", "cell": "literal"}, "language"),
     Case("language-lstm", {"class": "recurrent_density", "width": 6, "layers": 2}, "language"),
 ]
-CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE
+_SEQ = {"class": "flowseq", "units": 3, "layers": 1, "latent": 2, "width": 6, "inner": 8, "heads": 2, "depth": 1}
+_SEQ |= {"flow_width": 4, "flow_inner": 6, "flow_heads": 2}
+PAIRS = [
+    Case("flowseq", _SEQ | {"flow_steps": [1]}, "pairs"),
+    Case("flowseq-3_levels", _SEQ | {"flow_steps": [1, 1, 1], "layers": 2, "depth": 2, "temperature": 0.5}, "pairs"),
+]
+CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE
+FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS[:1]
 
 
 def sharpened(model: Model) -> Model:
@@ -109,7 +135,7 @@ def sharpened(model: Model) -> Model:
     if isinstance(model, StateSpace):
         return _sharpened_states(model)
     with torch.no_grad():
-        if isinstance(model, LanguageFlow):
+        if isinstance(model, (LanguageFlow, FlowSeq)):
             for parameter in model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))
             return model

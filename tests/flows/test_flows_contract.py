@@ -15,6 +15,7 @@ from torch import Tensor
 from bijections import (
     CASES,
     DRAWN,
+    EVEN_STEPS,
     FLOWS,
     INVERSES,
     LANGUAGE,
@@ -23,6 +24,7 @@ from bijections import (
     QUICK_CASES,
     STEPS,
     Gain,
+    cast,
     features,
     inputs,
     jacobian,
@@ -38,11 +40,16 @@ from seqflows.flows import (
     Independent,
     Inverse,
     Invertible1x1,
+    Levels,
+    MaskedActnorm,
     MaskedAutoregressive,
+    MultiHead1x1,
     NLSq,
     PastCoupling,
     RecurrentAffine,
     Reverse,
+    Source,
+    SourceCoupling,
     SplitCoupling,
     Steps,
     Stepwise,
@@ -51,6 +58,7 @@ from seqflows.flows import (
     real_nvp,
     triangular,
 )
+from seqflows.flows.bijection import Context
 
 
 def _quick(quick: bool) -> list:
@@ -93,15 +101,11 @@ def test_what_is_quick_has_every_class_and_option():
         assert len(quick) < len(cases) / 3
 
 
-def _cast(context: Tensor | None, dtype: torch.dtype) -> Tensor | None:
-    return None if context is None else context.to(dtype)
-
-
 # Rounding is multiplied by the slope of what follows: a map that contracts by 1e6 loses six digits on the way
 # back, whoever inverts it. So the tolerance is that of the well-conditioned map times the infinity norm of the
 # Jacobian of the way back (which, unlike a product of slopes, also holds how an error in one dimension moves the
 # parameters of later ones), where that exceeds 1.
-def _conditioning(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+def _conditioning(flow: Bijection, direction: str, value: Tensor, context: Context) -> Tensor:
     rows = jacobian(lambda v: getattr(flow, direction)(v, context)[0], value)
     return rows.detach().abs().sum(-1).amax(-1).clamp(min=1)
 
@@ -110,7 +114,7 @@ def _conditioning(flow: Bijection, direction: str, value: Tensor, context: Tenso
 # rounded, whose errors a later layer may enlarge though the whole does not. float64 has digits to spare; for
 # float32 the effect is measured: the float64 map, disturbed by as much as float32 rounds (inputs, parameters and
 # outputs of the scalars; the networks' weights, otherwise on the way back), per unit of that disturbance.
-def _sensitivity(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+def _sensitivity(flow: Bijection, direction: str, value: Tensor, context: Context) -> Tensor:
     scalars = [module.scalar for module in flow.modules() if isinstance(getattr(module, "scalar", None), Gain)]
     worst = torch.zeros(len(value), dtype=torch.float64)
     with torch.no_grad():
@@ -132,7 +136,7 @@ def _disturbed(flow: Bijection) -> Bijection:
     return flow
 
 
-def _there_and_back(flow: Bijection, direction: str, value: Tensor, context: Tensor | None) -> Tensor:
+def _there_and_back(flow: Bijection, direction: str, value: Tensor, context: Context) -> Tensor:
     there, _ = getattr(flow, direction)(value, context)
     return getattr(flow, OTHER[direction])(there, context)[0]
 
@@ -149,10 +153,10 @@ def test_round_trip(case, std, direction):
     # A value beyond 1e6 (some reach 1e11 at a deviation of 3) is itself rounded by more than 1e-10.
     size = (there.detach().abs().flatten(1).amax(1) / 1e6).clamp(min=1)
     _within(back - value, 1e-9 * conditioning * size)
-    value, context = value.float().double(), None if context is None else context.float().double()
+    value, context = value.float().double(), cast(cast(context, torch.float32), torch.float64)
     flow = flow.float().double()  # the weights that the float32 map has
     conditioning = torch.maximum(conditioning, _sensitivity(flow, direction, value, context))
-    back = _there_and_back(flow.float(), direction, value.float(), _cast(context, torch.float32))
+    back = _there_and_back(flow.float(), direction, value.float(), cast(context, torch.float32))
     assert back.dtype == torch.float32
     _within(back.double() - value, 1e-4 * conditioning)
 
@@ -200,6 +204,10 @@ def _expected_pattern(flow: Bijection, direction: str = "forward") -> tuple[Tens
         return _expected_pattern(flow.flow, OTHER[direction])
     if isinstance(flow, FixedLength):
         return _pattern_of_fixed(flow, direction), torch.zeros(dim * flow.length) > 0
+    if isinstance(flow, (MaskedActnorm, MultiHead1x1, SourceCoupling)):
+        return _pattern_of_sourced(flow)
+    if isinstance(flow, Levels):
+        return torch.ones(dim * EVEN_STEPS, dim * EVEN_STEPS) > 0, torch.ones(dim * EVEN_STEPS) > 0
     if isinstance(flow, Chain):
         flows = flow.flows if direction == "forward" else reversed(flow.flows)
         size = dim * (STEPS if flow.sequence else 1)
@@ -264,6 +272,21 @@ def _pattern_of_fixed(flow: FixedLength, direction: str) -> Tensor:
     return pattern > 0
 
 
+def _pattern_of_sourced(flow: Bijection) -> tuple[Tensor, Tensor]:
+    """(N, N) bool of a part of the flow with a source, and (N,) bool of the outputs that see it."""
+    place = torch.arange(flow.dim * EVEN_STEPS)
+    step, channel = place // flow.dim, place % flow.dim
+    if isinstance(flow, MaskedActnorm):
+        return place[:, None] == place, place < 0
+    if isinstance(flow, MultiHead1x1):
+        head = channel % flow.heads if flow.strided else channel // (flow.dim // flow.heads)
+        assert flow.heads > 1
+        return (step[:, None] == step) & (head[:, None] == head), place < 0
+    second = {"halves": channel >= flow.dim // 2, "alternate": channel % 2 == 1, "time": step % 2 == 1}[flow.split]
+    moved = ~second if flow.turned else second
+    return torch.eye(len(place)).bool() | torch.outer(moved, ~moved), moved
+
+
 def _per_step(rows: Tensor, size: int) -> Tensor:
     return rows if len(rows) == size else torch.kron(torch.eye(size // len(rows)), rows.float()) > 0
 
@@ -303,17 +326,28 @@ def test_the_context_conditions(case):
     flow = randomised(case, 1.0, seed=3)
     value, context, _ = inputs(flow, rows=32)
     for direction in ("forward", "inverse"):
-        context = context.detach().requires_grad_()
-        out, _ = getattr(flow, direction)(value, context)
+        leaf, given = _tracked(context)
+        out, _ = getattr(flow, direction)(value, given)
         _, seen = _expected_pattern(flow, direction)
         seen = seen.view(out.shape[1:]) if flow.sequence else seen
         for place in range(flow.dim):
             last = out[:, -1] if flow.sequence else out
-            (gradient,) = torch.autograd.grad(last[:, place].sum(), context, retain_graph=True)
+            (gradient,) = torch.autograd.grad(last[:, place].sum(), leaf, retain_graph=True)
             expected = seen[-1, place] if flow.sequence else seen[place]
             assert bool((gradient != 0).any()) == bool(expected)
-        (gradient,) = torch.autograd.grad(getattr(flow, direction)(value, context)[1].sum(), context)
+        (gradient,) = torch.autograd.grad(getattr(flow, direction)(value, given)[1].sum(), leaf)
         assert (gradient != 0).flatten(0, -2).any(0).all()
+        if isinstance(given, Source):  # nothing beyond its end
+            assert (gradient[~given.mask] == 0).all() and (gradient[given.mask] != 0).any(-1).all()
+
+
+def _tracked(context: Tensor | Source) -> tuple[Tensor, Tensor | Source]:
+    """The numbers of a context as a leaf, and the context with them."""
+    if isinstance(context, Source):
+        states = context.states.detach().requires_grad_()
+        return states, Source(states, context.mask)
+    context = context.detach().requires_grad_()
+    return context, context
 
 
 @every_sequence
@@ -377,7 +411,7 @@ def test_large_inputs_stay_finite(case, std):
     for dtype in (torch.float64, torch.float32):
         flow = flow.to(dtype)
         for direction in ("forward", "inverse"):
-            out, log_det = getattr(flow, direction)(value.to(dtype), _cast(context, dtype))
+            out, log_det = getattr(flow, direction)(value.to(dtype), cast(context, dtype))
             assert out.isfinite().all() and log_det.isfinite().all()
 
 
@@ -403,7 +437,7 @@ def test_wrong_shapes_are_refused(case):
     flow = case.build()
     z, context, _ = inputs(flow, rows=2)
     with pytest.raises(ValueError, match="Expected"):
-        flow.forward(torch.cat([z, z], -1).float(), _cast(context, torch.float32))
+        flow.forward(torch.cat([z, z], -1).float(), cast(context, torch.float32))
     extra = torch.zeros(*z.shape[:-1], flow.context + 1)
     with pytest.raises(ValueError, match="Expected"):
         flow.inverse(z.float(), extra)

@@ -20,20 +20,23 @@ from models_list import (
     GRUS,
     LANGUAGE,
     LATENT,
+    PAIRS,
     RECURRENT,
     SMALL,
     STATES,
     all_sequences,
+    contexts,
     embedded,
     exact_log_probs,
     log_probs_over_z,
+    paired,
     sequences,
     sharpened,
     spellings,
     true_log_probs,
 )
 from seqflows.config.models import MODELS
-from seqflows.data.batching import Batch
+from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
@@ -46,6 +49,7 @@ LONG = {
     "real": FACTS["real"],
     "words": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
     "language": embedded(8, 2),  # an LSTM of one step, as at the last scale of four, has no recurrent weights
+    "pairs": paired(8, 6),
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
@@ -76,6 +80,9 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
     elif emission == "language":
         x = torch.randint(facts.symbols, (count, steps), generator=generator)
+    elif emission == "pairs":
+        x = torch.randint(4, facts.symbols, (count, steps), generator=generator)
+        x[torch.arange(count), torch.tensor(lengths) - 1] = 3
     elif emission == "words":  # the last symbol is the end, and stands there alone
         x = torch.randint(facts.symbols - 1, (count, steps), generator=generator)
         x[torch.arange(count), torch.tensor(lengths) - 1] = facts.symbols - 1
@@ -87,7 +94,13 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     if emission != "real":
         mask = step_mask(lengths, steps)
         x[~mask] = 0
-    return Batch(x, lengths, torch.arange(count))
+    return Batch(x, lengths, torch.arange(count), contexts(count, facts) if emission == "pairs" else None)
+
+
+def _cast(batch: Batch, dtype: torch.dtype) -> Batch:
+    """The batch with its numbers, not its symbols, in another precision."""
+    x = batch.x.to(dtype) if batch.x.is_floating_point() else batch.x
+    return batch._replace(x=x, given=batch.given and batch.given._replace(features=batch.given.features.to(dtype)))
 
 
 def _lengths(case, *lengths: int) -> list[int]:
@@ -141,10 +154,11 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
     weights = [dict(model.named_parameters()) for model in (one, again, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
-    drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
-    assert all(torch.equal(*values) for values in zip(*drawn, strict=True))
-    another = one.sample(30, generator=torch.Generator().manual_seed(2))
-    assert another.x.shape != drawn[0].x.shape or not torch.equal(another.x, drawn[0].x)
+    if case not in PAIRS:
+        drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
+        assert all(torch.equal(*values) for values in zip(*(found[:3] for found in drawn), strict=True))
+        another = one.sample(30, generator=torch.Generator().manual_seed(2))
+        assert another.x.shape != drawn[0].x.shape or not torch.equal(another.x, drawn[0].x)
     losses = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
@@ -162,21 +176,20 @@ def test_a_saved_state_gives_the_same_numbers(case):
         torch.manual_seed(2)
         with torch.no_grad():
             score = one.log_prob(batch) if one.exact else one.log_weights(batch, 3)
-        found.append((*one.objective(batch, 2).values(), score, one.sample(5).x))
+        drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
+        found.append((*one.objective(batch, 2).values(), score, drawn))
     assert all(torch.equal(*values) for values in zip(*found, strict=True))
 
 
 @_named(CASES)
 def test_float32_and_float64_agree(case, monkeypatch):
     model = sharpened(_build(case))
-    batch = _some(case.emission, _lengths(case, 4, 2, 3))
+    batch = _cast(_cast(_some(case.emission, _lengths(case, 4, 2, 3)), torch.float32), torch.float64)
     _same_noise(monkeypatch)
-    if batch.x.is_floating_point():
-        batch = Batch(batch.x.float().double(), *batch[1:])
     found = []
     for dtype in (torch.float32, torch.float64):  # the weights are those of the float32 model
         model.to(dtype)
-        given = Batch(batch.x.to(dtype) if batch.x.is_floating_point() else batch.x, *batch[1:])
+        given = _cast(batch, dtype)
         with torch.no_grad():
             score = model.log_prob(given) if model.exact else model.log_weights(given, 1)[:, 0]
             terms = model.objective(given, 1) | {"score": score}
@@ -257,7 +270,7 @@ def test_density_of_a_word_integrates_to_one(case):
     assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
 
 
-@_named([case for case in CASES if case not in LATENT + STATES])
+@_named([case for case in CASES if case not in LATENT + STATES + PAIRS])
 def test_the_objective_of_exact_models_is_their_log_probability(case):
     model = sharpened(_build(case))
     batch = _some(case.emission, _lengths(case, 3, 1, 5, 3))
@@ -349,7 +362,7 @@ def test_samples_of_a_density_fill_its_cells(case):
     _fits(torch.cat([counts, (~inside).sum()[None]]), torch.cat([p.flatten(), (1 - p.sum()).clamp(min=1e-12)[None]]))
 
 
-@_named(CASES)
+@_named([case for case in CASES if case not in PAIRS])  # the samples of a conditional model have contexts
 def test_sampling_options(case):
     model = _build(case)
     given = torch.tensor([3, 1, 5]) if case in SEQUENTIAL else None
@@ -397,6 +410,25 @@ def _same_noise(monkeypatch) -> None:
     monkeypatch.setattr(torch, "multinomial", lambda shares, _: shares.argmax(-1, keepdim=True))
 
 
+def _widened(given: Given | None) -> Given | None:
+    """Contexts with two more words of padding, and other words, tags and features in it."""
+    if given is None:
+        return None
+    outside = ~torch.nn.functional.pad(given.mask, (0, 2))
+    words, tags = (torch.nn.functional.pad(value, (0, 2)) for value in given[:2])
+    features = torch.nn.functional.pad(given.features, (0, 0, 0, 2)) + 5.0 * outside[..., None]
+    return Given(words + outside, tags + outside, given.lengths, features)
+
+
+def _alone(given: Given | None, row: int) -> Given | None:
+    """One context, without padding."""
+    if given is None:
+        return None
+    words, tags, lengths, features = (value[row : row + 1] for value in given)
+    size = int(lengths[0])
+    return Given(words[:, :size], tags[:, :size], lengths, features[:, :size])
+
+
 @_named(CASES)
 def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
     model = sharpened(_build(case))
@@ -411,13 +443,14 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
         return terms
 
     together = scores(batch)
-    if case in SEQUENTIAL + WORDS:  # the others have no padding
+    if case in SEQUENTIAL + WORDS + PAIRS:  # the others have no padding
         wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
         wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
-        for name, value in scores(Batch(wide, batch.lengths, batch.index)).items():
+        for name, value in scores(batch._replace(x=wide, given=_widened(batch.given))).items():
             assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
     for row, length in enumerate(lengths):
-        alone = Batch(batch.x[row : row + 1, :length], batch.lengths[row : row + 1], batch.index[row : row + 1])
+        one = slice(row, row + 1)
+        alone = Batch(batch.x[one, :length], batch.lengths[one], batch.index[one], _alone(batch.given, row))
         for name, value in scores(alone).items():
             assert torch.allclose(value, together[name][row : row + 1], rtol=1e-9, atol=1e-9), name
 
@@ -425,7 +458,7 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
 @_named(CASES)
 def test_gradient_reaches_every_parameter(case):
     model = _build(case).train()
-    if case in LANGUAGE:  # last layers start at zero and let no gradient through
+    if case in LANGUAGE + PAIRS:  # last layers start at zero and let no gradient through
         model = sharpened(model)
     batch = _some(case.emission, _lengths(case, 4, 6, 2, 3, 1, 5))
     sum(term.sum() for term in model.objective(batch, 2).values()).backward()
@@ -438,8 +471,7 @@ def test_gradient_reaches_every_parameter(case):
 def test_training_on_three_sequences_overfits_them(case):
     torch.manual_seed(0)
     model = _build(case).float()
-    batch = _some(case.emission, _lengths(case, 3, 2, 3), seed=4)
-    batch = Batch(batch.x.float() if batch.x.is_floating_point() else batch.x, batch.lengths, batch.index)
+    batch = _cast(_some(case.emission, _lengths(case, 3, 2, 3), seed=4), torch.float32)
     optimiser = torch.optim.Adam(model.parameters(), 0.02)
 
     def loss() -> torch.Tensor:
@@ -465,11 +497,10 @@ def test_training_on_three_sequences_overfits_them(case):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_in_the_precisions_of_training(case, precision):
     model = _build(case)
-    batch = _some(case.emission, _lengths(case, 4, 2, 3))
-    batch = Batch(batch.x.float() if batch.x.is_floating_point() else batch.x, batch.lengths, batch.index)
+    batch = _cast(_some(case.emission, _lengths(case, 4, 2, 3)), torch.float32)
     torch.manual_seed(1)
-    wide = batch.x.double() if batch.x.is_floating_point() else batch.x
-    exact = sum(term.sum() for term in model.double().objective(Batch(wide, *batch[1:]), 64).values()).item()
+    wide = _cast(batch, torch.float64)
+    exact = sum(term.sum() for term in model.double().objective(wide, 64).values()).item()
     model.float()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         torch.manual_seed(1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seqflows.config.typed import Block, choice, entry, number, whole
+from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 SIZE = whole(1)
 DROPOUT = number(least=0, below=1)
@@ -252,3 +252,39 @@ class EncoderDecoder(ModelBlock):
             flow = LanguageFlow(structure=self.structure, scales=self.flow_scales, **sizes)
             for key, text in flow.unfit(length, dimensions):
                 yield {"scales": "flow_scales"}.get(key, key), text
+
+
+@model("flowseq", "flowseq.FlowSeq", "pairs")
+@dataclass(frozen=True, kw_only=True)
+class FlowSeq(ModelBlock):
+    """FlowSeq: ``units`` and ``layers`` of the encoder, sizes of the Transformers, the flow and the search.
+
+    ``depth`` layers of ``width`` each have the posterior and the decoder; ``flow_steps`` are the steps of each level.
+    A search takes ``lengths`` of the most likely lengths, noise of deviation ``temperature``, and ``rescored`` samples
+    of the posterior for each candidate.
+    """
+
+    units: int = entry(SIZE, 600)
+    layers: int = entry(SIZE, 2)
+    dropout: float = entry(DROPOUT, 0.3)
+    latent: int = entry(whole(2, even=True), 256)
+    width: int = entry(SIZE, 256)
+    inner: int = entry(SIZE, 1024)
+    heads: int = entry(SIZE, 8)
+    depth: int = entry(SIZE, 4)
+    word_dropout: float = entry(DROPOUT, 0.2)
+    smoothing: float = entry(DROPOUT, 0.1)
+    flow_steps: tuple[int, ...] = entry(several(SIZE, "a list of whole numbers of at least 1"), (4, 4, 2))
+    flow_width: int = entry(SIZE, 432)
+    flow_inner: int = entry(SIZE, 864)
+    flow_heads: int = entry(SIZE, 8)
+    lengths: int = entry(SIZE, 3)
+    temperature: float = entry(number(least=0), 0.0)
+    rescored: int = entry(SIZE, 4)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield heads that do not divide their width."""
+        for prefix in ("", "flow_"):
+            width, heads = getattr(self, f"{prefix}width"), getattr(self, f"{prefix}heads")
+            if width % heads:
+                yield f"{prefix}heads", f"expected a divisor of {prefix}width, {width}, got {heads}"

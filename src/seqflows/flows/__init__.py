@@ -2,7 +2,16 @@
 
 from seqflows.flows.attention import NETWORKS, Size
 from seqflows.flows.autoregressive import MaskedAutoregressive
-from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, standard_normal_log_density
+from seqflows.flows.bijection import Bijection, Chain, Inverse, Map, Reverse, Source, standard_normal_log_density
+from seqflows.flows.conditional import (
+    GROUPINGS,
+    SPLITS,
+    Levels,
+    MaskedActnorm,
+    MultiHead1x1,
+    SourceCoupling,
+    levels,
+)
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
@@ -22,10 +31,12 @@ from seqflows.flows.unidirectional import (
 
 __all__ = [
     "CELLS",
+    "GROUPINGS",
     "KINDS",
     "MIXINGS",
     "NETWORKS",
     "SCALARS",
+    "SPLITS",
     "SQUEEZES",
     "STARTS",
     "Actnorm",
@@ -38,8 +49,11 @@ __all__ = [
     "Independent",
     "Inverse",
     "Invertible1x1",
+    "Levels",
     "Map",
+    "MaskedActnorm",
     "MaskedAutoregressive",
+    "MultiHead1x1",
     "MultiScale",
     "NLSq",
     "PastCoupling",
@@ -47,6 +61,8 @@ __all__ = [
     "Reverse",
     "Scalar",
     "Size",
+    "Source",
+    "SourceCoupling",
     "SplitCoupling",
     "Stepper",
     "Steps",
@@ -54,6 +70,7 @@ __all__ = [
     "Triangular",
     "initialise",
     "layered",
+    "levels",
     "multiscale",
     "real_nvp",
     "recurrent_affine",

@@ -1,15 +1,19 @@
 """Networks over the steps of a sequence: bidirectional for couplings, causal for autoregressive flows.
 
-Legend: B batch, T time, I inputs, O outputs, W width (of each direction, for LSTMs), H heads, F inner width.
+Legend: B batch, T time, I inputs, O outputs, W width (of each direction, for LSTMs), H heads, F inner width,
+S steps of a source, C its width.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from seqflows.flows.bijection import Source
 
 NETWORKS = ("rnn", "attention")
 
@@ -54,6 +58,67 @@ def zero(linear: nn.Linear) -> nn.Linear:
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear
+
+
+class SourceLayer(nn.Module):
+    """A Transformer block that also attends to a source: self-attention, attention to it, two linear layers.
+
+    Normalised before each part, as `TransformerLayer`. Steps outside the mask reach no other step.
+    """
+
+    def __init__(self, size: Size, source: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        width, inner, heads = size
+        if width % heads:
+            raise ValueError(f"Expected a width that {heads} heads divide, got {width}")
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.joint, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(source, 2 * width)
+        self.out_source = nn.Linear(width, width)
+        self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Dropout(dropout), nn.Linear(inner, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, T, W) from a query (B, T, H, W / H), and keys and values (B, S, H, W / H) with their mask (B, S)."""
+        query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+        seen = None if mask is None else mask[:, None, None, :]
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=seen).transpose(1, 2).flatten(2)
+
+    def forward(self, x: Tensor, mask: Tensor | None, source: Source) -> Tensor:
+        """(B, T, W) -> (B, T, W); x is finite outside the mask (B, T) too."""
+        parts = self.joint(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
+        x = x + self.dropout(self.out(self._attend(*parts, mask)))
+        query = self.query(self.norms[1](x)).unflatten(-1, (self.heads, -1))
+        query = query.reshape(len(source.states), -1, *query.shape[2:])  # the steps of all examples of a source
+        parts = self.key_value(source.states).unflatten(-1, (2, self.heads, -1)).unbind(2)
+        x = x + self.dropout(self.out_source(self._attend(query, *parts, source.mask).view(x.shape)))
+        return x + self.dropout(self.inner(self.norms[2](x)))
+
+
+def sinusoids(steps: int, width: int, like: Tensor) -> Tensor:
+    """(T, W): sines, then cosines, of the step times 10000^(-2 n / W), n < W / 2 (Vaswani et al. 2017)."""
+    place = torch.arange(steps, dtype=like.dtype, device=like.device)
+    half = torch.arange((width + 1) // 2, dtype=like.dtype, device=like.device)
+    angle = place[:, None] * torch.exp(half * (-2 * math.log(10000) / width))
+    return torch.cat([angle.sin(), angle.cos()], -1)[:, :width]
+
+
+class Attending(nn.Module):
+    """(B, T, I) -> (B, T, O) for any T, attending to a source: a `SourceLayer` with fixed positions; starts at 0."""
+
+    def __init__(self, inputs: int, outputs: int, source: int, size: Size) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, size.width)
+        self.layer = SourceLayer(size, source)
+        self.norm = nn.LayerNorm(size.width)
+        self.last = zero(nn.Linear(size.width, outputs))
+
+    def forward(self, x: Tensor, mask: Tensor | None, source: Source) -> Tensor:
+        """The output at every step, from all steps of the mask (B, T) and of the source."""
+        x = self.first(x)
+        x = x + sinusoids(x.shape[1], x.shape[2], x)
+        return self.last(self.norm(self.layer(x, mask, source)))
 
 
 class Bidirectional(nn.Module):

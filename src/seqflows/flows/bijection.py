@@ -1,14 +1,34 @@
 """The one interface of every flow, and the ways to compose flows.
 
-Legend: B batch, T time, D dimensions of a vector, C context.
+Legend: B batch, T time, D dimensions of a vector, C context, S steps of a source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Source(NamedTuple):
+    """A sequence that another one is conditioned on: ``states`` (B, S, C) and ``mask`` (B, S), true within it.
+
+    A source may be that of several examples next to each other: with B sources, z has n B examples. States outside the
+    mask are not used, but must be finite; each mask has a true value.
+    """
+
+    states: Tensor
+    mask: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        """That of the states."""
+        return self.states.shape
+
+
+Context = Tensor | Source | None
 
 
 class Bijection(nn.Module):
@@ -20,7 +40,8 @@ class Bijection(nn.Module):
     (Ziegler & Rush 2019, section 3).
 
     Shapes: a vector flow (``sequence = False``) takes z (B, D) and context (B, C); a sequence flow
-    takes z (B, T, D), context (B, T, C) and a boolean mask (B, T), all true where it is None.
+    takes z (B, T, D), context (B, T, C), or a `Source` of width C that it attends to, and a boolean
+    mask (B, T), all true where it is None.
     Steps outside the mask add nothing to log_det, reach no other step, and come out as 0.
     log_det has shape (B,) and is in nats. ``context`` is None where ``self.context`` is 0.
     """
@@ -33,11 +54,11 @@ class Bijection(nn.Module):
             raise ValueError(f"Expected dim >= 1 and context >= 0, got {dim} and {context}")
         self.dim, self.context = dim, context
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to base noise."""
         raise TypeError(f"Expected {type(self).__name__} to define forward(z, context, mask)")
 
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(self, eps: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Base noise to data."""
         raise TypeError(f"Expected {type(self).__name__} to define inverse(eps, context, mask)")
 
@@ -45,7 +66,7 @@ class Bijection(nn.Module):
         """The vector flow at fixed contexts (B, C), to be applied to several vectors per context."""
         return Map(self, context)
 
-    def check(self, value: Tensor, context: Tensor | None) -> None:
+    def check(self, value: Tensor, context: Context) -> None:
         """Raise ValueError where the shapes differ from those that the flow was built for."""
         rank = 3 if self.sequence else 2
         if value.dim() != rank or value.shape[-1] != self.dim:
@@ -85,11 +106,11 @@ class Inverse(Bijection):
         super().__init__(flow.dim, flow.context)
         self.flow, self.sequence = flow, flow.sequence
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the inner flow's inverse."""
         return self.flow.inverse(z, context, mask)
 
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(self, eps: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply the inner flow's forward."""
         return self.flow.forward(eps, context, mask)
 
@@ -108,7 +129,7 @@ class Chain(Bijection):
         self.flows = nn.ModuleList(flows)
         self.sequence = flows[0].sequence
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply every flow, first to last."""
         self.check(z, context)
         total = z.new_zeros(z.shape[0])
@@ -117,7 +138,7 @@ class Chain(Bijection):
             total = total + log_det
         return z, total
 
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(self, eps: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply every inverse, last to first."""
         self.check(eps, context)
         total = eps.new_zeros(eps.shape[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqflows.flows.bijection import Bijection, Chain
+from seqflows.flows.bijection import Bijection, Chain, Context
 
 
 class FixedLength(Bijection):
@@ -146,16 +146,16 @@ class _Actnorm(Stepper):
         """Do nothing, as there is no state."""
 
 
-def initialise(flow: nn.Module, z: Tensor) -> None:
+def initialise(flow: Bijection, z: Tensor, context: Context = None, mask: Tensor | None = None) -> None:
     """Set every actnorm of a flow from a batch z (B, T, D): its output has mean 0 and deviation 1 per channel.
 
     One forward pass; each actnorm is set from the output of the layers before it.
     """
     for module in flow.modules():
-        if isinstance(module, Actnorm):
+        if hasattr(module, "awaits_data"):
             module.awaits_data = True
     with torch.no_grad():
-        flow.forward(z)
+        flow.forward(z, context, mask)
 
 
 STARTS = ("permutation", "rotation")
