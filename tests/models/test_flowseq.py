@@ -263,7 +263,7 @@ def test_a_beam_of_one_takes_the_most_likely_length_and_words_of_no_noise():
 
 def test_of_several_candidates_the_likeliest_per_word_is_written(monkeypatch):
     facts, draws = paired(8, 6), 5
-    model = sharpened(PAIRS[0].build(facts, seed=3, temperature=1.0, rescored=draws))
+    model = sharpened(PAIRS[0].build(facts, seed=14, temperature=1.0, rescored=draws))
     given, best = contexts(6, facts), []
     read = model.read(given)
     candidates, count = model._candidates(read, 9)
@@ -280,7 +280,7 @@ def test_of_several_candidates_the_likeliest_per_word_is_written(monkeypatch):
             log_w = model.log_weights(Batch(x, lengths[row], torch.arange(count), _repeated(one, count)), draws)
         best.append(int((log_w.logsumexp(1) / lengths[row] - math.log(draws) / lengths[row]).argmax()))
         assert text == x[best[-1], : int(lengths[row, best[-1]]) - 1].tolist()
-    assert any(best)  # not the first of each, which a beam of one takes
+    assert any(best) and len(set(best)) > 1
 
 
 # --- sizes
