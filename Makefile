@@ -94,4 +94,4 @@ lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tool
 	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
 
 clean: ## remove the pipeline's outputs except downloads, .venv, results/laptop and results/paper
-	rm -rf runs checkpoints logs results/demo data/raw data/prepared .locks .made .matrix .snakemake .dvc/cache .dvc/tmp
+	rm -rf runs checkpoints logs results/demo data/raw data/prepared data/features .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

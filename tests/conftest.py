@@ -33,6 +33,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 os.environ["PYTHONPATH"] = str(ROOT / "src")
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads an encoder
 os.environ["CI"] = "true"  # snakemake looks for ended jobs every second
 
 

@@ -37,6 +37,12 @@ STREAMS = "test_evaluation_seeds.py::test_every_kind_is_scored_under_streams_of_
 DRAWS = "test_evaluation_exact.py::test_language_is_scored_by_the_mean_of_its_draws"
 GAUSSIAN = "test_evaluation_exact.py::test_the_gaussian_reference_is_a_density_of_the_noisy_vectors"
 RATIO = "test_evaluation_exact.py::test_a_ratio_has_the_error_of_n_minus_one"
+FEATURES = "test_features.py::test_features_are_those_of_plain_transformers_word_by_word"
+LONG = "test_features.py::test_a_word_of_a_long_context_is_taken_where_it_stands_most_central"
+OWNERS = "test_features.py::test_owners"
+OTHERS = "test_features.py::test_features_of_something_else_are_refused"
+ENCODER = "test_features.py::test_an_encoder_is_refused"
+DAMAGED = "test_features.py::test_a_damaged_encoder_is_refused"
 SETS = "test_evaluation_exact.py::test_sets_of_trajectories_have_the_error_of_n_minus_one"
 SHARES = "test_evaluation_exact.py::test_shares_of_words_have_the_errors_that_are_stated"
 KNESER = "test_evaluation_exact.py::test_the_discount_is_that_of_the_counts"
@@ -124,7 +130,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "loss = (weighted / self._symbols(batch.lengths)).mean()",
             STEP,
         ),
-        ("validation with dropout", "        self.model.eval()\n", "", QUIET),
+        ("validation with dropout", "        self.model.eval()\n        batches", "        batches", QUIET),
         (
             "validation sets the noise of training",
             "with torch.random.fork_rng(devices=devices), torch.no_grad():",
@@ -795,9 +801,77 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the lengths of the test split are counted",
-            "np.concatenate([self.train.lengths, self.valid.lengths])",
-            "np.concatenate([self.train.lengths, self.valid.lengths, self.test.lengths])",
+            "np.concatenate([self.train.lengths, self.valid.lengths])\n",
+            "np.concatenate([self.train.lengths, self.valid.lengths, self.test.lengths])\n",
             "test_data_prepare.py::test_text_is_stripped_encoded_and_counted",
+        ),
+        ("features may be of other data", 'if header["dataset_sha256"] != data:', "if False:", OTHERS),
+        (
+            "features may be of other layers",
+            'wanted, got = encoder.get(key), header["encoder"].get(key)',
+            "wanted = got = encoder.get(key)",
+            OTHERS,
+        ),
+        (
+            "features are read into memory",
+            'np.load(path, mmap_mode="r", allow_pickle=False)',
+            "np.load(path, allow_pickle=False)",
+            "test_features.py::test_features_are_mapped_into_the_contexts_and_their_batches",
+        ),
+    ],
+    "features/encode.py": [
+        (
+            "infinite features are written",
+            "if not (fits := np.abs(values) <= LARGEST).all():",
+            "if not (fits := np.abs(values) >= 0).all():",
+            DAMAGED,
+        ),
+    ],
+    "features/encoder.py": [
+        ("padding is read", "attention_mask=mask.long()", "attention_mask=torch.ones_like(mask).long()", FEATURES),
+        ("dropout is on", "model.to(machine.device).eval()", "model.to(machine.device).train()", FEATURES),
+        ("a weight may be missing", "not name.startswith(POOLER)):", 'name.startswith("nothing")):', DAMAGED),
+        ("a pinned file may be another", '.get(name, "none")) != wanted:', '.get(name, "none")) == "":', ENCODER),
+        ("the last layer alone", "for layer in self.layers)", "for layer in self.layers[-1:])", FEATURES),
+    ],
+    "features/windows.py": [
+        ("a word's feature is a sum", "sums / counts[:, None].astype(states.dtype)", "sums", FEATURES),
+        ("a word is taken at an edge", "np.minimum(before,", "-np.minimum(before,", LONG),
+        ("windows do not overlap", "stride=room // 2", "stride=0", LONG),
+        ("a word may be cut", "& (score[:, 1] > best[word, 1])", "& (score[:, 1] < best[word, 1])", OWNERS),
+    ],
+    "data/kinds/pairs.py": [
+        (
+            "questions about the development set's paragraphs are trained on",
+            "different({name: squad.apart(found, development) for name, found in train.items()}, everywhere)",
+            "different(train, everywhere)",
+            "test_data_pairs.py::test_questions_are_prepared",
+        ),
+        (
+            "a window begins with the answer",
+            "start = self.first - (size - (self.after - self.first)) // 2",
+            "start = self.first",
+            "test_data_pairs.py::test_a_window_has_the_answer_in_its_middle",
+        ),
+        (
+            "words of the test split can be written",
+            'tokens.vocabulary(_texts(pairs["train"]), 1, size,',
+            'tokens.vocabulary(_texts([*pairs["train"], *pairs["test"]]), 1, size,',
+            "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
+        ),
+    ],
+    "data/embedded/asking.py": [
+        (
+            "the form is known",
+            "self.forms()[found.verbs[place]].tolist()",
+            "(self.forms()[found.verbs[place]].round()).tolist()",
+            "test_data_pairs.py::test_the_forms_of_a_question_are_all_there_are",
+        ),
+        (
+            "a paragraph is in two splits",
+            "if tuple(words) not in seen:",
+            "if True:",
+            "test_data_pairs.py::test_an_embedded_source_of_questions_without_room_is_refused",
         ),
     ],
     "data/readers/lexicon.py": [

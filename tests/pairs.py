@@ -10,14 +10,14 @@ END = 3
 
 
 def split(
-    rng: np.random.Generator, count: int, *, words: int = 12, window: int = 6, longest: int = 5, features: int = 3
+    rng: np.random.Generator, count: int, *, words: int = 12, window: int = 8, longest: int = 5, features: int = 3
 ) -> Split:
-    """``count`` questions of up to ``longest`` symbols on paragraphs of up to twice ``window`` words, two a paragraph."""
+    """``count`` questions of up to ``longest`` symbols, two a paragraph of up to twice ``window`` words."""
     paragraphs = -(-count // 2)
     sizes = rng.integers(window, 2 * window + 1, paragraphs)
     paragraph = (np.arange(count) // 2).astype(np.int32)
     start = np.array([rng.integers(0, sizes[place] - window + 1) for place in paragraph])
-    spans = np.stack([start, start + rng.integers(window - 1, window + 1, count)], 1)
+    spans = np.stack([start, start + rng.integers(window // 2, window + 1, count)], 1)
     first = np.array([rng.integers(low, high) for low, high in spans])
     answers = np.stack([first, np.minimum(first + rng.integers(1, 3, count), spans[:, 1])], 1)
     contexts = Contexts(
@@ -33,7 +33,7 @@ def split(
 
 
 def dataset(
-    seed: int = 0, count: int = 8, *, words: int = 12, outputs: int = 9, window: int = 6, longest: int = 5,
+    seed: int = 0, count: int = 8, *, words: int = 12, outputs: int = 9, window: int = 8, longest: int = 5,
     features: int = 3, dimensions: int = 4,
 ) -> Dataset:  # fmt: skip
     """A dataset of three such splits: ``words`` in all, the first ``outputs`` of them in the output vocabulary."""

@@ -158,7 +158,7 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
     }
     figures = {name: {"reproduces": name.split("-")[0], "title": name, **block} for name, block in figures.items()}
     speeds = {name: {"runs": [f"{name}-lstm", f"{name}-iaf_scf"]} for name in ("ptb", "nottingham")}
-    return Params("demo", {}, datasets, runs, speeds, texts, tables, figures)
+    return Params("demo", {}, datasets, {}, runs, speeds, texts, tables, figures)
 
 
 def words_run(corpus: str, name: str, seeds: tuple[int, ...]) -> dict[str, Any]:

@@ -18,7 +18,17 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 {code}
 """
-NOT_ON_A_NODE = ("dvc", "snakemake", "mlflow", "pydantic", "pooch", "matplotlib", "hypothesis", "pytest")
+NOT_ON_A_NODE = (
+    "dvc",
+    "snakemake",
+    "mlflow",
+    "pydantic",
+    "pooch",
+    "matplotlib",
+    "hypothesis",
+    "pytest",
+    "transformers",
+)
 
 
 def run(root, code, blocked):
@@ -33,7 +43,14 @@ def test_imports_run_downwards_only(root):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-STAGES = ("training.loop", "evaluation.evaluate", "evaluation.speed", "evaluation.generate", "data.prepare")
+STAGES = (
+    "training.loop",
+    "evaluation.evaluate",
+    "evaluation.speed",
+    "evaluation.generate",
+    "data.prepare",
+    "features.encode",
+)
 KINDS = {name.removeprefix("seqflows.") for kind in kinds.KINDS.values() for name in (kind.data, kind.evaluation)}
 
 

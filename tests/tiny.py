@@ -75,6 +75,7 @@ def matrix(runs=None, compute=None):
             name: {"kind": kind, **{key: {**embedded[name], **sizes} for key in paths.SCALES}} for name, kind in kinds
         }
         | {"words": {"kind": "words", **dict.fromkeys(paths.SCALES, words)}},
+        "features": {},
         "runs": runs,
         "speeds": {"tiny": speed},
         "texts": {},

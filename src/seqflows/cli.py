@@ -154,7 +154,8 @@ class _Parser(argparse.ArgumentParser):
 
             with contextlib.suppress(Problem):  # without a params.yaml there are no keys
                 found = (whole := params.load()).at(whole.scale)
-                self.epilog = f"example: python -m seqflows {stage} {found.scale}/{TABLE[stage].keys(found)[0]}"
+                keys = TABLE[stage].keys(found)
+                self.epilog = f"example: python -m seqflows {stage} {found.scale}/{keys[0]}" if keys else None
         return super().format_help()
 
 

@@ -22,6 +22,7 @@ OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # drawn per seed; other metrics sh
 
 # Blocks of a page for metrics that the paper does not print.
 BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", "readings", "halves", "test", "train"
+GIVEN = "given"
 
 ABOVE_FLOOR = "_above_floor"  # suffix of metrics in nats per position above the floor
 TOLERANCES = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10}  # the audit's, by unit
@@ -134,6 +135,10 @@ CATALOGUE = (
     Metric("gaussian_above_floor", "one Gaussian above the floor", POSITION, digits=2),
     Metric("unigram", "words one by one", (DIM,)),
     Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2),
+    # of pairs
+    Metric("context_bits", "bits/dim of the context", (DIM,), drawn=NOISE, blocks=(GIVEN,)),
+    Metric("copied", "copied words", (SHARE,), digits=3, blocks=(GIVEN,)),
+    Metric("flow_parameters", "parameters of the flow", (SHARE,), digits=0, blocks=(GIVEN,)),
 )
 
 

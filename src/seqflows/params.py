@@ -1,8 +1,9 @@
 """The matrix: params.yaml, read, validated and indexed by scale and name.
 
-Only params.yaml defines datasets, runs, speeds, texts, tables and figures; dvc.yaml and the Snakefile derive from it
-and from `stages`. `config.entries` expands what the scales share, bases and columns, so that here each entry has a
-block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and reference without torch.
+Only params.yaml defines datasets, their features, runs, speeds, texts, tables and figures; dvc.yaml and the Snakefile
+derive from it and from `stages`. `config.entries` expands what the scales share, bases and columns, so that here each
+entry has a block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and reference without
+torch.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Params:
     scale: str
     scales: dict[str, Any]
     datasets: dict[str, Any]
+    features: dict[str, Any]
     runs: dict[str, Any]
     speeds: dict[str, Any]
     texts: dict[str, Any]
@@ -41,7 +43,7 @@ class Params:
         """The content of a scale: without entries that lack it and what is shown of them."""
         there = {
             part: {n: e for n, e in getattr(self, part).items() if scale in e}
-            for part in ("datasets", "runs", "speeds")
+            for part in ("datasets", "features", "runs", "speeds")
         }
         runs, speeds = there["runs"], there["speeds"]
         there["texts"] = {name: entry for name, entry in self.texts.items() if entry["run"] in runs}
@@ -69,6 +71,10 @@ class Params:
         """A dataset's kind and its scale's block in one dictionary."""
         entry = _entry("dataset", self.datasets, name)
         return {"kind": entry["kind"], **entry[scale_of(scale)]}
+
+    def encoder(self, scale: str, dataset: str) -> dict[str, Any] | None:
+        """The block of the encoder whose features a dataset's contexts have at a scale; None without."""
+        return self.features.get(dataset, {}).get(scale_of(scale))
 
     def run(self, scale: str, name: str) -> dict[str, Any]:
         """A run at a scale: reproduces, dataset, seeds, model, training, evaluation."""

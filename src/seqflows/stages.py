@@ -21,7 +21,7 @@ WHOLE = "all"  # the name in the key of a stage with one key per scale
 SOURCE = Path("src/seqflows")
 PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the working directory is
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
-RESOLVED = ("datasets", "runs")  # whose blocks the audit reads
+RESOLVED = ("datasets", "features", "runs")  # whose blocks the audit reads
 
 
 class Stage(NamedTuple):
@@ -39,6 +39,7 @@ class Stage(NamedTuple):
         limit, memory: minutes and MB to ask of a cluster for the embedded data.
         computes: whether it uses the scale's threads and device, and more time for larger data.
         alone: whether it needs its machine for itself.
+        libraries: packages that its outputs depend on beside those of every stage.
         elsewhere: whether it also writes outside files, so that files do not show whether it is up to date.
         foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
     """
@@ -55,6 +56,7 @@ class Stage(NamedTuple):
     memory: int
     computes: bool = False
     alone: bool = False
+    libraries: tuple[str, ...] = ()
     elsewhere: bool = False
     foreach: bool = False
 
@@ -119,17 +121,20 @@ def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
     return {"tables": found.tables, "scale": found.scales[scale], **blocks}
 
 
-def _data(found: Params, scale: str, run: str) -> Path:
-    return paths.prepared(scale, found.runs[run]["dataset"])
+def _data(found: Params, scale: str, run: str) -> list[Path]:
+    """A run's prepared dataset, and the features of its contexts, if there are any."""
+    dataset = found.runs[run]["dataset"]
+    encoded = [paths.features(scale, dataset)] if found.encoder(scale, dataset) else []
+    return [paths.prepared(scale, dataset), *encoded]
 
 
 def _speed_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    return list(dict.fromkeys(_data(found, scale, run) for run in found.speeds[name]["runs"]))
+    return list(dict.fromkeys(path for run in found.speeds[name]["runs"] for path in _data(found, scale, run)))
 
 
 def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    text = found.texts[name]
-    return [paths.prepared(scale, text["dataset"]), paths.train(scale, text["run"])]
+    run = found.texts[name]["run"]
+    return [*_data(found, scale, run), paths.train(scale, run)]
 
 
 def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
@@ -197,6 +202,21 @@ TABLE = {
         memory=2000,
         foreach=True,
     ),
+    "features": Stage(
+        module="features.encode",
+        what="encode the words of a dataset's contexts by a pretrained encoder",
+        part="features",
+        code=("compute.py", TYPED, "config/features.py", "features"),
+        inputs=lambda found, scale, name: [paths.prepared(scale, name)],
+        outputs=lambda scale, name: [paths.features(scale, name)],
+        block=lambda found, scale, name: found.encoder(scale, name),
+        usual=10.0,
+        limit=60,
+        memory=2000,
+        computes=True,
+        libraries=("tokenizers", "transformers"),
+        foreach=True,
+    ),
     "train": Stage(
         module="training.loop",
         what="train a run, one seed after another; resumes from its checkpoint",
@@ -212,7 +232,7 @@ TABLE = {
             "models",
             "training",
         ),
-        inputs=lambda found, scale, name: [_data(found, scale, name)],
+        inputs=_data,
         outputs=lambda scale, name: [paths.train(scale, name)],
         block=_train_block,
         usual=None,
@@ -226,7 +246,7 @@ TABLE = {
         what="score a run's test set and export data of figures",
         part="runs",
         code=("compute.py", *SCORES, "evaluation", "kinds.py", "noise.py"),
-        inputs=lambda found, scale, name: [_data(found, scale, name), paths.train(scale, name)],
+        inputs=lambda found, scale, name: [*_data(found, scale, name), paths.train(scale, name)],
         outputs=lambda scale, name: [paths.metrics(scale, name), paths.evaluation(scale, name)],
         block=lambda found, scale, name: found.run(scale, name)["evaluation"],
         usual=None,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqflows import cli, files, models, params
-from seqflows.benchmark import epoch, language, measure, parts, quality, words
+from seqflows.benchmark import epoch, language, measure, parts, quality, questions, words
 from seqflows.config.models import LatentSequence
 from seqflows.data import prepared
 from seqflows.data.batching import Batch
@@ -223,12 +223,33 @@ def test_importance_sampling_stays_in_its_chunk_whatever_k():
     assert many["peak_gib"] < 1.2 * few["peak_gib"]
 
 
+def test_questions_are_trained_and_written(root, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(questions, "REPEATS", 1)
+    names = ["squad-qg", "squad-qg-lang_flow"]
+    rows = questions.run(2, 2, names, text=3, words=8100, width=4)
+    assert [row["model"] for row in rows] == names and all(tuple(row) == questions.QUESTIONS for row in rows)
+    plain, flow = rows
+    assert 0 < plain["gflop"] < flow["gflop"] and 0 < plain["written_gflop"] < flow["written_gflop"]
+    assert all(row[name] > 0 for row in rows for name in questions.QUESTIONS[2:])
+
+
+def test_the_operations_of_an_lstm_are_counted_by_hand():
+    lstm = torch.nn.LSTM(5, 7, num_layers=2, batch_first=True, bidirectional=True)
+    with measure.lstm_flops(lstm) as counted:
+        lstm(torch.zeros(3, 11, 5))
+    steps = 2 * 3 * 11  # of both directions
+    assert counted[0] == 3 * 8 * steps * 7 * (5 + 7) + 3 * 8 * steps * 7 * (14 + 7)
+    lstm(torch.zeros(1, 1, 5))
+    assert counted[0] == 3 * 8 * steps * 7 * (12 + 21)
+
+
 def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     monkeypatch.chdir(root)
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, "
-        "got trainings" in capsys.readouterr().err
+        "questions, got trainings" in capsys.readouterr().err
     )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from seqflows import params, paths
-from seqflows.config import corpora
+from seqflows.config import corpora, features
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 from seqflows.errors import Problem
@@ -105,6 +105,9 @@ def test_every_default_holds_and_every_block_of_the_matrix_is_read_as_its_stage_
     for scale in paths.SCALES:
         for name in matrix.datasets:
             assert corpora.block(matrix.dataset(scale, name)).source
+        for name in matrix.features:
+            encoder = matrix.encoder(scale, name)
+            assert features.encoder(encoder).of(encoder, "").layers
         for name in matrix.runs:
             run = matrix.run(scale, name)
             (
@@ -146,6 +149,17 @@ def test_training_that_contradicts_itself_is_refused(content, changes, message):
         params.parse(changed)
 
 
+def test_features_are_of_scales_that_their_dataset_has(content):
+    changed = broken(content, ("datasets", "squad_questions", "demo"), ...)
+    with pytest.raises(
+        Problem, match=r"features\.squad_questions\.demo: expected the dataset squad_questions at scale demo"
+    ):
+        params.parse(changed)
+    found = params.parse(broken(content, ("features", "squad_questions", "demo"), ...))
+    assert found.encoder("demo", "squad_questions") is None and found.encoder("paper", "squad_questions")
+    assert found.at("demo").features.keys() == {"tvqa_questions"} and found.encoder("demo", "ptb") is None
+
+
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0"])
 def test_seeds_are_those_that_torch_takes(content, seed):
     with pytest.raises(Problem, match="seeds: expected seeds from 0 to 2.63 - 1 that differ"):
@@ -157,6 +171,7 @@ RUN = ("runs", "ptb-af_af", "demo")
 ATT_S, ATT_C = (("runs", f"tvqa-{name}", "demo") for name in ("att_s", "att_c"))
 TEXT = ("texts", "tvqa-att_s-interpolation")
 SQUAD = "squad-att_s-regeneration"
+FEATURES = ("features", "squad_questions")
 BROKEN = [
     (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
     (("scale",), "dem", "scale: expected one of demo, laptop, paper, got 'dem'; nearest: demo"),
@@ -221,6 +236,21 @@ BROKEN = [
     ((*ATT_C, "model", "scales"), 6, "model.scales: expected at most 5 with structure: channels and .* 16, got 6"),
     ((*ATT_S, "model", "heads"), 5, "model.heads: expected a divisor of the width, 16, got 5"),
     (("runs", "tvqa-att_s", "paper", "model", "width"), 510, "paper.model.heads: expected a divisor of .*, 510, got 8"),
+    (("features", "squad_question"), {}, "features.squad_question: .* of a dataset, .*; nearest: squad_questions"),
+    (("features", "squad"), {}, "features.squad: expected a dataset with contexts, got one of kind language"),
+    ((*FEATURES, "demo", "layers"), [0], r"demo.layers: expected a list of negative whole numbers .*, got \[0\]"),
+    ((*FEATURES, "demo", "layers"), [-1, -1], "demo.layers: expected a list of negative whole numbers that differ"),
+    ((*FEATURES, "demo", "layers"), [-9], "demo.layers: expected layers from -3 to -1, got -9"),
+    ((*FEATURES, "demo", "width"), 9, "demo.width: expected an even whole number of at least 2, got 9"),
+    ((*FEATURES, "laptop", "width"), 8, "laptop.width: expected one of the keys model, layers, revision, sha256"),
+    ((*FEATURES, "laptop", "model"), "package:gt_all", "laptop.model: expected tiny, package:<package>/<folder>, "),
+    ((*FEATURES, "laptop", "revision"), "ab" * 20, "laptop.revision: expected none with a folder or a package"),
+    ((*FEATURES, "paper", "revision"), ..., r"paper.revision: .* with the name bert-base-uncased, got none \(a folder"),
+    (
+        (*FEATURES, "paper", "revision"),
+        "main",
+        "paper.revision: expected a commit of the hub, 40 hex digits, got 'main'",
+    ),
     (("speeds", "ptb", "runs"), ["ptb-ltsm"], "speeds.ptb.runs: expected the name of a run.*; nearest: ptb-lstm"),
     (("speeds", "ptb", "demo", "repeats"), 1, "repeats: expected a whole number of at least 2, got 1"),
     ((*TEXT, "kind"), "interpolations", "kind: expected one of samples, .*; nearest: interpolation"),

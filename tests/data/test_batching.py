@@ -1,6 +1,10 @@
 """Batches: every sequence once, equal lengths together, an order that is a function of seed and epoch."""
 
+import dataclasses
+import re
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqflows.data.batching import Batch, collate, order, order_by_length
+import pairs
+from seqflows.data.batching import Batch, collate, contexts, order, order_by_length
 from seqflows.data.prepared import Split
 
 
@@ -109,3 +114,21 @@ def test_collate_music_and_vectors():
 def test_to_gives_a_batch():
     batch = collate(text_split([2, 3]), np.array([0, 1])).to("cpu")
     assert isinstance(batch, Batch) and batch.index.tolist() == [0, 1]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RESIDENT PAGES NOT MEASURED: needs /proc/self/status")
+def test_mapped_features_leave_the_memory_with_their_batch(tmp_path):
+    def mapped() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1])  # kB
+
+    split = pairs.split(np.random.default_rng(0), 2000, window=100, features=64)
+    np.save(tmp_path / "train.npy", split.contexts.features)
+    assert (size := (tmp_path / "train.npy").stat().st_size // 1024) > 15_000
+    features = np.load(tmp_path / "train.npy", mmap_mode="r")
+    split = dataclasses.replace(split, contexts=dataclasses.replace(split.contexts, features=features))
+    before = mapped()
+    batch = [contexts(split.contexts, np.arange(start, start + 20)) for start in range(0, 2000, 20)][3]
+    assert mapped() - before < size / 4
+    rows = split.contexts.rows(60)
+    assert np.array_equal(batch.features[0, : rows.stop - rows.start].numpy(), features[rows].astype(np.float32))

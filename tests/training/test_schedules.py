@@ -7,7 +7,7 @@ import torch
 from seqflows.config.training import Training
 from seqflows.errors import Problem
 from seqflows.training import optimise
-from seqflows.training.schedules import Plateau, cosine, kl_weight
+from seqflows.training.schedules import Plateau, cosine, kl_weight, warm
 
 
 def settings(**changes):
@@ -78,12 +78,20 @@ def test_without_patience_the_rate_stays_and_stop_rate_ends():
     assert Plateau(0.1).finished(settings(stop_rate=0.2)) and not Plateau(0.2).finished(settings(stop_rate=0.2))
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd"])
-def test_optimisers_are_torchs_own(name):
+@pytest.mark.parametrize(
+    ("name", "ours_has", "theirs_have"),
+    [
+        ("adam", {}, {}),
+        ("adam", {"beta1": 0.8, "epsilon": 1.0e-3}, {"betas": (0.8, 0.999), "eps": 1.0e-3}),
+        ("sgd", {}, {}),
+        ("sgd", {"momentum": 0.8}, {"momentum": 0.8}),
+    ],
+)
+def test_optimisers_are_torchs_own(name, ours_has, theirs_have):
     models = [torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)]
     models[1].load_state_dict(models[0].state_dict())
-    ours = optimise.make(models[0], settings(optimizer=name, learning_rate=0.1))
-    theirs = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name](models[1].parameters(), lr=0.1)
+    ours = optimise.make(models[0], settings(optimizer=name, learning_rate=0.1, **ours_has))
+    theirs = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name](models[1].parameters(), lr=0.1, **theirs_have)
     for _ in range(5):
         for model, optimizer in zip(models, (ours, theirs), strict=True):
             optimizer.zero_grad()
@@ -91,6 +99,23 @@ def test_optimisers_are_torchs_own(name):
             optimizer.step()
     for a, b in zip(*(model.parameters() for model in models), strict=True):
         assert torch.allclose(a, b, atol=1e-7)
+
+
+def test_the_velocity_of_momentum_survives_saving():
+    models = [torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)]
+    models[1].load_state_dict(models[0].state_dict())
+    whole, first = (optimise.make(model, settings(optimizer="sgd", momentum=0.8)) for model in models)
+    for step in range(4):
+        if step == 2:
+            saved = {name: value.clone() for name, value in first.tensors().items()}
+            first = optimise.make(models[1], settings(optimizer="sgd", momentum=0.8))
+            first.restore(saved)
+        for model, optimizer in zip(models, (whole, first), strict=True):
+            optimizer.zero_grad()
+            model(torch.ones(1, 3)).square().sum().backward()
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(*(model.parameters() for model in models), strict=True))
+    assert saved and all(value.any() for value in saved.values())
 
 
 def test_drop_forgets_adams_moments_and_state_survives_saving():
@@ -123,6 +148,9 @@ def test_accumulated_batches_merge_when_small_and_stay_apart_when_not():
     [
         ({"learning_rat": 1}, "nearest: learning_rate"),
         ({"optimizer": "lbfgs"}, "adam, sgd"),
+        ({"momentum": 0.8}, "expected 0 with optimizer: adam, got 0.8"),
+        ({"keep": "rouge"}, "expected one of loss, bleu, got 'rouge'"),
+        ({"warmup": 1}, "expected a whole number of at least 2"),
         ({"epochs": 0}, "training.epochs"),
         ({"accumulate": 0}, "training.accumulate"),
         ({"learning_rate": "1e-4"}, "training.learning_rate"),
@@ -143,3 +171,11 @@ def test_missing_settings_are_named():
         match=r"epochs: expected a whole .*, got none; training.learning_rate: expected a finite .*, got none",
     ):
         Training.of({"batch_size": 1}, "training")
+
+
+def test_the_rate_rises_with_the_logarithm_of_the_steps():
+    rates = [warm(steps, settings(warmup=1000)) for steps in range(1200)]
+    assert rates == sorted(rates) and rates[0] == rates[1] > 0
+    assert rates[499] == pytest.approx(np.log(500) / np.log(1000))
+    assert rates[998] < 1 == rates[999] == rates[-1]
+    assert warm(3, settings()) == 1.0

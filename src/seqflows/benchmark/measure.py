@@ -14,6 +14,7 @@ The machine's own limit is the step's arithmetic at the rate of the fastest floa
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import math
@@ -22,7 +23,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -305,7 +306,16 @@ def flops(model: Model, batch: Batch, samples: int = 1) -> float:
     torch counts its matrix products. Its LSTM kernels, which it does not count, take 8 W (I + W) per step,
     sequence and direction for I inputs and W units, and twice that backward.
     """
-    counted = [0]
+    with lstm_flops(model) as counted, FlopCounterMode(display=False) as counter:
+        terms = model.objective(batch, samples)
+        sum(value.sum() for value in terms.values()).backward()
+    return counter.get_total_flops() + counted[0]
+
+
+@contextlib.contextmanager
+def lstm_flops(model: Model) -> Iterator[list[float]]:
+    """Count the operations of a model's LSTMs inside the context, forward and backward, in a list of one number."""
+    counted = [0.0]
 
     def count(module: nn.LSTM, inputs: tuple[Tensor, ...], _: Any) -> None:
         directions = 1 + module.bidirectional
@@ -315,12 +325,11 @@ def flops(model: Model, batch: Batch, samples: int = 1) -> float:
             counted[0] += 3 * 8 * rows * module.hidden_size * (width + module.hidden_size)
 
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, nn.LSTM)]
-    with FlopCounterMode(display=False) as counter:
-        terms = model.objective(batch, samples)
-        sum(value.sum() for value in terms.values()).backward()
-    for hook in hooks:
-        hook.remove()
-    return counter.get_total_flops() + counted[0]
+    try:
+        yield counted
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def of_shape(shape: Shape, **sizes: int) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import epoch, language, measure, quality, words
+from seqflows.benchmark import epoch, language, measure, quality, questions, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
@@ -26,6 +26,7 @@ COLUMNS = {
     "words": words.TRAINING,
     "trajectories": words.SCORING,
     "language_flow": language.LANGUAGE,
+    "questions": questions.QUESTIONS,
 }
 
 
@@ -57,6 +58,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "words": words.training,
     "trajectories": words.scoring,
     "language_flow": language.run,
+    "questions": questions.run,
 }
 
 

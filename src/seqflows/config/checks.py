@@ -8,6 +8,7 @@ from typing import Any
 from seqflows import kinds, metrics
 from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
+from seqflows.config.features import encoder
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Compute, Seeds, Training
 from seqflows.config.typed import Block
@@ -15,7 +16,8 @@ from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
 PART = {
-    "datasets": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table", "figures": "figure",
+    "datasets": "dataset", "features": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table",
+    "figures": "figure",
 }  # fmt: skip
 TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
@@ -81,13 +83,28 @@ def _check_scales(scales: Mapping[str, Any]) -> Iterator[str]:
 def _dataset(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     yield from _keys(path, entry, ("kind", *SCALES), required=("kind",))
     kind = entry.get("kind")
-    if kind not in tuple(EVALUATIONS):
-        yield from _one_of(f"{path}.kind", kind, EVALUATIONS)
+    if kind not in tuple(kinds.KINDS):
+        yield from _one_of(f"{path}.kind", kind, kinds.KINDS)
         return
     known = {source: block for source, block in SOURCES.items() if KINDS[source] == kind}
     for scale in SCALES:
         if scale in entry:
             yield from _choice(f"{path}.{scale}", entry[scale], "source", known)
+
+
+def _features(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check the encoder of a dataset's contexts, at scales at which the dataset exists."""
+    yield from _keys(path, entry, SCALES, required=())
+    name, known = path.partition(".")[2], parts["datasets"]
+    yield from _reference(path, name, "dataset", known)
+    kind = _kind(name, known)
+    if kind and not kinds.of(kind).conditional:
+        yield f"{path}: expected a dataset with contexts, got one of kind {kind}"
+    for scale in SCALES:
+        if scale in entry:
+            if kind and scale not in known[name]:
+                yield f"{path}.{scale}: expected the dataset {name} at scale {scale}, got none"
+            yield from encoder(entry[scale]).errors(f"{path}.{scale}", entry[scale])
 
 
 def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -108,6 +125,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from Training.errors(f"{at}.training", block["training"])
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
+            yield from _selected(f"{at}.training.keep", block["training"], kind)
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
@@ -124,7 +142,8 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
     yield from lines
     if not lines and isinstance(data, Mapping):
         block = known[value["class"]].filled(sizes(value))
-        yield from (f"{path}.{key}: {text}" for key, text in block.unfit(data.get("length"), data.get("dimensions")))
+        length = data.get("length", data.get("window"))
+        yield from (f"{path}.{key}: {text}" for key, text in block.unfit(length, data.get("dimensions")))
 
 
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
@@ -136,6 +155,12 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected the number of words of an epoch, got none"
     if not kinds.of(kind).counted and drawn is not None:
         yield f"{path}: expected none for {kind}, which is not counted, got {drawn!r}"
+
+
+def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
+    """Check that BLEU selects the epoch only where texts are written for contexts."""
+    if isinstance(training, Mapping) and training.get("keep") == "bleu" and kind and not kinds.of(kind).conditional:
+        yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -206,7 +231,8 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
 
 
 CHECKS = {
-    "datasets": _dataset, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table, "figures": _figure,
+    "datasets": _dataset, "features": _features, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table,
+    "figures": _figure,
 }  # fmt: skip
 
 

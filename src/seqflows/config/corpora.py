@@ -206,6 +206,41 @@ class EmbeddedLanguage(Embedded):
     lexicon: int = made(whole(6, 48), 24)
 
 
+@real("pairs", pinned=None)
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Sequences):
+    """Questions of up to ``question_length`` words with their end, and up to ``window`` words around their answers.
+
+    ``vocabulary_size`` words can be written besides the four special ones; all words have vectors of ``dimensions``
+    numbers. ``sha256`` of files by name, if unknown.
+    """
+
+    window: int = entry(SIZE)
+    question_length: int = entry(whole(2))
+    vocabulary_size: int = entry(SIZE)
+    dimensions: int = entry(SIZE)
+    glove: str = entry(VECTORS)
+    sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+@sources("pairs", "embedded-questions")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedQuestions(Embedded):
+    """Questions about paragraphs of a grammar; ``train``, ``valid`` and ``test`` are numbers of questions.
+
+    The size of its lexicon, the most questions about a paragraph, and the probability of the form that a verb prefers.
+    """
+
+    seed: int = made(SEED, 11)
+    window: int = made(SIZE, 32)
+    question_length: int = entry(whole(2), 8)
+    vocabulary_size: int = entry(SIZE, 28)
+    dimensions: int = made(SIZE, 8)
+    lexicon: int = made(whole(6, 48), 36)
+    preference: float = made(number(above=0.5, below=1), 0.8)
+    asked: int = made(SIZE, 2)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

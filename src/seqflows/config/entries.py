@@ -1,7 +1,8 @@
 """Expansion of the entries of params.yaml by three rules.
 
-1. In a dataset, run, speed or text, entries outside ``demo``, ``laptop`` and ``paper`` hold at every scale; a
-   scale's own block overrides them. A dataset, run or speed without a block for a scale does not exist at that scale.
+1. In a dataset, its features, a run, speed or text, entries outside ``demo``, ``laptop`` and ``paper`` hold at every
+   scale; a scale's own block overrides them. One without a block for a scale does not exist at that scale, but for
+   texts, which exist where their run does.
 2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each overriding the
    previous. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
    inherited too.
@@ -23,6 +24,7 @@ BASES = "bases"
 BASES_IN_ALL = 100  # of one entry, with the bases of its bases
 FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
+    "features": (),
     "runs": ("reproduces", "dataset"),
     "speeds": ("runs",),
     "texts": ("kind", "run", "dataset"),

@@ -74,8 +74,16 @@ class Language(Block):
     draws: int = entry(SIZE, 1)  # of the noise, for each test sequence
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pairs(Block):
+    """Evaluation of models of pairs: hypotheses of the search, and importance samples of a latent model."""
+
+    beam: int = entry(SIZE, 10)
+    samples: int = entry(SIZE, 10)
+
+
 EVALUATIONS: dict[str, type[Block]] = {
-    **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language,
+    **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
 }  # fmt: skip
 
 

@@ -207,6 +207,53 @@ class RecurrentDensity(ModelBlock):
     width: int = entry(SIZE, 300)
 
 
+@model("encoder_decoder", "encoder_decoder.EncoderDecoder", "pairs")
+@dataclass(frozen=True, kw_only=True)
+class EncoderDecoder(ModelBlock):
+    """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding.
+
+    latent is that of a flow over the context's words, words their noisy vectors, encoding no more than itself in the
+    same network. ``structure`` of the flow: time (Lang-Flow), channels, or lstm (LSTM-Flow: ``flow_steps`` layers);
+    ``weight`` is lambda of eq. (21).
+    """
+
+    units: int = entry(SIZE, 600)
+    decoder_units: int = entry(SIZE, 600)
+    layers: int = entry(SIZE, 2)
+    dropout: float = entry(DROPOUT, 0.3)
+    copies: str = entry(choice("max", "sum", "none"), "max")
+    fused: str = entry(choice("none", "latent", "words", "encoding"), "none")
+    fusion: str = entry(choice("mlp", "gate"), "mlp")
+    weight: float = entry(number(least=0), 1.0)
+    structure: str = entry(choice("time", "channels", "lstm"), "time")
+    flow_steps: int = entry(SIZE, 16)
+    flow_scales: int = entry(SIZE, 3)
+    flow_width: int = entry(SIZE, 512)
+    flow_inner: int = entry(SIZE, 3712)
+    flow_heads: int = entry(SIZE, 8)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield heads that do not divide the width of the flow's networks."""
+        if self.fused == "latent" and self.structure != "lstm" and self.flow_width % self.flow_heads:
+            yield "flow_heads", f"expected a divisor of flow_width, {self.flow_width}, got {self.flow_heads}"
+
+    def idle(self) -> tuple[str, ...]:
+        """Entries of the flow without one, and of the fusion without it."""
+        attention = ("flow_scales", "flow_inner", "flow_heads")
+        if self.fused == "latent":
+            return attention if self.structure == "lstm" else ()
+        flow = ("weight", "structure", "flow_steps", "flow_width", *attention)
+        return flow if self.fused != "none" else ("fusion", *flow)
+
+    def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
+        """Yield sizes of a flow that cannot be halved by each scale."""
+        if self.fused == "latent" and self.structure != "lstm":
+            sizes = {"width": self.flow_width, "inner": self.flow_inner, "heads": self.flow_heads}
+            flow = LanguageFlow(structure=self.structure, scales=self.flow_scales, **sizes)
+            for key, text in flow.unfit(length, dimensions):
+                yield {"scales": "flow_scales"}.get(key, key), text
+
+
 @model("flowseq", "flowseq.FlowSeq", "pairs")
 @dataclass(frozen=True, kw_only=True)
 class FlowSeq(ModelBlock):

@@ -194,47 +194,101 @@ SQUAD_CITATION = (
     "P. Rajpurkar, J. Zhang, K. Lopyrev, P. Liang: SQuAD: 100,000+ questions for machine comprehension of text. "
     "EMNLP 2016"
 )
+SQUAD_PARTS = (
+    "of its training articles the test split of X. Du, J. Shao, C. Cardie, ACL 2017, 707 paragraphs of "
+    "github.com/EmptyCityJK/flan-response-evaluator, commit 050f3fd67640a50420ba1dc407a6b15176d1ba9a, and 875, "
+    "tokenized, of github.com/liweijiang/QASystem, commit 389940c29e9564365f4c5fffbcb80b5182b27eba"
+)
+SQUAD_PUBLIC = (
+    SQUAD_DEVELOPMENT,
+    File(
+        "du_test-v1.1.json",
+        "squad/du_test-v1.1.json",
+        "https://raw.githubusercontent.com/bloomsburyai/question-generation/"
+        "6026097c3eae262260b1aa5cc28511c94b3b4a17/data/test-v1.1.json",
+        "e7853905d95f255090f58a2af5221c7f2b296934f8a6c1d77b36df4686f0d828",
+    ),
+    File(
+        "train_extra_paragraphs.json",
+        "squad/train_extra_paragraphs.json",
+        None,
+        "93181c6111b37cddcf28a6dba72802da96415c0cbe9c4b1f0ee0baf53398fba8",
+    ),
+    File(
+        "cs224n_val.jsonl",
+        "squad/cs224n_val.jsonl",
+        None,
+        "e5fda077e2ccadf207e18e1c6ce43967678a8245da88de394ce24655e47c3f41",
+    ),
+)
+SQUAD_FULL = (
+    SQUAD_DEVELOPMENT,
+    _squad("train-v1.1.json", "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
+)
 TVQA_CITATION = "J. Lei, L. Yu, M. Bansal, T. Berg: TVQA: localized, compositional video question answering. EMNLP 2018"
+TVQA_PLUS_CITATION = "J. Lei, L. Yu, T. Berg, M. Bansal: TVQA+. ACL 2020"
+TVQA_PLUS = File(
+    "tvqa_plus_val.json",
+    "tvqa/tvqa_plus_val.json",
+    "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
+    "eval/data/tvqa_plus_val.json",
+    "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
+)
+TVQA_RELEASED = (
+    File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
+    File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
+    File(
+        "tvqa_subtitles.tar.gz",
+        "tvqa/tvqa_subtitles.tar.gz",
+        "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
+        None,
+    ),
+)
+TVQA_LICENCE = "MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0"
 SOURCES |= {
     "squad-articles": Source(
         kind="language",
-        files=(
-            SQUAD_DEVELOPMENT,
-            File(
-                "du_test-v1.1.json",
-                "squad/du_test-v1.1.json",
-                "https://raw.githubusercontent.com/bloomsburyai/question-generation/"
-                "6026097c3eae262260b1aa5cc28511c94b3b4a17/data/test-v1.1.json",
-                "e7853905d95f255090f58a2af5221c7f2b296934f8a6c1d77b36df4686f0d828",
-            ),
-            File(
-                "train_extra_paragraphs.json",
-                "squad/train_extra_paragraphs.json",
-                None,
-                "93181c6111b37cddcf28a6dba72802da96415c0cbe9c4b1f0ee0baf53398fba8",
-            ),
-            File(
-                "cs224n_val.jsonl",
-                "squad/cs224n_val.jsonl",
-                None,
-                "e5fda077e2ccadf207e18e1c6ce43967678a8245da88de394ce24655e47c3f41",
-            ),
-        ),
+        files=SQUAD_PUBLIC,
         licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
-        citation=(
-            f"{SQUAD_CITATION}; of its training articles the test split of X. Du, J. Shao, C. Cardie, ACL 2017, 707 "
-            "paragraphs of github.com/EmptyCityJK/flan-response-evaluator, commit "
-            "050f3fd67640a50420ba1dc407a6b15176d1ba9a, and 875, tokenized, of github.com/liweijiang/QASystem, commit "
-            f"389940c29e9564365f4c5fffbcb80b5182b27eba; {GLOVE}"
-        ),
+        citation=f"{SQUAD_CITATION}; {SQUAD_PARTS}; {GLOVE}",
         homepage="https://github.com/rajpurkar/SQuAD-explorer",
     ),
     "squad-articles-full": Source(
         kind="language",
+        files=SQUAD_FULL,
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=f"{SQUAD_CITATION}; {GLOVE}",
+        homepage="https://rajpurkar.github.io/SQuAD-explorer/",
+    ),
+    "squad-questions": Source(
+        kind="pairs",
         files=(
-            SQUAD_DEVELOPMENT,
-            _squad("train-v1.1.json", "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
+            *SQUAD_PUBLIC,
+            File(
+                "train_splinter_paragraphs.json",
+                "squad/train_splinter_paragraphs.json",
+                None,
+                "70a6a6c224defe28843a5de4d2e849d251120d9bb3524ae4bc8fbcc4c5fee55f",
+            ),
+            File(
+                "train_reattached_questions.jsonl",
+                "squad/train_reattached_questions.jsonl",
+                None,
+                "cf44e5c2634a1e36f35b5900d3a33211a518c51d9d72e79bd6019a2b2708f31c",
+            ),
         ),
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=(
+            f"{SQUAD_CITATION}; {SQUAD_PARTS}, 3209 of the few-shot samples of O. Ram, Y. Kirstain, J. Berant, "
+            "A. Globerson, O. Levy, ACL 2021, in github.com/ncpaddle/splinter-paddlepaddle, commit "
+            "09cc9f56f0795e862616776a1d7311ab8a505972, and 5854 further questions of the QASystem's, put back on these "
+            f"paragraphs by the words around their answers (derived; an estimated 0.5 % wrongly); {GLOVE}"
+        ),
+        homepage="https://github.com/rajpurkar/SQuAD-explorer",
+    ),
+    "squad-questions-full": Source(
+        kind="pairs",
+        files=SQUAD_FULL,
         licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
         citation=f"{SQUAD_CITATION}; {GLOVE}",
         homepage="https://rajpurkar.github.io/SQuAD-explorer/",
@@ -248,33 +302,44 @@ SOURCES |= {
                 f"{TVQA}tvqa_test_public.jsonl",
                 "abe4718477756e9d37832e03b30718ce9096e41c103fa8297072c503d0264287",
             ),
-            File(
-                "tvqa_plus_val.json",
-                "tvqa/tvqa_plus_val.json",
-                "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
-                "eval/data/tvqa_plus_val.json",
-                "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
-            ),
+            TVQA_PLUS,
         ),
         licence="MIT; GloVe: PDDL 1.0",
-        citation=f"{TVQA_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVQA+. ACL 2020; {GLOVE}",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
     ),
     "tvqa-subtitles": Source(
         kind="language",
-        files=(
-            File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
-            File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
-            File(
-                "tvqa_subtitles.tar.gz",
-                "tvqa/tvqa_subtitles.tar.gz",
-                "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
-                None,
-            ),
-        ),
-        licence="MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
         citation=f"{TVQA_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-questions-subtitles": Source(
+        kind="pairs",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-descriptions": Source(
+        kind="pairs",
+        files=(
+            TVQA_PLUS,
+            File(
+                "tvr_val_release.jsonl",
+                "tvqa/tvr_val_release.jsonl",
+                "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
+                "data/tvr_val_release.jsonl",
+                "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
+            ),
+        ),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=(
+            f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for "
+            f"video-subtitle moment retrieval. ECCV 2020; {GLOVE}"
+        ),
+        homepage="https://github.com/jayleicn/TVRetrieval",
     ),
 }
 

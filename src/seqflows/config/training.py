@@ -35,6 +35,12 @@ class Training(Block):
     batch_size: int = entry(whole(1))
     learning_rate: float = entry(number(above=0))
     optimizer: str = entry(choice("adam", "sgd"), "adam")
+    beta1: float = entry(number(least=0, below=1), 0.9)  # of Adam
+    epsilon: float = entry(number(above=0), 1.0e-8)  # of Adam
+    momentum: float = entry(number(least=0, below=1), 0.0)  # of SGD
+    warmup: int | None = entry(whole(2), None)  # steps in which the rate rises by their logarithm
+    keep: str = entry(choice("loss", "bleu"), "loss")  # what selects the kept epoch; BLEU is of questions in validation
+    decoded: int = entry(whole(1), 1000)  # questions of it, written greedily
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence
@@ -69,6 +75,8 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
+        if self.momentum and self.optimizer != "sgd":
+            yield "momentum", f"expected 0 with optimizer: {self.optimizer}, got {self.momentum:g}"
         if self.drawn is not None and self.drawn < self.batch_size:
             yield "drawn", f"expected a whole number of at least batch_size ({self.batch_size}), got {self.drawn}"
         if self.stop_rate is not None and self.stop_rate >= self.learning_rate:

@@ -8,6 +8,7 @@ of a word's features.
 
 from __future__ import annotations
 
+import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -137,7 +138,10 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
 
 
 def contexts(found: Contexts, indices: np.ndarray) -> Given:
-    """Gather the contexts of some sequences."""
+    """Gather the contexts of some sequences.
+
+    The pages of mapped features are given back, so that the memory of a training does not grow with the corpus.
+    """
     sizes = found.sizes[indices].astype(np.int64)
     shape = (len(indices), int(sizes.max(initial=1)))
     words, tags = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
@@ -152,4 +156,6 @@ def contexts(found: Contexts, indices: np.ndarray) -> Given:
             first, after = found.answer[index] - found.window[index, 0]
             tags[row, first:after] = INSIDE
             tags[row, first] = BEGIN
+    if isinstance(mapped := getattr(found.features, "base", None), mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
     return Given(*map(torch.from_numpy, (words, tags, sizes, features)))

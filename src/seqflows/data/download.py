@@ -127,7 +127,8 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
         raise Problem(
             f"expected {file.mirror} below the folder SEQFLOWS_MIRROR, got {mirror or 'no such variable'} without it; "
             f"this file was compiled ({source.citation}) and has no address of its own: put a copy there, or take "
-            "a source of the same kind that has one (for words: fiction-words, for language: squad-articles-full)"
+            "a source of the same kind that has one (for words: fiction-words, for language: squad-articles-full, "
+            "for pairs: squad-questions-full)"
         )
     if not cached.is_file():
         siblings = [other for other in source.files if other.url == file.url]

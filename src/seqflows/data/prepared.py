@@ -3,27 +3,34 @@
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
 ``vocabulary.json``, ``statistics.json`` and ``checksums.json``; for the kind language also
 ``embeddings.npz``, for words with a wider vocabulary ``rarer.json``. `load` verifies every checksum before it
-reads the content.
+reads the content. Features of the contexts of pairs are a folder of their own, written by the stage ``features``:
+``train.npy``, ``valid.npy`` and ``test.npy``, float16, with a row per word of `Contexts.words`, ``header.json`` and
+``checksums.json``.
 
-Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers per vector.
+Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers per vector, F numbers of a
+word's features.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqflows import files, kinds
+from seqflows import files, kinds, paths
 from seqflows.errors import Problem
+
+if TYPE_CHECKING:
+    from seqflows.params import Params
 
 SPLITS = ("train", "valid", "test")
 CHECKSUMS = "checksums.json"
+HEADER = "header.json"
 EMBEDDINGS = "embeddings.npz"
 RARER = "rarer.json"
 KEYS = 88  # of a piano, MIDI 21 to 108
@@ -175,7 +182,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Three splits with their statistics; ``sha256`` identifies the whole content.
+    """Three splits with their statistics; ``sha256`` identifies the whole content, ``features_sha256`` the features.
 
     ``vectors`` (V, D) float32 belong to the vocabulary of the kind language; else None. ``rarer`` are words
     too rare for the splits, if a dataset of words keeps them.
@@ -191,6 +198,7 @@ class Dataset:
     sha256: str
     vectors: np.ndarray | None = None
     rarer: tuple[str, ...] = ()
+    features_sha256: str | None = None
 
     @cached_property
     def _facts(self) -> Facts:
@@ -221,6 +229,11 @@ class Dataset:
     def facts(self) -> Facts:
         """The facts about this dataset that a model needs."""
         return self._facts
+
+    def origin(self) -> dict[str, str]:
+        """What identifies the content in records: ``dataset_sha256``, with features also ``features_sha256``."""
+        features = {} if self.features_sha256 is None else {"features_sha256": self.features_sha256}
+        return {"dataset_sha256": self.sha256, **features}
 
 
 def combined(checksums: Mapping[str, str]) -> str:
@@ -292,8 +305,20 @@ def save(
         return seal(temporary)
 
 
-def load(folder: Path) -> Dataset:
-    """Read a prepared dataset after verifying every checksum; a mismatch is a `Problem` naming the file."""
+def of(matrix: Params, scale: str, dataset: str) -> Dataset:
+    """The prepared dataset of a scale, with the features that params.yaml states for it."""
+    encoder = matrix.encoder(scale, dataset)
+    if encoder is None:
+        return load(paths.prepared(scale, dataset))
+    return load(paths.prepared(scale, dataset), paths.features(scale, dataset), encoder)
+
+
+def load(folder: Path, features: Path | None = None, encoder: Mapping[str, Any] | None = None) -> Dataset:
+    """Read a prepared dataset after verifying every checksum; a mismatch is a `Problem` naming the file.
+
+    With ``features``, a folder of the stage features, the contexts have these, mapped from the files. They must be of
+    this dataset and, if given, by the block ``encoder`` of params.yaml.
+    """
     folder = Path(folder)
     again = "delete the folder and run its prepare stage again"
     needed = (*(f"{name}.npz" for name in SPLITS), "vocabulary.json", "statistics.json")
@@ -309,7 +334,42 @@ def load(folder: Path) -> Dataset:
     _check_vectors(kind, vocabulary, vectors, str(folder))
     rarer = tuple(files.read_json(folder / RARER)) if (folder / RARER).is_file() else ()
     beside = {"statistics": statistics, "sha256": combined(listed), "vectors": vectors, "rarer": rarer}
+    if features is not None:
+        beside["features_sha256"] = _check_features(Path(features), combined(listed), encoder)
+        splits = {name: _with_features(split, Path(features) / f"{name}.npy") for name, split in splits.items()}
     return Dataset(statistics["dataset"], kind, vocabulary, **splits, **beside)
+
+
+def _check_features(folder: Path, data: str, encoder: Mapping[str, Any] | None) -> str:
+    """Verify a folder of features, of the dataset with sha256 ``data`` and by the block ``encoder``; its sha256."""
+    again = f"run: python -m seqflows features {'/'.join(folder.parts[-2:])} --force"
+    needed = (*(f"{name}.npy" for name in SPLITS), HEADER)
+    listed = verified(folder, "features", ("features",), again, needed)
+    header = files.read_json(folder / HEADER)
+    if header["dataset_sha256"] != data:
+        raise Problem(
+            f"expected features in {folder} of the prepared data with sha256 {data[:12]}..., "
+            f"got those of {header['dataset_sha256'][:12]}...; {again}"
+        )
+    if encoder is not None:
+        for key in {**encoder, **header["encoder"]}:
+            wanted, got = encoder.get(key), header["encoder"].get(key)
+            if wanted != got:
+                raise Problem(f"expected features in {folder} with {key}: {wanted}, got {key}: {got}; {again}")
+        for name, wanted in (encoder.get("sha256") or {}).items():
+            got = {**header["model"], **header["tokenizer"]}.get(name, "none")
+            if wanted != got:
+                raise Problem(f"expected features in {folder} by {name} with sha256 {wanted}, got {got}; {again}")
+    return combined(listed)
+
+
+def _with_features(split: Split, path: Path) -> Split:
+    """A split with the features of a file, (sum W, F) float16, which stay on the disk."""
+    features = np.load(path, mmap_mode="r", allow_pickle=False)
+    if features.ndim != 2 or features.dtype != np.float16:
+        got = f"{features.dtype} of shape {features.shape}"
+        raise Problem(f"expected float16 features (words, F) in {path}, got {got}; run the stage features again")
+    return replace(split, contexts=replace(split.contexts, features=features))
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -43,7 +43,50 @@ def tokenize(text: str) -> list[str]:
     >>> tokenize("Didn't Mr. O'Brien say it's 1,000 well-known U.S. dollars?")
     ['did', "n't", 'mr.', "o'brien", 'say', 'it', "'s", '1,000', 'well', '-', 'known', 'u.s.', 'dollars', '?']
     """
-    return TOKEN.findall(unicodedata.normalize("NFC", text.lower()).translate(APOSTROPHES))
+    return TOKEN.findall(_composed(text.lower()).translate(APOSTROPHES))
+
+
+def spans(text: str) -> list[tuple[int, int]]:
+    """The first character in ``text``, and the one after the last, of each token of `tokenize`.
+
+    Of characters that normalization joins or splits, each token that has a part has all.
+
+    >>> text = "Isn't it 1,000?"
+    >>> [text[start:end] for start, end in spans(text)]
+    ['Is', "n't", 'it', '1,000', '?']
+    """
+    lowered = text.lower()
+    origin = [place for place, character in enumerate(text) for _ in character.lower()]
+    if unicodedata.is_normalized("NFC", lowered):
+        starts, ends = origin, [place + 1 for place in origin]
+    else:
+        starts, ends, place = [], [], 0
+        for cluster in _clusters(lowered):
+            first, after = origin[place], origin[place + len(cluster) - 1] + 1
+            place += len(cluster)
+            for _ in _composed(cluster):
+                starts.append(first)
+                ends.append(after)
+        lowered = _composed(lowered)
+    found = TOKEN.finditer(lowered.translate(APOSTROPHES))
+    return [(starts[match.start()], ends[match.end() - 1]) for match in found]
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """The parts of a text that NFC normalizes one by one: a character and those that join or reorder with it."""
+    cluster = ""
+    for character in text:
+        apart = _composed(cluster) + _composed(character)
+        if cluster and not unicodedata.combining(character) and _composed(cluster + character) == apart:
+            yield cluster
+            cluster = ""
+        cluster += character
+    if cluster:
+        yield cluster
 
 
 def vocabulary(sequences: Iterable[Sequence[str]], min_count: int, size: int | None, where: str) -> list[str]:

@@ -25,7 +25,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     matrix = found or params.load()
     block = matrix.run(key.scale, key.name)
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
-    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    dataset = prepared.of(matrix, key.scale, block["dataset"])
     settings = EVALUATIONS[dataset.kind].of(block["evaluation"], "evaluation")
     rows: list[dict[str, Any]] = []
     # Remove numbers and scores of an earlier model.
@@ -68,7 +68,7 @@ def _seed(
     scoring.check_excess(rows, str(task))
     signature = {
         "dataset": block["dataset"],
-        "dataset_sha256": dataset.sha256,
+        **dataset.origin(),
         "revision": files.revision(),
         "train_revision": record["revision"],
         "config_hash": files.digest(params.scored(block)),

@@ -56,7 +56,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     block = matrix.text(key.scale, key.name)
     owner = matrix.run(key.scale, block["run"])
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
-    dataset = prepared.load(paths.prepared(key.scale, owner["dataset"]))
+    dataset = prepared.of(matrix, key.scale, owner["dataset"])
     seed = owner["seeds"][0]
     model, record = loading.load(paths.Key(key.scale, block["run"]), owner, seed, dataset, machine)
     settings = vars(TEXTS[block["kind"]].of(block["settings"], "settings"))

@@ -38,11 +38,12 @@ def load(
             f"expected {folder} to be trained with the present parameters (config {wanted[:12]}...), "
             f"got config {str(record.get('config_hash'))[:12]}...; {again}"
         )
-    if record["dataset_sha256"] != dataset.sha256:
-        raise Problem(
-            f"expected {folder} to be trained on the prepared data with sha256 {dataset.sha256[:12]}..., "
-            f"got {record['dataset_sha256'][:12]}...; {again}"
-        )
+    for name, what in (("dataset_sha256", "prepared data"), ("features_sha256", "features")):
+        wanted, got = (str(of.get(name, "none"))[:12] for of in (dataset.origin(), record))
+        if dataset.origin().get(name) != record.get(name):
+            raise Problem(
+                f"expected {folder} to be trained on the {what} with sha256 {wanted}..., got {got}...; {again}"
+            )
     found = files.sha256(folder / MODEL)
     if found != record["files"][MODEL]:
         raise Problem(f"expected {folder / MODEL} with sha256 {record['files'][MODEL]}, got {found}; {again}")

@@ -7,8 +7,6 @@ weights, so it can be measured on a machine without trained models.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 
@@ -34,7 +32,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
             f"expected speeds.{key.name} to have lengths and repeats of at least 1, got lengths {lengths} and "
             f"repeats {repeats}; change them in params.yaml"
         )
-    built = {name: _build(matrix.run(key.scale, name), key.scale, machine, max(lengths)) for name in block["runs"]}
+    built = {name: _build(matrix, key.scale, name, machine, max(lengths)) for name in block["runs"]}
     rows = []
     for repeat in range(-WARM_UP, repeats):
         for length in lengths:
@@ -61,9 +59,10 @@ def duration(model: models.Model, length: int, machine: compute.Machine) -> floa
     return time.perf_counter() - started
 
 
-def _build(block: Mapping[str, Any], scale: str, machine: compute.Machine, longest: int) -> models.Model:
-    """Build the model of a run's block with the initial weights of its first seed."""
-    facts = prepared.load(paths.prepared(scale, block["dataset"])).facts()
+def _build(matrix: params.Params, scale: str, run: str, machine: compute.Machine, longest: int) -> models.Model:
+    """Build the model of a run with the initial weights of its first seed."""
+    block = matrix.run(scale, run)
+    facts = prepared.of(matrix, scale, block["dataset"]).facts()
     if longest > facts.max_length:
         raise Problem(
             f"expected lengths of at most {facts.max_length}, which {block['dataset']} reaches, got {longest}; "

@@ -123,6 +123,12 @@ class MultiScale(FixedLength):
         mean, s = self.gaussians[place](stays).chunk(2, -1)
         return mean, bounded(s)
 
+    def last(self, eps: Tensor) -> Tensor:
+        """The noise of the last block alone, (B, T / 2^(L-1), D), from all noise (B, T, D)."""
+        for _ in self.gaussians:
+            eps = squeeze(eps.chunk(2, -1)[0], self.interleaved)
+        return eps
+
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
         self.check(z, context, mask)

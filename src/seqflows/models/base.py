@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from seqflows.data.batching import Batch
+from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 
@@ -25,7 +25,8 @@ class Model(nn.Module):
     - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
     - ``initialise(batch)``: set parameters from data before the first step of training.
-    - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores.
+    - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores; for models of pairs
+      instead ``write(given, beam)``: a text for each context.
     """
 
     exact: bool
@@ -48,6 +49,23 @@ class Model(nn.Module):
     def log_prob(self, batch: Batch) -> Tensor:
         """Exact log-probability (B,), nats."""
         raise TypeError(f"Expected an exact model, got {type(self).__name__}, which has log_weights")
+
+    def groups(self) -> list[list[nn.Parameter]]:
+        """The parameters in groups whose gradients are clipped apart; most models have one."""
+        return [list(self.parameters())]
+
+    def write(self, given: Given, beam: int) -> list[list[int]]:
+        """The ids of a text for each context, without its end symbol, by a search of ``beam`` hypotheses."""
+        raise TypeError(f"Expected {type(self).__name__} to define write(given, beam)")
+
+    def context_bits(self, given: Given) -> Tensor | None:
+        """Bits per dimension of each context under the model's own density of it, (B,); None without one."""
+        return None
+
+    @property
+    def flow_parameters(self) -> int:
+        """The number of parameters of the flow in a model of pairs; 0 without one."""
+        return 0
 
     def monitor(self) -> dict[str, float]:
         """Values of the model for the history after each epoch, beside its losses; empty for most models."""

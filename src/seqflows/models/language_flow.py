@@ -25,6 +25,7 @@ from seqflows.flows import (
     unidirectional,
 )
 from seqflows.models.base import Model, Terms, check_emission
+from seqflows.models.search import beam_search
 from seqflows.noise import BITS
 
 ROWS = 128  # scores (., V) at once, 51 MB at V = 100 000; hypotheses, whose keys and values take up to 3 GB
@@ -127,19 +128,8 @@ class LanguageFlow(Model):
 
     def _searched(self, eps: Tensor, beam: int) -> Tensor:
         """Tokens (B, T) of noise (B, T, D) by beam search with N hypotheses per sequence."""
-        stepper, first = self.flow.stepper(), torch.arange(len(eps), device=eps.device)[:, None]
-        total = eps.new_zeros(len(eps), 1)  # (B, N)
-        chosen = torch.zeros(len(eps), 0, dtype=torch.long, device=eps.device)  # (B N, t)
-        for eps_t in eps.unbind(1):
-            x = stepper.inverse(eps_t.repeat_interleave(total.shape[1], 0))
-            candidates = self.scores(x).add_(total.view(-1, 1)).view(len(eps), -1)  # (B, N V)
-            parents = first * total.shape[1]
-            total, best = candidates.topk(min(beam, candidates.shape[1]))
-            parents, tokens = (parents + best // len(self.vectors)).flatten(), (best % len(self.vectors)).flatten()
-            stepper.select(parents)
-            stepper.advance(self.vectors[tokens])
-            chosen = torch.cat([chosen[parents], tokens[:, None]], 1)
-        return chosen.view(*total.shape, -1)[first[:, 0], total.argmax(1)]
+        found = beam_search(_Inverting(self, eps), len(eps), beam, eps.shape[1])
+        return found.candidates[torch.arange(len(eps), device=eps.device), found.totals.argmax(1)]
 
     @torch.no_grad()
     def sample(
@@ -166,3 +156,23 @@ class LanguageFlow(Model):
     def causal(self) -> bool:
         """Whether step t depends only on earlier steps, in both directions."""
         return isinstance(self.config, Config) and self.config.structure == "past"
+
+
+class _Inverting:
+    """A `search.Decoder` of a causal flow: a token's score is its similarity to the inverse of the next noise."""
+
+    def __init__(self, model: LanguageFlow, eps: Tensor) -> None:
+        self.model, self.stepper, self.left = model, model.flow.stepper(), list(eps.unbind(1))
+        self.hypotheses = 1  # of each sequence
+
+    def scores(self) -> Tensor:
+        eps = self.left.pop(0).repeat_interleave(self.hypotheses, 0)
+        return self.model.scores(self.stepper.inverse(eps))
+
+    def select(self, places: Tensor) -> None:
+        self.stepper.select(places)
+
+    def advance(self, candidates: Tensor) -> None:
+        if self.left:
+            self.hypotheses = len(candidates) // len(self.left[0])
+        self.stepper.advance(self.model.vectors[candidates])

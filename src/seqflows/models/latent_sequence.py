@@ -123,7 +123,7 @@ class LatentSequence(Model):
 
         Each draw is scored by the three densities; no code is shared with `objective`.
         """
-        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch))
+        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
         mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
         z = mean + log_scale.exp() * torch.randn_like(mean)
         position = self.positions(rows.lengths, rows.x.shape[1])

@@ -79,10 +79,14 @@ class BiLSTM(nn.Module):
 
     The backward direction of each layer reads the sequences reversed within their lengths, so that
     padding always comes last and no packed sequences, several times slower on a CPU, are needed.
+    ``dropout`` is on the input of each layer.
     """
 
-    def __init__(self, inputs: int, width: int, depth: int, cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM) -> None:
+    def __init__(
+        self, inputs: int, width: int, depth: int, cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         sizes = [inputs] + [2 * width] * (depth - 1)
         self.ahead = nn.ModuleList(cell(size, width, batch_first=True) for size in sizes)
         self.back = nn.ModuleList(cell(size, width, batch_first=True) for size in sizes)
@@ -101,6 +105,7 @@ class BiLSTM(nn.Module):
         for layer, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
             if layer:
                 x = torch.cat([forward_states, backward_states], -1)  # noqa: F821  (set by the layer below)
+            x = self.dropout(x)
             forward_states = ahead(x)[0]
             backward_states = reverse(back(reverse(x))[0])
         if mask is not None:

@@ -54,9 +54,11 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
     else:
         wanted = files.digest(params.scored(block))
         known = files.read_sealed(paths.metrics(scale, name))["metrics"]
-    data = files.read_json(paths.prepared(scale, block["dataset"]) / "checksums.json")["sha256"]
-    recorded = {(record["seed"], record["config_hash"], record["dataset_sha256"]) for record in known}
-    return recorded != {(seed, wanted, data) for seed in block["seeds"]}
+    of = [paths.prepared] + [paths.features] * (found.encoder(scale, block["dataset"]) is not None)
+    data = [files.read_json(folder(scale, block["dataset"]) / "checksums.json")["sha256"] for folder in of]
+    names = ("seed", "config_hash", "dataset_sha256", "features_sha256")
+    recorded = {tuple(record[name] for name in names if name in record) for record in known}
+    return recorded != {(seed, wanted, *data) for seed in block["seeds"]}
 
 
 def run() -> None:

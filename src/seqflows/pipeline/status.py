@@ -75,7 +75,7 @@ class Status:
         return {
             "inputs": self._digest(row.inputs(self.found, self.scale, name)),
             "code": files.digest([[path.relative_to(stages.PACKAGE).as_posix(), self._file(path)] for path in code]),
-            "libraries": files.digest([_version(library) for library in LIBRARIES]),
+            "libraries": files.digest([_version(library) for library in (*LIBRARIES, *row.libraries)]),
             "settings": files.digest(row.block(self.found, self.scale, name)),
         }
 

@@ -15,7 +15,10 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     block = matrix.runs[run].get(scale) or {}
     if not block:
         return {}
-    found = corpus_settings(matrix.datasets[matrix.runs[run]["dataset"]], scale)
+    dataset = matrix.runs[run]["dataset"]
+    found = corpus_settings(matrix.datasets[dataset], scale)
+    if encoder := matrix.encoder(scale, dataset):
+        found |= {"encoder": encoder["model"], "encoder_layers": encoder["layers"]}
     model, own = MODELS[block["model"]["class"]].block, sizes(block["model"])
     idle = model.filled(own).idle()
     found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}

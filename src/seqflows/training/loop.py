@@ -36,12 +36,12 @@ def run(
     block = matrix.run(key.scale, key.name)
     settings = Training.of(block["training"], "training")
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
-    dataset = prepared.load(paths.prepared(key.scale, block["dataset"]))
+    dataset = prepared.of(matrix, key.scale, block["dataset"])
     config = params.trained(block)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
 
     def place(seed: int) -> Path:
-        return paths.checkpoints(checkpoint.digest(key, seed, config, how, dataset.sha256))
+        return paths.checkpoints(checkpoint.digest(key, seed, config, how, files.digest(dataset.origin())))
 
     folders = {seed: place(seed) for seed in block["seeds"]}
     if restart:
@@ -110,7 +110,7 @@ def _info(
         "config": config,
         "config_hash": files.digest(config),
         "dataset": block["dataset"],
-        "dataset_sha256": dataset.sha256,
+        **dataset.origin(),
         "revision": files.revision(),
         "device": machine.device.type,
         "device_name": machine.name,

@@ -20,10 +20,11 @@ MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Sgd:
-    """p <- p - rate grad."""
+    """v <- momentum v + grad, p <- p - rate v; without momentum v is the gradient."""
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float) -> None:
-        self.parameters, self.rate = list(parameters), rate
+    def __init__(self, parameters: Iterable[Tensor], rate: float, momentum: float = 0.0) -> None:
+        self.parameters, self.rate, self.momentum = list(parameters), rate, momentum
+        self._velocity: dict[int, Tensor] = {}
 
     def zero_grad(self) -> None:
         """Drop the gradients."""
@@ -33,26 +34,36 @@ class Sgd:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        moved = [parameter for parameter in self.parameters if parameter.grad is not None]
-        torch._foreach_add_(moved, [parameter.grad for parameter in moved], alpha=-self.rate)
+        moved = [(n, parameter) for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        directions = [parameter.grad for _, parameter in moved]
+        if self.momentum:
+            for n, parameter in moved:
+                self._velocity.setdefault(n, torch.zeros_like(parameter))
+            velocities = [self._velocity[n] for n, _ in moved]
+            torch._foreach_mul_(velocities, self.momentum)
+            torch._foreach_add_(velocities, directions)
+            directions = velocities
+        torch._foreach_add_([parameter for _, parameter in moved], directions, alpha=-self.rate)
 
     def drop(self, rate: float) -> None:
         """Set a lower rate."""
         self.rate = rate
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state by ``<number of the parameter>.<name>``: empty."""
-        return {}
+        """The state by ``<number of the parameter>.<name>``; empty without momentum."""
+        return {f"{n}.velocity": value for n, value in self._velocity.items()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Restore the state that `tensors` returned."""
+        self._velocity = {int(key.split(".")[0]): value.to(self.parameters[0].device) for key, value in saved.items()}
 
 
 class Adam(Sgd):
-    """Adam (Kingma & Ba 2015) with its usual betas, in one fused kernel."""
+    """Adam (Kingma & Ba 2015) with its usual beta2, in one fused kernel."""
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float) -> None:
+    def __init__(self, parameters: Iterable[Tensor], rate: float, beta1: float = 0.9, epsilon: float = 1e-8) -> None:
         super().__init__(parameters, rate)
+        self.beta1, self.epsilon = beta1, epsilon
         self._state: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     @torch.no_grad()
@@ -73,11 +84,11 @@ class Adam(Sgd):
             steps,
             fused=True,
             amsgrad=False,
-            beta1=0.9,
+            beta1=self.beta1,
             beta2=0.999,
             lr=self.rate,
             weight_decay=0.0,
-            eps=1e-8,
+            eps=self.epsilon,
             maximize=False,
         )
 
@@ -101,8 +112,9 @@ class Adam(Sgd):
 
 def make(model: nn.Module, settings: Training) -> Sgd:
     """Build the optimiser of the settings over all of the model's parameters."""
-    kind = Adam if settings.optimizer == "adam" else Sgd
-    return kind(model.parameters(), settings.learning_rate)
+    if settings.optimizer == "adam":
+        return Adam(model.parameters(), settings.learning_rate, settings.beta1, settings.epsilon)
+    return Sgd(model.parameters(), settings.learning_rate, settings.momentum)
 
 
 def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Training) -> list[list[np.ndarray]]:

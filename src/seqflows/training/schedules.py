@@ -42,6 +42,20 @@ def cosine(epochs: float, settings: Training) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share))))
 
 
+def warm(steps: int, settings: Training) -> float:
+    """The factor of the learning rate of the step after ``steps`` others: log(steps + 1) / log(warmup), at most 1.
+
+    That of Zhang & Bansal 2019's code, whose first step has the rate 0; here the first has that of the second.
+
+    >>> from types import SimpleNamespace
+    >>> [round(warm(steps, SimpleNamespace(warmup=1000)), 3) for steps in (0, 1, 99, 999, 5000)]
+    [0.1, 0.1, 0.667, 1.0, 1.0]
+    """
+    if settings.warmup is None:
+        return 1.0
+    return min(1.0, math.log(max(steps, 1) + 1) / math.log(settings.warmup))
+
+
 @dataclass
 class Plateau:
     """Learning rate and model choice, from one validation loss per epoch.
@@ -57,7 +71,7 @@ class Plateau:
     waited: int = 0
 
     def update(self, settings: Training, epoch: int, loss: float) -> tuple[bool, bool]:
-        """Take the validation loss of ``epoch`` (from 1).
+        """Take the validation loss of ``epoch`` (from 1), or the negative of a score that selects.
 
         Returns whether to keep its model, and whether the rate has dropped. Before the ramp
         is over every epoch's model replaces the previous one, so that a training

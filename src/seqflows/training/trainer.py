@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,17 @@ from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
+from seqflows.textscores import bleu
 from seqflows.training import checkpoint, optimise
 from seqflows.training.progress import Progress
-from seqflows.training.schedules import Plateau, cosine, kl_weight
+from seqflows.training.schedules import Plateau, cosine, kl_weight, warm
 from seqflows.training.stopping import Stop
 
 SAVE_SECONDS = 60.0  # between checkpoints inside an epoch
 EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
 STATE = ("epoch", "position", "steps", "seconds", "wall", "names", "seen", "history")  # attributes in a checkpoint
+VALIDATION_TEXTS = 128  # written at once
 WINDOW = 20  # steps whose losses are checked together on a GPU, since each check waits for it
 
 
@@ -162,16 +164,17 @@ class Trainer:
             total = loss.detach() if total is None else total + loss.detach()
             self._count(terms, weighted.detach(), int(split.lengths[indices].sum()), len(indices))
         if self.settings.clip:
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-            total = total + 0 * norm  # makes the checked loss non-finite if the gradient is
+            for part in self.model.groups():
+                norm = nn.utils.clip_grad_norm_(part, self.settings.clip)
+                total = total + 0 * norm  # makes the checked loss non-finite if the gradient is
         self._pending.append((self.steps + 1, group, total))
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
 
     def _rate(self, epochs: float) -> float:
-        """The learning rate after ``epochs`` passes."""
-        return self.plateau.rate * cosine(epochs, self.settings)
+        """The learning rate of the next step, after ``epochs`` passes."""
+        return self.plateau.rate * cosine(epochs, self.settings) * warm(self.steps, self.settings)
 
     def _kl_weight(self, epochs: float) -> float:
         """The KL weight after ``epochs`` passes."""
@@ -214,6 +217,7 @@ class Trainer:
         self._look()
         settings, started = self.settings, time.monotonic()
         valid = self._validate(stop)
+        score = {"valid_bleu": self._bleu()} if settings.keep == "bleu" else {}
         self._spend(started)
         symbols, sequences = self.seen
         values = (self.sums / (symbols + sequences if self.kind.loss_per_symbol else sequences)).tolist()
@@ -227,10 +231,12 @@ class Trainer:
             "valid_loss": sum(valid.values()),
             **{f"valid_{name}": value for name, value in valid.items()},
             **self.model.monitor(),
+            **score,
             "seconds": self.seconds,
             "symbols_per_second": symbols / max(self.seconds, 1e-9),
         }
-        keep, dropped = self.plateau.update(settings, self.epoch + 1, row["valid_loss"])
+        loss = -score["valid_bleu"] if score else row["valid_loss"]
+        keep, dropped = self.plateau.update(settings, self.epoch + 1, loss)
         if keep:
             self._keep()
         if dropped:
@@ -250,14 +256,15 @@ class Trainer:
     def _validate(self, stop: Stop) -> dict[str, float]:
         """The terms of the validation split with KL weight 1 and the same noise in every epoch."""
         self.model.eval()
-        if self._validation is None:
-            self._validation = [batch.to(self.machine.device) for batch in self._validation_batches()]
+        batches = self._validation or (batch.to(self.machine.device) for batch in self._validation_batches())
+        if not self.kind.conditional:  # whose features would fill the memory
+            batches = self._validation = list(batches)
         devices = [torch.cuda.current_device()] if self.machine.cuda else []
         totals: dict[str, Any] = {}
         reason = None
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             torch.manual_seed(self.seed)
-            for batch in self._validation:
+            for batch in batches:
                 if reason := stop.reason:
                     break
                 for name, value in self.model.objective(batch, self.settings.validation_samples).items():
@@ -273,11 +280,28 @@ class Trainer:
             )
         return found
 
-    def _validation_batches(self) -> list[Batch]:
+    def _bleu(self) -> float:
+        """BLEU-4 of the first ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
+        split, known = self.dataset.valid, self.dataset.vocabulary
+        places = np.arange(min(self.settings.decoded, len(split)))
+        places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
+        self.model.eval()
+        sums = np.zeros(bleu.COUNTS, dtype=np.int64)
+        devices = [torch.cuda.current_device()] if self.machine.cuda else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed)
+            for start in range(0, len(places), VALIDATION_TEXTS):
+                part = places[start : start + VALIDATION_TEXTS]
+                written = self.model.write(collate(split, part).given.to(self.machine.device), 1)
+                for index, text in zip(part, written, strict=True):
+                    reference = split.sequence(index)[:-1].tolist()
+                    sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
+        return bleu.bleu(sums)
+
+    def _validation_batches(self) -> Iterator[Batch]:
         split = self.dataset.valid
-        pieces = []
         for indices in order_by_length(split, self.kind.validation_batch):
             size = int(split.lengths[indices].max()) * self.settings.validation_samples
             width = max(1, VALIDATION_STEPS // size)
-            pieces += [indices[start : start + width] for start in range(0, len(indices), width)]
-        return [collate(split, piece) for piece in pieces]
+            for start in range(0, len(indices), width):
+                yield collate(split, indices[start : start + width])

@@ -13,17 +13,18 @@ import numpy as np
 
 from seqflows import files
 from seqflows.config import corpora
-from seqflows.data.embedded import chords, clauses, formation, gaussians, sentences
+from seqflows.data.embedded import asking, chords, clauses, formation, gaussians, sentences
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses)}
+MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses, asking)}
 CLASSES = {
     sentences.NAME: sentences.TextSource,
     chords.NAME: chords.ChordSource,
     gaussians.NAME: gaussians.GaussianSource,
     formation.NAME: formation.WordSource,
     clauses.NAME: clauses.LanguageSource,
+    asking.NAME: asking.QuestionSource,
 }
 SPECIFICATION = "source.json"
 
@@ -40,7 +41,7 @@ class Source(Protocol):
         """E[T + 1] (1 for vectors)."""
 
     def log_probs(self, sequences: Any) -> np.ndarray:
-        """(N,) nats per sequence, its length included."""
+        """(N,) nats per sequence, its length included; of pairs, given the context."""
 
 
 def generate(block: dict[str, Any], folder: Path) -> None:

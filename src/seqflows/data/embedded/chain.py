@@ -65,6 +65,12 @@ class Chain:
         return self._marginals[1].sum(axis=0)
 
     @cached_property
+    def one(self) -> np.ndarray:
+        """(S,) the probability of each state, drawn uniformly from those of a sequence."""
+        marginals, _ = self._marginals
+        return sum(p * marginals[:n].mean(axis=0) for n, p in self.lengths.items())
+
+    @cached_property
     def _marginals(self) -> tuple[np.ndarray, np.ndarray]:
         """(longest, S): p(s_k | n >= k), and the same times p(n >= k)."""
         marginals = [self.start]

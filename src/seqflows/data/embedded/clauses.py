@@ -136,6 +136,10 @@ class LanguageSource:
         chains = [iter(chain.sample(rng, count)) for chain in (self.paragraphs, self.questions)]
         return [self._text(rng, bool(question), next(chains[int(question)])) for question in asked]
 
+    def paragraph(self, rng: np.random.Generator) -> list[str]:
+        """A paragraph, as tokens."""
+        return self._text(rng, False, self.paragraphs.sample(rng, 1)[0])
+
     def _text(self, rng: np.random.Generator, question: bool, chosen: np.ndarray) -> list[str]:
         names, verbs, nouns = self.lexicon
         found = []
@@ -169,9 +173,14 @@ class LanguageSource:
             paragraphs = [{"context": text, "qas": []} for text in texts]
             value = {"data": [{"title": split, "paragraphs": paragraphs}], "version": NAME}
             (folder / f"{split}.json").write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8", newline="\n")
-        rows = zip(self.vocabulary, self.vectors.tolist(), strict=True)
-        lines = "".join(f"{word} {' '.join(f'{number:.6f}' for number in vector)}\n" for word, vector in rows)
-        (folder / VECTORS).write_text(lines, encoding="utf-8", newline="\n")
+        write_vectors(folder, self.vocabulary, self.vectors)
+
+
+def write_vectors(folder: Path, vocabulary: Sequence[str], vectors: np.ndarray) -> None:
+    """Write ``glove.txt``, a line for each word of the ``vocabulary`` with its row of ``vectors`` (V, D)."""
+    rows = zip(vocabulary, vectors.tolist(), strict=True)
+    lines = "".join(f"{word} {' '.join(f'{number:.6f}' for number in vector)}\n" for word, vector in rows)
+    (folder / VECTORS).write_text(lines, encoding="utf-8", newline="\n")
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
@@ -192,13 +201,15 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
         np.array([geometric(rng, sizes[1], int(rng.integers(2, 6)), rng.uniform(0.2, 0.6)) for _ in range(sizes[0])]),
         np.array([geometric(rng, sizes[2], int(rng.integers(2, 6)), rng.uniform(0.2, 0.6)) for _ in range(sizes[1])]),
         geometric(rng, len(LINKS), len(LINKS), 0.5),
-        _vectors(rng, len(SPECIAL) + len(FUNCTION) + lexicon, options["dimensions"]),
+        vectors(rng, len(SPECIAL) + len(FUNCTION) + lexicon, options["dimensions"]),
     )
 
 
-def _vectors(rng: np.random.Generator, count: int, dimensions: int) -> np.ndarray:
+def vectors(
+    rng: np.random.Generator, count: int, dimensions: int, earlier: np.ndarray | None = None
+) -> np.ndarray:  # fmt: skip
     """Standard normal vectors (V, D) to six decimals, each redrawn until `DISTANCE` from earlier ones."""
-    vectors = np.zeros((0, dimensions))
+    vectors = np.zeros((0, dimensions)) if earlier is None else earlier
     for _ in range(TRIES):
         drawn = rng.standard_normal(dimensions).round(6)
         if dimensions and (np.linalg.norm(vectors - drawn, axis=1) >= DISTANCE).all():

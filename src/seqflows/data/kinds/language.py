@@ -20,7 +20,6 @@ from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
 SQUAD_TRAIN = ("train-v1.1.json", "du_test-v1.1.json", "train_extra_paragraphs.json", "cs224n_val.jsonl")
-VALID, TEST = (0,), (1,)  # of the ten parts of the clips, see `tvqa.part`
 
 
 class Corpus(NamedTuple):
@@ -46,7 +45,7 @@ def prepare(
     corpus = READERS[block["source"]](raw)
     selections = tokenized(corpus, length, raw)
     known = source.vocabulary if source else vocabulary(block, selections["train"], raw)
-    words = embedding(block, known, raw)
+    words = shared.embedding(known, block["dimensions"], raw)
 
     def encode(sequences: list[list[str]], where: Path) -> np.ndarray:
         return tokens.encode(sequences, known, length).ravel()
@@ -88,34 +87,19 @@ def _squad(raw: Path) -> Corpus:
 def _tvqa_questions(raw: Path) -> Corpus:
     """Questions of two public files with disjoint clips: a tenth of the clips for validation, another for test."""
     found = [*tvqa.questions(raw / "tvqa_test_public.jsonl"), *tvqa.questions(raw / "tvqa_plus_val.json")]
-    rest, held = tvqa.divided(found, (*VALID, *TEST))
-    test, valid = tvqa.divided(held, VALID)
+    rest, held = tvqa.divided(found, (*tvqa.VALID, *tvqa.TEST))
+    test, valid = tvqa.divided(held, tvqa.VALID)
     splits = dict(zip(SPLITS, (rest, valid, test), strict=True))
     return Corpus({name: [question.text for question in one] for name, one in splits.items()}, "questions")
 
 
 def _tvqa_subtitles(raw: Path) -> Corpus:
-    """Subtitles localised to each question, without repeated texts of a clip.
-
-    Table 4 scores the validation split, the test split here; a tenth of the training clips is for validation. A clip
-    in both files is a `Problem`.
-    """
+    """Subtitles localised to each question, without repeated texts of a clip, of the splits of `tvqa.released`."""
     spoken = tvqa.subtitles(raw / "tvqa_subtitles.tar.gz")
-    test, found = tvqa.questions(raw / "tvqa_val.jsonl"), tvqa.questions(raw / "tvqa_train.jsonl")
-    both = {question.clip for question in found} & {question.clip for question in test}
-    if both:
-        raise Problem(
-            f"expected other clips in {raw / 'tvqa_val.jsonl'} than in tvqa_train.jsonl, got {min(both)} in both; "
-            "replace the files"
-        )
-    train, valid = tvqa.divided(found, VALID)
-    splits = dict(zip(SPLITS, (train, valid, test), strict=True))
     texts, repeated = {}, 0
-    for name, questions in splits.items():
-        missing = next((question.clip for question in questions if question.clip not in spoken), None)
-        if missing is not None:
-            raise Problem(f"expected {missing}.srt in {raw / 'tvqa_subtitles.tar.gz'}, got none; replace the files")
-        each = [(question.clip, tvqa.localized(spoken[question.clip], question.span)) for question in questions]
+    for name, questions in zip(SPLITS, tvqa.released(raw), strict=True):
+        told = tvqa.told(spoken, questions, tvqa.localized, raw / "tvqa_subtitles.tar.gz")
+        each = list(zip((question.clip for question in questions), told, strict=True))
         texts[name] = [text for _, text in dict.fromkeys(each)]
         repeated += len(each) - len(texts[name])
     return Corpus(texts, "localised subtitles", repeated)
@@ -153,17 +137,6 @@ def vocabulary(block: Mapping[str, Any], train: shared.Selection, where: Path) -
     limits = corpora.block(block)
     written = (sequence[: block["length"] - 1] for sequence in train.sequences[: block.get("train_sequences")])
     return tokens.vocabulary(written, limits.min_count, limits.vocabulary_size, f"the training split of {where}")
-
-
-def embedding(block: Mapping[str, Any], known: Sequence[str], raw: Path) -> glove.Embedding:
-    """The vocabulary's vectors, from the file glove* of the raw folder, or from the two files of one table."""
-    files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
-    if [path.suffix for path in files] == [".npy", ".parquet"]:
-        return glove.embed(known, glove.read_table(*files, block["dimensions"], known), str(files[0]))
-    if len(files) != 1:
-        raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
-    wanted = known if files[0].suffix == ".zip" else None
-    return glove.embed(known, glove.read(files[0], block["dimensions"], wanted), str(files[0]))
 
 
 def statistics(

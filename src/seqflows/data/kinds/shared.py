@@ -11,6 +11,7 @@ import numpy as np
 
 from seqflows.data.embedded import Source
 from seqflows.data.prepared import Split
+from seqflows.data.readers import glove
 from seqflows.errors import Problem
 
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
@@ -59,8 +60,8 @@ def prepared(
         where = raw / f"{name} split"
         kept = block.get(f"{name}_sequences") or len(selection.lengths)
         sequences = selection.sequences[:kept]
-        log_probs = _log_probs(source, sequences, where)
-        split = Split(block["kind"], selection.lengths[:kept], encode(sequences, where), log_probs)
+        known = log_probs(source, sequences, where)
+        split = Split(block["kind"], selection.lengths[:kept], encode(sequences, where), known)
         splits[name], statistics[name] = split, _counts(selection, split)
         if statistics[name]["longest"] > longest:
             raise Problem(
@@ -70,7 +71,7 @@ def prepared(
     return Prepared(vocabulary, splits, {"max_length": longest, "splits": statistics})
 
 
-def _log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray | None:
+def log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray | None:
     """The embedded source's log-probabilities (N,), nats; an impossible sequence is a `Problem`."""
     if source is None:
         return None
@@ -98,3 +99,14 @@ def _counts(selection: Selection, split: Split) -> dict[str, Any]:
         "dropped_empty": selection.dropped_empty,
         "share_within_limit": kept / (kept + selection.dropped_long),
     }
+
+
+def embedding(known: Sequence[str], dimensions: int, raw: Path) -> glove.Embedding:
+    """The vocabulary's vectors, from the file glove* of the raw folder, or from the two files of one table."""
+    files = sorted(path for path in raw.iterdir() if path.name.startswith("glove"))
+    if [path.suffix for path in files] == [".npy", ".parquet"]:
+        return glove.embed(known, glove.read_table(*files, dimensions, known), str(files[0]))
+    if len(files) != 1:
+        raise Problem(f"expected one file glove* in {raw}, got {len(files)}; run download again")
+    wanted = known if files[0].suffix == ".zip" else None
+    return glove.embed(known, glove.read(files[0], dimensions, wanted), str(files[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,8 +53,8 @@ def read(path: Path, identified: bool = True) -> list[Article]:
     """The articles of a file in the official layout.
 
     Unless ``identified``, a missing id of a question is its place in the file. Raises `Problem` with the
-    place for invalid JSON, a missing key, a value of another type, an empty context, or an answer that is not
-    at its offset.
+    place for invalid JSON, a missing key, a value of another type, an empty context or question, or an answer that is
+    not at its offset.
     """
     articles = []
     for number, entry in enumerate(take(strict_json.whole(path), "data", list, str(path))):
@@ -82,11 +82,18 @@ def _paragraph(entry: Any, where: str, name: str, identified: bool) -> Paragraph
     questions = []
     for number, question in enumerate(take(entry, "qas", list, where)):
         at = f"question {number} of {where}"
-        text = take(question, "question", str, at)
+        text = _asked(question, at)
         id_ = take(question, "id", str, at) if identified or "id" in question else f"{name}-{number}"
         answers = tuple(_answer(answer, context, at) for answer in take(question, "answers", list, at))
         questions.append(Question(id_, text, answers))
     return Paragraph(context, tuple(questions))
+
+
+def _asked(entry: Any, where: str) -> str:
+    text = take(entry, "question", str, where)
+    if not text.strip():
+        raise Problem(f"expected a question in {where}, got {text!r}; replace the file")
+    return text
 
 
 def _answer(entry: Any, context: str, where: str) -> Answer:
@@ -120,7 +127,7 @@ def read_tokenized(path: Path) -> list[Article]:
         if answer not in inside or not answer:
             raise Problem(f"expected the answer {answer!r} in the span of {where}, got {inside!r}; replace the file")
         start = sum(len(word) + 1 for word in words[:first]) + inside.index(answer)
-        question = Question(f"{number}", take(row, "question", str, where), (Answer(answer, start),))
+        question = Question(f"{number}", _asked(row, where), (Answer(answer, start),))
         found.setdefault(context, []).append(question)
     paragraphs = tuple(Paragraph(context, tuple(questions)) for context, questions in found.items())
     return _some([Article("", paragraphs)], path)
@@ -129,13 +136,60 @@ def read_tokenized(path: Path) -> list[Article]:
 _TOKENIZED = (("context", str), ("answer", str), ("span", list))
 
 
+def read_reattached(path: Path, others: Mapping[str, list[Article]]) -> list[Article]:
+    """The questions of a file that refers to paragraphs of ``others``, one a line, as one untitled article.
+
+    Keys: question, answer, answer_start, file (a name of ``others``, whose single article has the paragraph) and
+    paragraph (its place there); a file that is not among ``others`` stands for the row's own context. Raises `Problem`
+    with the line for anything else, and for an answer that is not at its offset.
+    """
+    paragraphs = []
+    for number, (where, row) in enumerate(strict_json.by_line(path)):
+        listed = others.get(take(row, "file", str, where))
+        if listed is None:
+            context = take(row, "context", str, where)
+        else:
+            ((_, known),) = listed
+            place = take(row, "paragraph", int, where)
+            if not 0 <= place < len(known):
+                raise Problem(
+                    f"expected paragraph to be a place among {len(known)} in {where}, got {place}; replace the file"
+                )
+            context = known[place].context
+        answer = {"text": take(row, "answer", str, where), "answer_start": take(row, "answer_start", int, where)}
+        question = Question(f"{number}", _asked(row, where), (_answer(answer, context, where),))
+        paragraphs.append(Paragraph(context, (question,)))
+    return _some([Article("", tuple(paragraphs))], path)
+
+
 def split(train: list[Article], development: list[Article]) -> Splits:
-    """Split by article: the training set, and the halves of the development set for validation and test.
+    """Split by article: the training set, and the `halves` of the development set for validation and test.
+
+    Titles and paragraphs of the development set are dropped from training, and repeated paragraphs are kept once; two
+    are equal if their letters and digits are.
+    """
+    valid, test = halves(development)
+    kept, _ = without_repeated(apart(train, development), set())
+    return Splits(kept, valid, test, len(contexts(train)) - len(contexts(kept)))
+
+
+def apart(train: list[Article], development: list[Article]) -> list[Article]:
+    """The training articles without titles and paragraphs of the development set."""
+    titles, seen = {article.title for article in development}, set(map(identity, contexts(development)))
+    kept = []
+    for title, paragraphs in train:
+        others = tuple(paragraph for paragraph in paragraphs if identity(paragraph.context) not in seen)
+        if title not in titles and others:
+            kept.append(Article(title, others))
+    return kept
+
+
+def halves(development: list[Article]) -> tuple[list[Article], list[Article]]:
+    """The halves of the development set, for validation and test, which share no title and no paragraph.
 
     Tang et al. (2021, sections 4 and A.2) follow Zhang & Bansal (2019) in halving the development set and show results
     on the second half; the list is not published. Here the articles stay in their file's order and the first half of
-    them, rounded down, is for validation. Titles and paragraphs of the development set are dropped from training,
-    repeated paragraphs are kept once, and none is in both halves; two are equal if their letters and digits are.
+    them, rounded down, is for validation.
     """
     if len(development) < 2:
         raise Problem(
@@ -145,11 +199,7 @@ def split(train: list[Article], development: list[Article]) -> Splits:
     seen: set[str] = set()
     test, _ = without_repeated(development[half:], seen)
     valid, _ = without_repeated([a for a in development[:half] if a.title not in {b.title for b in test}], seen)
-    titles = {article.title for article in development}
-    others = [article for article in train if article.title not in titles]
-    left_out = sum(len(article.paragraphs) for article in train if article.title in titles)
-    kept, repeated = without_repeated(others, seen)
-    return Splits(kept, valid, test, left_out + repeated)
+    return valid, test
 
 
 def without_repeated(articles: list[Article], seen: set[str]) -> tuple[list[Article], int]:
@@ -181,3 +231,8 @@ def identity(text: str) -> str:
 def contexts(articles: Collection[Article]) -> list[str]:
     """The paragraphs' texts, in order."""
     return [paragraph.context for article in articles for paragraph in article.paragraphs]
+
+
+def questions(articles: Collection[Article]) -> list[Question]:
+    """The questions of all paragraphs, in order."""
+    return [question for article in articles for paragraph in article.paragraphs for question in paragraph.questions]

@@ -12,7 +12,7 @@ import posixpath
 import re
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from seqflows.errors import Problem
 
 LARGEST = 2**20  # bytes of one clip's subtitles; more is a mistake
 UNKNOWN_SPAN = (10.0, 30.0)  # used by the data set's own code for annotations without numbers
+VALID, TEST = (0,), (1,)  # of the ten parts of the clips, see `part`
 CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
 TIME = re.compile(r"(\d+):(\d+):(\d+)[,.](\d+)")
 SPEAKER = re.compile(r"^\(([^()]*:)\)\s*")
@@ -40,7 +41,7 @@ class Question(NamedTuple):
 
 
 class Subtitle(NamedTuple):
-    """One line of a clip's subtitles, with the speaker's name before it if the release has it."""
+    """One line of a clip's subtitles, with the speaker's name before it if the release has it, or a description."""
 
     start: float
     end: float
@@ -180,16 +181,86 @@ def localized(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
     return " ".join(line.text for line in chosen if line.text)
 
 
+def descriptions(path: Path) -> dict[str, list[Subtitle]]:
+    """The timed descriptions of every clip, by time, from TVR's .jsonl file with one of them per line.
+
+    Raises `Problem` with the line for invalid JSON, a missing key, another type or a description without words.
+    """
+    found: dict[str, list[Subtitle]] = {}
+    for where, entry in strict_json.by_line(path):
+        clip, text = take(entry, "vid_name", str, where), take(entry, "desc", str, where)
+        if not text.strip():
+            raise Problem(f"expected a description in {where}, got {text!r}; replace the file")
+        found.setdefault(clip, []).append(Subtitle(*_span(entry.get("ts"), where), text))
+    return {clip: sorted(lines) for clip, lines in found.items()}
+
+
+def nearest_first(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
+    """The text of all lines: of those that overlap the ``span``, then of the others."""
+    outside = [not (line.start < span[1] and line.end > span[0]) for line in lines]
+    return " ".join(lines[place].text for place in sorted(range(len(lines)), key=outside.__getitem__))
+
+
+def told(
+    lines: Mapping[str, list[Subtitle]], found: Iterable[Question],
+    chosen: Callable[[Sequence[Subtitle], tuple[float, float]], str], path: Path,
+) -> list[str]:  # fmt: skip
+    """What `localized` or `nearest_first` makes of the lines of each question's clip.
+
+    Without lines of a clip, a `Problem` that names the ``path`` they are from.
+    """
+    texts = []
+    for question in found:
+        if question.clip not in lines:
+            raise Problem(f"expected the clip {question.clip} in {path}, got none; replace the files")
+        texts.append(chosen(lines[question.clip], question.span))
+    return texts
+
+
 def part(clip: str, parts: int = 10) -> int:
     """A clip's part, 0 to ``parts`` - 1, from the sha256 of its name, independent of file and order.
 
     >>> part("s01e02_seg02_clip_03"), part("castle_s01e01_seg02_clip_08")
     (2, 3)
     """
-    return int.from_bytes(hashlib.sha256(clip.encode()).digest()) % parts
+    return int.from_bytes(_digest(clip)) % parts
+
+
+def _digest(clip: str) -> bytes:
+    return hashlib.sha256(clip.encode()).digest()
 
 
 def divided(found: Collection[Question], held_out: Collection[int]) -> tuple[list[Question], list[Question]]:
     """The questions whose clips are outside the parts ``held_out``, and those inside."""
     kept = [question for question in found if part(question.clip) not in held_out]
     return kept, [question for question in found if part(question.clip) in held_out]
+
+
+def released(folder: Path) -> tuple[list[Question], list[Question], list[Question]]:
+    """The questions of TVQA's release to train, validate and test on.
+
+    The labels of its test split are not public: its validation split is for test, as in Tang et al. (2021), and a tenth
+    of the training clips for validation. A clip in both files is a `Problem`.
+    """
+    test, found = questions(folder / "tvqa_val.jsonl"), questions(folder / "tvqa_train.jsonl")
+    both = {question.clip for question in found} & {question.clip for question in test}
+    if both:
+        raise Problem(
+            f"expected other clips in {folder / 'tvqa_val.jsonl'} than in tvqa_train.jsonl, got {min(both)} in both; "
+            "replace the files"
+        )
+    return *divided(found, VALID), test
+
+
+def by_clip(
+    found: Collection[Question], shares: tuple[int, int] = (10, 20)
+) -> tuple[list[Question], list[Question], list[Question]]:
+    """The questions to train, validate and test on, ``shares`` in percent of the clips to validate and test.
+
+    The clips are ordered by the sha256 of their names, independent of the file's order.
+    """
+    clips = sorted({question.clip for question in found}, key=_digest)
+    valid, held = (len(clips) * share // 100 for share in (shares[0], sum(shares)))
+    place = {clip: (number >= valid) + (number >= held) for number, clip in enumerate(clips)}
+    valid_, test, train = ([question for question in found if place[question.clip] == part] for part in range(3))
+    return train, valid_, test

@@ -26,6 +26,8 @@ SOURCES = {
     "ptb": "Penn Treebank", "nottingham": "Nottingham", "piano": "Piano-midi.de", "musedata": "MuseData",
     "jsb": "JSB chorales", "gutenberg-words": "words of Project Gutenberg", "squad-articles": "SQuAD paragraphs",
     "squad-articles-full": "SQuAD paragraphs", "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles",
+    "squad-questions": "SQuAD questions", "squad-questions-full": "SQuAD questions",
+    "tvqa-descriptions": "TVQA+ questions on descriptions (stand-in)", "tvqa-questions-subtitles": "TVQA questions",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 # Dashes, for lines that coincide: later lines leave gaps that show earlier ones.

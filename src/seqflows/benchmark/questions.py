@@ -1,0 +1,96 @@
+"""Benchmark of question generation: a training step and the beam search of each system, at the sizes of laptop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from seqflows import compute, models, params
+from seqflows.benchmark import measure
+from seqflows.config.training import Training
+from seqflows.data.batching import collate
+from seqflows.data.prepared import Contexts, Dataset, Split
+from seqflows.data.tokens import END, SPECIAL
+from seqflows.training.trainer import Trainer
+
+QUESTIONS = (
+    *("model", "batch", "questions_per_second", "seconds", "gflop", "times_limit"),
+    *("written_per_second", "written_gflop", "written_times_limit"),
+)
+RUNS = "squad-qg"  # and what begins with it
+SCALE = "laptop"
+WORDS = 30_000  # of all contexts
+FEATURES = 384
+TEXT = 16  # words of a question with its end
+REPEATS = 3
+
+
+def dataset(block: dict[str, Any], count: int, text: int = TEXT, words: int = WORDS, width: int = FEATURES) -> Dataset:
+    """Random questions of one length on contexts as long as the window."""
+    rng, window = np.random.default_rng(0), block["window"]
+    place = np.arange(count, dtype=np.int32)
+    start = rng.integers(0, window - 3, count)
+    contexts = Contexts(
+        words=rng.integers(len(SPECIAL), words, count * window).astype(np.int32),
+        lengths=np.full(count, window),
+        articles=place.astype(str),
+        paragraph=place,
+        window=np.tile(np.array([[0, window]], dtype=np.int32), (count, 1)),
+        answer=np.stack([start, start + 3], 1).astype(np.int32),
+        ids=place.astype(str),
+        features=rng.standard_normal((count * window, width)).astype(np.float16),
+    )
+    symbols = rng.integers(len(SPECIAL), block["vocabulary_size"], (count, text)).astype(np.int32)
+    symbols[:, -1] = SPECIAL.index(END)
+    split = Split("pairs", np.full(count, text), symbols.ravel(), contexts=contexts)
+    statistics = {"max_length": block["question_length"], "window": window}
+    statistics["outputs"] = block["vocabulary_size"] + len(SPECIAL)
+    vectors = rng.standard_normal((words, block["dimensions"])).astype(np.float32)
+    return Dataset("random", "pairs", ["a"] * words, split, split, split, statistics, "", vectors)
+
+
+def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
+    """Each run of question generation on SQuAD, on one thread: a step and a search beside their arithmetic.
+
+    The limit is the arithmetic of the matrix products and LSTMs at the rate of the fastest kernel found.
+    """
+    torch.set_num_threads(1)
+    matrix, rows = params.load(), []
+    block = matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"])
+    data, limit = dataset(block, batch, **sizes), max(measure.kernels().values())
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    for name in chosen or [name for name in matrix.at(SCALE).runs if name.startswith(RUNS)]:
+        torch.manual_seed(0)
+        settings = matrix.run(SCALE, name)
+        model = models.build(settings["model"], data.facts())
+        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
+        group, texts = [np.arange(batch)], collate(data.train, np.arange(batch))
+        model.initialise(texts)
+        model.train()
+        gflop = measure.flops(model, texts) / 1e9
+        seconds = measure.best(lambda trainer=trainer, group=group: trainer.step(group, 1.0), repeats=REPEATS)
+        model.eval()
+        search = _flops(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
+        written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)
+        values = (name, batch, round(batch / seconds, 1), round(seconds, 4), round(gflop, 2))
+        values += (round(seconds * limit / gflop, 2), round(batch / written, 1), round(search, 2))
+        rows.append(dict(zip(QUESTIONS, (*values, round(written * limit / search, 2)), strict=True)))
+        print(
+            f"  {name}: {batch / seconds:.0f} questions/s, {seconds * limit / gflop:.1f} x its arithmetic; writes "
+            f"{batch / written:.0f} a second, {written * limit / search:.1f} x",
+            flush=True,
+        )
+    return rows
+
+
+def _flops(model: nn.Module, call: Callable[[], Any]) -> float:
+    """Floating point operations of a call without gradients: a third of what `measure.lstm_flops` counts for LSTMs."""
+    with measure.lstm_flops(model) as counted, FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() + counted[0] / 3

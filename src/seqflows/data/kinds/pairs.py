@@ -1,0 +1,323 @@
+"""Preparation of pairs: questions, each with the window of a passage around its answer, and vectors of all words.
+
+The vocabulary has the special tokens, then the most frequent words of training, which can be written, then all other
+words of any split, which can only be copied from a context.
+
+Legend: N questions, P passages, V words that can be written, W words of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqflows.config import corpora
+from seqflows.data import embedded, tokens
+from seqflows.data.embedded.asking import Asked
+from seqflows.data.kinds import shared
+from seqflows.data.prepared import SPLITS, Contexts, Split
+from seqflows.data.readers import squad, tvqa
+from seqflows.errors import Problem
+
+END = tokens.SPECIAL.index(tokens.END)
+SEPARATOR = "|"
+
+
+class Passage(NamedTuple):
+    """The words of a context, and the article or clip that it is from, "" if its file does not say."""
+
+    words: tuple[str, ...]
+    article: str
+
+
+class Pair(NamedTuple):
+    """A question about a passage, whose answer is the words ``first`` to ``after`` - 1 of it.
+
+    ``cut`` says that the passage had more words, which its window would not have.
+    """
+
+    id: str
+    words: tuple[str, ...]
+    passage: Passage
+    first: int
+    after: int
+    cut: bool = False
+
+    def window(self, size: int) -> tuple[int, int]:
+        """``size`` words of the passage with the answer in their middle, or as near to it as the passage's ends allow.
+
+        >>> passage = Passage(tuple("abcdefgh"), "")
+        >>> Pair("", (), passage, 1, 2).window(4), Pair("", (), passage, 4, 5).window(4)
+        ((0, 4), (3, 7))
+        """
+        start = self.first - (size - (self.after - self.first)) // 2
+        start = max(0, min(start, len(self.passage.words) - size))
+        return start, min(start + size, len(self.passage.words))
+
+
+class Corpus(NamedTuple):
+    """The different pairs of each split, and the number of questions that were read for it."""
+
+    pairs: dict[str, list[Pair]]
+    questions: dict[str, int]
+
+
+def prepare(
+    block: Mapping[str, Any], raw: Path, source: embedded.Source | None, dataset: str
+) -> shared.Prepared:  # fmt: skip
+    """Prepare questions with their windows, and a vector for each word of the vocabulary."""
+    limits = corpora.block(block)
+    if source is not None and (source.longest > limits.window or source.longest_question > limits.question_length):
+        raise Problem(
+            f"expected window and question_length of at least {source.longest} and {source.longest_question} for the "
+            f"embedded source in {raw}, got {limits.window} and {limits.question_length}: cutting would falsify the "
+            "known probabilities; correct the dataset in params.yaml, or run download again"
+        )
+    corpus = READERS[limits.source](raw, limits.window)
+    kept, counts = {}, {}
+    for name in SPLITS:
+        found, read = corpus.pairs[name], corpus.questions[name]
+        within, dropped = limited(found, limits, f"the {name} split of {raw}", drop=name == "train")
+        kept[name] = within[: block.get(f"{name}_sequences")]
+        counts[name] = {"questions": read, "repeated": read - len(found), **dropped, "kept": len(within)}
+    known, outputs = vocabulary(kept, limits.vocabulary_size, raw)
+    places = {word: place for place, word in enumerate(known)}
+    splits = {}
+    for name, pairs in kept.items():
+        asked = [Asked(pair.words, pair.passage.words, (pair.first, pair.after)) for pair in pairs]
+        log_probs = shared.log_probs(source, asked, raw / f"{name} split")
+        splits[name] = encoded(pairs, places, limits.window, log_probs)
+    words = shared.embedding(known, limits.dimensions, raw)
+    for name, split in splits.items():
+        counts[name] |= statistics(kept[name], split, outputs, words.known)
+    content = {
+        **{"max_length": limits.question_length, "window": limits.window, "outputs": outputs},
+        **{"vocabulary": len(known), "dimensions": words.vectors.shape[1], "splits": counts},
+        "share_with_vector": float(words.known.mean()),
+    }
+    return shared.Prepared(known, splits, content, words.vectors)
+
+
+def _squad_parts(raw: Path, window: int) -> Corpus:
+    """Questions of SQuAD, whose training split is the part of the official one that public files have.
+
+    The files overlap, so that each question counts once, whatever its paragraph.
+    """
+    titled, splinter = (squad.read(raw / name) for name in ("du_test-v1.1.json", "train_splinter_paragraphs.json"))
+    extra = squad.read(raw / "train_extra_paragraphs.json", identified=False)
+    others = {"train_splinter_paragraphs": splinter, "train_extra_paragraphs": extra}
+    train = {
+        "": [*titled, *splinter],  # the others have no ids of their own
+        "extra-": extra,
+        "cs224n-": squad.read_tokenized(raw / "cs224n_val.jsonl"),
+        "reattached-": squad.read_reattached(raw / "train_reattached_questions.jsonl", others),
+    }
+    return _squad(train, raw, everywhere=True)
+
+
+def _squad_full(raw: Path, window: int) -> Corpus:
+    """Questions of SQuAD; one that stands in several paragraphs counts in each."""
+    return _squad({"": squad.read(raw / "train-v1.1.json")}, raw, everywhere=False)
+
+
+def _squad(train: Mapping[str, list[squad.Article]], raw: Path, everywhere: bool) -> Corpus:
+    """Pairs of SQuAD; the halves of the development set, no part of which is in training, validate and test."""
+    development = squad.read(raw / "dev-v1.1.json")
+    valid, test = squad.halves(development)
+    pairs = {
+        "train": different({name: squad.apart(found, development) for name, found in train.items()}, everywhere),
+        "valid": different({"": valid}),
+        "test": different({"": test}),
+    }
+    read = [[one for articles in train.values() for one in articles], valid, test]
+    return Corpus(pairs, {name: len(squad.questions(one)) for name, one in zip(SPLITS, read, strict=True)})
+
+
+def _embedded(raw: Path, window: int) -> Corpus:
+    found = {name: squad.read(raw / f"{name}.json") for name in SPLITS}
+    pairs = {name: different({"": articles}) for name, articles in found.items()}
+    return Corpus(pairs, {name: len(squad.questions(articles)) for name, articles in found.items()})
+
+
+def _tvqa_descriptions(raw: Path, window: int) -> Corpus:
+    """TVQA+'s validation questions, with TVR's descriptions of their clips in place of the subtitles."""
+    path = raw / "tvr_val_release.jsonl"
+    found = tvqa.by_clip(tvqa.questions(raw / "tvqa_plus_val.json"))
+    return _tvqa(found, tvqa.descriptions(path), tvqa.nearest_first, path, window)
+
+
+def _tvqa_subtitles(raw: Path, window: int) -> Corpus:
+    """TVQA's questions with their localised subtitles, of the splits of `tvqa.released`."""
+    path = raw / "tvqa_subtitles.tar.gz"
+    return _tvqa(tvqa.released(raw), tvqa.subtitles(path), tvqa.localized, path, window)
+
+
+def _tvqa(
+    splits: Sequence[Sequence[tvqa.Question]], lines: Mapping[str, list[tvqa.Subtitle]],
+    chosen: Callable[[Sequence[tvqa.Subtitle], tuple[float, float]], str], path: Path, window: int,
+) -> Corpus:  # fmt: skip
+    """Pairs of TVQA: a passage is what is told of the question's clip, a `SEPARATOR` and the right answer.
+
+    Words are cut before the separator. A question counts once for each clip.
+    """
+    pairs: dict[str, list[Pair]] = {}
+    for name, questions in zip(SPLITS, splits, strict=True):
+        found: dict[tuple[str, str], Pair] = {}
+        for question, text in zip(questions, tvqa.told(lines, questions, chosen, path), strict=True):
+            answer = [] if question.correct is None else tokens.tokenize(question.answers[question.correct])
+            if not answer:
+                raise Problem(f"expected a right answer of the question {question.id}, got none; replace its file")
+            told, room = tokens.tokenize(text), max(0, window - 1 - len(answer))
+            passage = Passage((*told[:room], SEPARATOR, *answer), question.clip)
+            words, first = tuple(tokens.tokenize(question.text)), len(passage.words) - len(answer)
+            pair = Pair(str(question.id), words, passage, first, len(passage.words), len(told) > room)
+            found.setdefault((question.clip, squad.identity(question.text) or question.text), pair)
+        pairs[name] = list(found.values())
+    return Corpus(pairs, {name: len(questions) for name, questions in zip(SPLITS, splits, strict=True)})
+
+
+READERS = {  # the pairs of a raw folder
+    "embedded-questions": _embedded,
+    "squad-questions": _squad_parts,
+    "squad-questions-full": _squad_full,
+    "tvqa-descriptions": _tvqa_descriptions,
+    "tvqa-questions-subtitles": _tvqa_subtitles,
+}
+
+
+def different(parts: Mapping[str, list[squad.Article]], everywhere: bool = False) -> list[Pair]:
+    """The questions of articles with their first answers: each once in a passage, or once in all ``parts``.
+
+    Questions are the same if their letters and digits are, passages if their words are. The name of a part stands
+    before its ids.
+    """
+    found: dict[tuple[Any, str], Pair] = {}
+    for prefix, articles in parts.items():
+        for title, paragraph in ((one.title, paragraph) for one in articles for paragraph in one.paragraphs):
+            passage = Passage(tuple(tokens.tokenize(paragraph.context)), title)
+            spans = tokens.spans(paragraph.context)
+            for question in paragraph.questions:
+                name = (None if everywhere else passage, squad.identity(question.text) or question.text)
+                if name not in found:
+                    words = tuple(tokens.tokenize(question.text))
+                    found[name] = Pair(prefix + question.id, words, passage, *answered(question, spans))
+    return list(found.values())
+
+
+def answered(question: squad.Question, spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The first word of the question's first answer, and the one after its last, of words with these ``spans``.
+
+    An answer that has a part of a word has the word.
+    """
+    if not question.answers:
+        raise Problem(f"expected an answer of the question {question.id}, got none; replace its file")
+    answer = question.answers[0]
+    after = answer.start + len(answer.text)
+    inside = [place for place, (start, end) in enumerate(spans) if end > answer.start and start < after]
+    if not inside:
+        raise Problem(f"expected words in the answer of {question.id}, got {answer.text!r}; replace its file")
+    return inside[0], inside[-1] + 1
+
+
+def limited(
+    pairs: Sequence[Pair], limits: corpora.Pairs | corpora.EmbeddedQuestions, where: str, drop: bool
+) -> tuple[list[Pair], dict[str, int]]:  # fmt: skip
+    """The pairs within the limits, and the numbers of others.
+
+    A training question (``drop``) is left out if it is too long to be written or if its answer is longer than the
+    window. Validation and test keep every question, so that such an answer is a `Problem`.
+    """
+    fit = [pair for pair in pairs if pair.after - pair.first <= limits.window]
+    if len(fit) < len(pairs) and not drop:
+        wide = next(pair for pair in pairs if pair not in fit)
+        raise Problem(
+            f"expected answers of at most {limits.window} words, which a window can have, in {where}, got "
+            f"{wide.after - wide.first} words in {wide.id}; raise window in params.yaml"
+        )
+    kept = [pair for pair in fit if not drop or len(pair.words) < limits.question_length]
+    if not kept:
+        raise Problem(
+            f"expected questions of at most {limits.question_length} words with their end, and answers of at most "
+            f"{limits.window}, in {where}, got none among {len(pairs)}; raise question_length or window in "
+            "params.yaml, or replace the files"
+        )
+    again = [name for name, count in Counter(pair.id for pair in kept).items() if count > 1]
+    if again:
+        raise Problem(f"expected each question's id once in {where}, got {again[0]} again; replace the files")
+    return kept, {"dropped_long": len(fit) - len(kept), "dropped_answer": len(pairs) - len(fit)}
+
+
+def vocabulary(pairs: Mapping[str, Sequence[Pair]], size: int, raw: Path) -> tuple[list[str], int]:
+    """All W words of the splits, and V.
+
+    The first V are the special tokens and the ``size`` most frequent words of training, where a passage counts once,
+    however many questions it has; the others follow by the alphabet.
+    """
+    trained = tokens.vocabulary(_texts(pairs["train"]), 1, size, f"the training split of {raw}")
+    words = {word for found in pairs.values() for text in _texts(found) for word in text}
+    return [*trained, *sorted(words.difference(trained))], len(trained)
+
+
+def _texts(pairs: Sequence[Pair]) -> list[tuple[str, ...]]:
+    return [*(passage.words for passage in _passages(pairs)), *(pair.words for pair in pairs)]
+
+
+def _passages(pairs: Iterable[Pair]) -> dict[Passage, int]:
+    """The place of each passage, in the order of their first questions."""
+    return {passage: place for place, passage in enumerate(dict.fromkeys(pair.passage for pair in pairs))}
+
+
+def encoded(
+    pairs: Sequence[Pair], places: Mapping[str, int], window: int, source_log_prob: np.ndarray | None = None
+) -> Split:
+    """The questions' ids with the end symbol, and their contexts."""
+    passages = _passages(pairs)
+    symbols = [place for pair in pairs for place in (*(places[word] for word in pair.words), END)]
+    contexts = Contexts(
+        np.array([places[word] for passage in passages for word in passage.words], dtype=np.int32),
+        np.array([len(passage.words) for passage in passages], dtype=np.int64),
+        np.array([passage.article for passage in passages]),
+        np.array([passages[pair.passage] for pair in pairs], dtype=np.int32),
+        np.array([pair.window(window) for pair in pairs], dtype=np.int32),
+        np.array([(pair.first, pair.after) for pair in pairs], dtype=np.int32),
+        np.array([pair.id for pair in pairs]),
+    )
+    lengths = np.array([len(pair.words) + 1 for pair in pairs])
+    return Split("pairs", lengths, np.array(symbols, dtype=np.int32), source_log_prob, contexts=contexts)
+
+
+def statistics(pairs: Sequence[Pair], split: Split, outputs: int, given: np.ndarray) -> dict[str, Any]:
+    """Statistics of a split, encoded from ``pairs``; ``given`` (W,) says which words have a vector of their own.
+
+    Of the words of its questions, without the end symbol, those outside the first ``outputs`` are ``copied`` if they
+    are in the window, and else ``unknown``.
+    """
+    contexts = split.contexts
+    assert contexts is not None
+    copied = unknown = 0
+    for index in range(len(split)):
+        rare = split.sequence(index)[split.sequence(index) >= outputs]
+        inside = int(np.isin(rare, contexts.words[contexts.rows(index)]).sum()) if len(rare) else 0
+        copied, unknown = copied + inside, unknown + len(rare) - inside
+    words = split.symbols[split.symbols != END]
+    cut = np.array([pair.cut for pair in pairs]) | (contexts.sizes < contexts.lengths[contexts.paragraph])
+    return {
+        "sequences": len(split),
+        "symbols": int(split.lengths.sum()),
+        "longest": int(split.lengths.max()),
+        "shortest": int(split.lengths.min()),
+        "mean_length": float(split.lengths.mean()),
+        "paragraphs": len(contexts.lengths),
+        "articles": len(set(contexts.articles.tolist()) - {""}),
+        "mean_paragraph": float(contexts.lengths.mean()),
+        "mean_window": float(contexts.sizes.mean()),
+        "mean_answer": float((contexts.answer[:, 1] - contexts.answer[:, 0]).mean()),
+        "share_cut": float(cut.mean()),
+        "share_copied": copied / len(words),
+        "share_unknown": unknown / len(words),
+        "share_with_vector": float(given[words].mean()),
+    }

@@ -1,0 +1,105 @@
+"""Scoring of models of pairs: nats a word of the true texts given their contexts, and the texts that they write.
+
+Legend: N sequences, T words with the end symbol, K importance samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from seqflows import files
+from seqflows.compute import Machine
+from seqflows.config.evaluation import Pairs as Settings
+from seqflows.data.batching import collate, order_by_length
+from seqflows.data.prepared import Dataset, Split
+from seqflows.errors import Problem
+from seqflows.evaluation.likelihood import BATCH, importance_nll, ratio
+from seqflows.evaluation.scoring import Records, Task, write_columns
+from seqflows.kinds import KINDS
+from seqflows.models import Model
+
+UNIT = KINDS["pairs"].unit
+TEXTS = "texts.json"
+
+
+def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Records:
+    """Compute every metric of a trained model; write scores.csv and texts.json.
+
+    What can be known only beside other systems' texts is the stage ``compare``'s. A latent model's ``nll`` is the bound
+    of K importance samples.
+    """
+    model.eval()
+    split = dataset.test
+    draws = 0 if model.exact else settings.samples
+    nll, bits = likelihoods(model, split, settings.samples, task.machine, task.stream("score"))
+    rows, count = Records(UNIT), len(split)
+
+    def add(metric: str, values: np.ndarray, over: np.ndarray, unit: str | None = None, samples: int = 0) -> None:
+        value, error = ratio(values, over)
+        rows.add(metric, value, unit, samples, error, count)
+
+    ones = np.ones(count)
+    add("nll", nll, split.lengths, samples=draws)
+    source = split.source_log_prob
+    if source is not None:
+        add("source", -source, split.lengths)
+        add("excess", nll + source, ones, "nats/sequence", draws)
+    if bits is not None:
+        add("context_bits", bits, ones, "bits/dim", 1)
+    texts = written(model, split, settings.beam, task.machine, task.stream("write"))
+    known = dataset.vocabulary
+    outside = np.array([sum(word >= dataset.statistics["outputs"] for word in text) for text in texts])
+    add("copied", outside.astype(float), np.array([max(1, len(text)) for text in texts]), "1")
+    rows.add("parameters", task.parameters, "1")
+    rows.add("flow_parameters", model.flow_parameters, "1")
+    content = [
+        {"id": str(name), "hypothesis": " ".join(known[word] for word in text)}
+        for name, text in zip(split.contexts.ids, texts, strict=True)
+    ]
+    files.write_json(task.folder / TEXTS, {"beam": settings.beam, "questions": content})
+    columns = {"index": range(count), "length": (split.lengths - 1).tolist(), "nll": nll.tolist()}
+    columns |= {"length_nats": [0.0] * count, "source_nll": None if source is None else (-source).tolist()}
+    write_columns(task.folder / "scores.csv", columns, count)
+    return rows
+
+
+@torch.no_grad()
+def likelihoods(
+    model: Model, split: Split, samples: int, machine: Machine, seed: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """-log p(y | x) of each text, (N,), nats, and bits per dimension of its context under the model's flow, if any."""
+    torch.manual_seed(seed)
+    nll, bits = np.zeros(len(split)), np.full(len(split), np.nan)
+    for indices in order_by_length(split, BATCH):
+        batch = collate(split, indices).to(machine.device)
+        with machine.autocast():
+            if model.exact:
+                found = -model.log_prob(batch)
+            else:
+                found = importance_nll(model.log_weights(batch, samples), samples)
+            density = model.context_bits(batch.given)
+        nll[indices] = found.double().cpu().numpy()
+        if density is not None:
+            bits[indices] = density.double().cpu().numpy()
+    if not np.isfinite(nll).all():
+        place = int(np.flatnonzero(~np.isfinite(nll))[0])
+        raise Problem(f"expected a finite likelihood of every test sequence, got {nll[place]} for sequence {place}")
+    return nll, None if np.isnan(bits).any() else bits
+
+
+def written(model: Model, split: Split, beam: int, machine: Machine, seed: int) -> Sequence[list[int]]:
+    """The ids that a model writes for each context, in the split's order; contexts of similar sizes go together."""
+    torch.manual_seed(seed)
+    places = np.argsort(split.contexts.sizes, kind="stable")
+    found: list[list[int]] = [[] for _ in places]
+    for start in range(0, len(places), BATCH):
+        part = places[start : start + BATCH]
+        given = collate(split, part).given.to(machine.device)
+        with machine.autocast():
+            texts = model.write(given, beam)
+        for index, text in zip(part, texts, strict=True):
+            found[index] = text
+    return found

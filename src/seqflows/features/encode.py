@@ -1,0 +1,104 @@
+"""The stage ``features``: a vector for each word of a dataset's contexts, from a pretrained encoder.
+
+Legend: W words of a split's paragraphs, F numbers of a feature.
+
+A word's feature is the mean over its pieces of the sum of some layers' states, in float16. A paragraph longer than the
+encoder's input is cut into overlapping windows (`windows`). A word that gives no piece, as a lone accent does, has
+zeros.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqflows import compute, files, params, paths
+from seqflows.config import features
+from seqflows.data import prepared, tokens
+from seqflows.data.prepared import HEADER, SPLITS, Contexts, Dataset
+from seqflows.errors import Problem
+from seqflows.features import windows
+from seqflows.features.encoder import Opened, opened
+from seqflows.features.windows import Window
+
+PIECES = 2048  # of a batch, with padding
+LARGEST = float(np.finfo(np.float16).max)
+LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
+
+
+def run(key: paths.Key, found: params.Params | None = None) -> None:
+    """Make ``data/features/<scale>/<dataset>/`` from ``data/prepared/<scale>/<dataset>/``."""
+    matrix = found or params.load()
+    machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
+    dataset = prepared.load(paths.prepared(key.scale, key.name))
+    encode(matrix.encoder(key.scale, key.name), dataset, paths.features(key.scale, key.name), machine)
+
+
+def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) -> str:
+    """Replace the folder ``out`` by the features of a dataset, atomically; return its sha256.
+
+    Raises `Problem` for an encoder that cannot be loaded, and for features beyond the range of float16.
+    """
+    settings = features.encoder(block).of(block, f"features.{dataset.name}")
+    known = dataset.vocabulary[len(tokens.SPECIAL) : dataset.statistics["outputs"]]
+    counts: dict[str, dict[str, int]] = {}
+    with opened(settings, known, machine) as encoder, files.replacing_folder(out) as folder:
+        for name in SPLITS:
+            contexts, started = getattr(dataset, name).contexts, time.monotonic()
+            cut = list(_windows(encoder, contexts, dataset.vocabulary))
+            missing = _write(folder / f"{name}.npy", encoder, cut, contexts, dataset.vocabulary)
+            counts[name] = {"words": len(contexts.words), "windows": len(cut), "without_pieces": missing}
+            said = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts[name].items())
+            print(f"{out} {name}: {said}, in {time.monotonic() - started:.1f} s", flush=True)
+        header = {
+            "dataset": dataset.name,
+            "dataset_sha256": dataset.sha256,
+            "encoder": dict(sorted(block.items())),
+            "model": encoder.model_files,
+            "tokenizer": encoder.tokenizer_files,
+            "width": encoder.width,
+            "longest": encoder.longest,
+            "splits": counts,
+            "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+        }
+        files.write_json(folder / HEADER, header)
+        return prepared.seal(folder)
+
+
+def _windows(encoder: Opened, contexts: Contexts, vocabulary: Sequence[str]) -> Iterator[Window]:
+    """The windows of a split's paragraphs, in order."""
+    for start, size in zip(contexts.offsets.tolist(), contexts.lengths.tolist(), strict=True):
+        paragraph = [vocabulary[word] for word in contexts.words[start : start + size].tolist()]
+        yield from windows.cut(encoder.tokenizer, paragraph, encoder.longest, start)
+
+
+def _write(
+    path: Path, encoder: Opened, cut: Sequence[Window], contexts: Contexts, vocabulary: Sequence[str]
+) -> int:  # fmt: skip
+    """Write the features (W, F) of a split's windows to a .npy by memory map; the number of words without a piece."""
+    shape = (len(contexts.words), encoder.width)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
+    with open(path, "rb+") as file:  # a full disk is an error here; when a mapped page is written, it ends the process
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    written = 0
+    for batch in windows.batches(cut, PIECES):
+        for window, states in zip(batch, encoder.states([one.ids for one in batch]), strict=True):
+            rows, values = windows.means(states, window)
+            if not (fits := np.abs(values) <= LARGEST).all():
+                row, place = np.argwhere(~fits)[0]
+                word, got = vocabulary[contexts.words[rows[row]]], values[row, place]
+                raise Problem(
+                    f"expected features within the range of float16, {LARGEST:.0f}, got {got:g} for the word {word!r}; "
+                    "take other layers of the encoder, or another one"
+                )
+            array[rows] = values
+            written += len(rows)
+    array.flush()
+    return len(contexts.words) - written

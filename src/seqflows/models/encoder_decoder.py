@@ -1,0 +1,355 @@
+r"""Question generation: an encoder and decoder with attention and copying, aided by a flow of language or not.
+
+Tang et al. 2021, section 3.2 and appendix A.6: the baseline is that of Zhang & Bansal 2019, the flow's latent of the
+context's words is fused with the encoding, eq. (19), and both are trained by eq. (21).
+
+Legend: B batch, N hypotheses, S words of a context, T words of a question, W words in all, V of them to write without
+copying, D numbers per word vector, H width of the encoding u, U units of the decoder.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqflows.config.models import EncoderDecoder as Config
+from seqflows.config.models import LanguageFlow as FlowConfig
+from seqflows.config.models import RecurrentDensity
+from seqflows.data.batching import Batch, Given
+from seqflows.data.prepared import Facts
+from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
+from seqflows.flows import FixedLength, MultiScale, initialise, standard_normal_log_density
+from seqflows.models import language_flow
+from seqflows.models.base import Model, Terms, check_emission
+from seqflows.models.contexts import ContextEncoder
+from seqflows.models.search import beam_search, chosen
+from seqflows.noise import BITS
+
+PAD_ID, UNKNOWN_ID, START_ID, END_ID = map(SPECIAL.index, (PAD, UNKNOWN, START, END))
+GROUP = 32  # questions that are searched for together
+
+
+class State(NamedTuple):
+    """The decoder's state: hidden states and cells of its layers, (B, N, U) each, and the attention vector hh."""
+
+    hidden: tuple[Tensor, ...]
+    cells: tuple[Tensor, ...]
+    attended: Tensor
+
+
+class Memory(NamedTuple):
+    """What a decoder reads of a context: u (B, S, H), its keys (B, S, U), and the mask and the words, (B, S).
+
+    ``first`` (B, S) is the first place of each place's word.
+    """
+
+    encoding: Tensor
+    keys: Tensor
+    mask: Tensor
+    words: Tensor
+    first: Tensor
+
+
+class AttentionDecoder(nn.Module):
+    r"""An LSTM with input [e(y_t-1); hh_t-1] and bilinear attention over u.
+
+    With h_t its state and c_t = sum_s softmax(h_t W u_s) u_s: hh_t = tanh(W [c_t; h_t]), and o_t, the maxout of 2 over
+    W [c_t; h_t], has the width of the word vectors; a word's logit is its vector times o_t. The first state is a
+    tanh layer of the encoder's final state.
+    """
+
+    def __init__(self, dimensions: int, encoding: int, units: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        sizes = [dimensions + units, *[units] * (layers - 1)]
+        self.cells = nn.ModuleList(nn.LSTMCell(size, units) for size in sizes)
+        self.first_hidden = nn.Linear(encoding, units, bias=False)
+        self.first_cell = nn.Linear(encoding, units, bias=False)
+        self.match = nn.Linear(encoding, units, bias=False)
+        self.attend = nn.Linear(encoding + units, units, bias=False)
+        self.maxout = nn.Linear(encoding + units, 2 * dimensions, bias=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def memory(self, encoding: Tensor, given: Given) -> Memory:
+        """The contexts as the decoder reads them."""
+        first = (given.words[:, :, None] == given.words[:, None]).int().argmax(-1)
+        return Memory(encoding, self.match(encoding), given.mask, given.words, first)
+
+    def begin(self, last: Tensor) -> State:
+        """The state before the first word, with one hypothesis, from the encoder's final states (B, H)."""
+        hidden, cell = self.first_hidden(last).tanh()[:, None], self.first_cell(last).tanh()[:, None]
+        layers = len(self.cells)
+        return State((hidden,) * layers, (cell,) * layers, torch.zeros_like(hidden))
+
+    def step(self, word: Tensor, state: State, memory: Memory) -> tuple[State, Tensor, Tensor]:
+        """Read the vectors (B, N, D) of the words before; return the state, attention logits (B, N, S), [c; h]."""
+        x = torch.cat([word, state.attended], -1)
+        hidden, cells = [], []
+        for cell, h, c in zip(self.cells, state.hidden, state.cells, strict=True):
+            h, c = cell(self.dropout(x).flatten(0, 1), (h.flatten(0, 1), c.flatten(0, 1)))
+            x = h.view(*word.shape[:2], -1)
+            hidden.append(x)
+            cells.append(c.view_as(x))
+        logits = (x @ memory.keys.mT).masked_fill(~memory.mask[:, None], -torch.inf)
+        both = torch.cat([logits.softmax(-1) @ memory.encoding, x], -1)
+        return State(tuple(hidden), tuple(cells), self.attend(both).tanh()), logits, both
+
+    def output(self, both: Tensor) -> Tensor:
+        """o (..., D) of [c; h]."""
+        return self.maxout(both).unflatten(-1, (-1, 2)).amax(-1)
+
+
+class Fusion(nn.Module):
+    r"""u' = sigma(W_2 relu(W_1 [u; z] + b_1) + b_2), or that times u with ``gated`` (eq. (19)).
+
+    With ``extra`` 0 it is the same network of u alone; its hidden layer is then wider, so that it has as many
+    parameters as with ``instead`` numbers more per word.
+    """
+
+    def __init__(self, encoding: int, extra: int, gated: bool, instead: int = 0) -> None:
+        super().__init__()
+        inner = encoding
+        if not extra:
+            inner = round(encoding * (2 * encoding + instead + 1) / (2 * encoding + 1))
+        self.inner, self.out = nn.Linear(encoding + extra, inner), nn.Linear(inner, encoding)
+        self.gated = gated
+
+    def forward(self, u: Tensor, z: Tensor | None) -> Tensor:
+        """(B, S, H) from u (B, S, H) and z (B, S, D)."""
+        joined = u if z is None else torch.cat([u, z], -1)
+        gate = self.out(self.inner(joined).relu()).sigmoid()
+        return u * gate if self.gated else gate
+
+
+def context_flow(config: Config, length: int, dim: int) -> FixedLength:
+    """The flow over a context's word vectors, (S, D)."""
+    if config.structure == "lstm":
+        return language_flow.flow(RecurrentDensity(layers=config.flow_steps, width=config.flow_width), length, dim)
+    sizes = {"width": config.flow_width, "inner": config.flow_inner, "heads": config.flow_heads}
+    how = {"structure": config.structure, "steps": config.flow_steps, "scales": config.flow_scales}
+    return language_flow.flow(FlowConfig(**how, **sizes), length, dim)
+
+
+class EncoderDecoder(Model):
+    r"""p(y | x) = prod_t p(y_t | y_<t, x), with p(w) one softmax over the logits of V words and of copied words.
+
+    The score of copying a word is the largest of the attention logits over its places (``copies: max``, the maxout
+    pointer of Zhao et al. 2018) or the log of their summed exponentials (``sum``, the code of Zhang & Bansal 2019);
+    a word that can be both written and copied has the sum of both shares. A word that can be neither counts as unknown.
+
+    The loss is the mean over a question's words of -log p plus ``weight`` times the flow's bits per dimension of the
+    context's words with noise (eq. (20), (21) and (6)). ``fused`` is what joins u: nothing (none), the flow's last
+    latent, each repeated over the words that it covers (latent), the noisy word vectors themselves (words), or no more
+    than u in the same network (encoding).
+
+    Raises:
+        Problem: data of another kind, or without features.
+    """
+
+    exact = True
+
+    def __init__(self, config: Config, facts: Facts) -> None:
+        super().__init__()
+        check_emission(facts, ("conditional",), "encoder_decoder")
+        self.config, self.outputs, self.window, self.longest = config, facts.outputs, facts.window, facts.max_length
+        vectors = torch.as_tensor(facts.vectors, dtype=torch.float32)
+        self.register_buffer("vectors", vectors, persistent=False)
+        never = torch.zeros(facts.outputs).index_fill(0, torch.tensor([PAD_ID, START_ID]), -torch.inf)
+        self.register_buffer("never", never, persistent=False)
+        dim = vectors.shape[1]
+        self.encoder = ContextEncoder(facts.features, config.units, config.layers, config.dropout)
+        width = self.encoder.width
+        self.decoder = AttentionDecoder(dim, width, config.decoder_units, config.layers, config.dropout)
+        self.flow = context_flow(config, facts.window, dim) if config.fused == "latent" else None
+        if config.fused != "none":
+            extra = 0 if config.fused == "encoding" else dim
+            self.fusion = Fusion(width, extra, config.fusion == "gate", instead=dim)
+
+    # -- the context
+
+    def embedded(self, given: Given) -> Tensor:
+        """x~, the noisy word vectors of the contexts, padded to the flow's length, (B, window, D)."""
+        words = F.pad(given.words, (0, self.window - given.words.shape[1]))
+        x = self.vectors[words]
+        return x + torch.randn_like(x) * 2.0**-BITS
+
+    def latent(self, eps: Tensor) -> Tensor:
+        """The last latent at every word it covers, (B, window, D), from all noise of the flow."""
+        if not isinstance(self.flow, MultiScale):
+            return eps
+        last = self.flow.last(eps)
+        return last.repeat_interleave(self.window // last.shape[1], 1)
+
+    def read(self, given: Given) -> tuple[Memory, State, Tensor | None]:
+        """What the decoder reads of the contexts, its first state, and log p(x~) (B,), nats, if there is a flow."""
+        u, last = self.encoder.encode(given)
+        z = log_density = None
+        steps = u.shape[1]
+        if self.config.fused == "latent":
+            eps, log_det = self.flow.forward(self.embedded(given))
+            log_density = standard_normal_log_density(eps).sum((1, 2)) + log_det
+            z = self.latent(eps)[:, :steps]
+        elif self.config.fused == "words":
+            z = self.embedded(given)[:, :steps]
+        if self.config.fused != "none":
+            u = self.fusion(u, z) * given.mask[..., None]
+        return self.decoder.memory(u, given), self.decoder.begin(last), log_density
+
+    def context_bits(self, given: Given) -> Tensor | None:
+        """Bits per dimension of each context under the flow, (B,), for one draw of the noise; None without one."""
+        if self.flow is None:
+            return None
+        eps, log_det = self.flow.forward(self.embedded(given))
+        return self.bits_per_dimension(standard_normal_log_density(eps).sum((1, 2)) + log_det)
+
+    @property
+    def flow_parameters(self) -> int:
+        """The number of the flow's parameters."""
+        return 0 if self.flow is None else sum(parameter.numel() for parameter in self.flow.parameters())
+
+    def bits_per_dimension(self, log_density: Tensor) -> Tensor:
+        """Eq. (6) over M log 2, from log p(x~) in nats."""
+        return -log_density / (self.window * self.vectors.shape[1] * math.log(2)) - BITS
+
+    # -- the probabilities
+
+    def logits(self, both: Tensor) -> Tensor:
+        """The logits (..., V) of the words that can be written, from [c; h]."""
+        return self.decoder.output(both) @ self.vectors[: self.outputs].T + self.never
+
+    def copy_scores(self, attention: Tensor, memory: Memory) -> Tensor:
+        """The scores (B, N, S) of copying: that of a word at its first place, -inf at its others."""
+        first = memory.first[:, None].expand_as(attention)
+        most = attention.amax(-1, keepdim=True)
+        if self.config.copies == "sum":
+            shares = torch.zeros_like(attention).scatter_add(-1, first, (attention - most).exp())
+            return shares.log() + most
+        empty = torch.full_like(attention, -torch.inf)
+        return empty.scatter_reduce(-1, first, attention, "amax", include_self=True)
+
+    def reachable(self, targets: Tensor, words: Tensor) -> Tensor:
+        """Targets (B, T), where a word that is neither among the V nor in the context (or copied) is unknown."""
+        found = targets < self.outputs
+        if self.config.copies != "none":
+            found = found | (targets[:, :, None] == words[:, None]).any(-1)
+        return torch.where(found, targets, UNKNOWN_ID)
+
+    def log_words(self, batch: Batch, memory: Memory, state: State) -> Tensor:
+        """log p(y_t | y_<t, x) (B, T), nats; 0 beyond a question's end."""
+        targets = self.reachable(batch.x, memory.words).masked_fill(~batch.mask, END_ID)
+        before = self.vectors[torch.cat([torch.full_like(targets[:, :1], START_ID), targets[:, :-1]], 1)]
+        attention, both = [], []
+        for word in before.unbind(1):
+            state, logits, joined = self.decoder.step(word[:, None], state, memory)
+            attention.append(logits)
+            both.append(joined)
+        # The logits of all steps at once: one product over the V words instead of T.
+        logits = self.logits(torch.cat(both, 1))
+        score = torch.where(
+            targets < self.outputs,
+            logits.gather(-1, targets.clamp(max=self.outputs - 1)[..., None])[..., 0],
+            -torch.inf,
+        )
+        total = logits.logsumexp(-1)
+        if self.config.copies != "none":
+            attention = torch.cat(attention, 1)
+            same = targets[:, :, None] == memory.words[:, None]
+            copied = attention.masked_fill(~same, -torch.inf)
+            copied = copied.logsumexp(-1) if self.config.copies == "sum" else copied.amax(-1)
+            score = _log_add(score, copied)
+            spread = attention if self.config.copies == "sum" else self.copy_scores(attention, memory)
+            total = _log_add(total, spread.logsumexp(-1))
+        return (score - total) * batch.mask
+
+    def objective(self, batch: Batch, samples: int) -> Terms:
+        """``generation``, the mean of -log p over each question's words, and ``bits`` of the flow, (B,) each."""
+        memory, state, log_density = self.read(batch.given)
+        terms = {"generation": -self.log_words(batch, memory, state).sum(1) / batch.lengths}
+        if log_density is not None:
+            terms["bits"] = self.config.weight * self.bits_per_dimension(log_density)
+        return terms
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """log p(y | x) of whole questions, (B,), nats."""
+        memory, state, _ = self.read(batch.given)
+        return self.log_words(batch, memory, state).sum(1)
+
+    def length_log_prob(self, lengths: Tensor) -> Tensor:
+        """0: a question ends by its end symbol."""
+        return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
+
+    def initialise(self, batch: Batch) -> None:
+        """Set the flow's actnorms from a batch."""
+        if self.flow is not None:
+            initialise(self.flow, self.embedded(batch.given))
+
+    def groups(self) -> list[list[nn.Parameter]]:
+        """The flow's parameters and the others, whose gradients are clipped apart: one norm would let either starve."""
+        flow = [] if self.flow is None else list(self.flow.parameters())
+        mine = {id(parameter) for parameter in flow}
+        return [part for part in (flow, [p for p in self.parameters() if id(p) not in mine]) if part]
+
+    @torch.no_grad()
+    def write(self, given: Given, beam: int) -> list[list[int]]:
+        """The ids of a question for each context, without its end, by beam search (greedy with a beam of 1).
+
+        The unknown word, which no reference has, is not written.
+        """
+        found = []
+        for start in range(0, len(given.lengths), GROUP):
+            part = Given(*(tensor[start : start + GROUP] for tensor in given))
+            memory, state, _ = self.read(part)
+            searched = beam_search(_Writing(self, memory, state), len(part.lengths), beam, self.longest, END_ID)
+            copied = (searched.candidates - self.outputs).clamp(min=0)
+            words = part.words[:, None].expand(-1, copied.shape[1], -1).gather(-1, copied)
+            found += chosen(searched, torch.where(searched.candidates < self.outputs, searched.candidates, words))
+        return found
+
+
+class _Writing:
+    """A `search.Decoder` of questions: candidates are the V words, then the places of the context's other words."""
+
+    def __init__(self, model: EncoderDecoder, memory: Memory, state: State) -> None:
+        self.model, self.memory, self.state = model, memory, state
+        self.outside = (memory.words >= model.outputs) & memory.mask
+        self.word = model.vectors[torch.full_like(memory.words[:, :1], START_ID)]  # (B, N, D) of the words before
+
+    def scores(self) -> Tensor:
+        model, memory = self.model, self.memory
+        self.state, attention, both = model.decoder.step(self.word, self.state, memory)
+        logits = model.logits(both)
+        unknown = torch.tensor([UNKNOWN_ID], device=logits.device)
+        if model.config.copies == "none":
+            return logits.log_softmax(-1).index_fill(-1, unknown, -torch.inf).flatten(0, 1)
+        copied = model.copy_scores(attention, memory)
+        total = _log_add(logits.logsumexp(-1), copied.logsumexp(-1))[..., None]
+        inside = copied.masked_fill(self.outside[:, None], -torch.inf)
+        known = memory.words.clamp(max=model.outputs - 1)[:, None].expand_as(copied)
+        # Each word among the V has at most one place with a finite score, so that adding shares is exact.
+        share = torch.zeros_like(logits).scatter_add(-1, known, (inside - total).exp())
+        written = ((logits - total).exp() + share).log().index_fill(-1, unknown, -torch.inf)
+        others = (copied - total).masked_fill(~self.outside[:, None], -torch.inf)
+        return torch.cat([written, others], -1).flatten(0, 1)
+
+    def select(self, places: Tensor) -> None:
+        batch = len(self.memory.words)
+
+        def kept(value: Tensor) -> Tensor:
+            return value.flatten(0, 1)[places].view(batch, -1, value.shape[-1])
+
+        hidden, cells, attended = self.state
+        self.state = State(tuple(map(kept, hidden)), tuple(map(kept, cells)), kept(attended))
+
+    def advance(self, candidates: Tensor) -> None:
+        chosen_ = candidates.view(len(self.memory.words), -1)
+        copied = self.memory.words.gather(1, (chosen_ - self.model.outputs).clamp(min=0))
+        self.word = self.model.vectors[torch.where(chosen_ < self.model.outputs, chosen_, copied)]
+
+
+def _log_add(first: Tensor, second: Tensor) -> Tensor:
+    """log(e^first + e^second), with a gradient of 0 to -inf; not both may be -inf."""
+    most = torch.maximum(first, second)
+    return most + ((first - most).exp() + (second - most).exp()).log()

@@ -1,0 +1,97 @@
+"""Beam search, batched, for every decoder that writes from left to right.
+
+Legend: B sequences to write, N hypotheses of each, C candidates for the next symbol, T symbols written.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+REPEATED = 1.0  # taken from the score of a text with a repeated trigram
+
+
+class Decoder(Protocol):
+    """The state of B N hypotheses between two symbols, those of one sequence next to each other."""
+
+    def scores(self) -> Tensor:
+        """The score of each candidate as next symbol, (B N, C): log-probabilities, or any that are summed."""
+
+    def select(self, places: Tensor) -> None:
+        """Keep the hypotheses at ``places`` (B N',), repeated as listed."""
+
+    def advance(self, candidates: Tensor) -> None:
+        """Append a candidate to each hypothesis, (B N,)."""
+
+
+class Found(NamedTuple):
+    """The hypotheses: ``candidates`` (B, N, T), the number of them before the end (B, N), and summed scores (B, N)."""
+
+    candidates: Tensor
+    lengths: Tensor
+    totals: Tensor
+
+
+def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | None = None) -> Found:
+    """For each of ``count`` sequences the ``beam`` hypotheses with the largest sums of scores after ``steps`` symbols.
+
+    The decoder begins with one hypothesis a sequence. A hypothesis is complete once it has the candidate ``end``, which
+    then repeats at no cost; the search stops when all are. A beam of 1 is greedy. Sequences do not affect each other.
+    """
+    first = torch.arange(count)[:, None]
+    total = written = finished = None
+    for step in range(steps):
+        scores = decoder.scores()
+        scores = scores.view(count, -1, scores.shape[-1])  # (B, N, C)
+        if total is None:
+            first = first.to(scores.device)
+            total = scores.new_zeros(scores.shape[:2])
+            finished = torch.zeros_like(total, dtype=torch.bool)
+            written = torch.zeros(count, total.shape[1], 0, dtype=torch.long, device=scores.device)
+        if end is not None and step:
+            complete = torch.full_like(scores[0, 0], -torch.inf)
+            complete[end] = 0.0
+            scores = torch.where(finished[..., None], complete, scores)
+        hypotheses, candidates = scores.shape[1:]
+        summed = (scores + total[..., None]).flatten(1)
+        total, best = summed.topk(min(beam, summed.shape[1]))
+        parents, chosen = best // candidates, best % candidates
+        written = torch.cat([written[first, parents], chosen[..., None]], -1)
+        finished = finished[first, parents]
+        if end is not None:
+            finished = finished | (chosen == end)
+            if bool(finished.all()):
+                break
+        decoder.select((first * hypotheses + parents).flatten())
+        decoder.advance(chosen.flatten())
+    lengths = torch.full_like(total, written.shape[-1], dtype=torch.long)
+    if end is not None:
+        lengths = (written != end).long().cumprod(-1).sum(-1)
+    return Found(written, lengths, total)
+
+
+def chosen(found: Found, symbols: Tensor) -> list[list[int]]:
+    """The text of each sequence: that with the largest total / (length + 1), minus `REPEATED` with a repeated trigram.
+
+    ``symbols`` (B, N, T) are the candidates as ids. The rule is that of Zhang & Bansal 2019's code.
+    """
+    rated = found.totals / (found.lengths + 1)
+    texts = [
+        [symbol[:length] for symbol, length in zip(row, lengths, strict=True)]
+        for row, lengths in zip(symbols.tolist(), found.lengths.tolist(), strict=True)
+    ]
+    penalty = [[REPEATED * repeats(text) for text in row] for row in texts]
+    best = (rated - rated.new_tensor(penalty)).argmax(-1).tolist()
+    return [row[place] for row, place in zip(texts, best, strict=True)]
+
+
+def repeats(text: list[int]) -> bool:
+    """Whether a trigram occurs twice.
+
+    >>> repeats([1, 2, 3, 1, 2, 3]), repeats([1, 2, 3, 1, 2])
+    (True, False)
+    """
+    trigrams = list(zip(text, text[1:], text[2:], strict=False))
+    return len(set(trigrams)) < len(trigrams)

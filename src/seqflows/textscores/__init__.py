@@ -1,0 +1,1 @@
+"""Scores of written texts against one reference each, and the errors of their differences between systems."""
