@@ -43,12 +43,21 @@ STUB = textwrap.dedent(
 
     def record(stage, key, block, digest):
         # What `adopt` compares with params.yaml.
-        if stage == "prepare":
-            files.write_json(paths.prepared(*key) / "checksums.json", {"sha256": digest})
+        def sha256(folder, name):
+            return files.read_json(folder(key.scale, name) / "checksums.json")["sha256"]
+
+        made = {"prepare": paths.prepared, "features": paths.features}
+        if stage in made:
+            files.write_json(made[stage](*key) / "checksums.json", {"sha256": digest})
+        if stage == "features":
+            header = {"encoder": block, "dataset_sha256": sha256(paths.prepared, key.name)}
+            files.write_json(paths.features(*key) / "header.json", header)
         if stage in ("train", "evaluate"):
-            data = files.read_json(paths.prepared(key.scale, block["dataset"]) / "checksums.json")["sha256"]
+            data = {"dataset_sha256": sha256(paths.prepared, block["dataset"])}
+            if params.load().encoder(key.scale, block["dataset"]):
+                data["features_sha256"] = sha256(paths.features, block["dataset"])
             settings = files.digest((params.trained if stage == "train" else params.scored)(block))
-            records = [{"seed": n, "config_hash": settings, "dataset_sha256": data} for n in block["seeds"]]
+            records = [{"seed": n, "config_hash": settings, **data} for n in block["seeds"]]
             if stage == "evaluate":
                 files.write_json(paths.metrics(*key), files.sealed({"metrics": records, "digest": digest}))
             for one in records if stage == "train" else ():

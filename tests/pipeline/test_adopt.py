@@ -11,17 +11,22 @@ from seqflows import cli, params, paths, stages
 from seqflows.pipeline import adopt
 
 RUN, WRITER, TEXT = "gaussians-affine", "tvqa-att_s", "tvqa-att_s-samples"
+ASKED, ASKER = "squad_questions", "squad-qg"
 MADE = {
     *(("download", "gaussians"), ("prepare", "gaussians"), ("train", RUN), ("evaluate", RUN)),
     *(("download", "tvqa"), ("prepare", "tvqa"), ("train", WRITER), ("generate", TEXT)),
+    *(("download", ASKED), ("prepare", ASKED), ("features", ASKED), ("train", ASKER)),
 }
+
+
+NAMED = {("train", ASKER): f"train-{ASKER}"}  # which reads features too, as most runs do not
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a run, a model and its text, made by the stages themselves."""
     folder = tmp_path_factory.mktemp("made")
-    staged.make(folder, (RUN, WRITER), sorted(MADE, key=lambda one: list(stages.TABLE).index(one[0])))
+    staged.make(folder, (RUN, WRITER, ASKER), sorted(MADE, key=lambda one: list(stages.TABLE).index(one[0])))
     return folder
 
 
@@ -48,10 +53,10 @@ def change(alter):
 
 def test_what_is_of_the_present_params_is_handed_over(there, capsys):
     assert cli.main(["adopt"]) == 0
-    assert "taken over 8 stages of scale demo" in capsys.readouterr().out
+    assert "taken over 12 stages of scale demo" in capsys.readouterr().out
     ((*command, first), named) = there[0][:4], there[0][4:]
     assert (command, first) == (["dvc", "commit", "--force"], "matrix")
-    assert set(named) == {f"{stage}@{name}" for stage, name in MADE}
+    assert set(named) == {NAMED.get(one, "@".join(one)) for one in MADE}
 
 
 @pytest.mark.parametrize(
@@ -84,6 +89,16 @@ def test_runs_on_other_data_and_texts_of_another_model_are_refused(there, capsys
     assert f"of train demo/{RUN}, evaluate demo/{RUN}, generate demo/{TEXT}; run: " in said and not there
 
 
+def test_features_by_another_encoder_and_runs_on_other_features_are_refused(there, capsys):
+    change(lambda content: content["features"][ASKED]["demo"].update(layers=[-2]))
+    assert cli.main(["adopt"]) == 1
+    assert f"other settings or data of features demo/{ASKED}; run: " in capsys.readouterr().err
+    assert cli.main(["features", f"demo/{ASKED}"]) == 0
+    assert cli.main(["adopt"]) == 1
+    assert f"other settings or data of train demo/{ASKER}; run: " in capsys.readouterr().err
+    assert cli.main(["train", f"demo/{ASKER}"]) == 0 and cli.main(["adopt"]) == 0
+
+
 def test_results_without_what_they_were_made_of_stay_out(there, capsys):
     """As in a fresh clone, which has committed tables and no runs."""
     shutil.rmtree(paths.prepared("demo", "tvqa"))
@@ -92,7 +107,8 @@ def test_results_without_what_they_were_made_of_stay_out(there, capsys):
     for path in table:
         path.write_text("kept")
     assert cli.main(["adopt"]) == 0
-    assert set(there[0][4:]) == {f"{stage}@{name}" for stage, name in MADE if "tvqa" not in name} | {"download@tvqa"}
+    kept = {NAMED.get(one, "@".join(one)) for one in MADE if "tvqa" not in one[1]}
+    assert set(there[0][4:]) == kept | {"download@tvqa"}
     shutil.rmtree("runs")
     shutil.rmtree("data")
     assert cli.main(["adopt"]) == 1

@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from seqflows import files, params, paths, stages
+from seqflows.data.prepared import CHECKSUMS, HEADER
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc, matrix
 from seqflows.report import texts
@@ -34,7 +36,7 @@ def made(found: params.Params) -> list[tuple[str, str]]:
 
 
 def stale(found: params.Params, some: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The runs and texts whose records have other settings, seeds or data than the present ones."""
+    """The features, runs and texts whose records have other settings, seeds or data than the present ones."""
     return [one for one in some if _stale(found, *one)]
 
 
@@ -45,6 +47,10 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
             texts.read(Results(found, scale), name)
         except Problem:
             return True
+    if stage == "features":
+        header = files.read_json(paths.features(scale, name) / HEADER)
+        of = {"encoder": found.encoder(scale, name), "dataset_sha256": _sha256(paths.prepared(scale, name))}
+        return {key: header[key] for key in of} != of
     if stage not in ("train", "evaluate"):
         return False
     block = found.run(scale, name)
@@ -55,10 +61,15 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
         wanted = files.digest(params.scored(block))
         known = files.read_sealed(paths.metrics(scale, name))["metrics"]
     of = [paths.prepared] + [paths.features] * (found.encoder(scale, block["dataset"]) is not None)
-    data = [files.read_json(folder(scale, block["dataset"]) / "checksums.json")["sha256"] for folder in of]
+    data = [_sha256(folder(scale, block["dataset"])) for folder in of]
     names = ("seed", "config_hash", "dataset_sha256", "features_sha256")
     recorded = {tuple(record[name] for name in names if name in record) for record in known}
     return recorded != {(seed, wanted, *data) for seed in block["seeds"]}
+
+
+def _sha256(folder: Path) -> str:
+    """The sha256 of the content of a folder with checksums.json, as these state it."""
+    return str(files.read_json(folder / CHECKSUMS)["sha256"])
 
 
 def run() -> None:
