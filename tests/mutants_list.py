@@ -61,6 +61,11 @@ ALONE = "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_s
 EQUAL = "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability"
 WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
 JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
+PADDED = "test_flows_conditional.py::test_padding_of_the_sequence_and_of_the_source_changes_nothing[forward-{}]"
+SMOOTHED = "test_flowseq.py::test_smoothing_is_of_training_alone_and_its_share_is_the_mean_over_words_and_lengths"
+BOTH_WAYS = "test_flowseq.py::test_all_questions_have_probability_one_and_importance_weights_have_their_mean[1]"
+ARGMAX = "test_flowseq.py::test_a_beam_of_one_takes_the_most_likely_length_and_words_of_no_noise"
+WRITTEN = "test_flowseq.py::test_what_is_written_are_words_of_the_output_vocabulary_whoever_is_beside[9-0.7]"
 JSON = "test_files.py::test_json_that_is_none_is_refused_by_name"
 NUMBERS = "test_records.py::test_numbers_that_evaluate_did_not_write_are_refused"
 TRAININGS = "test_records.py::test_trainings_that_train_did_not_write_are_refused"
@@ -471,7 +476,77 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_flows_language.py::test_actnorms_are_set_by_data_one_after_another",
         ),
     ],
+    "flows/conditional.py": [
+        (
+            "an actnorm counts padded steps",
+            "return value.shape[1] if mask is None else mask.sum(1)",
+            "return value.shape[1]",
+            PADDED.format("masked_actnorm"),
+        ),
+        ("one head of all is counted", "sign * self.heads * _steps", "sign * _steps", JACOBIAN.format("heads-joined")),
+        (
+            "a turned coupling moves what conditions it",
+            "return (second, first, mask) if self.turned else (first, second, mask)",
+            "return first, second, mask",
+            JACOBIAN.format("source-halves-turned"),
+        ),
+        (
+            "padding has a log-scale",
+            "return _clean_pair((log_gate(s), t), mask)",
+            "return log_gate(s), _clean(t, mask)",
+            PADDED.format("source-halves"),
+        ),
+        (
+            "what leaves at a level is not noise given what stays",
+            'return Chain(*flows) if last else Chain(*flows, SourceCoupling(dim, source, "halves", size))',
+            "return Chain(*flows)",
+            "test_flows_conditional.py::test_a_step_has_every_split_in_both_orders_and_mixes_joined_and_strided_heads",
+        ),
+        (
+            "any length is taken",
+            "if value.shape[1] % self.unit or",
+            "if",
+            "test_flows_conditional.py::test_wrong_lengths_sizes_and_contexts_are_refused",
+        ),
+    ],
+    "models/flowseq.py": [
+        ("scores are smoothed", "self.config.smoothing if self.training else 0.0", "self.config.smoothing", SMOOTHED),
+        (
+            "scoring drops words",
+            "self.config.word_dropout, self.training)",
+            "self.config.word_dropout, True)",
+            "test_flowseq.py::test_words_are_dropped_in_training_alone_and_only_from_the_posterior",
+        ),
+        (
+            "what is latent beyond the end has no posterior",
+            "log_q = ((standard_normal_log_density(noise) - log_scale).sum(-1) * question.mask).sum(1)",
+            "log_q = ((standard_normal_log_density(noise) - log_scale).sum(-1) * question.said).sum(1)",
+            BOTH_WAYS,
+        ),
+        (
+            "importance weights lack p(T)",
+            "log_weights.view(-1, samples) + length[:, None]",
+            "log_weights.view(-1, samples)",
+            BOTH_WAYS,
+        ),
+        ("the first length is two", "read.log_lengths[:, 1:].topk(most)", "read.log_lengths.topk(most)", ARGMAX),
+        ("the end is a word", "said = step_mask(lengths - 1, steps)", "said = step_mask(lengths, steps)", BOTH_WAYS),
+        ("the unknown word is written", "[..., 1:].argmax(-1) + 1", ".argmax(-1)", WRITTEN),
+        ("noise follows the batch", "torch.Generator().manual_seed(0)", "None", WRITTEN),
+        (
+            "candidates are compared as wholes",
+            "((total + length) / candidates.lengths).view(-1, count)",
+            "(total + length).view(-1, count)",
+            "test_flowseq.py::test_of_several_candidates_the_likeliest_per_word_is_written",
+        ),
+    ],
     "flows/attention.py": [
+        (
+            "the source's padding is seen",
+            "self._attend(query, *parts, source.mask)",
+            "self._attend(query, *parts, None)",
+            PADDED.format("source-time"),
+        ),
         (
             "the attention of causal flows looks ahead",
             "is_causal=self.causal and past is None",

@@ -1,9 +1,11 @@
 """The plan: a simulation with known answers, minutes that follow the records, and what it refuses."""
 
 import csv
+import dataclasses
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -118,6 +120,8 @@ def test_every_job_comes_after_what_it_reads(matrix):
         f"evaluate {run}" for run in matrix.table_runs("ziegler2019-table1")
     }
     assert set(made["speed ptb"].after) == {"prepare ptb"}
+    assert made["features squad_questions"].after == ("prepare squad_questions",)
+    assert set(made["train squad-qg"].after) == {"prepare squad_questions", "features squad_questions"}
     assert set(made["generate tvqa-att_s-samples"].after) == {"train tvqa-att_s", "prepare tvqa"}
     texts, runs = matrix.table_texts("tang2021-table1"), matrix.table_runs("tang2021-table1")
     assert set(made["table tang2021-table1"].after) == {f"generate {n}" for n in texts} | {f"train {n}" for n in runs}
@@ -133,6 +137,16 @@ def test_weights_are_those_that_are_multiplied(matrix):
         tables = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
         matrices = sum(p.numel() for p in model.parameters() if p.dim() > 1)
         assert plan._weights(plan._frozen(block["model"]), kind) == matrices - tables
+
+
+def test_the_weights_of_question_generation_follow_its_data_and_features(matrix):
+    clock = plan._Clock(matrix, "demo", [], 1.0)
+    block = matrix.run("demo", "squad-qg")
+    facts = Facts("conditional", 28, 8, (1,) * 9, np.ones((28, 8), np.float32), 28, 32, 24)
+    matrices = sum(p.numel() for p in models.build(block["model"], facts).parameters() if p.dim() > 1)
+    assert matrices * 0.9 < clock._weights("demo", block) <= matrices
+    bare = dataclasses.replace(matrix, features={})
+    assert plan._Clock(bare, "demo", [], 1.0)._weights("demo", block) < clock._weights("demo", block)
 
 
 def test_the_plan_of_a_fresh_clone(matrix, capsys):

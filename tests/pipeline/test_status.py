@@ -173,10 +173,13 @@ def test_status_counts_and_names_what_is_not_made(there, capsys):
     said = capsys.readouterr().out
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in said.splitlines() if line[:1] == "|"]
     counts = {row[0]: row[1:] for row in rows[2:]}
-    assert counts["download"] == ["1", "0", "10"] and counts["prepare"] == ["0", "1", "10"]
-    assert counts["train"] == ["0", "1", "70"] and counts["evaluate"] == ["0", "0", "71"]
+    here = params.load().at("demo")
+    datasets, runs = len(here.datasets), len(here.runs)
+    assert counts["download"] == ["1", "0", str(datasets - 1)] and counts["prepare"] == ["0", "1", str(datasets - 1)]
+    assert counts["train"] == ["0", "1", str(runs - 1)] and counts["evaluate"] == ["0", "0", str(runs)]
+    assert counts["features"] == ["0", "0", str(len(here.features))]
     assert "stale: prepare demo/gaussians, made of other outputs\n" in said
     assert f"stale: train demo/{RUN}, prepare gaussians is stale\n" in said
     assert f"demo/{RUN}" in next(line for line in said.splitlines() if line.startswith("missing: evaluate"))
     assert cli.main(["status", "laptop"]) == 0
-    assert "| train    |    0 |     0 |      71 |" in capsys.readouterr().out
+    assert f"| train    |    0 |     0 | {len(params.load().at('laptop').runs):7} |" in capsys.readouterr().out

@@ -9,6 +9,7 @@ zeros.
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
 import time
@@ -100,5 +101,6 @@ def _write(
                 )
             array[rows] = values
             written += len(rows)
+        array.base.madvise(mmap.MADV_DONTNEED)  # what is written stays in the file, and leaves this process
     array.flush()
     return len(contexts.words) - written

@@ -29,6 +29,7 @@ from seqflows.models.networks import Positions, step_mask
 LOG_TWO_PI = math.log(2 * math.pi)
 SHIFT = len(SPECIAL) - 1  # number 0 of the V words is the unknown one, number n > 0 has the id n + SHIFT
 GROUP = 16  # contexts whose questions are written together
+LOGITS = 2**25  # logits at once, 134 MB
 
 
 class Read(NamedTuple):
@@ -121,7 +122,7 @@ class FlowSeq(Model):
     @property
     def flow_parameters(self) -> int:
         """The number of parameters of the prior with its map of the encoding."""
-        return sum(value.numel() for part in (self.prior, self.flow_source) for value in part.parameters())
+        return sum(parameter.numel() for parameter in self.groups()[0])
 
     def steps(self, length: int | Tensor) -> int | Tensor:
         """P: a length rounded up to a multiple of what divides the prior's lengths."""
@@ -162,18 +163,26 @@ class FlowSeq(Model):
         mean, log_scale = self.to_posterior(self.inference(x, question.mask, source)).chunk(2, -1)
         return mean, log_scale.clamp(-8, 8)
 
-    def logits(self, z: Tensor, question: Question, source: Source) -> Tensor:
-        """The logits of p(y_t | z, x, T), (R, P, V)."""
+    def states(self, z: Tensor, question: Question, source: Source) -> Tensor:
+        """The decoder's states (R, P, W), which `logits` maps to p(y_t | z, x, T)."""
         x = self.from_latent(z) + self.positions(question.lengths, z.shape[1])
-        return _wide(F.linear(self.decoder(x, question.mask, source), self.vectors, self.bias))
+        return self.decoder(x, question.mask, source)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """The logits of the words, (..., V)."""
+        return _wide(F.linear(states, self.vectors, self.bias))
 
     def log_likelihood(self, z: Tensor, question: Question, source: Source, smoothing: float = 0.0) -> Tensor:
         """log p(y | z, x, T), (R,), nats."""
-        logits = self.logits(z, question, source)
-        score = logits.gather(-1, question.words[..., None])[..., 0]
-        if smoothing:
-            score = torch.lerp(score, logits.mean(-1), smoothing)
-        return ((score - logits.logsumexp(-1)) * question.said).sum(1)
+        rows, found = max(1, LOGITS // (z.shape[1] * len(self.bias))), []
+        states = self.states(z, question, source)
+        for part, words in zip(states.split(rows), question.words.split(rows), strict=True):
+            logits = self.logits(part)
+            score = logits.gather(-1, words[..., None])[..., 0]
+            if smoothing:
+                score = torch.lerp(score, logits.mean(-1), smoothing)
+            found.append(score - logits.logsumexp(-1))
+        return (torch.cat(found) * question.said).sum(1)
 
     def log_prior(self, z: Tensor, question: Question, source: Source) -> Tensor:
         """log p(z | x, P), (R,), nats, from the encoding at the flow's width."""
@@ -181,6 +190,12 @@ class FlowSeq(Model):
         return (standard_normal_log_density(eps).sum(-1) * question.mask).sum(1) + log_det
 
     # -- training and scoring
+
+    def groups(self) -> list[list[nn.Parameter]]:
+        """The flow's parameters and the others, whose gradients are clipped apart."""
+        flow = [*self.prior.parameters(), *self.flow_source.parameters()]
+        mine = {id(parameter) for parameter in flow}
+        return [flow, [parameter for parameter in self.parameters() if id(parameter) not in mine]]
 
     def initialise(self, batch: Batch) -> None:
         """Set the actnorms from draws of the posterior."""
@@ -263,7 +278,7 @@ class FlowSeq(Model):
         empty = self.question(lengths.new_zeros(len(lengths), 0), lengths).repeat(draws)
         noise = noise.repeat(len(lengths), 1, 1)
         z, _ = self.prior.inverse(noise, read.flow, empty.mask)
-        words = self.logits(z, empty, read.source)[..., 1:].argmax(-1) + 1
+        words = self.logits(self.states(z, empty, read.source))[..., 1:].argmax(-1) + 1
         return empty._replace(words=words * empty.said), most * draws
 
     def _scores(self, candidates: Question, read: Read, count: int) -> Tensor:

@@ -34,6 +34,7 @@ import torch
 
 from seqflows import files, kinds, models, params, paths, records
 from seqflows.benchmark import measure, parts
+from seqflows.config import corpora
 from seqflows.config.models import MODELS, sizes
 from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import Facts
@@ -45,6 +46,7 @@ from seqflows.stages import TABLE, ordered
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
 START = 0.05  # minutes to start a stage and import its modules
 STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # the composition of a step
+ENCODED = 384  # numbers of a feature of a pretrained encoder, about
 LONGEST = 2  # steps of a sequence to count weights, which are independent of it
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
@@ -250,7 +252,12 @@ class _Clock:
 
     def _weights(self, scale: str, block: Mapping[str, Any]) -> int:
         data = self.matrix.dataset(scale, block["dataset"])
-        shape = data.get("length", LONGEST), data.get("dimensions", 0)  # shape of the matrices of flows of language
+        found = vars(corpora.block(data))
+        shape = (found.get("length", LONGEST), found.get("dimensions", 0))  # of the matrices of flows of language
+        if kinds.of(data["kind"]).conditional:
+            encoder = self.matrix.encoder(scale, block["dataset"])
+            width = encoder.get("width", ENCODED) if encoder else 0
+            shape = (found["question_length"], found["dimensions"], found["vocabulary_size"], found["window"], width)
         return _weights(_frozen(block["model"]), data["kind"], *shape)
 
 
@@ -341,11 +348,16 @@ def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _weights(model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0) -> int:
+def _weights(
+    model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0, outputs: int = 0,
+    window: int = 0, features: int = 0,
+) -> int:  # fmt: skip
     """The number of weights of a model's matrices used at each step, without look-up tables."""
     row = kinds.of(kind)
-    vectors = np.zeros((row.symbols, dimensions), np.float32) if dimensions else None
-    facts = Facts(row.emission, row.symbols, longest, (1,) * (longest + 1), vectors)
+    symbols = outputs or row.symbols
+    vectors = np.zeros((symbols, dimensions), np.float32) if dimensions else None
+    counts = (1,) * (longest + 1)
+    facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features)
     with torch.device("meta"):
         built = models.build(dict(model), facts)
     named = built.named_parameters()
