@@ -20,6 +20,10 @@ PLACES = ("paris", "london", "vienna", "warsaw", "berlin", "the old town of rome
 VERBS = ("lived", "worked", "died", "taught")
 RUNS = ("base", "flow", "words")
 SHEET = "sheet1"
+BLOCK = {
+    "seeds": [0], "model": {"class": "encoder_decoder"}, "evaluation": {"beam": 2},
+    "training": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+}  # fmt: skip
 
 
 def questions(count: int, seed: int = 0) -> list[tuple[list[str], list[str], tuple[int, int]]]:
@@ -88,30 +92,38 @@ def write_run(
             **changes,
         })  # fmt: skip
     listed = {path.relative_to(folder).as_posix(): files.sha256(path) for path in sorted(folder.rglob("*.json"))}
-    content = {"run": name, "scale": scale, "reproduces": "own", "dataset": dataset, "metrics": rows, "files": listed}
+    content = {
+        "run": name,
+        "scale": scale,
+        "reproduces": "tang2021",
+        "dataset": dataset,
+        "metrics": rows,
+        "files": listed,
+    }
     files.write_json(paths.metrics(scale, name), files.sealed(content))
 
 
 def scored(name: str) -> dict[str, Any]:
     """The settings of a run that its numbers depend on."""
-    return {part: matrix().runs[name][SCALE].get(part) for part in ("model", "training", "evaluation")} | {
-        "dataset": matrix().runs[name]["dataset"]
-    }
+    return {part: BLOCK.get(part) for part in ("model", "training", "evaluation")} | {"dataset": "asked"}
 
 
-def matrix(runs: Sequence[str] = RUNS, draws: int = 200, judged: int = 12) -> Params:
-    """A dataset, some runs on it, a table of them, and its comparison with a sheet of the first two."""
-    data = {"kind": "pairs", **{scale: {"source": "embedded-questions"} for scale in paths.SCALES}}
-    block = {"seeds": [0], "model": {"class": "encoder_decoder"}, "training": {}, "evaluation": {}}
-    each = {"reproduces": "own", "dataset": "asked", **dict.fromkeys(paths.SCALES, block)}
+def matrix(
+    runs: Sequence[str] | Mapping[str, str] = RUNS, *, table: str = TABLE, human: Mapping[str, list[str]] | None = None,
+    source: str = "embedded-questions", **settings: int,
+) -> Params:  # fmt: skip
+    """A dataset, some runs on it, a table of them, by row if they are a mapping, and its comparison with sheets."""
+    rows = dict(runs) if isinstance(runs, Mapping) else dict(zip(runs, runs, strict=True))
+    data = {"kind": "pairs", **{scale: {"source": source} for scale in paths.SCALES}}
+    each = {"reproduces": "tang2021", "dataset": "asked", **dict.fromkeys(paths.SCALES, BLOCK)}
     columns = {"BLEU4": "bleu", "Rouge-L": "rouge_l", "Meteor": "meteor"}
-    rows = {run: {column: f"{run}.{metric}" for column, metric in columns.items()} for run in runs}
-    table = {"reproduces": "own", "title": "Questions", "rows": rows}
-    settings = {"draws": draws, "judged": judged, "examples": 3}
-    comparison = {"human": {SHEET: ["flow", "base"]}, **dict.fromkeys(paths.SCALES, settings)}
-    return Params(
-        SCALE, {}, {"asked": data}, {}, dict.fromkeys(runs, each), {}, {}, {TABLE: table}, {}, {TABLE: comparison}
-    )
+    cells = {row: {column: f"{run}.{metric}" for column, metric in columns.items()} for row, run in rows.items()}
+    block = {"reproduces": "tang2021", "title": "Questions", "rows": cells}
+    settings = {"draws": 200, "judged": 12, "examples": 3} | settings
+    comparison = {"human": {SHEET: ["flow", "base"]} if human is None else human}
+    comparison |= dict.fromkeys(paths.SCALES, settings)
+    runs = dict.fromkeys(rows.values(), each)
+    return Params(SCALE, {}, {"asked": data}, {}, runs, {}, {}, {table: block}, {}, {table: comparison})
 
 
 def write_all(count: int = 60) -> dict[str, dict[int, list[str]]]:

@@ -19,6 +19,7 @@ from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
+from seqflows.models.encoder_decoder import EncoderDecoder
 from seqflows.models.flowseq import FlowSeq
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.state_space import StateSpace
@@ -120,9 +121,18 @@ PAIRS = [
     Case("flowseq", _SEQ | {"flow_steps": [1]}, "pairs"),
     Case("flowseq-3_levels", _SEQ | {"flow_steps": [1, 1, 1], "layers": 2, "depth": 2, "temperature": 0.5}, "pairs"),
 ]
+_QG = {"class": "encoder_decoder", "units": 3, "decoder_units": 4, "layers": 1, "dropout": 0.0}
+_QG |= {"flow_steps": 2, "flow_scales": 1, "flow_width": 4, "flow_inner": 6, "flow_heads": 2}
+PAIRS += [
+    Case("questions", _QG | {"layers": 2}, "pairs"),
+    Case("questions-channels-sum", _QG | {"fused": "latent", "structure": "channels", "copies": "sum"}, "pairs"),
+    Case("questions-lstm-none", _QG | {"fused": "latent", "structure": "lstm", "copies": "none"}, "pairs"),
+    Case("questions-words-gate", _QG | {"fused": "words", "fusion": "gate"}, "pairs"),
+    Case("questions-encoding", _QG | {"fused": "encoding"}, "pairs"),
+]
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS[:1]
+FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5]]
 
 
 def sharpened(model: Model) -> Model:
@@ -135,7 +145,7 @@ def sharpened(model: Model) -> Model:
     if isinstance(model, StateSpace):
         return _sharpened_states(model)
     with torch.no_grad():
-        if isinstance(model, (LanguageFlow, FlowSeq)):
+        if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder)):
             for parameter in model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))
             return model

@@ -127,6 +127,8 @@ def test_every_class_has_a_case():
 def _expected_terms(case, model) -> set[str]:
     if case.emission == "language":
         return {"bits"}
+    if case in PAIRS and model.exact:
+        return {"generation", "bits"} if model.flow_parameters else {"generation"}
     terms = {"nll"} if model.exact else {"reconstruction", "kl"}
     return terms if case.emission == "words" else {*terms, "length"}
 
@@ -164,7 +166,8 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
         torch.manual_seed(seed)
         losses.append(sum(one.objective(_some(case.emission, _lengths(case, 3, 1, 5)), 2).values()))
     assert torch.equal(*losses[:2])
-    assert torch.equal(losses[0], losses[2]) == (one.exact and case.emission != "language")
+    noisy = case in LANGUAGE or case.block.get("fused") in ("latent", "words")  # noise on word vectors
+    assert torch.equal(losses[0], losses[2]) == (one.exact and not noisy)
 
 
 @_named(CASES)

@@ -44,6 +44,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     written = [one for name in here for one in systems.systems(key.scale, name, dataset, ids)]
     content = compared(key, written, asked, settings, systems.likeliest(dataset))
     content["absent"] = [name for name in block["runs"] if name not in here]
+    content["trained"] = {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}
     with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
         content["human"] = [
             raters.write(folder, key, sheet, written, asked, pair, settings.judged, stream(key, f"sheet {sheet}"))

@@ -75,8 +75,9 @@ class AttentionDecoder(nn.Module):
 
     def memory(self, encoding: Tensor, given: Given) -> Memory:
         """The contexts as the decoder reads them."""
-        first = (given.words[:, :, None] == given.words[:, None]).int().argmax(-1)
-        return Memory(encoding, self.match(encoding), given.mask, given.words, first)
+        words = given.words * given.mask
+        first = (words[:, :, None] == words[:, None]).int().argmax(-1)
+        return Memory(encoding, self.match(encoding), given.mask, words, first)
 
     def begin(self, last: Tensor) -> State:
         """The state before the first word, with one hypothesis, from the encoder's final states (B, H)."""
@@ -172,7 +173,7 @@ class EncoderDecoder(Model):
 
     def embedded(self, given: Given) -> Tensor:
         """x~, the noisy word vectors of the contexts, padded to the flow's length, (B, window, D)."""
-        words = F.pad(given.words, (0, self.window - given.words.shape[1]))
+        words = F.pad(given.words * given.mask, (0, self.window - given.words.shape[1]))
         x = self.vectors[words]
         return x + torch.randn_like(x) * 2.0**-BITS
 
@@ -187,13 +188,14 @@ class EncoderDecoder(Model):
         """What the decoder reads of the contexts, its first state, and log p(x~) (B,), nats, if there is a flow."""
         u, last = self.encoder.encode(given)
         z = log_density = None
-        steps = u.shape[1]
         if self.config.fused == "latent":
             eps, log_det = self.flow.forward(self.embedded(given))
             log_density = standard_normal_log_density(eps).sum((1, 2)) + log_det
-            z = self.latent(eps)[:, :steps]
+            z = self.latent(eps)
         elif self.config.fused == "words":
-            z = self.embedded(given)[:, :steps]
+            z = self.embedded(given)
+        if z is not None:
+            z = F.pad(z, (0, 0, 0, u.shape[1] - self.window))  # or cut, to the longest context of the batch
         if self.config.fused != "none":
             u = self.fusion(u, z) * given.mask[..., None]
         return self.decoder.memory(u, given), self.decoder.begin(last), log_density

@@ -42,13 +42,14 @@ class Comparison:
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.table, self.draws, self.sequences = content["table"], content["draws"], content["sequences"]
-        self.missing, self.absent = content["missing"], content["absent"]
+        self.missing, self.absent, self.trained = (content[part] for part in ("missing", "absent", "trained"))
         self.reference, self.reachable, self.examples = (content[k] for k in ("reference", "reachable", "examples"))
         self.signatures = {"bleu": content["bleu"], "meteor": content["meteor"]}
         self.systems, self.human = content["systems"], {one["sheet"]: one for one in content["human"]}
         self.records: dict[str, list[Mapping[str, Any]]] = {}
         for record in content["metrics"]:
             self.records.setdefault(record["run"], []).append(record)
+        self.intervals = {(one["run"], one["metric"]): (one["low"], one["high"]) for one in content["intervals"]}
         self.pairs = {
             (one["first"], one["second"], one["metric"]): Pair(*(one[part] for part in records.GAIN))
             for one in content["pairs"]
@@ -173,10 +174,11 @@ def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
+            header = list(reader.fieldnames or ())
             rows = [{name: (row.get(name) or "").strip() for name in COLUMNS} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise Problem(f"expected a csv file in UTF-8 in {path}, got another ({error}); save it as such") from None
-    if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-        got = ", ".join(reader.fieldnames or ()) or "no header"
+    if missing := [name for name in COLUMNS if name not in header]:
+        got = ", ".join(header) or "no header"
         raise Problem(f"expected the columns {', '.join(COLUMNS)} in {path}, got {got}; add {', '.join(missing)}")
     return rows

@@ -1,4 +1,4 @@
-"""``keep <scale>``: copy the records of runs, speeds, texts and datasets beside the tables, to be committed.
+"""``keep <scale>``: copy the records of runs, speeds, texts, comparisons and datasets beside the tables.
 
 Models, samples and data are not kept. metrics.json, and each seed's history.csv and train.json, document how a number
 was made (`records.keep` puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json,
@@ -13,6 +13,7 @@ from typing import Any
 
 from seqflows import files, paths, records
 from seqflows.errors import Problem
+from seqflows.params import sheets
 from seqflows.report import gaps
 from seqflows.report.inputs import Results, matrix, packed, seed_folders
 
@@ -32,6 +33,9 @@ def run(scale: str) -> list[str]:
     for name in made:
         records.keep(scale, name, _evaluated(Results(known, scale), name))
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
+    for name, entry in known.comparisons.items():
+        keys = [paths.raters_key(scale, name, sheet) for sheet in sheets(entry)]
+        written += [paths.compared(scale, name), *keys]
     for path in written:
         if path.exists():
             files.write_text(paths.kept(path), path.read_text(encoding="utf-8"))

@@ -9,6 +9,9 @@ from seqflows.config.corpora import SOURCES
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 
+# Entries of training that only some runs have; without one in a run's block it has no effect, or that of other entries.
+REFINED = ("beta1", "epsilon", "momentum", "warmup", "keep", "decoded")
+
 
 def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     """The settings of a run, without seeds and device, with defaults filled in."""
@@ -22,7 +25,8 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     model, own = MODELS[block["model"]["class"]].block, sizes(block["model"])
     idle = model.filled(own).idle()
     found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}
-    found |= Training.defaults() | block["training"]
+    usual = {name: value for name, value in Training.defaults().items() if name not in REFINED}
+    found |= usual | block["training"]
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     if "beam" in (block.get("evaluation") or {}):

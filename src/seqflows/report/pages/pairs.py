@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seqflows import files, metrics, paths, records
+from seqflows import metrics, paths, records
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
 from seqflows.report.comparisons import Comparison, Judged, sign_test
 from seqflows.report.inputs import STAND_INS, Results
@@ -55,7 +55,8 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     blocks += beyond(results, made, found)
     if found:
         blocks += examples(made, found)
-    return Page(title, blocks)
+    stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in made if cell.run)
+    return Page(f"{title} (stand-in)" if stand_in else title, blocks)
 
 
 def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
@@ -63,7 +64,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, made),
-        *corpora(results, made),
+        *corpora(results, made, found),
         *features(results, made),
         f"steps of training: {shared.listed(steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
@@ -77,31 +78,20 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     return [Facts(items), Paragraph(form)]
 
 
-def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
+def corpora(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:
     """A line for each dataset: its size and, if it is not the paper's, what it is."""
     lines: list[Text] = []
     names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
     for name, line in zip(names, shared.corpora(results, made), strict=True):
-        source, parts = results.source(name), [f"{line}{trained(results, name)}"]
+        source, parts = results.source(name), [line]
+        if found and found.trained["dataset"] == name:
+            parts.append(f", {found.trained['train']:,} training and {found.trained['valid']:,} validation questions")
         if results.stand_in(name):
             parts += [": ", Strong("stand-in"), f"; {OF_SOURCES[source]}"]
         elif source in OF_SOURCES:
             parts.append(f": {OF_SOURCES[source]}")
         lines.append(tuple(parts))
     return lines
-
-
-def trained(results: Results, dataset: str) -> str:
-    """``, 31,519 training questions``, if the dataset's statistics are here or kept."""
-    here = paths.prepared(results.scale, dataset) / "statistics.json"
-    path = here if here.exists() else paths.statistics(results.scale, dataset)
-    if not path.exists():
-        return ""
-    splits = files.read_json(path).get("splits", {})
-    counts = [
-        f"{splits[name]['sequences']:,} {what}" for name, what in (("train", "training"), ("valid", "validation"))
-    ]
-    return f", {' and '.join(counts)} questions"
 
 
 def features(results: Results, made: Sequence[Cell]) -> list[Text]:
@@ -206,7 +196,7 @@ def _raters(results: Results, sheet: str, found: Comparison | None, said: Judged
     drawn = found.human.get(sheet) if found else None
     if drawn is None:
         return "ours: no pairs were drawn"
-    pairs = f"{drawn['pairs']} pairs, {drawn['identical']} questions left out as identical"
+    pairs = f"{drawn['pairs']} pairs, identical and left out: {drawn['identical']}"
     if said is None:
         place, goes = paths.comparison(results.scale, found.table), paths.judged(results.scale, sheet)
         return f"ours: {pairs}; {place}/{sheet}.html is for raters, what it exports goes to {goes}"
@@ -220,24 +210,27 @@ def p_text(p: float) -> str:
 
 
 def gains(made: Sequence[Cell], found: Comparison) -> list[Block]:
-    """The gain of each row over each other in each headline, and its p."""
+    """The interval of each headline, and the gain of each row over each other in it with its p."""
     runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
-    blocks: list[Block] = []
-    for metric in HEADLINES:
+    shown = [metric for metric in HEADLINES if any(key[1] == metric for key in found.intervals)]
+    between = [[found.intervals[run, metric] for metric in shown] for run in runs.values()]
+    rows = [
+        [label, *(f"{low:.2f} to {high:.2f}" for low, high in own)] for label, own in zip(runs, between, strict=True)
+    ]
+    blocks: list[Block] = [Table(["95 % of the draws", *(metrics.find(metric).heading for metric in shown)], rows)]
+    for metric in shown:
         rows = []
         for label, run in runs.items():
             pairs = [found.pairs.get((run, other, metric)) for other in runs.values()]
             rows.append([label, *(f"{one.difference:+.2f}, {p_text(one.p)}" if one else NOTHING for one in pairs)])
-        if any(key[2] == metric for key in found.pairs):
+        if len(runs) > 1:
             blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
-    if not blocks:
-        return []
     text = (
-        "The gain of a row over a column as the mean over seeds, and its one-sided p by the bootstrap: (1 + draws in\n"
-        f"which it is not positive) / {found.draws + 1:,}. The same draws of questions serve all systems. The spread\n"
-        "over seeds is not in p; the audit's claims also ask for it."
+        "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"
+        f"draws in which it is not positive) / {found.draws + 1:,}. The same draws of questions serve all systems.\n"
+        "The spread over seeds is in neither; the audit's claims also ask for it."
     )
-    return shared.section("Gains", text, *blocks)
+    return shared.section("Intervals and gains", text, *blocks)
 
 
 def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:

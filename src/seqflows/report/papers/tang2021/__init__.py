@@ -1,1 +1,1 @@
-"""Tang et al. 2021, "Continuous Language Generative Flow": the flows and their densities (tables 1 to 4)."""
+"""Tang et al. 2021, "Continuous Language Generative Flow": densities of language, and questions (tables 1 to 6)."""

@@ -1,4 +1,4 @@
-"""The claims of Tang et al. 2021 about their densities as predicates, judged on their numbers and on ours."""
+"""The claims of Tang et al. 2021 as predicates, judged on their numbers and on ours; of densities first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from seqflows.noise import floor
 from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, decide, join, name
 from seqflows.report.papers.base import Claim
+from seqflows.report.papers.tang2021 import questions
 
 TABLE4 = "tang2021-table4"
 TVQA, SQUAD = SETS = ("TVQA Subtitle", "SQuAD Article")
@@ -87,4 +88,5 @@ CLAIMS = (
         "a density of the noisy data", "A.5", "Noise, u, is set as Gaussian sample with alpha = 1/2^m, where m = 6",
         "every cell at or above the floor that this noise and 2^6 levels set", above_floor,
     ),
+    *questions.CLAIMS,
 )  # fmt: skip
