@@ -81,6 +81,7 @@ def matrix(runs=None, compute=None):
         "texts": {},
         "tables": {},
         "figures": {},
+        "comparisons": {},
     }
 
 

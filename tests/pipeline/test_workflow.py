@@ -368,7 +368,9 @@ class Stubbed:
             cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()
         ]
         content["runs"] = {cell.split(".")[0]: content["runs"][cell.split(".")[0]] for cell in cells}
-        content.update(features={}, speeds={}, texts={}, figures={}, datasets={"ptb": content["datasets"]["ptb"]})
+        content.update(
+            features={}, speeds={}, texts={}, figures={}, comparisons={}, datasets={"ptb": content["datasets"]["ptb"]}
+        )
 
     def ran(self):
         """The stages that ran since the last question."""
