@@ -127,7 +127,7 @@ def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:
 def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
     """The whole content of a scale, since the audit prints how its settings differ from the paper's."""
     blocks = {part: {name: entry[scale] for name, entry in getattr(found, part).items()} for part in RESOLVED}
-    human = {name: entry.get("human") for name, entry in found.comparisons.items()}
+    human = {name: entry.get("human") or {} for name, entry in found.comparisons.items()}
     return {"tables": found.tables, "scale": found.scales[scale], "human": human, **blocks}
 
 

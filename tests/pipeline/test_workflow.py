@@ -62,14 +62,22 @@ def test_both_engines_agree(project, matrix, scale):
 
 
 def check_tables(matrix, scale, jobs):
-    """A table's inputs are the files of exactly the runs that params.yaml has in it."""
+    """A table's inputs are the files of exactly the runs that params.yaml has in it, and their comparisons."""
     for name in matrix.tables:
-        inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith("src/")}
+        inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith(("src/", "human"))}
         if not matrix.table_texts(name):
-            assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)}
+            compared = {str(paths.comparison(scale, one)) for one in comparisons(matrix, name)}
+            assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)} | compared
 
 
-ABLATIONS = ("ptb-af_af", "ptb-af_af-affine", "ptb-af_af-independent", "ptb-af_af-independent_affine")
+def comparisons(matrix, table):
+    """The comparisons that a table is made from: its own, and those that the scores of its runs are of."""
+    found = {name for name in map(matrix.compared, matrix.table_runs(table)) if name}
+    return found | ({table} & set(matrix.comparisons))
+
+
+ASKED, SYSTEMS = "data/prepared/demo/squad_questions", ("squad-qg", "squad-qg-lang_flow")
+READINGS = (*SYSTEMS, "squad-qg-copies_sum", "squad-qg-sgd", "squad-qg-lang_flow-gate", "squad-qg-lang_flow-sgd")
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
@@ -112,10 +120,10 @@ READ_AND_WRITTEN = {
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),
-    "compare demo/ziegler2019-table2": (
+    "compare demo/tang2021-qg-variants": (
         {"config/typed.py", "config/comparisons.py", "comparison", "records.py", "textscores"},
-        {DATA, *(f"runs/demo/{run}/{made}" for run in ABLATIONS for made in ("metrics.json", "evaluation"))},
-        {"runs/demo/compare/ziegler2019-table2"},
+        {ASKED, *(f"runs/demo/{run}/{made}" for run in READINGS for made in ("metrics.json", "evaluation"))},
+        {"runs/demo/compare/tang2021-qg-variants"},
     ),
     "speed demo/ptb": (
         {*SIZES, "compute.py", "data", "evaluation", "flows", "models", "kinds.py", "noise.py"},
@@ -126,6 +134,14 @@ READ_AND_WRITTEN = {
         {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
         {f"{TEXTS}_s-samples.txt", f"{TEXTS}_ar-samples.txt", f"{WRITER}/train", "runs/demo/tvqa-att_ar/train"},
         {"results/demo/tang2021-table1.csv", "results/demo/tang2021-table1.md"},
+    ),
+    "table demo/tang2021-qg-variants": (
+        {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
+        {
+            *(f"runs/demo/{run}/metrics.json" for run in READINGS),
+            *(f"runs/demo/compare/tang2021-{table}" for table in ("table6", "qg-variants")),
+        },
+        {"results/demo/tang2021-qg-variants.csv", "results/demo/tang2021-qg-variants.md"},
     ),
     "figure demo/ziegler2019-figure6": (
         {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
@@ -158,14 +174,15 @@ def test_each_stage_is_said_by_hand():
 
 def test_the_audit_and_the_tracker_read_all_that_a_scale_has(matrix):
     made = {}
-    for stage in ("evaluate", "speed", "table", "figure", "audit"):
+    for stage in ("evaluate", "compare", "speed", "table", "figure", "audit"):
         names = stages.TABLE[stage].keys(matrix)
         made[stage] = {str(path) for name in names for path in stages.TABLE[stage].outputs("demo", name)}
     numbers = {path for path in made["evaluate"] if path.endswith(".json")}
     read = {
         stage: {str(path) for path in stages.TABLE[stage].inputs(matrix, "demo", "all")} for stage in ("audit", "track")
     }
-    assert read["audit"] == numbers | {DATA} | made["speed"] | {path for path in made["table"] if path.endswith(".csv")}
+    tables = {path for path in made["table"] if path.endswith(".csv")}
+    assert read["audit"] == numbers | {DATA, "human"} | made["speed"] | made["compare"] | tables
     assert read["track"] == numbers | made["table"] | made["figure"] | made["audit"]
 
 
@@ -228,7 +245,12 @@ def check_runs(matrix, scale, jobs):
     """What lies downstream of a run's training and scoring: the tables that show it, and of other runs nothing."""
     for run in matrix.runs:
         own = {f"train {scale}/{run}", f"evaluate {scale}/{run}"}
-        shown = {f"table {scale}/{name}" for name in matrix.tables if run in matrix.table_runs(name)}
+        seen = {name for name in matrix.comparisons if run in matrix.table_runs(name)}
+        shown = {
+            f"table {scale}/{name}"
+            for name in matrix.tables
+            if run in matrix.table_runs(name) or seen & comparisons(matrix, name)
+        }
         assert {name for name in downstream(jobs, own) if name.startswith("table ")} == shown
         assert {name for name in downstream(jobs, own) if name.split()[0] in ("download", "prepare")} == set()
         assert {name for name in downstream(jobs, own) if name.split()[0] in ("train", "evaluate")} == own
@@ -420,6 +442,51 @@ def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine)
         check_forced(made, tables)
         check_scales(made)
         check_clone(made)
+
+
+class Judged:
+    """The same of one table of two systems that are compared, and of which people judge pairs."""
+
+    TABLE, SHEET = "tang2021-table6", "human-eval-3"
+
+    def shrink(self, content):
+        table = content["tables"][self.TABLE]
+        table["rows"] = {row: table["rows"][row] for row in ("QG baseline", "+ Lang-Flow")}
+        content.update(speeds={}, texts={}, figures={}, tables={self.TABLE: table})
+        content["runs"] = {run: content["runs"][run] for run in SYSTEMS}
+        content["comparisons"] = {self.TABLE: {"human": {self.SHEET: ["squad-qg-lang_flow", "squad-qg"]}}}
+        for part in ("datasets", "features"):
+            content[part] = {"squad_questions": content[part]["squad_questions"]}
+
+
+class DvcJudged(Judged, Dvc):
+    def make(self):
+        super().make("demo", f"table-{self.TABLE}")
+
+
+class SnakemakeJudged(Judged, Stubbed):
+    def make(self):
+        table = str(paths.table("demo", self.TABLE)[0])
+        self.scratch.run("snakemake", "-j", "2", "--quiet", "all", "--", table)
+
+
+@pytest.mark.parametrize("engine", [DvcJudged, SnakemakeJudged])
+def test_what_raters_said_makes_the_table_anew_and_nothing_else(project, engine):
+    """A file that is put there, and one that is changed in its place; the texts are not compared again."""
+    made = engine(project())
+    made.make()
+    every = {f"{stage} demo/{run}" for stage in ("train", "evaluate") for run in SYSTEMS}
+    every |= {f"{stage} demo/squad_questions" for stage in ("download", "prepare", "features")}
+    every |= {f"{stage} demo/{made.TABLE}" for stage in ("compare", "table")}
+    assert made.ran() - DIVIDED == every
+    path = made.scratch.folder / paths.judged("demo", made.SHEET)
+    path.parent.mkdir()
+    for text in ("draw,pair,rater,verdict\n1,1,Ann,A\n", "draw,pair,rater,verdict\n1,1,Ann,B\n"):
+        path.write_text(text)
+        made.make()
+        assert made.ran() - DIVIDED == {f"table demo/{made.TABLE}"}
+        made.make()
+        assert made.ran() == set()
 
 
 def check_forced(made, tables):

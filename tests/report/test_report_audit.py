@@ -18,6 +18,7 @@ from seqflows.report.papers.tang2021.claims import TABLE4
 from seqflows.report.papers.ziegler2019 import claims
 
 PAPERS = base.papers()
+QUESTIONS = ("tang2021-table5", "tang2021-table6")  # of which the synthetic world has no runs
 
 
 def audited(scale):
@@ -182,10 +183,10 @@ def test_verdicts_by_scale(world):
         report_world.write_all(scale, world)
         rows, text = audited(scale)
         assert tuple(rows[0]) == audit.COLUMNS
-        wanted = [row for row in rows if row["status"] == "reproduce"]
-        assert len(wanted) == 120 and len(rows) == 145
+        wanted = [row for row in rows if row["status"] == "reproduce" and row["table"] not in QUESTIONS]
+        assert len(wanted) == 120 and len(rows) == 145 + 36
         assert {row["verdict"] for row in wanted} == expected | {audit.UNREACHABLE}
-        assert all(f"{count} of {count} cells" in text for count in (120, 41, 65, 14))
+        assert all(f"{count} cells" in text for count in ("120 of 144", "41 of 41", "65 of 65", "14 of 38"))
         below = {(row["row"], row["column"]) for row in wanted if row["verdict"] == "unreachable as defined"}
         assert below == {(f"{network}-{kind}", "SQuAD Article") for network in ("Att", "RNN") for kind in ("S", "AR")}
         for part in ("## Ziegler & Rush 2019", "## Schmidt & Hofmann 2018", "## Tang et al. 2021"):
@@ -253,7 +254,8 @@ def test_the_papers_settings_are_those_of_the_scale_paper():
             # the numbers of parameters stand for widths that the text does not give
             assert set(theirs) - set(ours) <= {"parameters", "min_count"} and set(ours) <= set(theirs), name
             mended = {"time": ["start permutation (paper rotation)"], "past": ["mixing both (paper time)"]}
-            assert Results(matrix, "paper").differences(name) == mended.get(ours.get("structure"), []), name
+            expected = mended.get(ours.get("structure"), []) if "start" in ours or "mixing" in ours else []
+            assert Results(matrix, "paper").differences(name) == expected, name
         else:  # which says little: what it does say is so, less the corpus
             assert set(ours) == set(theirs), name
             found = Results(matrix, "paper").differences(name)
@@ -276,7 +278,8 @@ def test_seeds_that_are_missing_are_named(world):
     report_world.write_all("paper", world)
     rows, text = audited("paper")
     assert "ptb-af_af: without seed 1, 2 of params.yaml" in text
-    assert all("without seed" in row["reason"] for row in rows if row["status"] == "reproduce")
+    wanted = [row for row in rows if row["status"] == "reproduce" and row["table"] not in QUESTIONS]
+    assert all("without seed" in row["reason"] for row in wanted)
 
 
 def test_one_seed_and_the_convention_are_said(world):
@@ -288,7 +291,7 @@ def test_one_seed_and_the_convention_are_said(world):
 def test_a_printed_table_without_a_run_is_not_dropped(world):
     del world.tables["ziegler2019-table2"]
     rows, text = audited("demo")
-    assert len(rows) == 145 and "#### ziegler2019-table2" in text
+    assert len(rows) == 145 + 36 and "#### ziegler2019-table2" in text
 
 
 def test_two_standard_deviations_widen_the_tolerance(world):
@@ -300,9 +303,9 @@ def test_two_standard_deviations_widen_the_tolerance(world):
 
 def test_what_was_not_run_is_said(world):
     rows, text = audited("paper")
-    assert {row["verdict"] for row in rows} == {"not run", "quoted", audit.UNREACHABLE}
+    assert {row["verdict"] for row in rows} == {"not run", "quoted", "human", audit.UNREACHABLE}
     assert all(row["reproduced"] == "" for row in rows)
-    assert all(f"0 of {count} cells" in text for count in (120, 41, 65, 14))
+    assert all(f"0 of {count} cells" in text for count in (144, 41, 65, 38))
 
 
 def test_deviations_are_complete_sentences():

@@ -32,7 +32,8 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     if "beam" in (block.get("evaluation") or {}):
         found["beam"] = block["evaluation"]["beam"]
     precision = ((matrix.scales.get(scale) or {}).get("compute") or {}).get("precision")
-    return found | ({"precision": precision} if precision else {})
+    found |= {"precision": precision} if precision else {}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
