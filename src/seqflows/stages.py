@@ -252,6 +252,7 @@ TABLE = {
             "data",
             "flows",
             "models",
+            "textscores/bleu.py",
             "training",
         ),
         inputs=_data,

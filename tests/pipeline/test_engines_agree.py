@@ -15,13 +15,9 @@ def shorten(content):
     rows = content["tables"][TABLE]["rows"].values()
     kept = dict.fromkeys([cell.split(".")[0] for row in rows for cell in row.values()] + [AFFINE])
     content["runs"] = {name: content["runs"][name] for name in kept}
-<<<<<<< HEAD
     content.update(
         features={}, speeds={}, texts={}, figures={}, comparisons={}, datasets={"ptb": content["datasets"]["ptb"]}
     )
-=======
-    content.update(speeds={}, texts={}, figures={}, comparisons={}, datasets={"ptb": content["datasets"]["ptb"]})
->>>>>>> qg-compare
     content["datasets"]["ptb"]["demo"].update(train=48, valid=16, test=16)
     for run in content["runs"].values():
         run["demo"]["training"].update(epochs=2)

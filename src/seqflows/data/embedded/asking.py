@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,7 +199,11 @@ def _entry(asked: Asked, name: str) -> dict[str, Any]:
 
 
 def build(options: dict[str, Any], rng: np.random.Generator) -> QuestionSource:
-    """Build the source of a seed: paragraphs of up to ``window`` words, ``lexicon`` content words."""
+    """Build the source of a seed: paragraphs of up to ``window`` words, ``lexicon`` content words.
+
+    The vectors have one norm: a model whose logits are products with them can then make any word the most likely, while
+    a vector within the hull of the others never has the largest product.
+    """
     if options["window"] < SENTENCE:
         raise Problem(
             f"expected a window of at least {SENTENCE}, the words of a sentence, for {NAME}, got {options['window']}; "
@@ -208,5 +212,7 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> QuestionSource:
     texts = clauses.build(options | {"length": options["window"] + 2}, rng)
     verbs = len(texts.lexicon[1])
     preferred = rng.permutation(verbs) % 2
-    vectors = clauses.vectors(rng, len(texts.vocabulary) + len(WORDS), options["dimensions"], texts.vectors)
+    known, dimensions = len(texts.vocabulary), options["dimensions"]
+    vectors = clauses.vectors(rng, known + len(WORDS), dimensions, norm=dimensions**0.5)
+    texts = replace(texts, vectors=vectors[:known])
     return QuestionSource(texts, preferred, options["preference"], options["asked"], vectors)

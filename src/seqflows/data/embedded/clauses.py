@@ -206,12 +206,13 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> LanguageSource:
 
 
 def vectors(
-    rng: np.random.Generator, count: int, dimensions: int, earlier: np.ndarray | None = None
+    rng: np.random.Generator, count: int, dimensions: int, norm: float | None = None
 ) -> np.ndarray:  # fmt: skip
-    """Standard normal vectors (V, D) to six decimals, each redrawn until `DISTANCE` from earlier ones."""
-    vectors = np.zeros((0, dimensions)) if earlier is None else earlier
+    """Normal vectors (V, D), or of one ``norm``, to six decimals, each redrawn until `DISTANCE` from earlier ones."""
+    vectors = np.zeros((0, dimensions))
     for _ in range(TRIES):
-        drawn = rng.standard_normal(dimensions).round(6)
+        drawn = rng.standard_normal(dimensions)
+        drawn = (drawn if norm is None else drawn * norm / np.linalg.norm(drawn)).round(6)
         if dimensions and (np.linalg.norm(vectors - drawn, axis=1) >= DISTANCE).all():
             vectors = np.vstack([vectors, drawn])
         if len(vectors) == count:
