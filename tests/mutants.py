@@ -26,7 +26,18 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORD = Path(os.environ.get("SEQFLOWS_MUTANTS_RECORD", ROOT / ".mutants.jsonl"))
 PAGE, TITLE = ROOT / "results/reliability.md", "# Errors that were planted"
 LIMIT = 600  # seconds for the tests of one error; one that hangs is killed
-TREE = ("src", "tests", "workflow", "Snakefile", "Makefile", "dvc.yaml", "params.yaml", "pyproject.toml", "README.md")
+TREE = (
+    "src",
+    "tests",
+    "human",
+    "workflow",
+    "Snakefile",
+    "Makefile",
+    "dvc.yaml",
+    "params.yaml",
+    "pyproject.toml",
+    "README.md",
+)
 
 
 def stale(root: Path = ROOT) -> list[str]:

@@ -37,6 +37,10 @@ STREAMS = "test_evaluation_seeds.py::test_every_kind_is_scored_under_streams_of_
 DRAWS = "test_evaluation_exact.py::test_language_is_scored_by_the_mean_of_its_draws"
 GAUSSIAN = "test_evaluation_exact.py::test_the_gaussian_reference_is_a_density_of_the_noisy_vectors"
 RATIO = "test_evaluation_exact.py::test_a_ratio_has_the_error_of_n_minus_one"
+CORPORA = "test_bleu.py::test_corpora_of_any_lengths_score_as_sacrebleu_scores_them"
+BARS = "test_meteor.py::test_bars_and_line_ends_do_not_reach_the_protocol"
+ONCE = "test_meteor.py::test_texts_are_asked_once_and_the_process_ends"
+REFUSED_SHEETS = "test_report_pairs.py::test_a_wrong_sheet_is_refused"
 FEATURES = "test_features.py::test_features_are_those_of_plain_transformers_word_by_word"
 LONG = "test_features.py::test_a_word_of_a_long_context_is_taken_where_it_stands_most_central"
 OWNERS = "test_features.py::test_owners"
@@ -710,6 +714,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "report/judging.py": [
         (
+            "gains of texts have no pairing",
+            "abs(gain.difference - (first.value - second.value)) < ROUNDING",
+            "False",
+            "test_report_pairs.py::test_differences_have_the_error_of_the_paired_bootstrap_and_of_the_seeds",
+        ),
+        (
             "n for n - 1 in a paired difference",
             "math.sqrt(count / (count - 1) * squares)",
             "math.sqrt(squares)",
@@ -1142,6 +1152,134 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "    except ImportError as error:\n        raise Problem",
             "    except ZeroDivisionError as error:\n        raise Problem",
             "test_report_figures.py::test_without_matplotlib_a_figure_says_so",
+        ),
+    ],
+    "textscores/bleu.py": [
+        ("a word counts as often as it is written", "sum(min(count, other[gram])", "sum(min(count, count)", CORPORA),
+        ("short texts are not penalised", "np.minimum(0.0, 1.0 -", "np.minimum(0.0, 0.0 * ", CORPORA),
+        (
+            "an order without a match is left out",
+            ".mean(axis=-1) + brevity) * matched",
+            ".mean(axis=-1) + brevity)",
+            CORPORA,
+        ),
+    ],
+    "textscores/bootstrap.py": [
+        (
+            "a gain of nothing counts as one",
+            "(gains <= 0).sum()",
+            "(gains < 0).sum()",
+            "test_bootstrap.py::test_p_values",
+        ),
+        (
+            "each block draws the same questions",
+            "        drawn = generator.integers(0, questions, (rows, questions))",
+            "        drawn = np.random.Generator(np.random.PCG64(seed)).integers(0, questions, (rows, questions))",
+            "test_bootstrap.py::test_draws_are_those_of_one_stream_whatever_the_block",
+        ),
+    ],
+    "textscores/meteor.py": [
+        (
+            "a process that died is waited for",
+            "            if not read:\n                raise self._died()",
+            "            if not read:\n                break",
+            "test_meteor.py::test_a_killed_program_is_said",
+        ),
+        ("bars reach the protocol", 'BAR.sub(" ", text.lower())', "text.lower()", BARS),
+        (
+            "the process outlives its use",
+            "        self._process.kill()\n        self._process.wait()",
+            "        pass",
+            ONCE,
+        ),
+        ("a pair is asked again", "self._known.get((hypothesis, reference))", "None", ONCE),
+    ],
+    "comparison/scores.py": [
+        (
+            "the first seed stands for all",
+            "np.mean([one.draws for one in some], axis=0)",
+            "some[0].draws",
+            "test_compare.py::test_errors_intervals_and_p_are_those_of_the_same_draws",
+        ),
+        (
+            "one system's METEOR is that of another's texts",
+            "if not abs(own - summed) < CLOSE:",
+            "if False:",
+            "test_compare.py::test_a_meteor_that_disagrees_with_its_sums_is_missing",
+        ),
+        (
+            "a failing METEOR takes the others with it",
+            '        return found, {"meteor": str(problem)}',
+            "        raise problem",
+            "test_compare.py::test_without_meteor_the_other_metrics_stand",
+        ),
+    ],
+    "comparison/systems.py": [
+        (
+            "texts that were changed are compared",
+            "        if sha256 != listed:",
+            "        if listed is None:",
+            "test_compare.py::test_texts_that_were_changed_or_are_of_other_data_are_refused",
+        ),
+        (
+            "texts for other data are compared",
+            'if record.get("dataset_sha256") != dataset.sha256:',
+            "if False:",
+            "test_compare.py::test_texts_that_were_changed_or_are_of_other_data_are_refused",
+        ),
+        (
+            "texts in another order are compared",
+            "if [name for name, _ in read] != ids:",
+            "if len(read) != len(ids):",
+            "test_compare.py::test_texts_that_are_not_of_the_questions_are_refused",
+        ),
+    ],
+    "comparison/raters.py": [
+        (
+            "the first system is always A",
+            "*(texts[::-1] if turned else texts)",
+            "*texts",
+            "test_raters.py::test_either_system_may_be_a",
+        ),
+        (
+            "identical texts are judged",
+            "if first.texts[place] != second.texts[place]]",
+            "if place >= 0]",
+            "test_raters.py::test_pairs_are_of_different_texts_and_the_identical_ones_are_counted",
+        ),
+        (
+            "a text can end the page's data",
+            'data.replace("<", "\\\\u003c")',
+            "data",
+            "test_raters.py::test_a_text_cannot_end_the_data_of_the_page",
+        ),
+        (
+            "the page tells the systems",
+            'data = json.dumps({"sheet": sheet,',
+            'data = json.dumps({"first": "squad-qg-lang_flow", "sheet": sheet,',
+            "test_raters.py::test_nothing_that_a_rater_sees_tells_the_systems",
+        ),
+    ],
+    "report/comparisons.py": [
+        ("verdicts on other texts count", 'if row["draw"] != draw:', "if False:", REFUSED_SHEETS),
+        (
+            "a doubled verdict counts",
+            'if pair in found.setdefault(row["rater"], {}):',
+            'if found.setdefault(row["rater"], {}) is None:',
+            REFUSED_SHEETS,
+        ),
+        ("a missing verdict is passed over", "if pair not in own]:", "if False]:", REFUSED_SHEETS),
+        (
+            "A is always the first system",
+            'counts[(a if verdict == "A" else _other(a)) if alone else TIE] += 1',
+            'counts[(FIRST if verdict == "A" else SECOND) if alone else TIE] += 1',
+            "test_report_pairs.py::test_a_filled_sheet_comes_back_into_the_table",
+        ),
+        (
+            "the sign test is one-sided",
+            "min(1.0, 2 * tail / 2**count)",
+            "min(1.0, tail / 2**count)",
+            "test_report_pairs.py::test_the_sign_test_is_scipys",
         ),
     ],
     "../../params.yaml": [

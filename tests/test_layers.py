@@ -70,7 +70,9 @@ def test_the_live_tracker_starts_where_mlflow_is_missing(root):
     assert done.stderr.count("warning") == 1
 
 
-@pytest.mark.parametrize("module", ["report.tables", "report.figures", "report.audit", "tracking"])
+@pytest.mark.parametrize(
+    "module", ["report.tables", "report.figures", "report.audit", "tracking", "comparison.compare"]
+)
 def test_tables_and_figures_need_no_torch(root, module):
     done = run(root, f"import seqflows.{module}", ("torch", "mlflow", "safetensors"))
     assert done.returncode == 0, done.stderr

@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+import compared
 import staged
 from seqflows import cli, params, paths, stages
+from seqflows.comparison import compare
 from seqflows.pipeline import adopt
 
 RUN, WRITER, TEXT = "gaussians-affine", "tvqa-att_s", "tvqa-att_s-samples"
@@ -97,6 +100,19 @@ def test_features_by_another_encoder_and_runs_on_other_features_are_refused(ther
     assert cli.main(["adopt"]) == 1
     assert f"other settings or data of train demo/{ASKER}; run: " in capsys.readouterr().err
     assert cli.main(["train", f"demo/{ASKER}"]) == 0 and cli.main(["adopt"]) == 0
+
+
+def test_a_comparison_of_other_texts_seeds_or_runs_is_refused(wrote):
+    found = compared.matrix()
+    found.runs["base"] = found.runs["base"] | {"demo": found.runs["base"]["demo"] | {"seeds": [0, 1]}}
+    compare.run(paths.Key("demo", compared.TABLE), found)
+    one = ("compare", compared.TABLE)
+    assert adopt.stale(found, [one]) == []
+    assert adopt.stale(compared.matrix(), [one]) == [one]  # without the second seed
+    fewer = replace(found, tables=compared.matrix(("base", "flow")).tables)
+    assert adopt.stale(fewer, [one]) == [one]
+    compared.write_run("words", {0: wrote["flow"][0]})
+    assert adopt.stale(found, [one]) == [one]
 
 
 def test_results_without_what_they_were_made_of_stay_out(there, capsys):

@@ -30,6 +30,7 @@ def theirs(hypotheses, references):
         (texts(40, 12, 0), texts(40, 12, 1)),
         (texts(40, 4, 2), texts(40, 15, 3)),  # short: the brevity penalty
         (texts(40, 15, 4, empty=True), texts(40, 6, 5)),  # long, and some empty
+        ([words[:-3] for words in texts(40, 12, 12)], texts(40, 12, 12)),  # right, but cut: the penalty alone
         (texts(1, 9, 6), texts(1, 9, 7)),
         (texts(30, 3, 8), texts(30, 9, 9)),  # no 4-gram at all
         ([[]] * 3, texts(3, 9, 10)),  # nothing written

@@ -26,13 +26,15 @@ PAIRS = [  # hypothesis, reference
 PROGRAM = textwrap.dedent(
     """
     import os, sys, time
-    open({log!r}, "a").write("start\\n")
+    log = open({log!r}, "a", buffering=1)
+    log.write("start\\n")
     for number, line in enumerate(sys.stdin):
         if number == {lines}:
             {end}
         kind, *texts = line.rstrip("\\n").split(" ||| ")
         if kind == "SCORE":
             assert len(texts) == 2, texts
+            log.write("score\\n")
             print(" ".join(["1.0"] * {size}), flush=True)
         else:
             print("\\n".join(["0.5"] * (len(texts) + 1)), flush=True)
@@ -76,7 +78,7 @@ def test_texts_are_asked_once_and_the_process_ends(program):
             running.statistics("a b", "a c")
         assert running.score(["a b"] * 4, ["a c"] * 4) == 0.5
         process = running._process
-    assert log.read_text() == "start\n" and process.poll() is not None
+    assert log.read_text() == "start\nscore\n" and process.poll() is not None
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,22 @@ def made(found: params.Params) -> list[tuple[str, str]]:
 
 
 def stale(found: params.Params, some: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The features, runs and texts whose records have other settings, seeds or data than the present ones."""
+    """Features, runs, texts and comparisons whose records have other settings, seeds or data than the present ones."""
     return [one for one in some if _stale(found, *one)]
+
+
+def _compared_before(found: params.Params, table: str) -> bool:
+    """Whether a comparison is of other runs, seeds or texts than there are now."""
+    compared = {
+        (record["run"], record["seed"], record["texts_sha256"])
+        for record in files.read_sealed(paths.compared(found.scale, table))["metrics"]
+    }
+    there = set()
+    for run in found.table_runs(table):
+        listed = files.read_sealed(paths.metrics(found.scale, run)).get("files", {})
+        seeds = found.run(found.scale, run)["seeds"]
+        there |= {(run, seed, listed.get(f"seed-{seed}/texts.json")) for seed in seeds}
+    return compared != there
 
 
 def _stale(found: params.Params, stage: str, name: str) -> bool:
@@ -51,6 +65,8 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
         header = files.read_json(paths.features(scale, name) / HEADER)
         of = {"encoder": found.encoder(scale, name), "dataset_sha256": _sha256(paths.prepared(scale, name))}
         return {key: header[key] for key in of} != of
+    if stage == "compare":
+        return _compared_before(found.at(scale), name)
     if stage not in ("train", "evaluate"):
         return False
     block = found.run(scale, name)
