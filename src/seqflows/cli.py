@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "part",
         nargs="*",
-        help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow (all)",
+        help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, questions",
     )
     benchmark.set_defaults(act=_benchmark)
     plan = commands.add_parser("plan", help="simulate the time of a scale on some GPUs; no stage is run")

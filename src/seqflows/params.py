@@ -8,7 +8,7 @@ reference without torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Params:
             part: {name: of(entry) for name, entry in getattr(self, part).items()} for part in ("tables", "figures")
         }
         drawn["comparisons"] = {
-            name: {**entry, "human": {sheet: pair for sheet, pair in sheets(entry).items() if {*pair} <= runs.keys()}}
+            name: entry | _judged(entry, runs)
             for name, entry in self.comparisons.items()
             if drawn["tables"][name]["rows"]
         }
@@ -246,6 +246,13 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
         parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
         known[id(node)] = 1 + sum(_values(part, known) for part in parts)
     return known[id(node)]
+
+
+def _judged(entry: Mapping[str, Any], runs: Collection[str]) -> dict[str, Any]:
+    """The sheets for raters of a comparison that are of these runs; empty for one without sheets."""
+    if "human" not in entry:
+        return {}
+    return {"human": {sheet: pair for sheet, pair in sheets(entry).items() if {*pair} <= {*runs}}}
 
 
 def _entry(what: str, known: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -113,7 +113,8 @@ def test_every_kind_is_scored_under_streams_of_the_seed(kind, tmp_path, monkeypa
     record = {"parameters": 1, "revision": "test"}
     monkeypatch.setattr(loading, "load", lambda *_: (None, record))
     monkeypatch.setattr(files, "revision", lambda: "test")
-    dataset, key = SimpleNamespace(sha256="0", kind=kind), paths.Key("demo", "x")
+    dataset = SimpleNamespace(sha256="0", kind=kind, origin=lambda: {"dataset_sha256": "0"})
+    key = paths.Key("demo", "x")
     for seed in SEEDS:
         evaluate._seed(key, {"dataset": "d"}, seed, dataset, None, CPU, tmp_path)
     assert len(seen) == len(set(seen)) == 4

@@ -167,6 +167,21 @@ def test_actnorms_are_set_from_the_steps_of_the_mask_alone(monkeypatch):
         assert torch.allclose(deviation, torch.ones_like(mean), atol=1e-4)
 
 
+@pytest.mark.parametrize("examples", [1, 2])
+def test_scales_are_set_only_from_more_steps_than_channels(examples):
+    """A first batch of one or two short questions, which have one or two steps at the last of three levels."""
+    torch.manual_seed(0)
+    flow = levels(4, 3, SMALL, (4, 4, 2))
+    z, source = torch.randn(examples, 4, 4), Source(torch.randn(1, 5, 3), torch.ones(1, 5, dtype=torch.bool))
+    initialise(flow, z, source)
+    for place, level in enumerate(flow.levels):
+        for part in level.flows:
+            if isinstance(part, MaskedActnorm):
+                assert bool((part.log_scale != 0).all()) == (examples * 4 >> place > 4)
+    eps, log_det = flow.forward(z + torch.randn_like(z), source)
+    assert eps.abs().max() < 1e3 and log_det.isfinite().all()
+
+
 def test_wrong_lengths_sizes_and_contexts_are_refused():
     flow = levels(4, 3, SMALL, (1, 1, 1)).double()
     z = torch.randn(2, 6, 4, dtype=torch.float64)

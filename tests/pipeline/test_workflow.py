@@ -85,6 +85,7 @@ CORPORA = ("config/typed.py", "config/corpora.py", "config/registry.py")
 SIZES = ("config/typed.py", "config/models.py")
 SCORES = ("config/typed.py", "config/evaluation.py")
 TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training", "kinds.py", "noise.py"}
+TRAINING |= {"textscores/bleu.py"}
 SCORING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 READ_AND_WRITTEN = {

@@ -32,7 +32,9 @@ def _steps(value: Tensor, mask: Tensor | None) -> Tensor | int:
 class MaskedActnorm(Bijection):
     """eps = (z + shift) exp(log_scale), a shift and a scale for each channel, for sequences of any length.
 
-    It starts as the identity; `initialise` sets it from the steps of the mask. log_det = T sum_d log_scale_d.
+    It starts as the identity; `initialise` sets it from the steps of the mask, and the scales only from more steps than
+    channels: fewer, normalised layer after layer, leave directions that are enlarged without limit.
+    log_det = T sum_d log_scale_d.
     """
 
     sequence = True
@@ -45,9 +47,11 @@ class MaskedActnorm(Bijection):
 
     def _set(self, z: Tensor, mask: Tensor | None) -> None:
         with torch.no_grad():
-            deviation, mean = torch.std_mean(z.flatten(0, 1) if mask is None else z[mask], 0, correction=0)
+            steps = z.flatten(0, 1) if mask is None else z[mask]
+            deviation, mean = torch.std_mean(steps, 0, correction=0)
             self.shift.copy_(-mean)
-            self.log_scale.copy_(-torch.log(deviation + 1e-6))
+            if len(steps) > self.dim:
+                self.log_scale.copy_(-torch.log(deviation + 1e-6))
         self.awaits_data = False
 
     def _log_det(self, value: Tensor, mask: Tensor | None, sign: int) -> Tensor:
