@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import browser
 import compared
 from compared import SCALE
 from seqflows import files, paths, records
@@ -268,6 +271,21 @@ def test_a_filled_sheet_comes_back_into_the_table(table6):
     part = text[text.index("## Human judgement") : text.index("## Intervals and gains")]
     assert "| paper        |        76 |       63 |  61 |               0.31 |" in part
     assert "| ours         |         9 |        0 |   3 |             0.0039 |" in part and "1 rater" in part
+
+
+@browser.needed
+def test_what_a_rater_exports_from_the_page_comes_back_into_the_table(table6, tmp_path):
+    keys = "112331212131"
+    script = f'enter("Ann"); for (const key of "{keys}") press(key); at("export").click();'
+    page = (paths.comparison(SCALE, TABLE) / "human-eval-3.html").resolve()
+    text, _ = json.loads(browser.element(browser.dom(page, script, tmp_path / "profile"), "exported"))
+    files.write_text(paths.judged(SCALE, "human-eval-3"), text)
+    key = records.raters_key(SCALE, TABLE, "human-eval-3")["a"]
+    sides = {"1": {"first": "first", "second": "second"}, "2": {"first": "second", "second": "first"}}
+    expected = Counter(sides[pressed][a] if pressed in sides else "tie" for pressed, a in zip(keys, key, strict=True))
+    rows, _ = written(table6)
+    found = {row["column"]: float(row["reproduced"]) for row in rows if row["row"] == "Human Eval 3"}
+    assert found == {"Lang-Flow": expected["first"], "Baseline": expected["second"], "Tie": expected["tie"]}
 
 
 def test_the_audit_has_the_counts(table6):

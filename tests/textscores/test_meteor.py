@@ -78,7 +78,7 @@ def test_texts_are_asked_once_and_the_process_ends(program):
             running.statistics("a b", "a c")
         assert running.score(["a b"] * 4, ["a c"] * 4) == 0.5
         process = running._process
-    assert log.read_text() == "start\nscore\n" and process.poll() is not None
+    assert log.read_text() == "start\nscore\n" and process.returncode is not None
 
 
 @pytest.mark.parametrize(

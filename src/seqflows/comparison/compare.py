@@ -51,7 +51,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
             for sheet, pair in block["human"].items()
             if {*pair} <= {*here}
         ]
-        files.write_json(folder / paths.compared(*key).name, files.sealed(content))
+        files.write_lines(folder / paths.compared(*key).name, files.sealed(content))
     for one in content["intervals"]:
         if one["metric"] in scores.HEADLINES:
             print(f"{key} {one['run']}: {one['metric']} {one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})")
