@@ -103,8 +103,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "validation noise differs by epoch",
-            "torch.manual_seed(self.seed)\n            for batch",
-            "torch.manual_seed(self.seed + self.epoch)\n            for batch",
+            "torch.manual_seed(self.seed)\n            yield",
+            "torch.manual_seed(self.seed + self.epoch)\n            yield",
             "test_training_steps.py::test_validation_has_the_same_noise_in_every_epoch",
         ),
         (
@@ -137,8 +137,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("validation with dropout", "        self.model.eval()\n        batches", "        batches", QUIET),
         (
             "validation sets the noise of training",
-            "with torch.random.fork_rng(devices=devices), torch.no_grad():",
-            "with torch.no_grad():",
+            "with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.machine.cuda else []):",
+            "with contextlib.nullcontext():",
             QUIET,
         ),
         (
@@ -331,8 +331,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "bits lack those of the noise",
-            "-log_density / (self.dimensions * math.log(2)) - BITS",
-            "-log_density / (self.dimensions * math.log(2))",
+            "-log_density / (dimensions * math.log(2)) - BITS",
+            "-log_density / (dimensions * math.log(2))",
             EQUAL,
         ),
         (

@@ -8,14 +8,13 @@ of a word's features.
 
 from __future__ import annotations
 
-import mmap
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from seqflows import kinds
-from seqflows.data.prepared import Contexts, Split
+from seqflows.data.prepared import Contexts, Split, release
 
 SPREAD = 16  # words by which the contexts of a batch may differ in size, so that batches differ between epochs
 OUTSIDE, BEGIN, INSIDE = range(3)  # tags of a context's words: whether they belong to the answer
@@ -156,6 +155,5 @@ def contexts(found: Contexts, indices: np.ndarray) -> Given:
             first, after = found.answer[index] - found.window[index, 0]
             tags[row, first:after] = INSIDE
             tags[row, first] = BEGIN
-    if isinstance(mapped := getattr(found.features, "base", None), mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    release(found.features)
     return Given(*map(torch.from_numpy, (words, tags, sizes, features)))

@@ -14,6 +14,7 @@ word's features.
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -234,6 +235,12 @@ class Dataset:
         """What identifies the content in records: ``dataset_sha256``, with features also ``features_sha256``."""
         features = {} if self.features_sha256 is None else {"features_sha256": self.features_sha256}
         return {"dataset_sha256": self.sha256, **features}
+
+
+def release(array: np.ndarray | None) -> None:
+    """Give the pages of a mapped array back: they stay in its file, and leave this process; others are left alone."""
+    if isinstance(mapped := getattr(array, "base", None), mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def combined(checksums: Mapping[str, str]) -> str:

@@ -9,7 +9,6 @@ zeros.
 
 from __future__ import annotations
 
-import mmap
 import os
 import platform
 import time
@@ -101,6 +100,6 @@ def _write(
                 )
             array[rows] = values
             written += len(rows)
-        array.base.madvise(mmap.MADV_DONTNEED)  # what is written stays in the file, and leaves this process
+        prepared.release(array)
     array.flush()
     return len(contexts.words) - written

@@ -31,6 +31,11 @@ class Source(NamedTuple):
 Context = Tensor | Source | None
 
 
+def clean(value: Tensor, mask: Tensor | None) -> Tensor:
+    """Set the steps outside the mask to zero, (B, T, .)."""
+    return value if mask is None else value.masked_fill(~mask[:, :, None], 0.0)
+
+
 class Bijection(nn.Module):
     r"""An invertible map from data ``z`` to base noise ``eps``.
 

@@ -12,16 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.flows.attention import Attending, Size
-from seqflows.flows.bijection import Bijection, Chain, Context, Source
+from seqflows.flows.bijection import Bijection, Chain, Context, Source, clean
 from seqflows.flows.fixed import Invertible1x1
 from seqflows.flows.multiscale import log_gate, squeeze, unsqueeze
 
 HEADS = (32, 16, 8)  # channels of a head of the mixing: the first that divides D, else all, as in the released code
-
-
-def _clean(value: Tensor, mask: Tensor | None) -> Tensor:
-    """Set steps outside the mask to zero."""
-    return value if mask is None else value.masked_fill(~mask[:, :, None], 0.0)
 
 
 def _steps(value: Tensor, mask: Tensor | None) -> Tensor | int:
@@ -62,12 +57,12 @@ class MaskedActnorm(Bijection):
         self.check(z, context)
         if self.awaits_data:
             self._set(z, mask)
-        return _clean((z + self.shift) * self.log_scale.exp(), mask), self._log_det(z, mask, 1)
+        return clean((z + self.shift) * self.log_scale.exp(), mask), self._log_det(z, mask, 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
         self.check(eps, context)
-        return _clean(eps * (-self.log_scale).exp() - self.shift, mask), self._log_det(eps, mask, -1)
+        return clean(eps * (-self.log_scale).exp() - self.shift, mask), self._log_det(eps, mask, -1)
 
 
 GROUPINGS = ("joined", "strided")
@@ -96,8 +91,8 @@ class MultiHead1x1(Bijection):
     def _each(self, apply: Callable[[Tensor], Tensor], value: Tensor, mask: Tensor | None) -> Tensor:
         """Map the channels of every head, (B, T, H, D / H)."""
         if self.strided:
-            return apply(_clean(value, mask).unflatten(-1, (-1, self.heads)).mT).mT.flatten(-2)
-        return apply(_clean(value, mask).unflatten(-1, (self.heads, -1))).flatten(-2)
+            return apply(clean(value, mask).unflatten(-1, (-1, self.heads)).mT).mT.flatten(-2)
+        return apply(clean(value, mask).unflatten(-1, (self.heads, -1))).flatten(-2)
 
     def _log_det(self, value: Tensor, mask: Tensor | None, sign: int) -> Tensor:
         return (sign * self.heads * _steps(value, mask) * self.mixing.log_size.sum()).expand(value.shape[0])
@@ -183,7 +178,7 @@ class SourceCoupling(Bijection):
 
 def _clean_pair(values: tuple[Tensor, Tensor], mask: Tensor | None) -> tuple[Tensor, Tensor]:
     first, second = values
-    return _clean(first, mask), _clean(second, mask)
+    return clean(first, mask), clean(second, mask)
 
 
 class Levels(Bijection):

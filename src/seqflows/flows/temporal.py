@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqflows.flows.bijection import Bijection
+from seqflows.flows.bijection import Bijection, clean
 from seqflows.flows.fused import LSTMGates
 from seqflows.flows.initial import start
 
@@ -25,11 +25,6 @@ def _flatten(inner: Bijection, direction: str, value: Tensor, context: Tensor | 
     return out, log_det.sum(1)
 
 
-def _clean(value: Tensor, mask: Tensor | None) -> Tensor:
-    """Set padded steps to zero."""
-    return value if mask is None else value.masked_fill(~mask[:, :, None], 0.0)
-
-
 class Stepwise(Bijection):
     """A vector flow at each step: ``AF-only`` of Ziegler & Rush 2019, Table 1, if the context is the position."""
 
@@ -42,12 +37,12 @@ class Stepwise(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
         self.check(z, context)
-        return _flatten(self.inner, "forward", _clean(z, mask), context, mask)
+        return _flatten(self.inner, "forward", clean(z, mask), context, mask)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
         self.check(eps, context)
-        return _flatten(self.inner, "inverse", _clean(eps, mask), context, mask)
+        return _flatten(self.inner, "inverse", clean(eps, mask), context, mask)
 
 
 class AutoregressiveInTime(Bijection):
@@ -97,13 +92,13 @@ class AutoregressiveInTime(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all steps at once."""
         self.check(z, context)
-        z = _clean(z, mask)
+        z = clean(z, mask)
         return _flatten(self.inner, "forward", z, self.states(z, context), mask)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step; the products with the context are computed once for all steps."""
         self.check(eps, context)
-        eps = _clean(eps, mask)
+        eps = clean(eps, mask)
         cell = _Cell(self.lstm, self.dim, context, self.dropout if self.training else 0.0)
         h, c = (list(state.unbind(0)) for state in self._start(context))
         steps, log_dets = [], []
@@ -115,7 +110,7 @@ class AutoregressiveInTime(Bijection):
             steps.append(z_t)
             log_dets.append(log_det)
         z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
-        return _clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
 
 
 class _Cell:

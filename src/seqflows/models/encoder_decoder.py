@@ -9,7 +9,6 @@ copying, D numbers per word vector, H width of the encoding u, U units of the de
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -22,12 +21,11 @@ from seqflows.config.models import RecurrentDensity
 from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
-from seqflows.flows import FixedLength, MultiScale, initialise, standard_normal_log_density
+from seqflows.flows import FixedLength, MultiScale, initialise
 from seqflows.models import language_flow
 from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.contexts import ContextEncoder
 from seqflows.models.search import beam_search, chosen
-from seqflows.noise import BITS
 
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = map(SPECIAL.index, (PAD, UNKNOWN, START, END))
 GROUP = 32  # questions that are searched for together
@@ -174,8 +172,7 @@ class EncoderDecoder(Model):
     def embedded(self, given: Given) -> Tensor:
         """x~, the noisy word vectors of the contexts, padded to the flow's length, (B, window, D)."""
         words = F.pad(given.words * given.mask, (0, self.window - given.words.shape[1]))
-        x = self.vectors[words]
-        return x + torch.randn_like(x) * 2.0**-BITS
+        return language_flow.noisy(self.vectors[words])
 
     def latent(self, eps: Tensor) -> Tensor:
         """The last latent at every word it covers, (B, window, D), from all noise of the flow."""
@@ -189,8 +186,7 @@ class EncoderDecoder(Model):
         u, last = self.encoder.encode(given)
         z = log_density = None
         if self.config.fused == "latent":
-            eps, log_det = self.flow.forward(self.embedded(given))
-            log_density = standard_normal_log_density(eps).sum((1, 2)) + log_det
+            eps, log_density = language_flow.encoded(self.flow, self.embedded(given))
             z = self.latent(eps)
         elif self.config.fused == "words":
             z = self.embedded(given)
@@ -204,8 +200,7 @@ class EncoderDecoder(Model):
         """Bits per dimension of each context under the flow, (B,), for one draw of the noise; None without one."""
         if self.flow is None:
             return None
-        eps, log_det = self.flow.forward(self.embedded(given))
-        return self.bits_per_dimension(standard_normal_log_density(eps).sum((1, 2)) + log_det)
+        return self.bits_per_dimension(language_flow.encoded(self.flow, self.embedded(given))[1])
 
     @property
     def flow_parameters(self) -> int:
@@ -214,7 +209,7 @@ class EncoderDecoder(Model):
 
     def bits_per_dimension(self, log_density: Tensor) -> Tensor:
         """Eq. (6) over M log 2, from log p(x~) in nats."""
-        return -log_density / (self.window * self.vectors.shape[1] * math.log(2)) - BITS
+        return language_flow.bits_per_dimension(log_density, self.window * self.vectors.shape[1])
 
     # -- the probabilities
 

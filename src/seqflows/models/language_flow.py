@@ -43,6 +43,22 @@ def flow(config: Config | Recurrent, length: int, dim: int) -> FixedLength:
     return multiscale(length, dim, config.structure, config.network, size, *shape)
 
 
+def noisy(x: Tensor) -> Tensor:
+    """x~ = x + u, u ~ N(0, 2^-12) drawn at every call (eq. (7))."""
+    return x + torch.randn_like(x) * 2.0**-BITS
+
+
+def encoded(flow: FixedLength, x: Tensor) -> tuple[Tensor, Tensor]:
+    """eps = f(x~) (B, T, D), and log p(x~) (B,), nats."""
+    eps, log_det = flow.forward(x)
+    return eps, standard_normal_log_density(eps).sum((1, 2)) + log_det
+
+
+def bits_per_dimension(log_density: Tensor, dimensions: int) -> Tensor:
+    """The loss of eq. (6) divided by M log 2, from log p(x~) in nats and M."""
+    return -log_density / (dimensions * math.log(2)) - BITS
+
+
 class LanguageFlow(Model):
     r"""A flow f over x~ = E[tokens] + u with u ~ N(0, 2^-12): log p(x~) = log N(f(x~); 0, I) + log |det df/dx~|.
 
@@ -76,17 +92,15 @@ class LanguageFlow(Model):
 
     def embedded(self, tokens: Tensor) -> Tensor:
         """x~ of tokens (B, T), with fresh noise, (B, T, D)."""
-        x = self.vectors[tokens]
-        return x + torch.randn_like(x) * 2.0**-BITS
+        return noisy(self.vectors[tokens])
 
     def log_density(self, x: Tensor) -> Tensor:
         """log p(x~), (B,), nats."""
-        eps, log_det = self.flow.forward(x)
-        return standard_normal_log_density(eps).sum((1, 2)) + log_det
+        return encoded(self.flow, x)[1]
 
     def bits_per_dimension(self, log_density: Tensor) -> Tensor:
         """The loss of eq. (6) divided by M log 2, from log p(x~) in nats."""
-        return -log_density / (self.dimensions * math.log(2)) - BITS
+        return bits_per_dimension(log_density, self.dimensions)
 
     def initialise(self, batch: Batch) -> None:
         """Set the actnorms from a batch."""

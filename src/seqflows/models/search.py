@@ -5,10 +5,17 @@ Legend: B sequences to write, N hypotheses of each, C candidates for the next sy
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from seqflows.data.batching import collate
+from seqflows.data.prepared import Split
+
+if TYPE_CHECKING:
+    from seqflows.models.base import Model
 
 REPEATED = 1.0  # taken from the score of a text with a repeated trigram
 
@@ -85,6 +92,18 @@ def chosen(found: Found, symbols: Tensor) -> list[list[int]]:
     penalty = [[REPEATED * repeats(text) for text in row] for row in texts]
     best = (rated - rated.new_tensor(penalty)).argmax(-1).tolist()
     return [row[place] for row, place in zip(texts, best, strict=True)]
+
+
+def written(model: Model, split: Split, places: np.ndarray, beam: int, at_once: int, device: Any) -> list[list[int]]:
+    """The ids that a model writes for the contexts at ``places``, in their order; similar sizes go together."""
+    order = np.argsort(split.contexts.sizes[places], kind="stable")
+    found: list[list[int]] = [[] for _ in places]
+    for start in range(0, len(order), at_once):
+        part = order[start : start + at_once]
+        texts = model.write(collate(split, places[part]).given.to(device), beam)
+        for place, text in zip(part, texts, strict=True):
+            found[place] = text
+    return found
 
 
 def repeats(text: list[int]) -> bool:

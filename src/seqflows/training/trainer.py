@@ -8,6 +8,7 @@ bits per dimension, per sequence.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
+from seqflows.models.search import written
 from seqflows.textscores import bleu
 from seqflows.training import checkpoint, optimise
 from seqflows.training.progress import Progress
@@ -259,11 +261,9 @@ class Trainer:
         batches = self._validation or (batch.to(self.machine.device) for batch in self._validation_batches())
         if not self.kind.conditional:  # whose features would fill the memory
             batches = self._validation = list(batches)
-        devices = [torch.cuda.current_device()] if self.machine.cuda else []
         totals: dict[str, Any] = {}
         reason = None
-        with torch.random.fork_rng(devices=devices), torch.no_grad():
-            torch.manual_seed(self.seed)
+        with self._same_noise(), torch.no_grad():
             for batch in batches:
                 if reason := stop.reason:
                     break
@@ -284,19 +284,21 @@ class Trainer:
         """BLEU-4 of the first ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
         split, known = self.dataset.valid, self.dataset.vocabulary
         places = np.arange(min(self.settings.decoded, len(split)))
-        places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
         self.model.eval()
         sums = np.zeros(bleu.COUNTS, dtype=np.int64)
-        devices = [torch.cuda.current_device()] if self.machine.cuda else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(self.seed)
-            for start in range(0, len(places), VALIDATION_TEXTS):
-                part = places[start : start + VALIDATION_TEXTS]
-                written = self.model.write(collate(split, part).given.to(self.machine.device), 1)
-                for index, text in zip(part, written, strict=True):
-                    reference = split.sequence(index)[:-1].tolist()
-                    sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
+        with self._same_noise():
+            texts = written(self.model, split, places, 1, VALIDATION_TEXTS, self.machine.device)
+        for place, text in zip(places, texts, strict=True):
+            reference = split.sequence(place)[:-1].tolist()
+            sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
+
+    @contextlib.contextmanager
+    def _same_noise(self) -> Iterator[None]:
+        """Draw by the training's seed, and leave its own stream as it was."""
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.machine.cuda else []):
+            torch.manual_seed(self.seed)
+            yield
 
     def _validation_batches(self) -> Iterator[Batch]:
         split = self.dataset.valid

@@ -306,11 +306,7 @@ def statistics(pairs: Sequence[Pair], split: Split, outputs: int, given: np.ndar
     words = split.symbols[split.symbols != END]
     cut = np.array([pair.cut for pair in pairs]) | (contexts.sizes < contexts.lengths[contexts.paragraph])
     return {
-        "sequences": len(split),
-        "symbols": int(split.lengths.sum()),
-        "longest": int(split.lengths.max()),
-        "shortest": int(split.lengths.min()),
-        "mean_length": float(split.lengths.mean()),
+        **shared.sizes(split),
         "paragraphs": len(contexts.lengths),
         "articles": len(set(contexts.articles.tolist()) - {""}),
         "mean_paragraph": float(contexts.lengths.mean()),

@@ -85,15 +85,22 @@ def log_probs(source: Source | None, sequences: Any, where: Path) -> np.ndarray 
     return known
 
 
-def _counts(selection: Selection, split: Split) -> dict[str, Any]:
-    """Counts of a split: ``kept`` within the limits, ``sequences`` written."""
-    kept = len(selection.lengths)
+def sizes(split: Split) -> dict[str, Any]:
+    """The number and the lengths of a split's sequences."""
     return {
         "sequences": len(split),
         "symbols": int(split.lengths.sum()),
         "longest": int(split.lengths.max()),
         "shortest": int(split.lengths.min()),
         "mean_length": float(split.lengths.mean()),
+    }
+
+
+def _counts(selection: Selection, split: Split) -> dict[str, Any]:
+    """Counts of a split: ``kept`` within the limits, ``sequences`` written."""
+    kept = len(selection.lengths)
+    return {
+        **sizes(split),
         "kept": kept,
         "dropped_long": selection.dropped_long,
         "dropped_empty": selection.dropped_empty,

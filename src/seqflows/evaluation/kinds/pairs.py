@@ -5,8 +5,6 @@ Legend: N sequences, T words with the end symbol, K importance samples.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
@@ -20,6 +18,7 @@ from seqflows.evaluation.likelihood import BATCH, importance_nll, ratio
 from seqflows.evaluation.scoring import Records, Task, write_columns
 from seqflows.kinds import KINDS
 from seqflows.models import Model
+from seqflows.models.search import written
 
 UNIT = KINDS["pairs"].unit
 TEXTS = "texts.json"
@@ -49,7 +48,9 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
         add("excess", nll + source, ones, "nats/sequence", draws)
     if bits is not None:
         add("context_bits", bits, ones, "bits/dim", 1)
-    texts = written(model, split, settings.beam, task.machine, task.stream("write"))
+    torch.manual_seed(task.stream("write"))
+    with task.machine.autocast():
+        texts = written(model, split, np.arange(count), settings.beam, BATCH, task.machine.device)
     known = dataset.vocabulary
     outside = np.array([sum(word >= dataset.statistics["outputs"] for word in text) for text in texts])
     add("copied", outside.astype(float), np.array([max(1, len(text)) for text in texts]), "1")
@@ -88,18 +89,3 @@ def likelihoods(
         place = int(np.flatnonzero(~np.isfinite(nll))[0])
         raise Problem(f"expected a finite likelihood of every test sequence, got {nll[place]} for sequence {place}")
     return nll, None if np.isnan(bits).any() else bits
-
-
-def written(model: Model, split: Split, beam: int, machine: Machine, seed: int) -> Sequence[list[int]]:
-    """The ids that a model writes for each context, in the split's order; contexts of similar sizes go together."""
-    torch.manual_seed(seed)
-    places = np.argsort(split.contexts.sizes, kind="stable")
-    found: list[list[int]] = [[] for _ in places]
-    for start in range(0, len(places), BATCH):
-        part = places[start : start + BATCH]
-        given = collate(split, part).given.to(machine.device)
-        with machine.autocast():
-            texts = model.write(given, beam)
-        for index, text in zip(part, texts, strict=True):
-            found[index] = text
-    return found
