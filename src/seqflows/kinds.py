@@ -24,7 +24,7 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # type of a symbol: categorical, bernoulli, real, embedded (a token with a vector) or conditional
+    emission: str  # of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional or pieces
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -63,6 +63,9 @@ KINDS = {kind.name: kind for kind in (
     Kind("pairs", emission="conditional", symbols=8000,
          data="seqflows.data.kinds.pairs", evaluation="seqflows.evaluation.kinds.pairs",
          report="seqflows.report.pages.pairs", unit="nats/word", conditional=True),
+    Kind("translation", emission="pieces", symbols=6000,
+         data="seqflows.data.kinds.translation", evaluation="seqflows.evaluation.kinds.translation",
+         report="seqflows.report.pages.translation", unit="nats/piece", conditional=True),
 )}  # fmt: skip
 
 

@@ -241,6 +241,43 @@ class EmbeddedQuestions(Embedded):
     asked: int = made(SIZE, 2)
 
 
+DIRECTION = choice("ro-en", "en-ro")
+
+
+@real("translation", pinned=None)
+@dataclass(frozen=True, kw_only=True)
+class Translation(Sequences):
+    """Pairs of sentences in ``vocabulary_size`` joint subwords, the special ones included.
+
+    Training has the pairs of up to ``max_length`` subwords on each side; ``held_out`` of its pairs, drawn by
+    ``held_out_seed``, are the validation split. ``sha256`` of files by name, if unknown.
+    """
+
+    direction: str = entry(DIRECTION, "ro-en")
+    vocabulary_size: int = entry(whole(300))
+    max_length: int = entry(SIZE, 64)
+    held_out: int = entry(SIZE, 1000)
+    held_out_seed: int = entry(SEED, 0)
+    sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+@sources("translation", "embedded-numbers")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedNumbers(Embedded):
+    """Numbers and dates in words, Romanian and English: numbers below ``largest``, and the share of dates.
+
+    ``preference`` is the probability of the usual one of two forms.
+    """
+
+    seed: int = made(SEED, 16)
+    direction: str = made(DIRECTION, "ro-en")
+    vocabulary_size: int = entry(whole(300), 400)
+    max_length: int = entry(SIZE, 64)
+    largest: int = made(whole(100, 10_000), 1000)
+    dates: float = made(number(least=0, most=1), 0.5)
+    preference: float = made(number(above=0.5, below=1), 0.8)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

@@ -343,6 +343,78 @@ SOURCES |= {
     ),
 }
 
+OPUS_MT = (
+    "https://raw.githubusercontent.com/Helsinki-NLP/OPUS-MT-train/d5e932c96d77596378010aa7e7f1caeb8ccaa9f8/testsets/"
+    "en-ro/"
+)
+WMT16 = "O. Bojar et al.: Findings of the 2016 conference on machine translation. WMT 2016"
+WMT16_SETS = tuple(
+    File(name, f"wmt16_roen/{name}", f"{OPUS_MT}{name}.gz", sha256)
+    for name, sha256 in (
+        ("newsdev2016.ro", "49b944fc73740ee12925d1c842b3d93eb27692eb91d055aca8cfc1f51d710b53"),
+        ("newsdev2016.en", "c59454c1e6b500f4527b6c789caf3dd87bc6fd83efaddcd9b7e4e2b2cc86f3e0"),
+        ("newstest2016.ro", "f19bbf43c1de16c43ccaf8a05aacac3113a0cd2148d9f674c0fec118878abb18"),
+        ("newstest2016.en", "e883f089e3ee88cecd40a509aa743ae60be2d72c37cf1a97462f31855ab5c90b"),
+    )
+)
+WMT16_EXTRA = tuple(
+    File(name, f"wmt16_roen/{name}", None, sha256)
+    for name, sha256 in (
+        ("extra_train.ro", "ae067df677a87118fb15da83389bc0101a2a915180348b31ac8ff473a8eb0194"),
+        ("extra_train.en", "2e26d936167e865e3f157192e8e3d31159fcef9ef3276f267d23ccdb0c6e5974"),
+        ("extra_train.origin", "ffcdb5a69ccfb7d4aedf7c3ecd3f13a533de7d43ec41d4f981898b983f29ac62"),
+    )
+)
+L10N = tuple(
+    File(name, f"roen/{name}", None, sha256)
+    for name, sha256 in (
+        ("l10n_train.ro", "bfc26973b3fba626bb1e6552fd3191bedb35d9f50b0e918d1c138d27fd9a96d8"),
+        ("l10n_train.en", "e32d45eff1241e4c5edd3fa1c12c8442906e1a4db2eb710acad0a07179a864e6"),
+        ("l10n_train.origin", "a319e4f65b3d8621d8927454080c699f441ae39d3bc103caa22c2e3a2bc1cd74"),
+    )
+)
+EXTRA_LICENCE = "WMT sets: for research; training pairs: CC BY-SA 4.0, CC BY 2.0 FR and CC0 1.0, by origin"
+EXTRA_CITATION = (
+    f"{WMT16}; in training RO-STS (github.com/dumitrescustefan/RO-STS), MLQE-PE (M. Fomicheva et al., LREC 2022), "
+    "Tatoeba (by OPUS-MT), NTREX-128 (C. Federmann et al., 2022), FLORES-101 devtest (N. Goyal et al., TACL 2022) and "
+    "the questions of XQuAD (M. Artetxe et al., ACL 2020)"
+)
+WMT16_PAGE = "http://www.statmt.org/wmt16/translation-task.html"
+EUROPARL = "http://www.statmt.org/europarl/v7/ro-en.tgz"
+SETIMES = "https://object.pouta.csc.fi/OPUS-SETIMES/v2/moses/en-ro.txt.zip"
+SOURCES |= {
+    "wmt16-roen": Source(
+        kind="translation",
+        files=(
+            File("europarl.ro", "wmt16_roen/europarl-v7.ro-en.ro", EUROPARL, None, "europarl-v7.ro-en.ro"),
+            File("europarl.en", "wmt16_roen/europarl-v7.ro-en.en", EUROPARL, None, "europarl-v7.ro-en.en"),
+            File("setimes.ro", "wmt16_roen/SETIMES.en-ro.ro", SETIMES, None, "SETIMES.en-ro.ro"),
+            File("setimes.en", "wmt16_roen/SETIMES.en-ro.en", SETIMES, None, "SETIMES.en-ro.en"),
+            *WMT16_SETS,
+        ),
+        licence="free for research; SETIMES2: CC BY-SA 3.0",
+        citation=(
+            f"{WMT16}; P. Koehn: Europarl: a parallel corpus for statistical machine translation. MT Summit 2005; "
+            "F. Tyers, M. Alperen: South-East European Times: a parallel corpus of Balkan languages, 2010, in OPUS"
+        ),
+        homepage=WMT16_PAGE,
+    ),
+    "wmt16-roen-extra": Source(
+        kind="translation",
+        files=(*WMT16_EXTRA, *WMT16_SETS),
+        licence=EXTRA_LICENCE,
+        citation=EXTRA_CITATION,
+        homepage=WMT16_PAGE,
+    ),
+    "wmt16-roen-extra-l10n": Source(
+        kind="translation",
+        files=(*WMT16_EXTRA, *L10N, *WMT16_SETS),
+        licence=f"{EXTRA_LICENCE}; manuals and messages: GPL 2+, GPL 3+, LGPL, MPL 2.0, CC BY-SA 3.0, by origin",
+        citation=f"{EXTRA_CITATION}; manuals and program messages from packages of Debian 13",
+        homepage=WMT16_PAGE,
+    ),
+}
+
 
 def files(block: Mapping[str, Any]) -> tuple[File, ...]:
     """The raw files of a real source's block: the source's own and, for language, the word vectors."""

@@ -16,6 +16,7 @@ import posixpath
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,7 +54,7 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
                 if (zipped := _zipped(file)) is not None:
                     _unzip(zipped, folder / file.name, expected)
                     continue
-                shutil.copyfile(_locate(file, expected, source, cache), folder / file.name)
+                shutil.copyfile(_locate(file, block, source, cache), folder / file.name)
                 _verify(folder / file.name, expected, f"free disk space and run download again for {file.name}")
             files.write_json(folder / "registry.json", _provenance(block["source"], source, listed))
         seal(folder)
@@ -114,8 +115,9 @@ def _unzip(zipped: Path, path: Path, expected: str) -> None:
         raise Problem(f"expected sha256 {expected} of the content of {zipped}, got {found}; {remedy}")
 
 
-def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
+def _locate(file: File, block: Mapping[str, Any], source: Source, cache: Path) -> Path:
     """A verified copy of ``file`` from the mirror, else the cache, else the network."""
+    expected = file.sha256 or _given(block, file)
     mirror = os.environ.get("SEQFLOWS_MIRROR")
     if mirror and (Path(mirror) / file.mirror).is_file():
         remedy = "replace the file in the mirror, or unset SEQFLOWS_MIRROR to use the network"
@@ -128,17 +130,21 @@ def _locate(file: File, expected: str, source: Source, cache: Path) -> Path:
             f"expected {file.mirror} below the folder SEQFLOWS_MIRROR, got {mirror or 'no such variable'} without it; "
             f"this file was compiled ({source.citation}) and has no address of its own: put a copy there, or take "
             "a source of the same kind that has one (for words: fiction-words, for language: squad-articles-full, "
-            "for pairs: squad-questions-full)"
+            "for pairs: squad-questions-full, for translation: wmt16-roen)"
         )
     if not cached.is_file():
-        siblings = [other for other in source.files if other.url == file.url]
         with _retrieved(file, cache) as arrived:
-            if file.member is None:
+            if file.member is not None:
+                siblings = [other for other in source.files if other.url == file.url]
+                _store_members(
+                    arrived, [replace(one, sha256=one.sha256 or _given(block, one)) for one in siblings], cache
+                )
+            elif file.url.endswith(".gz") and not file.name.endswith(".gz"):
+                _store_unzipped(arrived, expected, file, cache)
+            else:
                 _verify_arrived(files.sha256(arrived), expected, file.url)
                 with files.replacing(cached) as temporary:
                     shutil.copyfile(arrived, temporary)
-            else:
-                _store_members(arrived, siblings, cache)
     return _verify(cached, expected, "delete it and run download again")
 
 
@@ -192,17 +198,30 @@ def _verify_arrived(found: str, expected: str, url: str) -> None:
         )
 
 
+def _store_unzipped(arrived: Path, expected: str, file: File, cache: Path) -> None:
+    """Copy what a gzip file holds into the cache."""
+    with files.replacing(cache / expected) as temporary:
+        try:
+            with unpacking.gunzipped(arrived) as content:
+                _copy(content, temporary)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise Problem(
+                f"expected a whole gzip file at {file.url}, got {error}; put {file.mirror} into a mirror and set "
+                "SEQFLOWS_MIRROR to it"
+            ) from None
+        _verify_arrived(files.sha256(temporary), expected, file.url)
+
+
 def _store_members(archive: Path, wanted: list[File], cache: Path) -> None:
-    """Copy the wanted members of a tar archive into the cache, under names independent of the archive."""
+    """Copy the wanted members of an archive into the cache, under names independent of the archive."""
     members = {file.member: file for file in wanted}
-    with unpacking.untarred(archive) as (tar, _):
-        for entry in tar:
-            file = members.get(member_name(entry.name))
-            if file is None or not entry.isreg() or entry.size > LARGEST:
+    with unpacking.members(archive, zipped=str(wanted[0].url).endswith(".zip")) as entries:
+        for name, size, opened in entries:
+            file = members.get(member_name(name))
+            if file is None or size > LARGEST:
                 continue
-            content = tar.extractfile(entry)
-            assert content is not None and file.sha256 is not None
-            with files.replacing(cache / file.sha256) as temporary:
+            assert file.sha256 is not None
+            with files.replacing(cache / file.sha256) as temporary, opened() as content:
                 _copy(content, temporary)
                 _verify_arrived(files.sha256(temporary), file.sha256, f"{file.url} ({file.member})")
             members.pop(file.member)

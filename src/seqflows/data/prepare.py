@@ -35,7 +35,7 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
         "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
         "raw": checksums,
     }
-    return save(Path(out), made.vocabulary, made.splits, statistics, made.vectors, made.rarer)
+    return save(Path(out), made.vocabulary, made.splits, statistics, made.vectors, made.rarer, made.files)
 
 
 def _source_entropy(source: embedded.Source | None) -> dict[str, float] | None:

@@ -1,11 +1,11 @@
 """Prepared datasets on disk and in memory.
 
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
-``vocabulary.json``, ``statistics.json`` and ``checksums.json``; for the kind language also
-``embeddings.npz``, for words with a wider vocabulary ``rarer.json``. `load` verifies every checksum before it
-reads the content. Features of the contexts of pairs are a folder of their own, written by the stage ``features``:
-``train.npy``, ``valid.npy`` and ``test.npy``, float16, with a row per word of `Contexts.words`, ``header.json`` and
-``checksums.json``.
+``vocabulary.json``, ``statistics.json`` and ``checksums.json``; for the kinds language and pairs also
+``embeddings.npz``, for words with a wider vocabulary ``rarer.json``, for translation ``subwords.model``. `load`
+verifies every checksum before it reads the content. Features of the contexts of pairs are a folder of their own,
+written by the stage ``features``: ``train.npy``, ``valid.npy`` and ``test.npy``, float16, with a row per word of
+`Contexts.words`, ``header.json`` and ``checksums.json``.
 
 Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers per vector, F numbers of a
 word's features.
@@ -48,7 +48,8 @@ class Facts:
 
     For pairs ``symbols`` counts all words, of which the first ``outputs`` can be written without copying;
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
-    width of a context word's features, 0 without.
+    width of a context word's features, 0 without. For translation all subwords can be written, and ``max_length`` and
+    ``window`` are those of training: longer sequences and contexts occur in the other splits.
     """
 
     emission: str
@@ -285,11 +286,12 @@ def verified(
 
 def save(
     folder: Path, vocabulary: Any, splits: Mapping[str, Split], statistics: dict[str, Any],
-    vectors: np.ndarray | None = None, rarer: Sequence[str] = (),
+    vectors: np.ndarray | None = None, rarer: Sequence[str] = (), others: Mapping[str, bytes] | None = None,
 ) -> str:  # fmt: skip
     """Replace ``folder`` by a prepared dataset, atomically; return its sha256.
 
-    ``vectors`` (V, D) float32 only for the kind language; ``rarer`` words only for the kind words.
+    ``vectors`` (V, D) float32 only for the kinds language and pairs; ``rarer`` words only for the kind words;
+    ``others`` are the content of further files by name.
     """
     _check_vectors(statistics["kind"], vocabulary, vectors, str(folder))
     with files.replacing_folder(Path(folder)) as temporary:
@@ -307,6 +309,8 @@ def save(
             np.savez(temporary / EMBEDDINGS, vectors=vectors)
         if rarer:
             files.write_json(temporary / RARER, list(rarer))
+        for name, content in (others or {}).items():
+            (temporary / name).write_bytes(content)
         files.write_json(temporary / "vocabulary.json", vocabulary)
         files.write_json(temporary / "statistics.json", statistics)
         return seal(temporary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Prepared:
     statistics: dict[str, Any]
     vectors: np.ndarray | None = None
     rarer: Sequence[str] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)  # others, by name
 
 
 @dataclass(frozen=True)

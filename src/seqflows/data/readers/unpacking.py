@@ -6,9 +6,10 @@ import contextlib
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from seqflows.errors import Problem
 
@@ -62,3 +63,37 @@ def untarred(path: Path) -> Iterator[tuple[tarfile.TarFile, IO[bytes]]]:
         stream = limited(file, path)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             yield archive, stream
+
+
+class Member(NamedTuple):
+    """A file of an archive: its name, its bytes, and what opens it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+@contextlib.contextmanager
+def members(path: Path, zipped: bool) -> Iterator[Iterator[Member]]:
+    """The regular files of a zip or, gzipped or not, a tar archive, in its order; each to be read before the next."""
+    if zipped:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                yield iter(_of_zip(archive, path))
+        except (zipfile.BadZipFile, RuntimeError) as error:
+            raise Problem(f"expected a whole zip file in {path}, got {error}; replace the file") from None
+    else:
+        with untarred(path) as (archive, _):
+            yield _of_tar(archive)
+
+
+def _of_zip(archive: zipfile.ZipFile, path: Path) -> Iterator[Member]:
+    for entry in archive.infolist():
+        if not entry.is_dir():
+            yield Member(entry.filename, entry.file_size, lambda entry=entry: limited(archive.open(entry), path))
+
+
+def _of_tar(archive: tarfile.TarFile) -> Iterator[Member]:
+    for entry in archive:
+        if entry.isreg():
+            yield Member(entry.name, entry.size, lambda entry=entry: archive.extractfile(entry))
