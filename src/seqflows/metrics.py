@@ -70,7 +70,8 @@ class Metric(NamedTuple):
 
 
 BPC, STEP, NATS, WORD, DIM, SHARE = "bpc", "nats/step", "nats", "nats/word", "bits/dim", "1"
-SEQUENCES, BITS, PER_D = (BPC, STEP, NATS, WORD), ("bits/word",), ("bits/D",)
+PIECE = "nats/piece"
+SEQUENCES, BITS, PER_D = (BPC, STEP, NATS, WORD, PIECE), ("bits/word",), ("bits/D",)
 POSITION, WHOLE = ("nats/position",), ("nats/sequence",)
 PERCENT = ("%",)
 
@@ -144,6 +145,11 @@ CATALOGUE = (
     Metric("context_bits", "bits/dim of the context", (DIM,), drawn=NOISE, blocks=(GIVEN,)),
     Metric("copied", "copied words", (SHARE,), digits=3, blocks=(GIVEN,)),
     Metric("flow_parameters", "parameters of the flow", (SHARE,), digits=0, blocks=(GIVEN,)),
+    # of translations
+    Metric("nll_second", "NLL, second set", (PIECE,), blocks=(GIVEN,)),
+    Metric("nll_held_out", "NLL, held-out pairs", (PIECE,), blocks=(GIVEN,)),
+    Metric("characters_held_out", "bits a character, held-out pairs", (BPC,), blocks=(GIVEN,)),
+    Metric("exact", "right translations", (SHARE,), blocks=(GIVEN,)),
     # of texts beside those of other systems
     Metric("bleu", "BLEU-4", PERCENT, digits=2, compared=True),
     Metric("rouge_l", "ROUGE-L", PERCENT, digits=2, compared=True),

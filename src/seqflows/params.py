@@ -83,9 +83,10 @@ class Params:
         return self.features.get(dataset, {}).get(scale_of(scale))
 
     def run(self, scale: str, name: str) -> dict[str, Any]:
-        """A run at a scale: reproduces, dataset, seeds, model, training, evaluation."""
+        """A run at a scale: reproduces, dataset, seeds, model, training, evaluation, and ``from`` if it has one."""
         entry = _entry("run", self.runs, name)
-        return {**{key: entry[key] for key in checks.RUN}, **entry[scale_of(scale)]}
+        own = {key: entry[key] for key in (*checks.RUN, *checks.RUN_ALSO) if key in entry}
+        return {**own, **entry[scale_of(scale)]}
 
     def compute(self, scale: str) -> dict[str, Any]:
         """Device, threads and precision of a scale."""
@@ -149,12 +150,14 @@ def sheets(comparison: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's block that training depends on, without seeds; the ``config_hash`` of train.json."""
-    return {part: run[part] for part in ("dataset", "model", "training")}
+    return {part: run[part] for part in ("dataset", "model", "training", "from") if part in run}
 
 
 def scored(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's block that its metrics depend on, without seeds; their ``config_hash``."""
-    return {part: run.get(part) for part in ("dataset", "model", "training", "evaluation")}
+    return {part: run.get(part) for part in ("dataset", "model", "training", "evaluation")} | {
+        part: run[part] for part in checks.RUN_ALSO if part in run
+    }
 
 
 def load(path: str | Path = "params.yaml") -> Params:

@@ -107,9 +107,16 @@ def _download_inputs(found: Params, scale: str, name: str) -> list[Path]:
     return [paths.train(scale, run)] if run else []
 
 
+def _train_inputs(found: Params, scale: str, run: str) -> list[Path]:
+    """A run's data, and the training of the run that it starts from, if there is one."""
+    other = found.runs[run].get("from")
+    return [*_data(found, scale, run), *([paths.train(scale, other)] if other else [])]
+
+
 def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     run = found.run(scale, name)
-    return {part: run[part] for part in ("seeds", "model", "training")} | {"compute": found.compute(scale)}
+    parts = {part: run[part] for part in ("seeds", "model", "training", "from") if part in run}
+    return parts | {"compute": found.compute(scale)}
 
 
 def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
@@ -255,7 +262,7 @@ TABLE = {
             "textscores/bleu.py",
             "training",
         ),
-        inputs=_data,
+        inputs=_train_inputs,
         outputs=lambda scale, name: [paths.train(scale, name)],
         block=_train_block,
         usual=None,

@@ -22,6 +22,7 @@ PART = {
 }  # fmt: skip
 TOP = ("scale", "scales", *PART)
 RUN = ("reproduces", "dataset")
+RUN_ALSO = ("from",)  # another run, whose trained model it has something of
 TEXT = ("kind", "run", "dataset")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
@@ -109,7 +110,7 @@ def _features(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> 
 
 
 def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    yield from _keys(path, entry, (*RUN, *SCALES), required=RUN)
+    yield from _keys(path, entry, (*RUN, *RUN_ALSO, *SCALES), required=RUN)
     if path.partition(".")[2] in RESERVED:
         yield f"{path}: expected another name than {', '.join(RESERVED)}, which are folders beside those of the runs"
     yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", parts["datasets"])
@@ -127,6 +128,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
+            yield from _from(f"{path}.from", entry, scale, kind, parts)
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
@@ -143,7 +145,7 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
     yield from lines
     if not lines and isinstance(data, Mapping):
         block = known[value["class"]].filled(sizes(value))
-        length = data.get("length", data.get("window"))
+        length = data.get("length", data.get("window", data.get("max_length")))
         yield from (f"{path}.{key}: {text}" for key, text in block.unfit(length, data.get("dimensions")))
 
 
@@ -159,9 +161,48 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Check that BLEU selects the epoch only where texts are written for contexts."""
-    if isinstance(training, Mapping) and training.get("keep") == "bleu" and kind and not kinds.of(kind).conditional:
-        yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
+    """Check that BLEU selects the epoch only where questions are written, the texts' term where there are texts."""
+    keep = training.get("keep") if isinstance(training, Mapping) else None
+    if keep == "bleu" and kind and kinds.of(kind).emission != "conditional":
+        yield f"{path}: expected another choice for {kind}, whose models write no questions, got 'bleu'"
+    if keep == "generation" and kind and not kinds.of(kind).conditional:
+        yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'generation'"
+
+
+def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a run starts from another of the same data and seeds, where its model has something of another."""
+    model = entry[scale]["model"]
+    name = model.get("class") if isinstance(model, Mapping) else None
+    row = MODELS.get(name) if isinstance(name, str) else None
+    if row is None or any(True for _ in row.block.errors("", sizes(model))):
+        return
+    reads, other = row.block.filled(sizes(model)).reads, entry.get("from")
+    if reads != (other is not None):
+        wanted = "the run whose vectors the model reads" if reads else f"none with this model of {name}"
+        yield f"{path}: expected {wanted}, got {'none' if other is None else repr(other)}"
+    if other is None:
+        return
+    yield from _reference(path, other, "run", parts["runs"])
+    found = parts["runs"].get(other) if isinstance(other, str) else None
+    if not isinstance(found, Mapping):
+        return
+    if found.get("dataset") != entry.get("dataset"):
+        yield f"{path}: expected a run on {entry.get('dataset')}, got {other} on {found.get('dataset')!r}"
+    if found.get("from") is not None:
+        yield f"{path}: expected a run that starts from no other, got {other}, which starts from {found['from']!r}"
+    block = found.get(scale)
+    if not isinstance(block, Mapping):
+        yield f"{path}: expected a run at scale {scale}, got {other}, which has none"
+        return
+    seeds = block.get("seeds")
+    missing = [seed for seed in entry[scale]["seeds"] if seed not in seeds] if isinstance(seeds, list) else []
+    if missing:
+        yield f"{path}: expected {other} with the seeds of this run at scale {scale}, got none of {missing}"
+    theirs = block.get("model")
+    if isinstance(theirs, Mapping):
+        wanted, got = ((one.get("class"), row.block.filled(one).width) for one in (model, theirs))
+        if wanted != got:
+            yield f"{path}: expected a run of the same class and width, got {got[0]!r} of {got[1]!r}"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:

@@ -26,7 +26,7 @@ EVERYWHERE = ("texts", "comparisons")  # parts whose entries exist at each scale
 FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
     "features": (),
-    "runs": ("reproduces", "dataset"),
+    "runs": ("reproduces", "dataset", "from"),
     "speeds": ("runs",),
     "texts": ("kind", "run", "dataset"),
     "comparisons": ("human",),

@@ -82,8 +82,16 @@ class Pairs(Block):
     samples: int = entry(SIZE, 10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Translation(Block):
+    """Evaluation of translation: hypotheses of the search."""
+
+    beam: int = entry(SIZE, 4)
+
+
 EVALUATIONS: dict[str, type[Block]] = {
     **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
+    "translation": Translation,
 }  # fmt: skip
 
 

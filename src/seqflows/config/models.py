@@ -22,6 +22,11 @@ class ModelBlock(Block):
         """The entries that have no effect, given the others."""
         return ()
 
+    @property
+    def reads(self) -> bool:
+        """Whether it has something of another model, that of the run named by ``from``."""
+        return False
+
     def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
         """(entry, "expected ..., got ...") for sizes invalid with data of T steps and D numbers."""
         yield from ()
@@ -207,21 +212,15 @@ class RecurrentDensity(ModelBlock):
     width: int = entry(SIZE, 300)
 
 
-@model("encoder_decoder", "encoder_decoder.EncoderDecoder", "pairs")
 @dataclass(frozen=True, kw_only=True)
-class EncoderDecoder(ModelBlock):
-    """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding.
+class Fused(ModelBlock):
+    """A model of texts given contexts, and what is ``fused`` with its encoding.
 
     latent is that of a flow over the context's words, words their noisy vectors, encoding no more than itself in the
     same network. ``structure`` of the flow: time (Lang-Flow), channels, or lstm (LSTM-Flow: ``flow_steps`` layers);
     ``weight`` is lambda of eq. (21).
     """
 
-    units: int = entry(SIZE, 600)
-    decoder_units: int = entry(SIZE, 600)
-    layers: int = entry(SIZE, 2)
-    dropout: float = entry(DROPOUT, 0.3)
-    copies: str = entry(choice("max", "sum", "none"), "max")
     fused: str = entry(choice("none", "latent", "words", "encoding"), "none")
     fusion: str = entry(choice("mlp", "gate"), "mlp")
     weight: float = entry(number(least=0), 1.0)
@@ -252,6 +251,50 @@ class EncoderDecoder(ModelBlock):
             flow = LanguageFlow(structure=self.structure, scales=self.flow_scales, **sizes)
             for key, text in flow.unfit(length, dimensions):
                 yield {"scales": "flow_scales"}.get(key, key), text
+
+
+@model("encoder_decoder", "encoder_decoder.EncoderDecoder", "pairs")
+@dataclass(frozen=True, kw_only=True)
+class EncoderDecoder(Fused):
+    """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding."""
+
+    units: int = entry(SIZE, 600)
+    decoder_units: int = entry(SIZE, 600)
+    layers: int = entry(SIZE, 2)
+    dropout: float = entry(DROPOUT, 0.3)
+    copies: str = entry(choice("max", "sum", "none"), "max")
+
+
+@model("translator", "translator.Translator", "translation")
+@dataclass(frozen=True, kw_only=True)
+class Translator(Fused):
+    """Translation: ``layers`` each of encoder and decoder, of ``width``, and what is ``fused`` with the encoding.
+
+    The vectors that the flow, or ``words``, reads are those of another run (``from`` of the run).
+    """
+
+    width: int = entry(SIZE, 512)
+    inner: int = entry(SIZE, 512)
+    heads: int = entry(SIZE, 8)
+    layers: int = entry(SIZE, 6)
+    dropout: float = entry(DROPOUT, 0.1)
+    smoothing: float = entry(DROPOUT, 0.1)
+    flow_steps: int = entry(SIZE, 4)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield heads that do not divide their width."""
+        yield from super().contradictions()
+        if self.width % self.heads:
+            yield "heads", f"expected a divisor of width, {self.width}, got {self.heads}"
+
+    @property
+    def reads(self) -> bool:
+        """Whether it has the vectors of another model."""
+        return self.fused in ("latent", "words")
+
+    def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
+        """Yield sizes of a flow that cannot be halved by each scale; its vectors are as wide as the model."""
+        yield from super().unfit(length, self.width)
 
 
 @model("flowseq", "flowseq.FlowSeq", "pairs")

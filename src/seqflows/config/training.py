@@ -9,6 +9,8 @@ from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
 SHARE = number(above=0, below=1)
+# What selects the kept epoch: the loss, its term -log p of the texts alone, or the BLEU of questions.
+KEEP = ("loss", "generation", "bleu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +38,13 @@ class Training(Block):
     learning_rate: float = entry(number(above=0))
     optimizer: str = entry(choice("adam", "sgd"), "adam")
     beta1: float = entry(number(least=0, below=1), 0.9)  # of Adam
+    beta2: float = entry(number(least=0, below=1), 0.999)  # of Adam
     epsilon: float = entry(number(above=0), 1.0e-8)  # of Adam
     momentum: float = entry(number(least=0, below=1), 0.0)  # of SGD
     warmup: int | None = entry(whole(2), None)  # steps in which the rate rises by their logarithm
-    keep: str = entry(choice("loss", "bleu"), "loss")  # what selects the kept epoch; BLEU is of questions in validation
+    inverse_root: int | None = entry(whole(1), None)  # steps of a linear rise; then it falls by the root of the steps
+    keep: str = entry(choice(*KEEP), "loss")  # what selects the kept epoch in validation: see KEEP
+    average: int = entry(whole(1), 1)  # last epochs, the mean of whose weights is validated and kept
     decoded: int = entry(whole(1), 1000)  # questions of it, written greedily
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
@@ -64,7 +69,8 @@ class Training(Block):
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield two rules for the rate, a KL weight that stays below 1, and an epoch below one batch."""
-        rules = [name for name in ("patience", "drops", "cosine_from") if getattr(self, name) is not None]
+        names = ("patience", "drops", "cosine_from", "inverse_root")
+        rules = [name for name in names if getattr(self, name) is not None]
         if len(rules) > 1:
             yield rules[1], f"expected one rule for the learning rate, got {' and '.join(rules)}; keep one"
         if self.drops is not None and list(self.drops) != sorted(set(self.drops)):
@@ -75,6 +81,10 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
+        if self.inverse_root is not None and self.warmup is not None:
+            yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
+        if self.average > self.epochs:
+            yield "average", f"expected at most the {self.epochs} epochs, got {self.average}"
         if self.momentum and self.optimizer != "sgd":
             yield "momentum", f"expected 0 with optimizer: {self.optimizer}, got {self.momentum:g}"
         if self.drawn is not None and self.drawn < self.batch_size:

@@ -5,6 +5,8 @@ Legend: B batch, K importance samples, T time, V symbols.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -24,12 +26,17 @@ class Model(nn.Module):
       draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
     - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
+    - ``start_from(tensors)``: take what the model has of another one, if its block ``reads``.
     - ``initialise(batch)``: set parameters from data before the first step of training.
     - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores; for models of pairs
       instead ``write(given, beam)``: a text for each context.
     """
 
     exact: bool
+
+    def start_from(self, state: Mapping[str, Tensor]) -> None:
+        """Take what the model has of another, trained before, from that one's tensors, before its own training."""
+        raise TypeError(f"Expected a model that has something of another, got {type(self).__name__}")
 
     def initialise(self, batch: Batch) -> None:
         """Set parameters from the first batch before the first step; most models set none."""

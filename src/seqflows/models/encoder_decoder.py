@@ -13,18 +13,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from seqflows.config.models import EncoderDecoder as Config
-from seqflows.config.models import LanguageFlow as FlowConfig
-from seqflows.config.models import RecurrentDensity
 from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
-from seqflows.flows import FixedLength, MultiScale, initialise
-from seqflows.models import language_flow
-from seqflows.models.base import Model, Terms, check_emission
+from seqflows.models.base import Terms, check_emission
 from seqflows.models.contexts import ContextEncoder
+from seqflows.models.fusion import Fusing
 from seqflows.models.search import beam_search, chosen
 
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = map(SPECIAL.index, (PAD, UNKNOWN, START, END))
@@ -101,38 +97,7 @@ class AttentionDecoder(nn.Module):
         return self.maxout(both).unflatten(-1, (-1, 2)).amax(-1)
 
 
-class Fusion(nn.Module):
-    r"""u' = sigma(W_2 relu(W_1 [u; z] + b_1) + b_2), or that times u with ``gated`` (eq. (19)).
-
-    With ``extra`` 0 it is the same network of u alone; its hidden layer is then wider, so that it has as many
-    parameters as with ``instead`` numbers more per word.
-    """
-
-    def __init__(self, encoding: int, extra: int, gated: bool, instead: int = 0) -> None:
-        super().__init__()
-        inner = encoding
-        if not extra:
-            inner = round(encoding * (2 * encoding + instead + 1) / (2 * encoding + 1))
-        self.inner, self.out = nn.Linear(encoding + extra, inner), nn.Linear(inner, encoding)
-        self.gated = gated
-
-    def forward(self, u: Tensor, z: Tensor | None) -> Tensor:
-        """(B, S, H) from u (B, S, H) and z (B, S, D)."""
-        joined = u if z is None else torch.cat([u, z], -1)
-        gate = self.out(self.inner(joined).relu()).sigmoid()
-        return u * gate if self.gated else gate
-
-
-def context_flow(config: Config, length: int, dim: int) -> FixedLength:
-    """The flow over a context's word vectors, (S, D)."""
-    if config.structure == "lstm":
-        return language_flow.flow(RecurrentDensity(layers=config.flow_steps, width=config.flow_width), length, dim)
-    sizes = {"width": config.flow_width, "inner": config.flow_inner, "heads": config.flow_heads}
-    how = {"structure": config.structure, "steps": config.flow_steps, "scales": config.flow_scales}
-    return language_flow.flow(FlowConfig(**how, **sizes), length, dim)
-
-
-class EncoderDecoder(Model):
+class EncoderDecoder(Fusing):
     r"""p(y | x) = prod_t p(y_t | y_<t, x), with p(w) one softmax over the logits of V words and of copied words.
 
     The score of copying a word is the largest of the attention logits over its places (``copies: max``, the maxout
@@ -162,54 +127,15 @@ class EncoderDecoder(Model):
         self.encoder = ContextEncoder(facts.features, config.units, config.layers, config.dropout)
         width = self.encoder.width
         self.decoder = AttentionDecoder(dim, width, config.decoder_units, config.layers, config.dropout)
-        self.flow = context_flow(config, facts.window, dim) if config.fused == "latent" else None
-        if config.fused != "none":
-            extra = 0 if config.fused == "encoding" else dim
-            self.fusion = Fusion(width, extra, config.fusion == "gate", instead=dim)
+        self.fuse(dim, width)
 
     # -- the context
-
-    def embedded(self, given: Given) -> Tensor:
-        """x~, the noisy word vectors of the contexts, padded to the flow's length, (B, window, D)."""
-        words = F.pad(given.words * given.mask, (0, self.window - given.words.shape[1]))
-        return language_flow.noisy(self.vectors[words])
-
-    def latent(self, eps: Tensor) -> Tensor:
-        """The last latent at every word it covers, (B, window, D), from all noise of the flow."""
-        if not isinstance(self.flow, MultiScale):
-            return eps
-        last = self.flow.last(eps)
-        return last.repeat_interleave(self.window // last.shape[1], 1)
 
     def read(self, given: Given) -> tuple[Memory, State, Tensor | None]:
         """What the decoder reads of the contexts, its first state, and log p(x~) (B,), nats, if there is a flow."""
         u, last = self.encoder.encode(given)
-        z = log_density = None
-        if self.config.fused == "latent":
-            eps, log_density = language_flow.encoded(self.flow, self.embedded(given))
-            z = self.latent(eps)
-        elif self.config.fused == "words":
-            z = self.embedded(given)
-        if z is not None:
-            z = F.pad(z, (0, 0, 0, u.shape[1] - self.window))  # or cut, to the longest context of the batch
-        if self.config.fused != "none":
-            u = self.fusion(u, z) * given.mask[..., None]
+        u, log_density = self.fused(u, given)
         return self.decoder.memory(u, given), self.decoder.begin(last), log_density
-
-    def context_bits(self, given: Given) -> Tensor | None:
-        """Bits per dimension of each context under the flow, (B,), for one draw of the noise; None without one."""
-        if self.flow is None:
-            return None
-        return self.bits_per_dimension(language_flow.encoded(self.flow, self.embedded(given))[1])
-
-    @property
-    def flow_parameters(self) -> int:
-        """The number of the flow's parameters."""
-        return 0 if self.flow is None else sum(parameter.numel() for parameter in self.flow.parameters())
-
-    def bits_per_dimension(self, log_density: Tensor) -> Tensor:
-        """Eq. (6) over M log 2, from log p(x~) in nats."""
-        return language_flow.bits_per_dimension(log_density, self.window * self.vectors.shape[1])
 
     # -- the probabilities
 
@@ -277,17 +203,6 @@ class EncoderDecoder(Model):
     def length_log_prob(self, lengths: Tensor) -> Tensor:
         """0: a question ends by its end symbol."""
         return torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
-
-    def initialise(self, batch: Batch) -> None:
-        """Set the flow's actnorms from a batch."""
-        if self.flow is not None:
-            initialise(self.flow, self.embedded(batch.given))
-
-    def groups(self) -> list[list[nn.Parameter]]:
-        """The flow's parameters and the others, whose gradients are clipped apart: one norm would let either starve."""
-        flow = [] if self.flow is None else list(self.flow.parameters())
-        mine = {id(parameter) for parameter in flow}
-        return [part for part in (flow, [p for p in self.parameters() if id(p) not in mine]) if part]
 
     @torch.no_grad()
     def write(self, given: Given, beam: int) -> list[list[int]]:

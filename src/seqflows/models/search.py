@@ -79,17 +79,18 @@ def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | 
     return Found(written, lengths, total)
 
 
-def chosen(found: Found, symbols: Tensor) -> list[list[int]]:
-    """The text of each sequence: that with the largest total / (length + 1), minus `REPEATED` with a repeated trigram.
+def chosen(found: Found, symbols: Tensor, repeated: float = REPEATED) -> list[list[int]]:
+    """The text of each sequence: that with the largest total / (length + 1).
 
-    ``symbols`` (B, N, T) are the candidates as ids. The rule is that of Zhang & Bansal 2019's code.
+    From a text with a repeated trigram ``repeated`` is taken. ``symbols`` (B, N, T) are the candidates as ids. The rule
+    is that of Zhang & Bansal 2019's code.
     """
     rated = found.totals / (found.lengths + 1)
     texts = [
         [symbol[:length] for symbol, length in zip(row, lengths, strict=True)]
         for row, lengths in zip(symbols.tolist(), found.lengths.tolist(), strict=True)
     ]
-    penalty = [[REPEATED * repeats(text) for text in row] for row in texts]
+    penalty = [[repeated * repeats(text) for text in row] for row in texts]
     best = (rated - rated.new_tensor(penalty)).argmax(-1).tolist()
     return [row[place] for row, place in zip(texts, best, strict=True)]
 

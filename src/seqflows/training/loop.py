@@ -6,15 +6,17 @@ import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from seqflows import compute, files, models, params, paths
 from seqflows.config.training import Training
 from seqflows.data import prepared
 from seqflows.data.prepared import Dataset
+from seqflows.errors import Problem
 from seqflows.training import checkpoint
 from seqflows.training.checkpoint import HISTORY, MODEL, RECORD
 from seqflows.training.live import Guard, Tracker
@@ -38,10 +40,12 @@ def run(
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
     dataset = prepared.of(matrix, key.scale, block["dataset"])
     config = params.trained(block)
+    others = begun(key, matrix, block)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
 
     def place(seed: int) -> Path:
-        return paths.checkpoints(checkpoint.digest(key, seed, config, how, files.digest(dataset.origin())))
+        data = dataset.origin() | ({"from_sha256": others[seed].sha256} if others else {})
+        return paths.checkpoints(checkpoint.digest(key, seed, config, how, files.digest(data)))
 
     folders = {seed: place(seed) for seed in block["seeds"]}
     if restart:
@@ -52,7 +56,7 @@ def run(
         with Stop() as stop:
             for seed, folder in folders.items():
                 if checkpoint.finished(folder) is None:
-                    _train(key, block, settings, seed, dataset, machine, folder, stop, guard)
+                    _train(key, block, settings, seed, dataset, machine, folder, stop, guard, others.get(seed))
                 else:
                     print(f"{key} seed {seed}: trained before, with the same settings, data and code", flush=True)
     finally:
@@ -61,6 +65,44 @@ def run(
         for seed, folder in folders.items():
             shutil.copytree(checkpoint.finished(folder), output / f"seed-{seed}")
     checkpoint.keep(key, folders.values(), place)
+
+
+class Begun(NamedTuple):
+    """The trained model that a seed starts from: its file, and the sha256 that its record has."""
+
+    path: Path
+    sha256: str
+
+
+def begun(key: paths.Key, matrix: params.Params, block: Mapping[str, Any]) -> dict[int, Begun]:
+    """The model of the run ``from`` for each seed of a run; empty for a run without.
+
+    Raises:
+        Problem: a seed that is not trained, or was trained on other data or with other parameters than the present
+            ones.
+    """
+    name = block.get("from")
+    if name is None:
+        return {}
+    other = matrix.run(key.scale, name)
+    wanted, data = files.digest(params.trained(other)), prepared.of(matrix, key.scale, other["dataset"]).origin()
+    found = {}
+    for seed in block["seeds"]:
+        folder = paths.seed(key.scale, name, seed)
+        again = f"run: python -m seqflows train {key.scale}/{name}"
+        if not (folder / RECORD).exists() or not (folder / MODEL).exists():
+            raise Problem(f"expected seed {seed} of {name}, for {key.name}, in {folder}, got none; {again}")
+        record = files.read_sealed(folder / RECORD)
+        if (record.get("config_hash"), record.get("dataset_sha256")) != (wanted, data["dataset_sha256"]):
+            raise Problem(
+                f"expected {folder}, from which {key.name} starts, to be trained with the present parameters and data, "
+                f"got others; {again}"
+            )
+        listed, sha256 = record["files"][MODEL], files.sha256(folder / MODEL)
+        if sha256 != listed:
+            raise Problem(f"expected {folder / MODEL} with sha256 {listed}, got {sha256}; {again}")
+        found[seed] = Begun(folder / MODEL, sha256)
+    return found
 
 
 def _train(
@@ -73,13 +115,19 @@ def _train(
     folder: Path,
     stop: Stop,
     guard: Guard,
+    other: Begun | None = None,
 ) -> None:
-    """Train one seed and write its outputs to ``folder/finished``."""
+    """Train one seed, from what the model has of another, and write its outputs to ``folder/finished``."""
     torch.manual_seed(seed)
-    model = models.build(block["model"], dataset.facts()).to(machine.device)
+    model = models.build(block["model"], dataset.facts())
+    if other is not None:
+        model.start_from(load_file(other.path))
+    model = model.to(machine.device)
     trainer = Trainer(model, dataset, settings, seed, machine, folder)
     resumed = trainer.resume()
     info = _info(key, block, seed, dataset, machine, model)
+    if other is not None:
+        info |= {"from": block["from"], "from_sha256": other.sha256}
     guard.start({**info, "epochs": len(trainer.history)})
     progress = Progress(f"{key} seed {seed}", settings.epochs)
     text = ""

@@ -59,11 +59,14 @@ class Sgd:
 
 
 class Adam(Sgd):
-    """Adam (Kingma & Ba 2015) with its usual beta2, in one fused kernel."""
+    """Adam (Kingma & Ba 2015) in one fused kernel."""
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float, beta1: float = 0.9, epsilon: float = 1e-8) -> None:
+    def __init__(
+        self, parameters: Iterable[Tensor], rate: float, beta1: float = 0.9, epsilon: float = 1e-8,
+        beta2: float = 0.999,
+    ) -> None:  # fmt: skip
         super().__init__(parameters, rate)
-        self.beta1, self.epsilon = beta1, epsilon
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self._state: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     @torch.no_grad()
@@ -85,7 +88,7 @@ class Adam(Sgd):
             fused=True,
             amsgrad=False,
             beta1=self.beta1,
-            beta2=0.999,
+            beta2=self.beta2,
             lr=self.rate,
             weight_decay=0.0,
             eps=self.epsilon,
@@ -113,7 +116,7 @@ class Adam(Sgd):
 def make(model: nn.Module, settings: Training) -> Sgd:
     """Build the optimiser of the settings over all of the model's parameters."""
     if settings.optimizer == "adam":
-        return Adam(model.parameters(), settings.learning_rate, settings.beta1, settings.epsilon)
+        return Adam(model.parameters(), settings.learning_rate, settings.beta1, settings.epsilon, settings.beta2)
     return Sgd(model.parameters(), settings.learning_rate, settings.momentum)
 
 

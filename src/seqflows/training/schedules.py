@@ -48,12 +48,27 @@ def warm(steps: int, settings: Training) -> float:
     That of Zhang & Bansal 2019's code, whose first step has the rate 0; here the first has that of the second.
 
     >>> from types import SimpleNamespace
-    >>> [round(warm(steps, SimpleNamespace(warmup=1000)), 3) for steps in (0, 1, 99, 999, 5000)]
+    With ``inverse_root`` it is that of `inverse_root`.
+
+    >>> [round(warm(steps, SimpleNamespace(warmup=1000, inverse_root=None)), 3) for steps in (0, 1, 99, 999, 5000)]
     [0.1, 0.1, 0.667, 1.0, 1.0]
     """
+    if settings.inverse_root is not None:
+        return inverse_root(steps, settings.inverse_root)
     if settings.warmup is None:
         return 1.0
     return min(1.0, math.log(max(steps, 1) + 1) / math.log(settings.warmup))
+
+
+def inverse_root(steps: int, rise: int) -> float:
+    """The factor min(t / rise, sqrt(rise / t)) of step t = ``steps`` + 1 (Vaswani et al. 2017, eq. (3)).
+
+    Its largest value, at t = rise, is 1.
+
+    >>> [inverse_root(steps, 400) for steps in (0, 199, 399, 1599)]
+    [0.0025, 0.5, 1.0, 0.5]
+    """
+    return min((steps + 1) / rise, (rise / (steps + 1)) ** 0.5)
 
 
 @dataclass

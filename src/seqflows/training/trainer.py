@@ -52,6 +52,7 @@ class Trainer:
         self.plateau = Plateau(settings.learning_rate)
         self.optimizer = optimise.make(model, settings)
         self.best: dict[str, Tensor] = {}
+        self.recent: list[dict[str, Tensor]] = []  # parameters at the ends of the epochs before that `average` counts
         self.history: list[dict[str, Any]] = []
         self.epoch = self.position = self.steps = 0  # epochs done, steps done in this one, steps in all
         self.seconds = self.wall = 0.0  # in this epoch, in all
@@ -73,6 +74,8 @@ class Trainer:
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"optimizer/{name}": value for name, value in self.optimizer.tensors().items()}
         tensors |= {f"best/{name}": value for name, value in self.best.items()}
+        for place, weights in enumerate(self.recent):
+            tensors |= {f"recent-{place}/{name}": value for name, value in weights.items()}
         checkpoint.write(self.folder, state, tensors)
         self._saved = time.monotonic()
 
@@ -85,10 +88,12 @@ class Trainer:
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}}
         for name, value in tensors.items():
             part, rest = name.split("/", 1)
-            parts[part][rest] = value
+            parts.setdefault(part, {})[rest] = value
         self.model.load_state_dict(parts["model"])
         self.optimizer.restore(parts["optimizer"])
         self.best = {name: value.to(self.machine.device) for name, value in parts["best"].items()}
+        recent = sorted((part for part in parts if part.startswith("recent-")), key=lambda part: int(part[7:]))
+        self.recent = [{name: value.to(self.machine.device) for name, value in parts[part].items()} for part in recent]
         self.plateau = Plateau(**state["plateau"])
         self.optimizer.rate = self.plateau.rate
         for name in STATE:
@@ -218,7 +223,8 @@ class Trainer:
         """Validate, update the schedules and begin the next epoch. Returns the history's row."""
         self._look()
         settings, started = self.settings, time.monotonic()
-        valid = self._validate(stop)
+        own = self._average()
+        valid = self._validate(stop, own)
         score = {"valid_bleu": self._bleu()} if settings.keep == "bleu" else {}
         self._spend(started)
         symbols, sequences = self.seen
@@ -237,10 +243,12 @@ class Trainer:
             "seconds": self.seconds,
             "symbols_per_second": symbols / max(self.seconds, 1e-9),
         }
-        loss = -score["valid_bleu"] if score else row["valid_loss"]
+        selects = valid["generation"] if settings.keep == "generation" else row["valid_loss"]
+        loss = -score["valid_bleu"] if score else selects
         keep, dropped = self.plateau.update(settings, self.epoch + 1, loss)
         if keep:
             self._keep()
+        self._restore(own)
         if dropped:
             self.optimizer.drop(self.plateau.rate)
         self.history.append(row)
@@ -255,8 +263,33 @@ class Trainer:
         for name, value in self.best.items():
             value.copy_(state[name])
 
-    def _validate(self, stop: Stop) -> dict[str, float]:
-        """The terms of the validation split with KL weight 1 and the same noise in every epoch."""
+    def _average(self) -> dict[str, Tensor]:
+        """Give the model the mean of its weights at the ends of the last ``average`` epochs; return its own, a copy.
+
+        Buffers stay, and without averaging everything does and nothing is copied.
+        """
+        if self.settings.average == 1:
+            return {}
+        own = {name: value.detach().clone() for name, value in self.model.named_parameters()}
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(torch.stack([weights[name] for weights in (*self.recent, own)]).mean(0))
+        return own
+
+    def _restore(self, own: dict[str, Tensor], ended: bool = True) -> None:
+        """Give the model its ``own`` weights again; if the epoch has ended, they count for the next ones' means."""
+        if self.settings.average > 1:
+            with torch.no_grad():
+                for name, parameter in self.model.named_parameters():
+                    parameter.copy_(own[name])
+            if ended:
+                self.recent = [*self.recent, own][1 - self.settings.average :]
+
+    def _validate(self, stop: Stop, own: dict[str, Tensor]) -> dict[str, float]:
+        """The terms of the validation split with KL weight 1 and the same noise in every epoch.
+
+        Asked to stop, the model gets its ``own`` weights back first.
+        """
         self.model.eval()
         batches = self._validation or (batch.to(self.machine.device) for batch in self._validation_batches())
         if not self.kind.conditional:  # whose features would fill the memory
@@ -270,6 +303,7 @@ class Trainer:
                 for name, value in self.model.objective(batch, self.settings.validation_samples).items():
                     totals[name] = totals.get(name, 0) + value.sum(dtype=torch.float64)
         if reason:
+            self._restore(own, ended=False)
             self._halt(reason)
         count = int(self._symbols(torch.from_numpy(self.dataset.valid.lengths)).sum())
         found = {name: value.item() / count for name, value in totals.items()}
