@@ -115,6 +115,12 @@ LANGUAGE = [
     Case("language-past-rnn-literal", _FLOW | {"structure": "past", "network": "rnn", "cell": "literal"}, "language"),
     Case("language-lstm", {"class": "recurrent_density", "width": 6, "layers": 2}, "language"),
 ]
+_WRITER = _FLOW | {"class": "flow_decoder", "units": 5, "layers": 1, "dropout": 0.0}
+DECODERS = [
+    Case("flow_decoder", _WRITER, "language"),
+    Case("flow_decoder-channels-rnn", _WRITER | {"structure": "channels", "network": "rnn", "layers": 2}, "language"),
+]
+LANGUAGE += DECODERS
 _SEQ = {"class": "flowseq", "units": 3, "layers": 1, "latent": 2, "width": 6, "inner": 8, "heads": 2, "depth": 1}
 _SEQ |= {"flow_width": 4, "flow_inner": 6, "flow_heads": 2}
 PAIRS = [

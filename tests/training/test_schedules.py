@@ -179,3 +179,42 @@ def test_the_rate_rises_with_the_logarithm_of_the_steps():
     assert rates[499] == pytest.approx(np.log(500) / np.log(1000))
     assert rates[998] < 1 == rates[999] == rates[-1]
     assert warm(3, settings()) == 1.0
+
+
+class _TwoGroups(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(3, 2), torch.nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+    def groups(self):
+        return [list(self.second.parameters()), list(self.first.parameters())]
+
+
+@pytest.mark.parametrize("name", ("adam", "sgd"))
+def test_each_group_has_its_rate(name):
+    models = [_TwoGroups(), _TwoGroups()]
+    models[1].load_state_dict(models[0].state_dict())
+    ours = optimise.make(models[0], settings(optimizer=name, learning_rate=0.1, group_rates=[0.1, 0.4]))
+    rates = [{"params": models[1].second.parameters()}, {"params": models[1].first.parameters(), "lr": 0.4}]
+    theirs = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[name](rates, lr=0.1)
+    for step in range(4):
+        if step == 2:  # a schedule moves both
+            ours.rate = 0.05
+            for group in theirs.param_groups:
+                group["lr"] /= 2
+        for model, optimizer in zip(models, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            (model(torch.tensor([[1.0, -2.0, 0.5]])) ** 2).sum().backward()
+            optimizer.step()
+    for a, b in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.allclose(a, b, atol=1e-7)
+
+
+def test_rates_of_other_groups_than_the_model_has_are_refused():
+    with pytest.raises(Problem, match="group_rates for the 2 groups of _TwoGroups's parameters, got 3"):
+        optimise.make(_TwoGroups(), settings(learning_rate=0.1, group_rates=[0.1, 0.2, 0.3]))
+    with pytest.raises(Problem, match=r"learning_rate: expected one of group_rates, \[0.2\], got 0.1"):
+        settings(learning_rate=0.1, group_rates=[0.2])

@@ -203,6 +203,22 @@ class LanguageFlow(ModelBlock):
             )
 
 
+@model("flow_decoder", "flow_decoder.FlowDecoder", "language")
+@dataclass(frozen=True, kw_only=True)
+class FlowDecoder(LanguageFlow):
+    """Language Flow+: a flow over time or channels, and an LSTM that writes the text from its noisy latents.
+
+    The LSTM has ``units`` and ``layers``; ``variance`` is that of z_0 in training, ``weight`` that of the flow's loss.
+    """
+
+    structure: str = entry(choice("time", "channels"), "time")
+    units: int = entry(SIZE, 600)
+    layers: int = entry(SIZE, 2)
+    dropout: float = entry(DROPOUT, 0.3)
+    variance: float = entry(number(least=0), 1.0)
+    weight: float = entry(number(least=0), 1.0)
+
+
 @model("recurrent_density", "language_flow.LanguageFlow", "language")
 @dataclass(frozen=True, kw_only=True)
 class RecurrentDensity(ModelBlock):
@@ -256,12 +272,16 @@ class Fused(ModelBlock):
 @model("encoder_decoder", "encoder_decoder.EncoderDecoder", "pairs")
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoder(Fused):
-    """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding."""
+    """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding.
+
+    The ``inputs`` of the encoder are features of the context's words, or their vectors: then no features are needed.
+    """
 
     units: int = entry(SIZE, 600)
     decoder_units: int = entry(SIZE, 600)
     layers: int = entry(SIZE, 2)
     dropout: float = entry(DROPOUT, 0.3)
+    inputs: str = entry(choice("features", "vectors"), "features")
     copies: str = entry(choice("max", "sum", "none"), "max")
 
 

@@ -36,6 +36,9 @@ class Training(Block):
     epochs: int = entry(whole(1))
     batch_size: int = entry(whole(1))
     learning_rate: float = entry(number(above=0))
+    group_rates: tuple[float, ...] | None = entry(  # of each group of the model's parameters, before schedules
+        several(number(above=0), "a list of numbers above 0"), None
+    )
     optimizer: str = entry(choice("adam", "sgd"), "adam")
     beta1: float = entry(number(least=0, below=1), 0.9)  # of Adam
     beta2: float = entry(number(least=0, below=1), 0.999)  # of Adam
@@ -85,6 +88,11 @@ class Training(Block):
             yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
         if self.average > self.epochs:
             yield "average", f"expected at most the {self.epochs} epochs, got {self.average}"
+        if self.group_rates is not None and self.learning_rate not in self.group_rates:
+            yield (
+                "learning_rate",
+                f"expected one of group_rates, {list(self.group_rates)}, got {self.learning_rate:g}",
+            )
         if self.momentum and self.optimizer != "sgd":
             yield "momentum", f"expected 0 with optimizer: {self.optimizer}, got {self.momentum:g}"
         if self.drawn is not None and self.drawn < self.batch_size:

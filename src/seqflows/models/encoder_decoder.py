@@ -21,7 +21,7 @@ from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
 from seqflows.models.base import Terms, check_emission
 from seqflows.models.contexts import ContextEncoder
 from seqflows.models.fusion import Fusing
-from seqflows.models.search import beam_search, chosen
+from seqflows.models.search import beam_search, ranked
 
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = map(SPECIAL.index, (PAD, UNKNOWN, START, END))
 GROUP = 32  # questions that are searched for together
@@ -34,18 +34,26 @@ class State(NamedTuple):
     cells: tuple[Tensor, ...]
     attended: Tensor
 
+    def selected(self, places: Tensor) -> State:
+        """The states of the hypotheses at ``places`` (B N',), those of an example next to each other."""
+
+        def kept(value: Tensor) -> Tensor:
+            return value.flatten(0, 1)[places].view(len(value), -1, value.shape[-1])
+
+        return State(tuple(map(kept, self.hidden)), tuple(map(kept, self.cells)), kept(self.attended))
+
 
 class Memory(NamedTuple):
     """What a decoder reads of a context: u (B, S, H), its keys (B, S, U), and the mask and the words, (B, S).
 
-    ``first`` (B, S) is the first place of each place's word.
+    ``first`` (B, S) is the first place of each place's word. Without words none is copied.
     """
 
     encoding: Tensor
     keys: Tensor
     mask: Tensor
-    words: Tensor
-    first: Tensor
+    words: Tensor | None = None
+    first: Tensor | None = None
 
 
 class AttentionDecoder(nn.Module):
@@ -124,7 +132,8 @@ class EncoderDecoder(Fusing):
         never = torch.zeros(facts.outputs).index_fill(0, torch.tensor([PAD_ID, START_ID]), -torch.inf)
         self.register_buffer("never", never, persistent=False)
         dim = vectors.shape[1]
-        self.encoder = ContextEncoder(facts.features, config.units, config.layers, config.dropout)
+        read = dim if config.inputs == "vectors" else facts.features
+        self.encoder = ContextEncoder(read, config.units, config.layers, config.dropout)
         width = self.encoder.width
         self.decoder = AttentionDecoder(dim, width, config.decoder_units, config.layers, config.dropout)
         self.fuse(dim, width)
@@ -133,6 +142,8 @@ class EncoderDecoder(Fusing):
 
     def read(self, given: Given) -> tuple[Memory, State, Tensor | None]:
         """What the decoder reads of the contexts, its first state, and log p(x~) (B,), nats, if there is a flow."""
+        if self.config.inputs == "vectors":
+            given = given._replace(features=self.vectors[given.words])
         u, last = self.encoder.encode(given)
         u, log_density = self.fused(u, given)
         return self.decoder.memory(u, given), self.decoder.begin(last), log_density
@@ -210,6 +221,11 @@ class EncoderDecoder(Fusing):
 
         The unknown word, which no reference has, is not written.
         """
+        return [best[0] for best in self.candidates(given, beam, 1)]
+
+    @torch.no_grad()
+    def candidates(self, given: Given, beam: int, count: int) -> list[list[list[int]]]:
+        """The ids of the ``count`` best questions for each context, best first, see `search.ranked`."""
         found = []
         for start in range(0, len(given.lengths), GROUP):
             part = Given(*(tensor[start : start + GROUP] for tensor in given))
@@ -217,7 +233,8 @@ class EncoderDecoder(Fusing):
             searched = beam_search(_Writing(self, memory, state), len(part.lengths), beam, self.longest, END_ID)
             copied = (searched.candidates - self.outputs).clamp(min=0)
             words = part.words[:, None].expand(-1, copied.shape[1], -1).gather(-1, copied)
-            found += chosen(searched, torch.where(searched.candidates < self.outputs, searched.candidates, words))
+            symbols = torch.where(searched.candidates < self.outputs, searched.candidates, words)
+            found += ranked(searched, symbols, count)
         return found
 
 
@@ -247,13 +264,7 @@ class _Writing:
         return torch.cat([written, others], -1).flatten(0, 1)
 
     def select(self, places: Tensor) -> None:
-        batch = len(self.memory.words)
-
-        def kept(value: Tensor) -> Tensor:
-            return value.flatten(0, 1)[places].view(batch, -1, value.shape[-1])
-
-        hidden, cells, attended = self.state
-        self.state = State(tuple(map(kept, hidden)), tuple(map(kept, cells)), kept(attended))
+        self.state = self.state.selected(places)
 
     def advance(self, candidates: Tensor) -> None:
         chosen_ = candidates.view(len(self.memory.words), -1)

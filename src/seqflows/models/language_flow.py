@@ -168,7 +168,7 @@ class LanguageFlow(Model):
 
     @property
     def causal(self) -> bool:
-        """Whether step t depends only on earlier steps, in both directions."""
+        """Whether texts are decoded left to right: step t depends only on earlier steps, in both directions."""
         return isinstance(self.config, Config) and self.config.structure == "past"
 
 

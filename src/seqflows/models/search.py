@@ -79,11 +79,12 @@ def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | 
     return Found(written, lengths, total)
 
 
-def chosen(found: Found, symbols: Tensor, repeated: float = REPEATED) -> list[list[int]]:
-    """The text of each sequence: that with the largest total / (length + 1).
+def ranked(found: Found, symbols: Tensor, count: int, repeated: float = REPEATED) -> list[list[list[int]]]:
+    """The ``count`` best texts of each sequence, best first: those with the largest total / (length + 1).
 
     From a text with a repeated trigram ``repeated`` is taken. ``symbols`` (B, N, T) are the candidates as ids. The rule
-    is that of Zhang & Bansal 2019's code.
+    is that of Zhang & Bansal 2019's code. A text that has been found several times counts once; fewer than ``count``
+    are repeated in their order.
     """
     rated = found.totals / (found.lengths + 1)
     texts = [
@@ -91,8 +92,17 @@ def chosen(found: Found, symbols: Tensor, repeated: float = REPEATED) -> list[li
         for row, lengths in zip(symbols.tolist(), found.lengths.tolist(), strict=True)
     ]
     penalty = [[repeated * repeats(text) for text in row] for row in texts]
-    best = (rated - rated.new_tensor(penalty)).argmax(-1).tolist()
-    return [row[place] for row, place in zip(texts, best, strict=True)]
+    orders = (rated - rated.new_tensor(penalty)).argsort(dim=-1, descending=True, stable=True).tolist()
+    best = []
+    for row, order in zip(texts, orders, strict=True):
+        different = list({tuple(row[place]): row[place] for place in order}.values())
+        best.append([different[place % len(different)] for place in range(count)])
+    return best
+
+
+def chosen(found: Found, symbols: Tensor, repeated: float = REPEATED) -> list[list[int]]:
+    """The best text of each sequence, see `ranked`."""
+    return [best[0] for best in ranked(found, symbols, 1, repeated)]
 
 
 def written(model: Model, split: Split, places: np.ndarray, beam: int, at_once: int, device: Any) -> list[list[int]]:

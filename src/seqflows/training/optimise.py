@@ -6,7 +6,7 @@ than a whole tiny training; torch's functional Adam does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,17 +14,31 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from seqflows.config.training import Training
+from seqflows.errors import Problem
 
 MERGED_STEPS = 16384  # the largest padded size (sequences x time x samples) of a merged batch
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
 class Sgd:
-    """v <- momentum v + grad, p <- p - rate v; without momentum v is the gradient."""
+    """v <- momentum v + grad, p <- p - rate v; without momentum v is the gradient.
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float, momentum: float = 0.0) -> None:
+    ``factors``, one for each parameter, multiply the rate; without them it is the same for all.
+    """
+
+    def __init__(
+        self, parameters: Iterable[Tensor], rate: float, momentum: float = 0.0, factors: Sequence[float] | None = None
+    ) -> None:
         self.parameters, self.rate, self.momentum = list(parameters), rate, momentum
+        self.factors = [1.0] * len(self.parameters) if factors is None else list(factors)
         self._velocity: dict[int, Tensor] = {}
+
+    def _moved(self) -> Iterator[tuple[float, list[int]]]:
+        """The numbers of the parameters that have a gradient, by their factors of the rate."""
+        for factor in dict.fromkeys(self.factors):
+            found = [n for n, parameter in enumerate(self.parameters) if self.factors[n] == factor]
+            if moved := [n for n in found if self.parameters[n].grad is not None]:
+                yield factor, moved
 
     def zero_grad(self) -> None:
         """Drop the gradients."""
@@ -34,16 +48,17 @@ class Sgd:
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        moved = [(n, parameter) for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        directions = [parameter.grad for _, parameter in moved]
-        if self.momentum:
-            for n, parameter in moved:
-                self._velocity.setdefault(n, torch.zeros_like(parameter))
-            velocities = [self._velocity[n] for n, _ in moved]
-            torch._foreach_mul_(velocities, self.momentum)
-            torch._foreach_add_(velocities, directions)
-            directions = velocities
-        torch._foreach_add_([parameter for _, parameter in moved], directions, alpha=-self.rate)
+        for factor, moved in self._moved():
+            parameters = [self.parameters[n] for n in moved]
+            directions = [parameter.grad for parameter in parameters]
+            if self.momentum:
+                for n, parameter in zip(moved, parameters, strict=True):
+                    self._velocity.setdefault(n, torch.zeros_like(parameter))
+                velocities = [self._velocity[n] for n in moved]
+                torch._foreach_mul_(velocities, self.momentum)
+                torch._foreach_add_(velocities, directions)
+                directions = velocities
+            torch._foreach_add_(parameters, directions, alpha=-self.rate * factor)
 
     def drop(self, rate: float) -> None:
         """Set a lower rate."""
@@ -63,37 +78,38 @@ class Adam(Sgd):
 
     def __init__(
         self, parameters: Iterable[Tensor], rate: float, beta1: float = 0.9, epsilon: float = 1e-8,
-        beta2: float = 0.999,
+        beta2: float = 0.999, factors: Sequence[float] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(parameters, rate)
+        super().__init__(parameters, rate, factors=factors)
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self._state: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        moved = [(n, parameter) for n, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        for n, parameter in moved:
-            if n not in self._state:
-                step = torch.zeros((), dtype=torch.float32, device=parameter.device)
-                self._state[n] = (step, torch.zeros_like(parameter), torch.zeros_like(parameter))
-        steps, means, squares = (list(part) for part in zip(*(self._state[n] for n, _ in moved), strict=True))
-        adam(
-            [parameter for _, parameter in moved],
-            [parameter.grad for _, parameter in moved],
-            means,
-            squares,
-            [],
-            steps,
-            fused=True,
-            amsgrad=False,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            lr=self.rate,
-            weight_decay=0.0,
-            eps=self.epsilon,
-            maximize=False,
-        )
+        for factor, moved in self._moved():
+            parameters = [self.parameters[n] for n in moved]
+            for n, parameter in zip(moved, parameters, strict=True):
+                if n not in self._state:
+                    step = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                    self._state[n] = (step, torch.zeros_like(parameter), torch.zeros_like(parameter))
+            steps, means, squares = (list(part) for part in zip(*(self._state[n] for n in moved), strict=True))
+            adam(
+                parameters,
+                [parameter.grad for parameter in parameters],
+                means,
+                squares,
+                [],
+                steps,
+                fused=True,
+                amsgrad=False,
+                beta1=self.beta1,
+                beta2=self.beta2,
+                lr=self.rate * factor,
+                weight_decay=0.0,
+                eps=self.epsilon,
+                maximize=False,
+            )
 
     def drop(self, rate: float) -> None:
         """Set a lower rate and reset the moments, as the released code does."""
@@ -114,10 +130,31 @@ class Adam(Sgd):
 
 
 def make(model: nn.Module, settings: Training) -> Sgd:
-    """Build the optimiser of the settings over all of the model's parameters."""
+    """Build the optimiser of the settings over all of the model's parameters.
+
+    Raises:
+        Problem: another number of ``group_rates`` than the model has groups.
+    """
+    factors = _factors(model, settings)
     if settings.optimizer == "adam":
-        return Adam(model.parameters(), settings.learning_rate, settings.beta1, settings.epsilon, settings.beta2)
-    return Sgd(model.parameters(), settings.learning_rate, settings.momentum)
+        rates = settings.beta1, settings.epsilon, settings.beta2
+        return Adam(model.parameters(), settings.learning_rate, *rates, factors)
+    return Sgd(model.parameters(), settings.learning_rate, settings.momentum, factors)
+
+
+def _factors(model: nn.Module, settings: Training) -> list[float] | None:
+    """The factor of each parameter's rate, that of its group."""
+    if settings.group_rates is None:
+        return None
+    groups = model.groups()
+    if len(groups) != len(settings.group_rates):
+        raise Problem(
+            f"expected training.group_rates for the {len(groups)} groups of {type(model).__name__}'s parameters, got "
+            f"{len(settings.group_rates)}; correct params.yaml"
+        )
+    rates = zip(groups, settings.group_rates, strict=True)
+    of = {id(parameter): rate / settings.learning_rate for group, rate in rates for parameter in group}
+    return [of[id(parameter)] for parameter in model.parameters()]
 
 
 def steps(batches: list[np.ndarray], lengths: np.ndarray, settings: Training) -> list[list[np.ndarray]]:
