@@ -878,3 +878,39 @@ def test_tvqa_from_the_mirror(tmp_path):
     data = from_mirror(tmp_path, source="tvqa-questions", length=32)
     assert [len(split) for split in (data.train, data.valid, data.test)] == [8603, 1106, 931]
     assert data.statistics["splits"]["test"]["share_cut"] < 0.01
+
+
+def test_sentences_of_paragraphs_are_sequences_once(tmp_path):
+    train = [article("F", "The dog ran. Did the dog? The dog ran.", "What ran? The dog ran.")]
+    raw = squad_folder(tmp_path / "raw", **{"train-v1": as_squad(*train)})
+    prepare.prepare(SQUAD | {"source": "squad-sentences-full"}, raw, tmp_path / "out", "small")
+    data = prepared.load(tmp_path / "out")
+    texts = [tokens.decode(data.train.sequence(n), data.vocabulary) for n in range(len(data.train))]
+    assert texts == ["the dog ran .", "did the dog ?", "what ran ?"]
+    assert data.statistics["text"] == "sentences"
+
+
+def test_descriptions_are_split_as_the_questions_of_their_clips(tmp_path):
+    clips = [f"s01e{n:02d}_seg01_clip_00" for n in range(20)]
+    told = [{"vid_name": clip, "ts": [0, 4], "desc": f"Dog {clip[4:6]} ran."} for clip in (*clips, *clips[:3], "other")]
+    contents = {"tvqa_plus_val.json": json.dumps([asked(clip, qid=n) for n, clip in enumerate(clips)])}
+    raw = raw_folder(tmp_path / "raw", contents | {"tvr_val_release.jsonl": lines(*told), "glove.txt": VECTORS})
+    corpus = language.READERS["tvqa-sentences"](raw)
+    splits = tvqa.by_clip(tvqa.questions(raw / "tvqa_plus_val.json"))
+    for name, one in zip(prepared.SPLITS, splits, strict=True):
+        wanted = {f"Dog {question.clip[4:6]} ran." for question in one} | ({"Dog r ran."} if name == "train" else set())
+        assert set(corpus.texts[name]) == wanted and len(corpus.texts[name]) == len(wanted)
+    assert corpus.repeated == 3
+
+
+def test_lines_of_subtitles_are_split_as_released(tmp_path):
+    clips = [f"s01e{n:02d}_seg01_clip_00" for n in range(20)]
+    archive(
+        tmp_path / "tvqa_subtitles.tar.gz", {f"{clip}.srt": SRT.replace("dog", clip[4:6]) for clip in (*clips, "x")}
+    )
+    written(tmp_path, lines(*(asked(clip, qid=n) for n, clip in enumerate(clips))), "tvqa_train.jsonl")
+    written(tmp_path, lines(asked("x", qid=99)), "tvqa_val.jsonl")
+    corpus = language.READERS["tvqa-lines"](tmp_path)
+    held = [clip for clip in clips if tvqa.part(clip) == 0]
+    assert corpus.texts["test"][1:] == ["It ran."] and len(corpus.texts["valid"]) == len(held) + 1
+    assert corpus.repeated == (len(clips) - len(held) - 1) + (len(held) - 1)

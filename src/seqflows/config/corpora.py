@@ -278,6 +278,26 @@ class EmbeddedNumbers(Embedded):
     preference: float = made(number(above=0.5, below=1), 0.8)
 
 
+@sources("pairs", "embedded-paraphrases")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedParaphrases(Embedded):
+    """Sentences of a grammar and their paraphrases: the size of its lexicon, and how often a verb's form is preferred.
+
+    ``window`` and ``question_length`` are the most words of a sentence, and of a paraphrase with its end.
+    """
+
+    seed: int = made(SEED, 14)
+    train: int = made(SIZE, 300)
+    valid: int = made(SIZE, 50)
+    test: int = made(SIZE, 100)
+    window: int = entry(SIZE, 8)
+    question_length: int = entry(whole(2), 9)
+    vocabulary_size: int = entry(SIZE, 40)
+    dimensions: int = made(SIZE, 8)
+    lexicon: int = made(whole(6, 48), 24)
+    preference: float = made(number(above=0.5, below=1), 0.8)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

@@ -221,6 +221,16 @@ SQUAD_PUBLIC = (
         "e5fda077e2ccadf207e18e1c6ce43967678a8245da88de394ce24655e47c3f41",
     ),
 )
+SQUAD_SPLINTER = File(
+    "train_splinter_paragraphs.json",
+    "squad/train_splinter_paragraphs.json",
+    None,
+    "70a6a6c224defe28843a5de4d2e849d251120d9bb3524ae4bc8fbcc4c5fee55f",
+)
+SQUAD_SPLINTER_CITATION = (
+    "3209 of the few-shot samples of O. Ram, Y. Kirstain, J. Berant, A. Globerson, O. Levy, ACL 2021, in "
+    "github.com/ncpaddle/splinter-paddlepaddle, commit 09cc9f56f0795e862616776a1d7311ab8a505972"
+)
 SQUAD_FULL = (
     SQUAD_DEVELOPMENT,
     _squad("train-v1.1.json", "3527663986b8295af4f7fcdff1ba1ff3f72d07d61a20f487cb238a6ef92fd955"),
@@ -233,6 +243,16 @@ TVQA_PLUS = File(
     "https://raw.githubusercontent.com/jayleicn/TVQAplus/d2dc7211732cfd31fe1a5416432003551b63f5df/"
     "eval/data/tvqa_plus_val.json",
     "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
+)
+TVR = File(
+    "tvr_val_release.jsonl",
+    "tvqa/tvr_val_release.jsonl",
+    "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
+    "data/tvr_val_release.jsonl",
+    "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
+)
+TVR_CITATION = (
+    "J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for video-subtitle moment retrieval. ECCV 2020"
 )
 TVQA_RELEASED = (
     File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
@@ -264,12 +284,7 @@ SOURCES |= {
         kind="pairs",
         files=(
             *SQUAD_PUBLIC,
-            File(
-                "train_splinter_paragraphs.json",
-                "squad/train_splinter_paragraphs.json",
-                None,
-                "70a6a6c224defe28843a5de4d2e849d251120d9bb3524ae4bc8fbcc4c5fee55f",
-            ),
+            SQUAD_SPLINTER,
             File(
                 "train_reattached_questions.jsonl",
                 "squad/train_reattached_questions.jsonl",
@@ -279,15 +294,28 @@ SOURCES |= {
         ),
         licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
         citation=(
-            f"{SQUAD_CITATION}; {SQUAD_PARTS}, 3209 of the few-shot samples of O. Ram, Y. Kirstain, J. Berant, "
-            "A. Globerson, O. Levy, ACL 2021, in github.com/ncpaddle/splinter-paddlepaddle, commit "
-            "09cc9f56f0795e862616776a1d7311ab8a505972, and 5854 further questions of the QASystem's, put back on these "
+            f"{SQUAD_CITATION}; {SQUAD_PARTS}, {SQUAD_SPLINTER_CITATION}, and 5854 further "
+            "questions of the QASystem's, put back on these "
             f"paragraphs by the words around their answers (derived; an estimated 0.5 % wrongly); {GLOVE}"
         ),
         homepage="https://github.com/rajpurkar/SQuAD-explorer",
     ),
     "squad-questions-full": Source(
         kind="pairs",
+        files=SQUAD_FULL,
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=f"{SQUAD_CITATION}; {GLOVE}",
+        homepage="https://rajpurkar.github.io/SQuAD-explorer/",
+    ),
+    "squad-sentences": Source(
+        kind="language",
+        files=(*SQUAD_PUBLIC, SQUAD_SPLINTER),
+        licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
+        citation=f"{SQUAD_CITATION}; {SQUAD_PARTS}, and {SQUAD_SPLINTER_CITATION}; {GLOVE}",
+        homepage="https://github.com/rajpurkar/SQuAD-explorer",
+    ),
+    "squad-sentences-full": Source(
+        kind="language",
         files=SQUAD_FULL,
         licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
         citation=f"{SQUAD_CITATION}; {GLOVE}",
@@ -326,20 +354,25 @@ SOURCES |= {
         kind="pairs",
         files=(
             TVQA_PLUS,
-            File(
-                "tvr_val_release.jsonl",
-                "tvqa/tvr_val_release.jsonl",
-                "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
-                "data/tvr_val_release.jsonl",
-                "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
-            ),
+            TVR,
         ),
         licence="MIT; GloVe: PDDL 1.0",
-        citation=(
-            f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for "
-            f"video-subtitle moment retrieval. ECCV 2020; {GLOVE}"
-        ),
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVRetrieval",
+    ),
+    "tvqa-sentences": Source(
+        kind="language",
+        files=(TVQA_PLUS, TVR),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=f"{TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVRetrieval",
+    ),
+    "tvqa-lines": Source(
+        kind="language",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
     ),
 }
 
@@ -414,6 +447,25 @@ SOURCES |= {
         homepage=WMT16_PAGE,
     ),
 }
+
+
+def _msr(split: str, sha256: str) -> File:
+    return File(f"{split}.txt", f"paraphrase/msr_paraphrase_{split}.txt", None, sha256)
+
+
+SOURCES["msr-paraphrases"] = Source(
+    kind="pairs",
+    files=(
+        _msr("train", "61a88818ec384d8465297dda1883b469f1b22d442ab90183d13e06233b180591"),
+        _msr("test", "0360d0d3427a0ae14882e2b3a799df0fab6cb5203d5e8ee481949283da62acb6"),
+    ),
+    licence="MSR-SSLA, not for commercial use; GloVe: PDDL 1.0",
+    citation=(
+        "W. Dolan, C. Brockett: Automatically constructing a corpus of sentential paraphrases. IWP 2005; as in "
+        f"github.com/wasiahmad/paraphrase_identification, commit 88b208d0d094ab945d2401d9393531be1fec0076; {GLOVE}"
+    ),
+    homepage="https://github.com/wasiahmad/paraphrase_identification",
+)
 
 
 def files(block: Mapping[str, Any]) -> tuple[File, ...]:

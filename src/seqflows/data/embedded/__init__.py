@@ -13,11 +13,12 @@ import numpy as np
 
 from seqflows import files
 from seqflows.config import corpora
-from seqflows.data.embedded import asking, chords, clauses, formation, gaussians, numerals, sentences
+from seqflows.data.embedded import asking, chords, clauses, formation, gaussians, numerals, rewording, sentences
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses, asking, numerals)}
+SOURCES = (sentences, chords, gaussians, formation, clauses, asking, numerals, rewording)
+MODULES = {module.NAME: module for module in SOURCES}
 CLASSES = {
     sentences.NAME: sentences.TextSource,
     chords.NAME: chords.ChordSource,
@@ -26,6 +27,7 @@ CLASSES = {
     clauses.NAME: clauses.LanguageSource,
     asking.NAME: asking.QuestionSource,
     numerals.NAME: numerals.NumberSource,
+    rewording.NAME: rewording.RewordingSource,
 }
 SPECIFICATION = "source.json"
 

@@ -5,7 +5,7 @@ Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers per
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seqflows.config import corpora
-from seqflows.data import embedded, tokens
+from seqflows.data import embedded, sentences, tokens
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS
 from seqflows.data.readers import glove, squad, tvqa
 from seqflows.errors import Problem
 
-SQUAD_TRAIN = ("train-v1.1.json", "du_test-v1.1.json", "train_extra_paragraphs.json", "cs224n_val.jsonl")
+SQUAD_TRAIN = (
+    *("train-v1.1.json", "du_test-v1.1.json", "train_splinter_paragraphs.json", "train_extra_paragraphs.json"),
+    "cs224n_val.jsonl",
+)
 
 
 class Corpus(NamedTuple):
@@ -84,6 +87,16 @@ def _squad(raw: Path) -> Corpus:
     return Corpus({name: squad.contexts(getattr(found, name)) for name in SPLITS}, "paragraphs", found.repeated)
 
 
+def _squad_sentences(raw: Path) -> Corpus:
+    """The sentences of the same paragraphs, each different one of a split once."""
+    found = _squad(raw)
+    texts = {
+        name: list(dict.fromkeys(text[start:end] for text in one for start, end in sentences.split(text)))
+        for name, one in found.texts.items()
+    }
+    return Corpus(texts, "sentences", found.repeated)
+
+
 def _tvqa_questions(raw: Path) -> Corpus:
     """Questions of two public files with disjoint clips: a tenth of the clips for validation, another for test."""
     found = [*tvqa.questions(raw / "tvqa_test_public.jsonl"), *tvqa.questions(raw / "tvqa_plus_val.json")]
@@ -105,12 +118,46 @@ def _tvqa_subtitles(raw: Path) -> Corpus:
     return Corpus(texts, "localised subtitles", repeated)
 
 
+def _tvqa_descriptions(raw: Path) -> Corpus:
+    """TVR's descriptions, one by one, each different one of a split once.
+
+    Those of clips to validate and test TVQA+'s questions on validate and test here; all other clips are for training.
+    """
+    told = tvqa.descriptions(raw / "tvr_val_release.jsonl")
+    splits = tvqa.by_clip(tvqa.questions(raw / "tvqa_plus_val.json"))
+    held = {question.clip: name for name, one in zip(SPLITS, splits, strict=True) for question in one}
+    return _lines(told, lambda clip: held.get(clip, "train"), "descriptions")
+
+
+def _tvqa_lines(raw: Path) -> Corpus:
+    """The lines of the subtitles of TVQA's clips, each different one of a split once, of `tvqa.released`."""
+    splits = zip(SPLITS, tvqa.released(raw), strict=True)
+    held = {question.clip: name for name, one in splits for question in one}
+    spoken = tvqa.subtitles(raw / "tvqa_subtitles.tar.gz")
+    return _lines({clip: lines for clip, lines in spoken.items() if clip in held}, held.__getitem__, "lines")
+
+
+def _lines(told: Mapping[str, Sequence[tvqa.Subtitle]], split: Callable[[str], str], unit: str) -> Corpus:
+    """The lines of clips by the ``split`` of the clip, in the order of the clips' names."""
+    texts: dict[str, dict[str, None]] = {name: {} for name in SPLITS}
+    count = 0
+    for clip in sorted(told):
+        found = [line.text for line in told[clip] if line.text]
+        texts[split(clip)] |= dict.fromkeys(found)
+        count += len(found)
+    return Corpus({name: list(one) for name, one in texts.items()}, unit, count - sum(map(len, texts.values())))
+
+
 READERS = {  # the texts of a raw folder, in the order of the files
     "embedded-language": _embedded,
     "squad-articles": _squad,
     "squad-articles-full": _squad,
+    "squad-sentences": _squad_sentences,
+    "squad-sentences-full": _squad_sentences,
     "tvqa-questions": _tvqa_questions,
     "tvqa-subtitles": _tvqa_subtitles,
+    "tvqa-sentences": _tvqa_descriptions,
+    "tvqa-lines": _tvqa_lines,
 }
 
 

@@ -1,5 +1,7 @@
 """Preparation of pairs: questions, each with the window of a passage around its answer, and vectors of all words.
 
+Paraphrases are such pairs too: the passage is the sentence to be reworded, which has no answer.
+
 The vocabulary has the special tokens, then the most frequent words of training, which can be written, then all other
 words of any split, which can only be copied from a context.
 
@@ -20,7 +22,7 @@ from seqflows.data import embedded, tokens
 from seqflows.data.embedded.asking import Asked
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS, Contexts, Split
-from seqflows.data.readers import squad, tvqa
+from seqflows.data.readers import paraphrases, squad, tvqa
 from seqflows.errors import Problem
 
 END = tokens.SPECIAL.index(tokens.END)
@@ -60,10 +62,14 @@ class Pair(NamedTuple):
 
 
 class Corpus(NamedTuple):
-    """The different pairs of each split, and the number of questions that were read for it."""
+    """The different pairs of each split, the number of questions that were read for it, and whether they have answers.
+
+    Without answers, a pair's ``first`` and ``after`` only place its window.
+    """
 
     pairs: dict[str, list[Pair]]
     questions: dict[str, int]
+    answered: bool = True
 
 
 def prepare(
@@ -90,7 +96,7 @@ def prepare(
     for name, pairs in kept.items():
         asked = [Asked(pair.words, pair.passage.words, (pair.first, pair.after)) for pair in pairs]
         log_probs = shared.log_probs(source, asked, raw / f"{name} split")
-        splits[name] = encoded(pairs, places, limits.window, log_probs)
+        splits[name] = encoded(pairs, places, limits.window, log_probs, corpus.answered)
     words = shared.embedding(known, limits.dimensions, raw)
     for name, split in splits.items():
         counts[name] |= statistics(kept[name], split, outputs, words.known)
@@ -180,7 +186,45 @@ def _tvqa(
     return Corpus(pairs, {name: len(questions) for name, questions in zip(SPLITS, splits, strict=True)})
 
 
+def _msr(raw: Path, window: int) -> Corpus:
+    """Paraphrases of the corpus's two files, both ways.
+
+    By the sha256 of its sentences a tenth of the pairs is for validation and another for test; a training pair has no
+    sentence of theirs.
+    """
+    found = [pair for name in ("train", "test") for pair in paraphrases.read(raw / f"{name}.txt")]
+    parts = [tvqa.part(f"{pair.first}\t{pair.second}") for pair in found]
+    splits = {"valid": tvqa.VALID, "test": tvqa.TEST}
+    kept = {name: [pair for pair, part in zip(found, parts, strict=True) if part in of] for name, of in splits.items()}
+    held = {squad.identity(text) for pairs in kept.values() for pair in pairs for text in pair[:2]}
+    train = [pair for pair in found if not {squad.identity(text) for text in pair[:2]} & held]
+    seen = {squad.identity(text) for pair in kept["valid"] for text in pair[:2]}
+    test = [pair for pair in kept["test"] if not {squad.identity(text) for text in pair[:2]} & seen]
+    return _reworded({"train": train, "valid": kept["valid"], "test": test}, both=True)
+
+
+def _embedded_paraphrases(raw: Path, window: int) -> Corpus:
+    return _reworded({name: paraphrases.read(raw / f"{name}.txt") for name in SPLITS}, both=False)
+
+
+def _reworded(splits: Mapping[str, Sequence[paraphrases.Paraphrase]], both: bool) -> Corpus:
+    """Each different pair of sentences as a passage and its rewording, and with ``both`` the other way round."""
+    pairs, read = {}, {}
+    for name, sentences in splits.items():
+        found: dict[tuple[tuple[str, ...], tuple[str, ...]], Pair] = {}
+        ways = [(way, pair) for pair in sentences for way in ((0, 1), (1, 0))[: 1 + both]]
+        for (given, told), pair in ways:
+            passage = Passage(tuple(tokens.tokenize(pair[given])), "")
+            words = tuple(tokens.tokenize(pair[told]))
+            id_ = f"{pair.ids[given]}-{pair.ids[told]}"
+            found.setdefault((passage.words, words), Pair(id_, words, passage, 0, 1))
+        pairs[name], read[name] = list(found.values()), len(ways)
+    return Corpus(pairs, read, answered=False)
+
+
 READERS = {  # the pairs of a raw folder
+    "embedded-paraphrases": _embedded_paraphrases,
+    "msr-paraphrases": _msr,
     "embedded-questions": _embedded,
     "squad-questions": _squad_parts,
     "squad-questions-full": _squad_full,
@@ -272,8 +316,9 @@ def _passages(pairs: Iterable[Pair]) -> dict[Passage, int]:
 
 
 def encoded(
-    pairs: Sequence[Pair], places: Mapping[str, int], window: int, source_log_prob: np.ndarray | None = None
-) -> Split:
+    pairs: Sequence[Pair], places: Mapping[str, int], window: int, source_log_prob: np.ndarray | None = None,
+    answered: bool = True,
+) -> Split:  # fmt: skip
     """The questions' ids with the end symbol, and their contexts."""
     passages = _passages(pairs)
     symbols = [place for pair in pairs for place in (*(places[word] for word in pair.words), END)]
@@ -283,7 +328,7 @@ def encoded(
         np.array([passage.article for passage in passages]),
         np.array([passages[pair.passage] for pair in pairs], dtype=np.int32),
         np.array([pair.window(window) for pair in pairs], dtype=np.int32),
-        np.array([(pair.first, pair.after) for pair in pairs], dtype=np.int32),
+        np.array([(pair.first, pair.after) for pair in pairs], dtype=np.int32) if answered else None,
         np.array([pair.id for pair in pairs]),
     )
     lengths = np.array([len(pair.words) + 1 for pair in pairs])
@@ -311,7 +356,7 @@ def statistics(pairs: Sequence[Pair], split: Split, outputs: int, given: np.ndar
         "articles": len(set(contexts.articles.tolist()) - {""}),
         "mean_paragraph": float(contexts.lengths.mean()),
         "mean_window": float(contexts.sizes.mean()),
-        "mean_answer": float((contexts.answer[:, 1] - contexts.answer[:, 0]).mean()),
+        **({} if contexts.answer is None else {"mean_answer": float(np.diff(contexts.answer).mean())}),
         "share_cut": float(cut.mean()),
         "share_copied": copied / len(words),
         "share_unknown": unknown / len(words),
