@@ -38,6 +38,7 @@ class Kind:
     literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     conditional: bool = False  # whether each sequence has a context that models condition on
+    lines: bool = False  # whether its contexts are passages of lines, each of which can be replaced
     validation_batch: int = 64  # sequences
 
 

@@ -1,6 +1,7 @@
 """The matrix: params.yaml, read, validated and indexed by scale and name.
 
-Only params.yaml defines datasets, their features, runs, speeds, texts, tables, figures and comparisons; dvc.yaml and
+Only params.yaml defines datasets, their features, runs, speeds, texts, rewritten contexts, tables, figures and
+comparisons; dvc.yaml and
 the Snakefile derive from it and from `stages`. `config.entries` expands what the scales share, bases and columns, so
 that here each entry has a block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and
 reference without torch.
@@ -39,12 +40,13 @@ class Params:
     tables: dict[str, Any]
     figures: dict[str, Any]
     comparisons: dict[str, Any] = field(default_factory=dict)
+    rewrites: dict[str, Any] = field(default_factory=dict)
 
     def at(self, scale: str) -> Params:
         """The content of a scale: without entries that lack it and what is shown of them."""
         there = {
             part: {n: e for n, e in getattr(self, part).items() if scale in e}
-            for part in ("datasets", "features", "runs", "speeds")
+            for part in ("datasets", "features", "runs", "speeds", "rewrites")
         }
         runs, speeds = there["runs"], there["speeds"]
         there["texts"] = {name: entry for name, entry in self.texts.items() if entry["run"] in runs}
@@ -105,6 +107,13 @@ class Params:
         """A text's kind, run, dataset and the scale's settings."""
         entry = _entry("text", self.texts, name)
         return {**{key: entry[key] for key in checks.TEXT}, "settings": entry[scale_of(scale)]}
+
+    def rewriting(self, scale: str, name: str) -> dict[str, Any]:
+        """The dataset whose lines are rewritten, the generator, what it is made from, and the scale's settings."""
+        entry = _entry("rewriting", self.rewrites, name)
+        found = {"dataset": entry["dataset"], "generator": entry["generator"], "runs": list(entry.get("runs", []))}
+        beside = {key: entry[key] for key in ("like", "words") if key in entry}
+        return {**found, **beside, "settings": entry[scale_of(scale)]}
 
     def table(self, name: str) -> dict[str, Any]:
         """A table's block."""
@@ -177,7 +186,7 @@ def parse(content: Any, name: str = "params.yaml", source: Any = None) -> Params
     if lines:
         count = f"{len(lines)} error{'s' if len(lines) > 1 else ''}"
         raise Problem(f"{count} in {name}\n" + "\n".join(f"  {line}" for line in lines))
-    return Params(content["scale"], content["scales"], **{part: content[part] for part in checks.PART})
+    return Params(content["scale"], content["scales"], **{part: content.get(part, {}) for part in checks.PART})
 
 
 def _once(source: Mapping[str, Any], lines: list[str]) -> list[str]:

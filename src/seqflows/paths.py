@@ -61,6 +61,11 @@ def features(scale: str, dataset: str) -> Path:
     return Path("data/features") / scale / dataset
 
 
+def rewritten(scale: str, name: str) -> Path:
+    """Candidates for the lines of a dataset by a generator: their lines, header and checksums."""
+    return Path("data/rewritten") / scale / name
+
+
 def block(scale: str, stage: str, name: str) -> Path:
     """The part of params.yaml that one stage depends on."""
     return MATRIX / scale / f"{stage}-{name}.json"

@@ -154,6 +154,17 @@ def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
     return [*_data(found, scale, run), paths.train(scale, run)]
 
 
+def _rewrite_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """The lines, the runs that rewrite them with their data, and what else the generator is made from."""
+    block = found.rewriting(scale, name)
+    read = [paths.prepared(scale, block["dataset"])]
+    for run in block["runs"]:
+        read += [*_data(found, scale, run), paths.train(scale, run)]
+    read += [paths.prepared(scale, block["words"])] if "words" in block else []
+    read += [paths.rewritten(scale, block["like"])] if "like" in block else []
+    return list(dict.fromkeys(read))
+
+
 def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
     """The questions, and what each system wrote for them."""
     runs = found.table_runs(name)
@@ -298,6 +309,30 @@ TABLE = {
         memory=2000,
         computes=True,
         foreach=True,
+    ),
+    "rewrite": Stage(
+        module="rewriting.rewrite",
+        what="write other lines for those of a dataset's training contexts, by a generator",
+        part="rewrites",
+        code=(
+            "compute.py",
+            TYPED,
+            "config/rewrites.py",
+            "evaluation/likelihood.py",
+            "evaluation/loading.py",
+            "evaluation/ngrams.py",
+            "evaluation/scoring.py",
+            "noise.py",
+            "rewriting",
+        ),
+        inputs=_rewrite_inputs,
+        outputs=lambda scale, name: [paths.rewritten(scale, name)],
+        block=lambda found, scale, name: found.rewriting(scale, name),
+        usual=10.0,
+        limit=60,
+        memory=2000,
+        computes=True,
+        libraries=("nltk", "transformers"),
     ),
     "compare": Stage(
         module="comparison.compare",

@@ -11,6 +11,7 @@ from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.features import encoder
 from seqflows.config.models import MODELS, sizes
+from seqflows.config.rewrites import GENERATORS
 from seqflows.config.training import Compute, Seeds, Training
 from seqflows.config.typed import Block
 from seqflows.names import near
@@ -18,12 +19,14 @@ from seqflows.paths import NAME, RESERVED, SCALES
 
 PART = {
     "datasets": "dataset", "features": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table",
-    "figures": "figure", "comparisons": "comparison",
+    "figures": "figure", "comparisons": "comparison", "rewrites": "rewriting",
 }  # fmt: skip
 TOP = ("scale", "scales", *PART)
+OPTIONAL = ("rewrites",)
 RUN = ("reproduces", "dataset")
 RUN_ALSO = ("from",)  # another run, whose trained model it has something of
 TEXT = ("kind", "run", "dataset")
+REWRITING = ("dataset", "generator", "runs", "like", "words")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
 
@@ -36,7 +39,7 @@ def errors(content: Any) -> Iterator[str]:
     if lines := list(_unprintable("", content)):
         yield from lines
         return
-    yield from _keys("", content, TOP)
+    yield from _keys("", content, TOP, [key for key in TOP if key not in OPTIONAL])
     if content.get("scale") not in SCALES:
         yield from _one_of("scale", content.get("scale"), SCALES)
     parts = {}
@@ -318,9 +321,65 @@ def _sheet(block: Any, sheet: Any) -> bool:
     return isinstance(human, Mapping) and sheet in human
 
 
+def _rewriting(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check rewritten contexts: the dataset of lines, the generator and what it needs, and the settings of scales."""
+    yield from _keys(path, entry, (*REWRITING, *SCALES), required=("dataset", "generator"))
+    datasets, scales = parts["datasets"], [scale for scale in SCALES if scale in entry]
+    yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", datasets)
+    kind = _kind(entry.get("dataset"), datasets)
+    if kind and not kinds.of(kind).lines:
+        yield f"{path}.dataset: expected a dataset of lines, got {entry['dataset']} of kind {kind}"
+    generator = entry.get("generator")
+    if not isinstance(generator, str) or generator not in GENERATORS:
+        yield from _one_of(f"{path}.generator", generator, GENERATORS)
+        return
+    needs, there = GENERATORS[generator], {"datasets": [entry.get("dataset")]}
+    runs = entry.get("runs", [])
+    if not isinstance(runs, list) or len(runs) != needs.runs:
+        yield f"{path}.runs: expected {needs.runs} runs with generator: {generator}, got {runs!r}"
+    else:
+        for run in runs:
+            yield from _reference(f"{path}.runs", run, "run", parts["runs"])
+        there["runs"] = runs
+    for key, part, needed in (("like", "rewrites", needs.like), ("words", "datasets", needs.words)):
+        name = entry.get(key)
+        if needed:
+            yield from _reference(f"{path}.{key}", name, PART[part], parts[part])
+            there[part] = [*there.get(part, []), name]
+        elif name is not None:
+            yield f"{path}.{key}: expected none with generator: {generator}, got {name!r}"
+    yield from _of_other_lines(path, entry, parts)
+    for scale in scales:
+        for part, names in there.items():
+            for name in names:
+                other = parts[part].get(name) if isinstance(name, str) else None
+                if isinstance(other, Mapping) and scale not in other:
+                    yield f"{path}.{scale}: expected the {PART[part]} {name} at scale {scale}, got none"
+        yield from needs.block.errors(f"{path}.{scale}", entry[scale])
+
+
+def _of_other_lines(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check that words are of a dataset with vectors, and what an entry is like, of the same lines and as many."""
+    words, like = entry.get("words"), entry.get("like")
+    if (kind := _kind(words, parts["datasets"])) and kinds.of(kind).emission != "embedded":
+        yield f"{path}.words: expected a dataset of language, which has word vectors, got {words} of kind {kind}"
+    other = parts["rewrites"].get(like) if isinstance(like, str) else None
+    if not isinstance(other, Mapping):
+        return
+    if other.get("dataset") != entry.get("dataset"):
+        yield f"{path}.like: expected one of the lines of {entry.get('dataset')}, got those of {other.get('dataset')}"
+    for scale in SCALES:
+        ours, theirs = entry.get(scale), other.get(scale)
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            for key in ("count", "share", "seed"):
+                if ours.get(key) != theirs.get(key):
+                    wanted, got = theirs.get(key, "none"), ours.get(key, "none")
+                    yield f"{path}.{scale}.{key}: expected {wanted}, as {like} has, got {got}"
+
+
 CHECKS = {
     "datasets": _dataset, "features": _features, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table,
-    "figures": _figure, "comparisons": _comparison,
+    "figures": _figure, "comparisons": _comparison, "rewrites": _rewriting,
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """Expansion of the entries of params.yaml by three rules.
 
-1. In a dataset, its features, a run, speed, text or comparison, entries outside ``demo``, ``laptop`` and ``paper`` hold
-   at every scale; a scale's own block overrides them. One without a block for a scale does not exist at that scale, but
-   for texts and comparisons, which exist where their runs do.
+1. In a dataset, its features, a run, speed, text, rewriting or comparison, entries outside ``demo``, ``laptop`` and
+   ``paper`` hold at every scale; a scale's own block overrides them. One without a block for a scale does not exist at
+   that scale, but for texts and comparisons, which exist where their runs do.
 2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each overriding the
    previous. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
    inherited too.
@@ -30,6 +30,7 @@ FREE = {  # part -> keys of an entry for all scales; the others belong to each s
     "speeds": ("runs",),
     "texts": ("kind", "run", "dataset"),
     "comparisons": ("human",),
+    "rewrites": ("dataset", "generator", "runs", "like", "words"),
 }
 
 
