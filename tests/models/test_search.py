@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
+from collections import Counter
 
 import pytest
 import torch
 
-from seqflows.models.search import Found, beam_search, chosen, repeats
+from seqflows.models.search import Found, beam_search, chosen, ranked, repeats, sampled
 
 SYMBOLS, END = 3, 2
 
@@ -122,3 +124,41 @@ def test_the_chosen_text_is_the_best_a_word_without_a_repeated_trigram():
 def test_trigrams():
     assert not repeats([]) and not repeats([1, 1]) and not repeats([1, 2, 3, 2, 1])
     assert repeats([1, 1, 1, 1]) and repeats([9, 1, 2, 3, 8, 1, 2, 3])
+
+
+def test_drawn_texts_have_their_probabilities():
+    """Of every text up to three symbols, at a temperature, for two sequences."""
+    torch.manual_seed(0)
+    draws = 4000
+    for temperature in (1.0, 0.5):
+        found = sampled(Memory(2), 2, draws, 3, END, temperature)
+        assert found.candidates.shape[:2] == found.lengths.shape == found.totals.shape == (2, draws)
+        for sequence in range(2):
+            wanted = {}
+            for text in _texts(3, END):
+                prefixes = [(sequence, *text[:step]) for step in range(len(text))]
+                rows = [(Memory.table(prefix, 0) / temperature).softmax(-1) for prefix in prefixes]
+                wanted[text] = math.prod(float(row[symbol]) for row, symbol in zip(rows, text, strict=True))
+            assert sum(wanted.values()) == pytest.approx(1)
+            rows = [tuple(row) for row in found.candidates[sequence].tolist()]
+            cut = [row[: row.index(END) + 1] if END in row else row for row in rows]
+            counts = Counter(cut)
+            assert set(counts) <= set(wanted)
+            for text, p in wanted.items():
+                assert abs(counts[text] / draws - p) < 5 * math.sqrt(p * (1 - p) / draws) + 1e-9, text
+            assert float(found.totals[sequence, 0]) == pytest.approx(_total(sequence, cut[0]))
+            assert all(size == len([s for s in text if s != END]) for text, size in
+                       zip(cut, found.lengths[sequence].tolist(), strict=True))  # fmt: skip
+
+
+def test_the_best_texts_are_different_and_in_order():
+    found = beam_search(Memory(3), 3, SYMBOLS**3, 3, END)
+    for row, best in zip(ranked(found, found.candidates, 3), chosen(found, found.candidates), strict=True):
+        assert row[0] == best and len({tuple(text) for text in row}) == 3
+    rated = (found.totals / (found.lengths + 1)).sort(-1, descending=True).values
+    for sequence, row in enumerate(ranked(found, found.candidates, 2)):
+        for text, wanted in zip(row, rated[sequence, :2].tolist(), strict=True):
+            ended = (*text, END) if len(text) < 3 else tuple(text)
+            assert _total(sequence, ended) / (len(text) + 1) == pytest.approx(wanted)
+    few = beam_search(Memory(1), 1, 1, 3, END)
+    assert ranked(few, few.candidates, 3) == [[chosen(few, few.candidates)[0]] * 3]

@@ -14,6 +14,7 @@ from typing import Any
 from seqflows.data.tokens import SPECIAL
 from seqflows.errors import Problem
 
+FILE = "subwords.model"  # of a prepared dataset
 SPACE = "\u2581"  # in a piece, that a word begins
 BYTE = re.compile(r"<0x([0-9A-F]{2})>\Z")
 COVERAGE = 0.9995  # of the characters of the text have pieces of their own

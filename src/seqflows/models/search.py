@@ -79,12 +79,39 @@ def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | 
     return Found(written, lengths, total)
 
 
+def sampled(decoder: Decoder, count: int, draws: int, steps: int, end: int, temperature: float = 1.0) -> Found:
+    """For each of ``count`` sequences ``draws`` texts, each symbol drawn from the softmax of scores / temperature.
+
+    The decoder begins with one hypothesis a sequence; a text is complete with ``end``, or after ``steps`` symbols.
+    Draws are from torch's own stream, ``totals`` the sums of the scores.
+    """
+    written = total = finished = None
+    for _ in range(steps):
+        scores = decoder.scores()
+        if total is None:
+            decoder.select(torch.arange(count, device=scores.device).repeat_interleave(draws))
+            scores = scores.repeat_interleave(draws, 0)
+            total = scores.new_zeros(count * draws)
+            finished = torch.zeros_like(total, dtype=torch.bool)
+            written = torch.zeros(count * draws, 0, dtype=torch.long, device=scores.device)
+        drawn = torch.multinomial((scores / temperature).softmax(-1), 1)
+        total = total + torch.where(finished, 0.0, scores.gather(-1, drawn)[:, 0])
+        chosen = torch.where(finished, end, drawn[:, 0])
+        written = torch.cat([written, chosen[:, None]], -1)
+        finished = finished | (chosen == end)
+        if bool(finished.all()):
+            break
+        decoder.advance(chosen)
+    lengths = (written != end).long().cumprod(-1).sum(-1)
+    return Found(*(value.unflatten(0, (count, draws)) for value in (written, lengths, total)))
+
+
 def ranked(found: Found, symbols: Tensor, count: int, repeated: float = REPEATED) -> list[list[list[int]]]:
     """The ``count`` best texts of each sequence, best first: those with the largest total / (length + 1).
 
     From a text with a repeated trigram ``repeated`` is taken. ``symbols`` (B, N, T) are the candidates as ids. The rule
-    is that of Zhang & Bansal 2019's code. A text that has been found several times counts once; fewer than ``count``
-    are repeated in their order.
+    is that of Zhang & Bansal 2019's code. A text that has been found several times counts once, one of total -inf not
+    at all; fewer than ``count`` are repeated in their order.
     """
     rated = found.totals / (found.lengths + 1)
     texts = [
@@ -92,10 +119,12 @@ def ranked(found: Found, symbols: Tensor, count: int, repeated: float = REPEATED
         for row, lengths in zip(symbols.tolist(), found.lengths.tolist(), strict=True)
     ]
     penalty = [[repeated * repeats(text) for text in row] for row in texts]
-    orders = (rated - rated.new_tensor(penalty)).argsort(dim=-1, descending=True, stable=True).tolist()
+    rated = rated - rated.new_tensor(penalty)
+    orders, possible = rated.argsort(dim=-1, descending=True, stable=True), rated.isfinite()
+    possible[:, 0] |= ~possible.any(-1)
     best = []
-    for row, order in zip(texts, orders, strict=True):
-        different = list({tuple(row[place]): row[place] for place in order}.values())
+    for row, order, may in zip(texts, orders.tolist(), possible.tolist(), strict=True):
+        different = list({tuple(row[place]): row[place] for place in order if may[place]}.values())
         best.append([different[place % len(different)] for place in range(count)])
     return best
 

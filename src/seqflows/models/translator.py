@@ -25,7 +25,7 @@ from seqflows.errors import Problem
 from seqflows.flows.attention import sinusoids
 from seqflows.models.base import Terms, check_emission
 from seqflows.models.fusion import Fusing
-from seqflows.models.search import beam_search, chosen
+from seqflows.models.search import beam_search, chosen, sampled
 
 PAD_ID, UNKNOWN_ID, START_ID, END_ID = map(SPECIAL.index, (PAD, UNKNOWN, START, END))
 GROUP = 64  # sentences that are searched for together
@@ -218,6 +218,19 @@ class Translator(Fusing):
             steps = int(part.lengths.max()) + MORE + 1
             searched = beam_search(decoder, len(part.lengths), beam, steps, END_ID)
             found += chosen(searched, searched.candidates, repeated=0.0)
+        return found
+
+    @torch.no_grad()
+    def drawn(self, given: Given, count: int, temperature: float = 1.0) -> list[list[list[int]]]:
+        """The ids of ``count`` translations of each source, without their ends, drawn subword by subword."""
+        found = []
+        for start in range(0, len(given.lengths), GROUP):
+            part = Given(*(tensor[start : start + GROUP] for tensor in given))
+            decoder = _Translating(self, self.read(part)[0])
+            steps = int(part.lengths.max()) + MORE + 1
+            texts = sampled(decoder, len(part.lengths), count, steps, END_ID, temperature)
+            for row, lengths in zip(texts.candidates.tolist(), texts.lengths.tolist(), strict=True):
+                found.append([text[:length] for text, length in zip(row, lengths, strict=True)])
         return found
 
 

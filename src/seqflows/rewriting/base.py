@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import torch
+
 from seqflows.data import tokens
+from seqflows.data.batching import Given
 
 LONG, NOTHING, SAME, UNKNOWN = "too long", "nothing written", "equal to the original", "unknown tokens"
 COUNTED = (LONG, NOTHING, SAME, UNKNOWN)
@@ -69,3 +72,17 @@ class Generator:
             for place, token in enumerate(written)
         ]
         return " ".join(filter(None, known))
+
+    def kept(self, text: str, count: int) -> list[str]:
+        """Candidates of a text that is too long in a measure of the generator's own: the text itself, counted."""
+        self.counted[LONG] += 1
+        return [text] * count
+
+
+def contexts(texts: Sequence[Sequence[int]]) -> Given:
+    """Texts (lists of ids) as the contexts of a batch, without answers and features."""
+    lengths = torch.tensor([len(text) for text in texts])
+    words = torch.zeros(len(texts), int(lengths.max()), dtype=torch.int64)
+    for row, text in zip(words, texts, strict=True):
+        row[: len(text)] = torch.tensor(text)
+    return Given(words, torch.zeros_like(words), lengths, torch.zeros(*words.shape, 0))

@@ -11,7 +11,7 @@ from seqflows import files
 from seqflows.config.features import FOLDER
 from seqflows.config.rewrites import Paraphrase
 from seqflows.errors import Problem, shown
-from seqflows.rewriting.base import LONG, Generator
+from seqflows.rewriting.base import Generator
 
 BATCH = 16  # texts at once
 FILES = ("config.json", "model.safetensors", "generation_config.json", "tokenizer.json", "spiece.model")
@@ -62,8 +62,7 @@ class Named(Generator):
         rows = self.tokenizer.batch_decode(written, skip_special_tokens=True)
         made = [rows[place * count : (place + 1) * count] for place in range(len(texts))]
         long = (asked["attention_mask"].sum(1) > settings.longest).tolist()
-        self.counted[LONG] += sum(long)
-        return [[text] * count if is_long else one for text, one, is_long in zip(texts, made, long, strict=True)]
+        return [self.kept(text, count) if too else one for text, one, too in zip(texts, made, long, strict=True)]
 
 
 def _folder(settings: Paraphrase) -> Path:

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from seqflows.data import tokens
-from seqflows.data.batching import Given
 from seqflows.models.encoder_decoder import EncoderDecoder
-from seqflows.rewriting.base import Generator
+from seqflows.rewriting.base import Generator, contexts
 
 BATCH = 64  # texts at once, of similar sizes
 UNKNOWN = tokens.SPECIAL.index(tokens.UNKNOWN)
@@ -57,12 +56,3 @@ class Paraphrase(Generator):
         finally:
             self.model.vectors = self.vectors
         return found
-
-
-def contexts(texts: Sequence[Sequence[int]]) -> Given:
-    """Texts (lists of ids) as the contexts of a batch, without answers and features."""
-    lengths = torch.tensor([len(text) for text in texts])
-    words = torch.zeros(len(texts), int(lengths.max()), dtype=torch.int64)
-    for row, text in zip(words, texts, strict=True):
-        row[: len(text)] = torch.tensor(text)
-    return Given(words, torch.zeros_like(words), lengths, torch.zeros(*words.shape, 0))

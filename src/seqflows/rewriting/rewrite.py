@@ -15,14 +15,14 @@ import torch
 
 from seqflows import compute, files, params, paths
 from seqflows.config.rewrites import GENERATORS, PRINTED, TUNED, Rewriting
-from seqflows.data import prepared, rewritten
+from seqflows.data import prepared, rewritten, subwords
 from seqflows.data.lines import Passages
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
 from seqflows.evaluation import loading
 from seqflows.evaluation.scoring import stream
 from seqflows.models.base import Model
-from seqflows.rewriting import flows, measure, named, paraphrase, tuning, words
+from seqflows.rewriting import flows, measure, named, paraphrase, translation, tuning, words
 from seqflows.rewriting.base import Generator
 
 
@@ -156,6 +156,22 @@ def _flow(task: Task) -> Made:
     return noisy(source, task.block["generator"], task.settings, task.measured, task.seed)
 
 
+def _translation(task: Task) -> Made:
+    settings, systems = task.settings, []
+    for source, direction in zip(task.sources, ("en-ro", "ro-en"), strict=True):
+        known, got = source.dataset, source.dataset.statistics.get("direction")
+        if got != direction:
+            raise Problem(
+                f"expected a run that translates {direction} as {source.origin['run']}, got {got}; name the runs there "
+                "and back in params.yaml, from English"
+            )
+        path = paths.prepared(task.scale, source.origin["dataset"]) / subwords.FILE
+        encoder = subwords.Encoder(path.read_bytes(), known.vocabulary, str(path))
+        longest = known.statistics["window"]
+        systems.append(translation.Subworded(source.model, encoder, longest, settings.beam, settings.temperature))
+    return Made(translation.BackTranslation(*systems))
+
+
 def _paraphrase(task: Task) -> Made:
     if task.settings.model:
         found = named.Named(task.settings, task.machine.device)
@@ -187,6 +203,7 @@ def _random_words(task: Task) -> Made:
 BUILDERS: dict[str, Callable[[Task], Made]] = {
     "flow": _flow,
     "flow_decoder": _flow,
+    "translation": _translation,
     "paraphrase": _paraphrase,
     "neighbours": _neighbours,
     "random_words": _random_words,

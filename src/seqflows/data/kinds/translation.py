@@ -93,7 +93,7 @@ def prepare(
         **{"vocabulary": len(encoder.vocabulary), "direction": limits.direction, "splits": counts},
         **{"sets": list(dict.fromkeys(pair.part for pair in corpus.test)), "changed": dict(corpus.counts)},
     }
-    return shared.Prepared(encoder.vocabulary, splits, content, files={"subwords.model": model})
+    return shared.Prepared(encoder.vocabulary, splits, content, files={subwords.FILE: model})
 
 
 def held_out(
