@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqflows import cli, files, models, params
-from seqflows.benchmark import epoch, language, measure, parts, quality, questions, words
+from seqflows.benchmark import contexts, epoch, language, measure, parts, quality, questions, words
 from seqflows.config.models import LatentSequence
 from seqflows.data import prepared
 from seqflows.data.batching import Batch
@@ -234,6 +234,13 @@ def test_questions_are_trained_and_written(root, monkeypatch):
     assert all(row[name] > 0 for row in rows for name in questions.QUESTIONS[2:])
 
 
+def test_contexts_are_rewritten_by_every_generator(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    rows = contexts.run(2, 2, 300)
+    assert [row["generator"] for row in rows] == list(contexts.GENERATORS)
+    assert all(tuple(row) == contexts.CONTEXTS and row["contexts_per_second"] > 0 for row in rows)
+
+
 def test_the_operations_of_an_lstm_are_counted_by_hand():
     lstm = torch.nn.LSTM(5, 7, num_layers=2, batch_first=True, bidirectional=True)
     with measure.lstm_flops(lstm) as counted:
@@ -249,7 +256,7 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, "
-        "questions, got trainings" in capsys.readouterr().err
+        "questions, contexts, got trainings" in capsys.readouterr().err
     )
 
 

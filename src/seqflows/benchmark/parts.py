@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import epoch, language, measure, quality, questions, words
+from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
@@ -27,6 +27,7 @@ COLUMNS = {
     "trajectories": words.SCORING,
     "language_flow": language.LANGUAGE,
     "questions": questions.QUESTIONS,
+    "contexts": contexts.CONTEXTS,
 }
 
 
@@ -59,6 +60,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "trajectories": words.scoring,
     "language_flow": language.run,
     "questions": questions.run,
+    "contexts": contexts.run,
 }
 
 
