@@ -24,7 +24,7 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # type of a symbol: categorical, bernoulli, real, embedded (a token with a vector) or conditional
+    emission: str  # of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional, span
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -38,7 +38,13 @@ class Kind:
     literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     conditional: bool = False  # whether each sequence has a context that models condition on
+    lines: bool = False  # whether these contexts are passages of lines, about which questions are answered
     validation_batch: int = 64  # sequences
+
+    @property
+    def writes(self) -> bool:
+        """Whether its models write a text for each context."""
+        return self.conditional and not self.lines
 
 
 KINDS = {kind.name: kind for kind in (
@@ -63,6 +69,10 @@ KINDS = {kind.name: kind for kind in (
     Kind("pairs", emission="conditional", symbols=8000,
          data="seqflows.data.kinds.pairs", evaluation="seqflows.evaluation.kinds.pairs",
          report="seqflows.report.pages.pairs", unit="nats/word", conditional=True),
+    Kind("spans", emission="span", symbols=30000,
+         data="seqflows.data.kinds.spans", evaluation="seqflows.evaluation.kinds.spans",
+         report="seqflows.report.pages.spans", unit="%", headline="f1", conditional=True, lines=True,
+         validation_batch=32),
 )}  # fmt: skip
 
 

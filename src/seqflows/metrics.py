@@ -73,6 +73,7 @@ BPC, STEP, NATS, WORD, DIM, SHARE = "bpc", "nats/step", "nats", "nats/word", "bi
 SEQUENCES, BITS, PER_D = (BPC, STEP, NATS, WORD), ("bits/word",), ("bits/D",)
 POSITION, WHOLE = ("nats/position",), ("nats/sequence",)
 PERCENT = ("%",)
+QUESTION = ("nats/question",)
 
 CATALOGUE = (
     Metric("nll", "NLL", SEQUENCES, drawn=IMPORTANCE),
@@ -144,6 +145,10 @@ CATALOGUE = (
     Metric("context_bits", "bits/dim of the context", (DIM,), drawn=NOISE, blocks=(GIVEN,)),
     Metric("copied", "copied words", (SHARE,), digits=3, blocks=(GIVEN,)),
     Metric("flow_parameters", "parameters of the flow", (SHARE,), digits=0, blocks=(GIVEN,)),
+    # of answers
+    Metric("em", "EM", PERCENT, digits=2),
+    Metric("f1", "F1", PERCENT, digits=2),
+    Metric("nll", "NLL", QUESTION),
     # of texts beside those of other systems
     Metric("bleu", "BLEU-4", PERCENT, digits=2, compared=True),
     Metric("rouge_l", "ROUGE-L", PERCENT, digits=2, compared=True),

@@ -159,9 +159,12 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Check that BLEU selects the epoch only where texts are written for contexts."""
-    if isinstance(training, Mapping) and training.get("keep") == "bleu" and kind and not kinds.of(kind).conditional:
+    """Check that BLEU selects the epoch only where texts are written for contexts, and F1 only where spans answer."""
+    keep = training.get("keep") if isinstance(training, Mapping) else None
+    if kind and keep == "bleu" and not kinds.of(kind).writes:
         yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
+    if kind and keep == "f1" and kinds.of(kind).emission != "span":
+        yield f"{path}: expected loss for {kind}, whose models answer by no spans, got 'f1'"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -242,7 +245,7 @@ def _comparison(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -
     for run in runs:
         block = parts["runs"].get(run)
         kind = _kind(block.get("dataset"), parts["datasets"]) if isinstance(block, Mapping) else None
-        if kind is not None and not kinds.of(kind).conditional:
+        if kind is not None and not kinds.of(kind).writes:
             yield f"{path}: expected a table of runs that write texts, got {run} on {kind}"
     human = entry.get("human", {})
     if not isinstance(human, Mapping):

@@ -82,8 +82,16 @@ class Pairs(Block):
     samples: int = entry(SIZE, 10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spans(Block):
+    """Evaluation of readers: questions answered at once."""
+
+    batch: int = entry(SIZE, 32)
+
+
 EVALUATIONS: dict[str, type[Block]] = {
     **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
+    "spans": Spans,
 }  # fmt: skip
 
 
