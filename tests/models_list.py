@@ -15,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqflows.data.batching import Batch, Given
+import spans
+from seqflows.data.batching import Batch, Given, collate
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
 from seqflows.models.encoder_decoder import EncoderDecoder
 from seqflows.models.flowseq import FlowSeq
 from seqflows.models.language_flow import LanguageFlow
+from seqflows.models.spans import Reader
 from seqflows.models.state_space import StateSpace
 
 
@@ -49,6 +51,14 @@ def contexts(count: int, facts: Facts, seed: int = 0) -> Given:
     return Given(words * mask, tags * mask, lengths, features * mask[..., None])
 
 
+def answered(count: int, facts: Facts, seed: int = 0) -> Batch:
+    """Random questions about passages of lines, features in float64."""
+    made = spans.split(np.random.default_rng(seed), count, words=facts.symbols, features=facts.features)
+    batch = collate(made, np.arange(count))
+    features = {name: getattr(batch.given, name).double() for name in ("features", "asked_features")}
+    return batch._replace(given=batch.given._replace(**features))
+
+
 # By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors.
 FACTS = {
     "categorical": Facts("categorical", 2, 3, (0, 2, 5, 1)),
@@ -57,6 +67,7 @@ FACTS = {
     "words": Facts("categorical", 3, 4, (0, 0, 1, 1, 1)),
     "language": embedded(4, 2),
     "pairs": paired(6, 3),
+    "spans": Facts("span", 12, 3, (0, 0, 0, 8), None, 12, 12, 3),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -72,7 +83,8 @@ class Case:
     def build(self, facts: Facts | None = None, seed: int = 0, **changes: Any) -> Model:
         """The model with random weights, in float64, without dropout."""
         torch.manual_seed(seed)
-        return build(self.block | changes, facts or FACTS[self.emission]).double().eval()
+        files = {"model": spans.bert()} if self.block["class"] == "bert_span" else {}
+        return build(self.block | files | changes, facts or FACTS[self.emission]).double().eval()
 
 
 def _latent(time: str, hidden: str, scalar: str, emission: str) -> Case:
@@ -136,9 +148,16 @@ PAIRS += [
     Case("questions-words-gate", _QG | {"fused": "words", "fusion": "gate"}, "pairs"),
     Case("questions-encoding", _QG | {"fused": "encoding"}, "pairs"),
 ]
-CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS
+SPANS = [
+    Case("span_reader", {"class": "span_reader", "width": 5, "units": 3, "longest": 2}, "spans"),
+    Case("span_reader-2_layers", {"class": "span_reader", "width": 4, "units": 2, "layers": 2}, "spans"),
+]
+_BERT = {"class": "bert_span", "vocabulary": 27, "width": 6, "depth": 2, "heads": 2, "inner": 12, "positions": 64}
+BERTS = [Case("bert_span", {"model": "./written by the test", **_BERT, "pieces": 24, "stride": 6}, "spans")]
+SPANS += BERTS
+CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5]]
+FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5]] + SPANS
 
 
 def sharpened(model: Model) -> Model:
@@ -151,7 +170,7 @@ def sharpened(model: Model) -> Model:
     if isinstance(model, StateSpace):
         return _sharpened_states(model)
     with torch.no_grad():
-        if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder)):
+        if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder, Reader)):
             for parameter in model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))
             return model

@@ -852,12 +852,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/kinds/pairs.py": [
         (
-            "questions about the development set's paragraphs are trained on",
-            "different({name: squad.apart(found, development) for name, found in train.items()}, everywhere)",
-            "different(train, everywhere)",
-            "test_data_pairs.py::test_questions_are_prepared",
-        ),
-        (
             "a window begins with the answer",
             "start = self.first - (size - (self.after - self.first)) // 2",
             "start = self.first",

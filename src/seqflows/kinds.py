@@ -24,7 +24,9 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional or pieces
+    emission: (
+        str  # of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional, pieces, span
+    )
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -38,8 +40,13 @@ class Kind:
     literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     conditional: bool = False  # whether each sequence has a context that models condition on
-    lines: bool = False  # whether its contexts are passages of lines, each of which can be replaced
+    lines: bool = False  # whether these contexts are passages of lines, about which questions are answered
     validation_batch: int = 64  # sequences
+
+    @property
+    def writes(self) -> bool:
+        """Whether its models write a text for each context."""
+        return self.conditional and not self.lines
 
 
 KINDS = {kind.name: kind for kind in (
@@ -67,6 +74,10 @@ KINDS = {kind.name: kind for kind in (
     Kind("translation", emission="pieces", symbols=6000,
          data="seqflows.data.kinds.translation", evaluation="seqflows.evaluation.kinds.translation",
          report="seqflows.report.pages.translation", unit="nats/piece", conditional=True),
+    Kind("spans", emission="span", symbols=30000,
+         data="seqflows.data.kinds.spans", evaluation="seqflows.evaluation.kinds.spans",
+         report="seqflows.report.pages.spans", unit="%", headline="f1", conditional=True, lines=True,
+         validation_batch=32),
 )}  # fmt: skip
 
 

@@ -74,6 +74,7 @@ PIECE = "nats/piece"
 SEQUENCES, BITS, PER_D = (BPC, STEP, NATS, WORD, PIECE), ("bits/word",), ("bits/D",)
 POSITION, WHOLE = ("nats/position",), ("nats/sequence",)
 PERCENT = ("%",)
+QUESTION = ("nats/question",)
 
 CATALOGUE = (
     Metric("nll", "NLL", SEQUENCES, drawn=IMPORTANCE),
@@ -150,6 +151,10 @@ CATALOGUE = (
     Metric("nll_held_out", "NLL, held-out pairs", (PIECE,), blocks=(GIVEN,)),
     Metric("characters_held_out", "bits a character, held-out pairs", (BPC,), blocks=(GIVEN,)),
     Metric("exact", "right translations", (SHARE,), blocks=(GIVEN,)),
+    # of answers
+    Metric("em", "EM", PERCENT, digits=2),
+    Metric("f1", "F1", PERCENT, digits=2),
+    Metric("nll", "NLL", QUESTION),
     # of texts beside those of other systems
     Metric("bleu", "BLEU-4", PERCENT, digits=2, compared=True),
     Metric("rouge_l", "ROUGE-L", PERCENT, digits=2, compared=True),

@@ -202,6 +202,7 @@ PRINTED = {
     "tang2021-table4": (14, "eaecd877f0bab869"),
     "tang2021-table5": (18, "e76d8b22d2b0f105"),
     "tang2021-table6": (18, "cc99e3963e8c75e5"),
+    "tang2021-table9": (10, "ff58418c03ddf0e9"),
     "ziegler2019-table1": (14, "af03c96234277612"),
     "ziegler2019-table2": (12, "6e8364148b9cda22"),
     "ziegler2019-table3": (40, "5f7f98b2b2f0428b"),

@@ -15,7 +15,7 @@ from seqflows.config import corpora
 from seqflows.data import download, embedded, prepare, prepared, tokens
 from seqflows.data.batching import BEGIN, INSIDE, collate
 from seqflows.data.embedded import asking
-from seqflows.data.kinds import pairs
+from seqflows.data.kinds import pairs, shared
 from seqflows.data.readers import squad, tvqa
 from seqflows.errors import Problem
 
@@ -66,15 +66,15 @@ def question(text, start, asks="Who?"):
 def test_answers_are_placed_in_words(answer, words):
     text = "We don't know the 19th-century, it 's said; it's so."
     found = tokens.tokenize(text)
-    first, after = pairs.answered(question(answer, text.index(answer)), tokens.spans(text))
+    first, after = shared.answered(question(answer, text.index(answer)), tokens.spans(text))
     assert found[first:after] == words.split()
 
 
 def test_an_answer_without_words_is_refused():
     with pytest.raises(Problem, match="words in the answer of q, got '  '"):
-        pairs.answered(question("  ", 3), tokens.spans("The  dog"))
+        shared.answered(question("  ", 3), tokens.spans("The  dog"))
     with pytest.raises(Problem, match="expected an answer of the question q, got none"):
-        pairs.answered(squad.Question("q", "Who?", ()), tokens.spans("The dog"))
+        shared.answered(squad.Question("q", "Who?", ()), tokens.spans("The dog"))
 
 
 @given(st.integers(1, 30), st.integers(1, 12), st.data())

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import pairs
+import spans
 from conftest import ROOT
 from seqflows import compute, params
 from seqflows.config.evaluation import EVALUATIONS
@@ -22,7 +23,7 @@ from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Dataset, Facts, Split
-from seqflows.models import build
+from seqflows.models import bert_span, build, pretrained
 from seqflows.paths import SCALES
 from seqflows.training.trainer import Trainer
 
@@ -60,6 +61,8 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
         longest = block["question_length"]
         counts = (0, 0, *[1] * (longest - 1))
         return Facts("conditional", 12, longest, counts, vectors, 9, length or block["window"], FEATURES[scale])
+    if block["kind"] == "spans":
+        return Facts("span", 12, 3, (0, 0, 0, 2), None, 12, 12, FEATURES[scale])
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -75,6 +78,8 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
     if facts.emission == "conditional":
         size = {"words": 12, "window": facts.window, "longest": 3, "features": facts.features}
         return collate(pairs.split(np.random.default_rng(0), 2, **size), np.arange(count))
+    if facts.emission == "span":
+        return collate(spans.split(np.random.default_rng(0), 2, features=facts.features), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -90,12 +95,21 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
     if kind == "pairs":
         size = {"window": facts.window, "longest": 3, "features": facts.features, "dimensions": facts.vectors.shape[1]}
         return pairs.dataset(count=2, **size)
+    if kind == "spans":
+        return spans.dataset(count=2, features=facts.features)
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
     split = Split(kind, batch.lengths.numpy(), np.concatenate(rows), None, counts)
     statistics = {"max_length": facts.max_length}
     return Dataset("tiny", kind, [], split, split, split, statistics, "", facts.vectors)
+
+
+@pytest.fixture(autouse=True)
+def _no_files(monkeypatch):
+    """A pretrained encoder has random weights of its own size, and a tokenizer of a few pieces."""
+    monkeypatch.setattr(pretrained, "found", lambda model, revision: spans.bert())
+    monkeypatch.setattr(bert_span.BertSpan, "initialise", lambda model, batch: None)
 
 
 @functools.cache  # many runs differ in their data alone
@@ -111,6 +125,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
         expected = {"generation", "bits"} if model.flow_parameters else {"bits"}
     if kind == "pairs" and model.exact:
         expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
+    expected = {"start", "end"} if kind == "spans" else expected
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
     trainer = Trainer(model.train(), _dataset(facts, kind), settings, 0, CPU, Path("never-written"))
     before = [parameter.detach().norm().item() for parameter in model.parameters()]
@@ -124,6 +139,9 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
         assert score.isfinite().all()
         if kind == "pairs":
             assert len(model.write(_batch(facts).given, 2)) == 2
+            return sum(parameter.numel() for parameter in model.parameters())
+        if kind == "spans":
+            assert len(model.answer(_batch(facts).given)) == 2
             return sum(parameter.numel() for parameter in model.parameters())
         lengths = None if kind in ("vectors", "words", "language") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
@@ -197,7 +215,7 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     length = SHORT if (scale, kind) == ("paper", "pairs") else None
     assert _step(model, training, _facts(scale, block["dataset"], length), kind) > 0
     assert block["seeds"]
-    if kind in ("language", "pairs"):
+    if kind in ("language", "pairs", "spans"):
         return
     if kind == "words":
         assert settings.trajectories[-1] >= 1000
@@ -236,6 +254,6 @@ def test_the_larger_scale_has_the_larger_models():
             made = MODELS[block["class"]].block.of(sizes(block), "model")
             found.append({name: value for name in SIZES if isinstance(value := getattr(made, name, None), int)})
         assert found[0] and all(min(one.values()) >= 1 for one in found), run
-        for name in found[0]:
+        for name in set.intersection(*map(set, found)):  # a run may have another class at another scale
             widths = [one[name] for one in found]
             assert widths == sorted(widths), (run, name)

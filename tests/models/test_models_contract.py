@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from scipy import stats
 
 from models_list import (
+    BERTS,
     CASES,
     DECODERS,
     DENSITIES,
@@ -24,8 +25,10 @@ from models_list import (
     PAIRS,
     RECURRENT,
     SMALL,
+    SPANS,
     STATES,
     all_sequences,
+    answered,
     contexts,
     embedded,
     exact_log_probs,
@@ -37,7 +40,7 @@ from models_list import (
     true_log_probs,
 )
 from seqflows.config.models import MODELS
-from seqflows.data.batching import Batch, Given
+from seqflows.data.batching import Batch, Given, Lined
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
@@ -51,6 +54,7 @@ LONG = {
     "words": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
     "language": embedded(8, 2),  # an LSTM of one step, as at the last scale of four, has no recurrent weights
     "pairs": paired(8, 6),
+    "spans": FACTS["spans"],
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
@@ -76,6 +80,8 @@ def _build(case, **changes):
 def _some(emission: str, lengths, seed: int = 0) -> Batch:
     """Random sequences of the given lengths, zeros after the end."""
     facts, generator = LONG[emission], torch.Generator().manual_seed(seed)
+    if emission == "spans":
+        return answered(len(lengths), facts, seed)
     count, steps = len(lengths), max(lengths)
     if emission == "real":
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
@@ -101,12 +107,14 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
 def _cast(batch: Batch, dtype: torch.dtype) -> Batch:
     """The batch with its numbers, not its symbols, in another precision."""
     x = batch.x.to(dtype) if batch.x.is_floating_point() else batch.x
-    return batch._replace(x=x, given=batch.given and batch.given._replace(features=batch.given.features.to(dtype)))
+    names = [name for name in ("features", "asked_features") if hasattr(batch.given, name)]
+    cast = {name: getattr(batch.given, name).to(dtype) for name in names}
+    return batch._replace(x=x, given=batch.given and batch.given._replace(**cast))
 
 
 def _lengths(case, *lengths: int) -> list[int]:
     """These where the data have lengths; vectors have one step, and language as many as its facts say."""
-    if case.emission in ("real", "language"):
+    if case.emission in ("real", "language", "spans"):
         return [LONG[case.emission].max_length] * len(lengths)
     return list(lengths)
 
@@ -128,6 +136,8 @@ def test_every_class_has_a_case():
 def _expected_terms(case, model) -> set[str]:
     if case.emission == "language":
         return {"generation", "bits"} if case in DECODERS else {"bits"}
+    if case in SPANS:
+        return {"start", "end"}
     if case in PAIRS and model.exact:
         return {"generation", "bits"} if model.flow_parameters else {"generation"}
     terms = {"nll"} if model.exact else {"reconstruction", "kl"}
@@ -157,7 +167,7 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
     weights = [dict(model.named_parameters()) for model in (one, again, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
-    if case not in PAIRS:
+    if case not in PAIRS + SPANS:
         drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
         assert all(torch.equal(*values) for values in zip(*(found[:3] for found in drawn), strict=True))
         another = one.sample(30, generator=torch.Generator().manual_seed(2))
@@ -180,7 +190,10 @@ def test_a_saved_state_gives_the_same_numbers(case):
         torch.manual_seed(2)
         with torch.no_grad():
             score = one.log_prob(batch) if one.exact else one.log_weights(batch, 3)
-        drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
+        if case in SPANS:
+            drawn = torch.tensor([*"|".join(one.answer(batch.given)).encode()])
+        else:
+            drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
         found.append((*one.objective(batch, 2).values(), score, drawn))
     assert all(torch.equal(*values) for values in zip(*found, strict=True))
 
@@ -274,7 +287,7 @@ def test_density_of_a_word_integrates_to_one(case):
     assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
 
 
-@_named([case for case in CASES if case not in LATENT + STATES + PAIRS])
+@_named([case for case in CASES if case not in LATENT + STATES + PAIRS + BERTS])
 def test_the_objective_of_exact_models_is_their_log_probability(case):
     model = sharpened(_build(case))
     batch = _some(case.emission, _lengths(case, 3, 1, 5, 3))
@@ -366,7 +379,7 @@ def test_samples_of_a_density_fill_its_cells(case):
     _fits(torch.cat([counts, (~inside).sum()[None]]), torch.cat([p.flatten(), (1 - p.sum()).clamp(min=1e-12)[None]]))
 
 
-@_named([case for case in CASES if case not in PAIRS])  # the samples of a conditional model have contexts
+@_named([case for case in CASES if case not in PAIRS + SPANS])  # the samples of a conditional model have contexts
 def test_sampling_options(case):
     model = _build(case)
     given = torch.tensor([3, 1, 5]) if case in SEQUENTIAL else None
@@ -418,6 +431,15 @@ def _widened(given: Given | None) -> Given | None:
     """Contexts with two more words of padding, and other words, tags and features in it."""
     if given is None:
         return None
+    if isinstance(given, Lined):
+        wider = {}
+        for name, mask in (("", given.mask), ("asked_", given.asked_mask)):
+            outside = ~torch.nn.functional.pad(mask, (0, 2))
+            features = torch.nn.functional.pad(getattr(given, f"{name}features"), (0, 0, 0, 2))
+            words = torch.nn.functional.pad(given.asked if name else given.words, (0, 2))
+            wider |= {f"{name}features": features + 5.0 * outside[..., None], name[:5] or "words": words + outside}
+        characters = torch.nn.functional.pad(given.characters, (0, 0, 0, 2))
+        return given._replace(**wider, characters=characters)
     outside = ~torch.nn.functional.pad(given.mask, (0, 2))
     words, tags = (torch.nn.functional.pad(value, (0, 2)) for value in given[:2])
     features = torch.nn.functional.pad(given.features, (0, 0, 0, 2)) + 5.0 * outside[..., None]
@@ -428,6 +450,13 @@ def _alone(given: Given | None, row: int) -> Given | None:
     """One context, without padding."""
     if given is None:
         return None
+    if isinstance(given, Lined):
+        one = Lined(*(value[row : row + 1] for value in given))
+        size, asked = int(one.lengths[0]), int(one.asked_lengths[0])
+        return one._replace(
+            words=one.words[:, :size], characters=one.characters[:, :size], features=one.features[:, :size],
+            asked=one.asked[:, :asked], asked_features=one.asked_features[:, :asked],
+        )  # fmt: skip
     words, tags, lengths, features = (value[row : row + 1] for value in given)
     size = int(lengths[0])
     return Given(words[:, :size], tags[:, :size], lengths, features[:, :size])
@@ -447,6 +476,9 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
         return terms
 
     together = scores(batch)
+    if case in SPANS:
+        for name, value in scores(batch._replace(given=_widened(batch.given))).items():
+            assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
     if case in SEQUENTIAL + WORDS + PAIRS:  # the others have no padding
         wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
         wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
@@ -462,7 +494,7 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
 @_named(CASES)
 def test_gradient_reaches_every_parameter(case):
     model = _build(case).train()
-    if case in LANGUAGE + PAIRS:  # last layers start at zero and let no gradient through
+    if case in LANGUAGE + PAIRS + SPANS:  # last layers start at zero and let no gradient through
         model = sharpened(model)
     batch = _some(case.emission, _lengths(case, 4, 6, 2, 3, 1, 5))
     sum(term.sum() for term in model.objective(batch, 2).values()).backward()

@@ -85,14 +85,15 @@ CORPORA = ("config/typed.py", "config/corpora.py", "config/registry.py")
 SIZES = ("config/typed.py", "config/models.py")
 SCORES = ("config/typed.py", "config/evaluation.py")
 TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models", "training", "kinds.py", "noise.py"}
-TRAINING |= {"textscores/bleu.py"}
-SCORING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
+TRAINING |= {"textscores/answers.py", "textscores/bleu.py"}
+WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
+SCORING = WRITING | {"textscores/answers.py"}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 READ_AND_WRITTEN = {
     "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
     "prepare demo/ptb": ({*CORPORA, "data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
     "features demo/squad_questions": (
-        {"config/typed.py", "config/features.py", "compute.py", "features"},
+        {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"},
         {"data/prepared/demo/squad_questions"},
         {"data/features/demo/squad_questions"},
     ),
@@ -117,7 +118,7 @@ READ_AND_WRITTEN = {
         {"runs/demo/squad-qg/metrics.json", "runs/demo/squad-qg/evaluation"},
     ),
     "generate demo/tvqa-att_s-samples": (
-        SCORING,
+        WRITING,
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
     ),

@@ -164,12 +164,14 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Check that BLEU selects the epoch only where questions are written, the texts' term where there are texts."""
+    """Check that an epoch is selected by BLEU only of questions, by F1 of spans, and by the texts' term of texts."""
     keep = training.get("keep") if isinstance(training, Mapping) else None
     if keep == "bleu" and kind and kinds.of(kind).emission != "conditional":
         yield f"{path}: expected another choice for {kind}, whose models write no questions, got 'bleu'"
-    if keep == "generation" and kind and not kinds.of(kind).conditional:
+    if keep == "generation" and kind and not kinds.of(kind).writes:
         yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'generation'"
+    if keep == "f1" and kind and kinds.of(kind).emission != "span":
+        yield f"{path}: expected loss for {kind}, whose models answer by no spans, got 'f1'"
 
 
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:
@@ -286,7 +288,7 @@ def _comparison(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -
     for run in runs:
         block = parts["runs"].get(run)
         kind = _kind(block.get("dataset"), parts["datasets"]) if isinstance(block, Mapping) else None
-        if kind is not None and not kinds.of(kind).conditional:
+        if kind is not None and not kinds.of(kind).writes:
             yield f"{path}: expected a table of runs that write texts, got {run} on {kind}"
     human = entry.get("human", {})
     if not isinstance(human, Mapping):

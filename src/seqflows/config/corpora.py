@@ -298,6 +298,32 @@ class EmbeddedParaphrases(Embedded):
     preference: float = made(number(above=0.5, below=1), 0.8)
 
 
+@real("spans", pinned=None)
+@dataclass(frozen=True, kw_only=True)
+class Spans(Sequences):
+    """Questions that a span of a paragraph answers; training has those about passages of up to ``window`` words.
+
+    Its ``train_sequences`` are the first in the random order of the seed ``order``; None keeps the files' order.
+    """
+
+    window: int = entry(SIZE)
+    order: int | None = entry(SEED, None)
+    sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+@sources("spans", "embedded-answers")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedAnswers(Embedded):
+    """Questions about paragraphs of a grammar, each with one right answer; see `EmbeddedQuestions`."""
+
+    seed: int = made(SEED, 16)
+    window: int = made(SIZE, 32)
+    order: int | None = entry(SEED, None)
+    lexicon: int = made(whole(6, 48), 36)
+    preference: float = made(number(above=0.5, below=1), 0.8)
+    asked: int = made(SIZE, 2)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

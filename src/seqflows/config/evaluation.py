@@ -89,9 +89,16 @@ class Translation(Block):
     beam: int = entry(SIZE, 4)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spans(Block):
+    """Evaluation of readers: questions answered at once."""
+
+    batch: int = entry(SIZE, 32)
+
+
 EVALUATIONS: dict[str, type[Block]] = {
     **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
-    "translation": Translation,
+    "translation": Translation, "spans": Spans,
 }  # fmt: skip
 
 

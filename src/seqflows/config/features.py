@@ -8,7 +8,7 @@ from typing import Any
 
 from seqflows.config.typed import TEXTS, Block, Rule, choice, entry, several, whole
 
-TINY = "tiny"
+TINY, NONE = "tiny", "none"
 PACKAGE = "package:"
 FOLDER = ("/", "./", "../", "~")  # the beginning of a folder's path; another text is a name of the hub
 HEX = set("0123456789abcdef")
@@ -18,7 +18,7 @@ LAYERS = several(
     differ=True,
 )
 MODEL = Rule(
-    f"{TINY}, {PACKAGE}<package>/<folder>, a folder as ./<path>, or a name of the hub",
+    f"{TINY}, {NONE}, {PACKAGE}<package>/<folder>, a folder as ./<path>, or a name of the hub",
     lambda value: isinstance(value, str) and bool(value.strip()) and _packaged(value),
 )
 COMMIT = Rule(
@@ -31,6 +31,18 @@ def _packaged(value: str) -> bool:
     """Whether a text that begins as a package's also names a folder in it."""
     package, _, folder = value.removeprefix(PACKAGE).partition("/")
     return not value.startswith(PACKAGE) or (package.isidentifier() and bool(folder))
+
+
+def unpinned(model: str, revision: str | None) -> Iterator[tuple[str, str]]:
+    """Yield a name of the hub without a commit, and a commit of something else."""
+    local = model.startswith((PACKAGE, *FOLDER))
+    if not local and revision is None:
+        yield (
+            "revision",
+            f"expected {COMMIT.expected}, with the name {model}, got none (a folder begins with ./)",
+        )
+    if local and revision is not None:
+        yield "revision", f"expected none with a folder or a package, got {revision!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +60,7 @@ class Encoder(Block):
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield a name of the hub without a commit, and a commit of something else."""
-        local = self.model.startswith((PACKAGE, *FOLDER))
-        if not local and self.revision is None:
-            yield (
-                "revision",
-                f"expected {COMMIT.expected}, with the name {self.model}, got none (a folder begins with ./)",
-            )
-        if local and self.revision is not None:
-            yield "revision", f"expected none with a folder or a package, got {self.revision!r}"
+        yield from unpinned(self.model, self.revision)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,14 @@ class Tiny(Block):
             yield "layers", f"expected layers from {-self.depth - 1} to -1, got {min(self.layers)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Nothing(Block):
+    """No features, at a scale whose models read the raw text instead."""
+
+    model: str = entry(choice(NONE))
+
+
 def encoder(value: Any) -> type[Block]:
     """The type of an encoder's block, by its ``model``."""
-    return Tiny if isinstance(value, Mapping) and value.get("model") == TINY else Encoder
+    model = value.get("model") if isinstance(value, Mapping) else None
+    return {TINY: Tiny, NONE: Nothing}.get(model, Encoder) if isinstance(model, str) else Encoder

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seqflows.config import features
 from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 SIZE = whole(1)
@@ -351,3 +352,52 @@ class FlowSeq(ModelBlock):
             width, heads = getattr(self, f"{prefix}width"), getattr(self, f"{prefix}heads")
             if width % heads:
                 yield f"{prefix}heads", f"expected a divisor of {prefix}width, {width}, got {heads}"
+
+
+@model("span_reader", "span_reader.SpanReader", "spans")
+@dataclass(frozen=True, kw_only=True)
+class SpanReader(ModelBlock):
+    """A reader of frozen features: ``width`` of their projection, ``units`` of each direction of its LSTMs' ``layers``.
+
+    An answer is the best span of up to ``longest`` words.
+    """
+
+    width: int = entry(SIZE, 128)
+    units: int = entry(SIZE, 128)
+    layers: int = entry(SIZE, 1)
+    dropout: float = entry(DROPOUT, 0.3)
+    longest: int = entry(SIZE, 15)
+
+
+@model("bert_span", "bert_span.BertSpan", "spans")
+@dataclass(frozen=True, kw_only=True)
+class BertSpan(ModelBlock):
+    """A pretrained encoder of raw text with a span's first and last piece on top, all weights trained.
+
+    ``model`` and ``revision`` name its weights and its tokenizer as those of features do; ``vocabulary`` to
+    ``positions`` are its sizes. Windows have up to ``pieces`` pieces, of which neighbours share ``stride``; an answer
+    has up to ``longest``.
+    """
+
+    model: str = entry(features.MODEL)
+    revision: str | None = entry(features.COMMIT, None)
+    vocabulary: int = entry(SIZE, 30522)
+    width: int = entry(SIZE, 768)
+    depth: int = entry(SIZE, 12)
+    heads: int = entry(SIZE, 12)
+    inner: int = entry(SIZE, 3072)
+    positions: int = entry(SIZE, 512)
+    dropout: float = entry(DROPOUT, 0.1)
+    pieces: int = entry(whole(16), 384)
+    stride: int = entry(SIZE, 128)
+    longest: int = entry(SIZE, 30)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a name without a commit, heads that do not divide the width, and windows without room."""
+        yield from features.unpinned(self.model, self.revision)
+        if self.width % self.heads:
+            yield "heads", f"expected a divisor of the width, {self.width}, got {self.heads}"
+        if self.pieces > self.positions:
+            yield "pieces", f"expected at most positions, {self.positions}, got {self.pieces}"
+        if self.stride > self.pieces // 2:
+            yield "stride", f"expected at most half of the {self.pieces} pieces of a window, got {self.stride}"

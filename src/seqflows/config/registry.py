@@ -227,9 +227,22 @@ SQUAD_SPLINTER = File(
     None,
     "70a6a6c224defe28843a5de4d2e849d251120d9bb3524ae4bc8fbcc4c5fee55f",
 )
+SQUAD_ADDITIONS = (
+    SQUAD_SPLINTER,
+    File(
+        "train_reattached_questions.jsonl",
+        "squad/train_reattached_questions.jsonl",
+        None,
+        "cf44e5c2634a1e36f35b5900d3a33211a518c51d9d72e79bd6019a2b2708f31c",
+    ),
+)
 SQUAD_SPLINTER_CITATION = (
     "3209 of the few-shot samples of O. Ram, Y. Kirstain, J. Berant, A. Globerson, O. Levy, ACL 2021, in "
     "github.com/ncpaddle/splinter-paddlepaddle, commit 09cc9f56f0795e862616776a1d7311ab8a505972"
+)
+SQUAD_ADDED = (
+    f"{SQUAD_SPLINTER_CITATION}, and 5854 further questions of the QASystem's, put back on these paragraphs by the "
+    "words around their answers (derived; an estimated 0.5 % wrongly)"
 )
 SQUAD_FULL = (
     SQUAD_DEVELOPMENT,
@@ -282,23 +295,24 @@ SOURCES |= {
     ),
     "squad-questions": Source(
         kind="pairs",
-        files=(
-            *SQUAD_PUBLIC,
-            SQUAD_SPLINTER,
-            File(
-                "train_reattached_questions.jsonl",
-                "squad/train_reattached_questions.jsonl",
-                None,
-                "cf44e5c2634a1e36f35b5900d3a33211a518c51d9d72e79bd6019a2b2708f31c",
-            ),
-        ),
+        files=(*SQUAD_PUBLIC, *SQUAD_ADDITIONS),
         licence="CC BY-SA 4.0; GloVe: PDDL 1.0",
-        citation=(
-            f"{SQUAD_CITATION}; {SQUAD_PARTS}, {SQUAD_SPLINTER_CITATION}, and 5854 further "
-            "questions of the QASystem's, put back on these "
-            f"paragraphs by the words around their answers (derived; an estimated 0.5 % wrongly); {GLOVE}"
-        ),
+        citation=f"{SQUAD_CITATION}; {SQUAD_PARTS}, {SQUAD_ADDED}; {GLOVE}",
         homepage="https://github.com/rajpurkar/SQuAD-explorer",
+    ),
+    "squad-answers": Source(
+        kind="spans",
+        files=(*SQUAD_PUBLIC, *SQUAD_ADDITIONS),
+        licence="CC BY-SA 4.0",
+        citation=f"{SQUAD_CITATION}; {SQUAD_PARTS}, {SQUAD_ADDED}",
+        homepage="https://github.com/rajpurkar/SQuAD-explorer",
+    ),
+    "squad-answers-full": Source(
+        kind="spans",
+        files=SQUAD_FULL,
+        licence="CC BY-SA 4.0",
+        citation=SQUAD_CITATION,
+        homepage="https://rajpurkar.github.io/SQuAD-explorer/",
     ),
     "squad-questions-full": Source(
         kind="pairs",

@@ -9,8 +9,8 @@ from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
 SHARE = number(above=0, below=1)
-# What selects the kept epoch: the loss, its term -log p of the texts alone, or the BLEU of questions.
-KEEP = ("loss", "generation", "bleu")
+# What selects the kept epoch: the loss, its term -log p of the texts alone, BLEU of questions, or F1 of answers.
+KEEP = ("loss", "generation", "bleu", "f1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Training(Block):
     inverse_root: int | None = entry(whole(1), None)  # steps of a linear rise; then it falls by the root of the steps
     keep: str = entry(choice(*KEEP), "loss")  # what selects the kept epoch in validation: see KEEP
     average: int = entry(whole(1), 1)  # last epochs, the mean of whose weights is validated and kept
-    decoded: int = entry(whole(1), 1000)  # questions of it, written greedily
+    decoded: int = entry(whole(1), 1000)  # the first texts of it, written greedily, or answers
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence

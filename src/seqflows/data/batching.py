@@ -3,7 +3,7 @@
 Sequences of equal length share a batch where possible, so that little is padded.
 
 Shapes: B sequences of a batch, T the longest of them, D numbers per vector, S words of the longest context, F numbers
-of a word's features.
+of a word's features, M lines of the longest context, Q words of the longest question.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from seqflows import kinds
+from seqflows.data.lines import Passages, Replacement
 from seqflows.data.prepared import Contexts, Split, release
 
 SPREAD = 16  # words by which the contexts of a batch may differ in size, so that batches differ between epochs
@@ -41,18 +42,53 @@ class Given(NamedTuple):
         return torch.arange(self.words.shape[1], device=self.lengths.device) < self.lengths[:, None]
 
 
+class Lined(NamedTuple):
+    """The padded contexts of a batch's questions, put together from lines, and the questions.
+
+    ``words``, ``characters`` and ``features`` are those of `Gathered`, as are ``firsts`` (B, M + 1), the first word of
+    each line, and the ``texts`` of each context's lines. ``asked`` are the questions' words, (B, Q) int64, and
+    ``asked_features`` (B, Q, F) float32; ``questions`` their texts.
+    """
+
+    words: torch.Tensor
+    lengths: torch.Tensor
+    characters: torch.Tensor
+    features: torch.Tensor
+    firsts: torch.Tensor
+    asked: torch.Tensor
+    asked_lengths: torch.Tensor
+    asked_features: torch.Tensor
+    texts: tuple[tuple[str, ...], ...]
+    questions: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> Lined:
+        """The same contexts on another device."""
+        moved = (one.to(device, non_blocking=True) if isinstance(one, torch.Tensor) else one for one in self)
+        return Lined(*moved)
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """(B, S) bool: True where a word belongs to its context."""
+        return torch.arange(self.words.shape[1], device=self.lengths.device) < self.lengths[:, None]
+
+    @property
+    def asked_mask(self) -> torch.Tensor:
+        """(B, Q) bool: True where a word belongs to its question."""
+        return torch.arange(self.asked.shape[1], device=self.asked_lengths.device) < self.asked_lengths[:, None]
+
+
 class Batch(NamedTuple):
     """Padded sequences: zeros follow the end of each.
 
     ``x`` is (B, T) int64 (categorical, embedded), (B, T, 88) float32 (bernoulli) or (B, 1, D)
     float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64. ``given`` are the contexts of pairs,
-    whose ``x`` are words with the end symbol.
+    whose ``x`` are words with the end symbol, or those of questions about lines.
     """
 
     x: torch.Tensor
     lengths: torch.Tensor
     index: torch.Tensor
-    given: Given | None = None
+    given: Given | Lined | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -117,13 +153,15 @@ def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | Non
 
 
 def order_by_length(split: Split, batch_size: int) -> list[np.ndarray]:
-    """The batches of an evaluation: short sequences first, ties by index; no randomness."""
-    batches = _partition(split.lengths, np.arange(len(split)), batch_size, None)
-    return sorted(batches, key=lambda batch: (int(split.lengths[batch].max()), int(batch[0])))
+    """The batches of an evaluation: short sequences first, ties by index, or by the size of passages; not random."""
+    lined = isinstance(split.contexts, Passages)
+    sequence = np.argsort(split.contexts.sizes, kind="stable") if lined else np.arange(len(split))
+    batches, place = _partition(split.lengths, sequence, batch_size, None), np.argsort(sequence)
+    return sorted(batches, key=lambda batch: (int(split.lengths[batch].max()), int(place[batch[0]])))
 
 
-def collate(split: Split, indices: np.ndarray) -> Batch:
-    """Gather sequences into one padded `Batch`."""
+def collate(split: Split, indices: np.ndarray, replaced: Replacement | None = None) -> Batch:
+    """Gather sequences into one padded `Batch`; of questions about lines some of these may be ``replaced``."""
     indices = np.asarray(indices, dtype=np.int64)
     lengths = split.lengths[indices]
     steps = np.arange(lengths.max(initial=1))
@@ -132,7 +170,11 @@ def collate(split: Split, indices: np.ndarray) -> Batch:
     x = split.symbols[places]
     x = x.astype(np.int64 if kinds.of(split.kind).ids else np.float32)
     x[~mask] = 0
-    given = None if split.contexts is None else contexts(split.contexts, indices)
+    given: Given | Lined | None = None
+    if isinstance(split.contexts, Passages):
+        given = passages(split.contexts, indices, replaced)
+    elif split.contexts is not None:
+        given = contexts(split.contexts, indices)
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()), given)
 
 
@@ -157,3 +199,20 @@ def contexts(found: Contexts, indices: np.ndarray) -> Given:
             tags[row, first] = BEGIN
     release(found.features)
     return Given(*map(torch.from_numpy, (words, tags, sizes, features)))
+
+
+def passages(found: Passages, indices: np.ndarray, replaced: Replacement | None = None) -> Lined:
+    """Gather the contexts and questions at ``indices``; see `contexts` for mapped features."""
+    made = found.gather(indices, replaced)
+    sizes = found.questions.lengths[indices]
+    shape = (len(indices), int(sizes.max(initial=1)))
+    asked, features = np.zeros(shape, dtype=np.int64), np.zeros((*shape, found.questions.width), dtype=np.float32)
+    for row, index in enumerate(indices):
+        rows = found.questions.rows(index)
+        asked[row, : sizes[row]] = found.questions.words[rows]
+        if found.questions.width:
+            features[row, : sizes[row]] = found.questions.features[rows]
+    for pool in (found.lines, found.questions, *((replaced.pool,) if replaced else ())):
+        release(pool.features)
+    arrays = (*made[:-1], asked, sizes, features)
+    return Lined(*map(torch.from_numpy, arrays), made.texts, tuple(found.questions.texts[index] for index in indices))

@@ -229,8 +229,8 @@ class Passages:
         return self.answers.texts[self.answered[index] : self.answered[index + 1]]
 
     def encoded(self) -> dict[str, Lines]:
-        """The texts that the stage features encodes, each line apart, by the name of their part of a file."""
-        return {"lines": self.lines, "questions": self.questions, "answers": self.answers}
+        """The texts that the stage features encodes, each line apart, by the name of their part."""
+        return {"lines": self.lines, "questions": self.questions}
 
     def featured(self, features: Mapping[str, np.ndarray]) -> Passages:
         """The same passages with the features of some parts of `encoded`."""

@@ -3,9 +3,9 @@
 A folder holds ``train.npz``, ``valid.npz`` and ``test.npz`` (arrays, no pickles),
 ``vocabulary.json``, ``statistics.json`` and ``checksums.json``; for the kinds language and pairs also
 ``embeddings.npz``, for words with a wider vocabulary ``rarer.json``, for translation ``subwords.model``. `load`
-verifies every checksum before it reads the content. Features of the contexts of pairs are a folder of their own,
-written by the stage ``features``: ``train.npy``, ``valid.npy`` and ``test.npy``, float16, with a row per word of
-`Contexts.words`, ``header.json`` and ``checksums.json``.
+verifies every checksum before it reads the content. Features of contexts are a folder of their own, written by the
+stage ``features``: ``train.npy``, ``valid.npy`` and ``test.npy``, float16, with a row per word of `Contexts.words`,
+``header.json`` and ``checksums.json``; of passages instead ``train-lines.npy``, ``train-questions.npy`` and so on.
 
 Shapes: N sequences of a split, T_n the length of one, V tokens of a vocabulary, D numbers per vector, F numbers of a
 word's features.
@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqflows import files, kinds, paths
+from seqflows.config.features import NONE
+from seqflows.data.lines import Passages
 from seqflows.errors import Problem
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class Facts:
     For pairs ``symbols`` counts all words, of which the first ``outputs`` can be written without copying;
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
     width of a context word's features, 0 without. For translation all subwords can be written, and ``max_length`` and
-    ``window`` are those of training: longer sequences and contexts occur in the other splits.
+    ``window`` are those of training: longer sequences and contexts occur in the other splits. For questions about
+    passages ``symbols`` counts all words.
     """
 
     emission: str
@@ -126,6 +129,14 @@ class Contexts:
         names = ("words", "lengths", "articles", "paragraph", "window", "answer", "ids")
         return {f"context_{name}": getattr(self, name) for name in names if getattr(self, name) is not None}
 
+    def encoded(self) -> dict[str, Contexts]:
+        """The words that the stage features encodes: one part, without a name of its own."""
+        return {"": self}
+
+    def featured(self, features: Mapping[str, np.ndarray]) -> Contexts:
+        """The same contexts with features, by the parts of `encoded`."""
+        return replace(self, features=features[""])
+
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Contexts | None:
         """The inverse of `arrays`; None without any."""
@@ -138,10 +149,11 @@ class Split:
     """N concatenated sequences; sequence n is ``symbols[offsets[n] : offsets[n] + lengths[n]]``.
 
     ``symbols`` is (sum T,) integers for text, words and language, (sum T, 88) zeros and ones for music and
-    (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
+    (N, D) float32 for vectors; of spans three integers for an answer, its line in the passage and its first and last
+    word in that line. ``source_log_prob`` is the true log-probability of every
     whole sequence with its length (nats), if the source is embedded. ``counts`` is how often
     each sequence occurs, if sequences are types: then an epoch draws them by frequency. ``contexts`` are
-    those of pairs, whose sequences are words with the end symbol.
+    those of pairs, whose sequences are words with the end symbol, or the passages of questions about lines.
     """
 
     kind: str
@@ -149,7 +161,7 @@ class Split:
     symbols: np.ndarray
     source_log_prob: np.ndarray | None = None
     counts: np.ndarray | None = None
-    contexts: Contexts | None = None
+    contexts: Contexts | Passages | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -168,8 +180,11 @@ class Split:
             raise Problem(f"expected one source_log_prob {one}, got the shape {got}; run prepare again")
         if self.counts is not None and (self.counts.shape != self.lengths.shape or (self.counts < 1).any()):
             raise Problem(f"expected a count of at least 1 {one}, got others; run prepare again")
-        if (self.contexts is not None) != kinds.of(self.kind).conditional:
+        row = kinds.of(self.kind)
+        if (self.contexts is not None) != row.conditional:
             raise Problem(f"expected contexts with a conditional kind alone, got kind: {self.kind}; run prepare again")
+        if isinstance(self.contexts, Passages) != row.lines:
+            raise Problem(f"expected passages with kinds of lines alone, got kind: {self.kind}; run prepare again")
         if self.contexts is not None and len(self.contexts) != len(self.lengths):
             raise Problem(f"expected a context {one}, got {len(self.contexts)}; run prepare again")
 
@@ -219,14 +234,19 @@ class Dataset:
         return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors)
 
     def _conditional(self, longest: int) -> Facts:
-        """The facts of pairs; longer sequences of validation and test count as the longest."""
+        """The facts of data with contexts; longer sequences of validation and test count as the longest."""
         lengths = np.concatenate([self.train.lengths, self.valid.lengths]).clip(max=longest)
-        features = self.train.contexts.features
+        (first, *_) = self.train.contexts.encoded().values()
         return Facts(
             kinds.of(self.kind).emission, len(self.vocabulary), longest,
-            tuple(np.bincount(lengths, minlength=longest + 1).tolist()), self.vectors, self.statistics["outputs"],
-            self.statistics["window"], 0 if features is None else features.shape[1],
+            tuple(np.bincount(lengths, minlength=longest + 1).tolist()), self.vectors, self.outputs,
+            self.statistics["window"], 0 if first.features is None else first.features.shape[1],
         )  # fmt: skip
+
+    @property
+    def outputs(self) -> int:
+        """The number of words at the beginning of the vocabulary that models of contexts can write; else all."""
+        return int(self.statistics.get("outputs", len(self.vocabulary)))
 
     def facts(self) -> Facts:
         """The facts about this dataset that a model needs."""
@@ -346,16 +366,24 @@ def load(folder: Path, features: Path | None = None, encoder: Mapping[str, Any] 
     rarer = tuple(files.read_json(folder / RARER)) if (folder / RARER).is_file() else ()
     beside = {"statistics": statistics, "sha256": combined(listed), "vectors": vectors, "rarer": rarer}
     if features is not None:
-        beside["features_sha256"] = _check_features(Path(features), combined(listed), encoder)
-        splits = {name: _with_features(split, Path(features) / f"{name}.npy") for name, split in splits.items()}
+        found = {name: featured(name, split.contexts) for name, split in splits.items()}
+        if encoder is not None and encoder["model"] == NONE:
+            found = {name: {} for name in found}
+        needed = [file for parts in found.values() for file in parts.values()]
+        beside["features_sha256"] = _check_features(Path(features), combined(listed), encoder, needed)
+        for name, parts in found.items():
+            mapped = {part: _mapped(Path(features) / file) for part, file in parts.items()}
+            if mapped:
+                splits[name] = replace(splits[name], contexts=splits[name].contexts.featured(mapped))
     return Dataset(statistics["dataset"], kind, vocabulary, **splits, **beside)
 
 
-def _check_features(folder: Path, data: str, encoder: Mapping[str, Any] | None) -> str:
+def _check_features(
+    folder: Path, data: str, encoder: Mapping[str, Any] | None, needed: Collection[str]
+) -> str:  # fmt: skip
     """Verify a folder of features, of the dataset with sha256 ``data`` and by the block ``encoder``; its sha256."""
     again = f"run: python -m seqflows features {'/'.join(folder.parts[-2:])} --force"
-    needed = (*(f"{name}.npy" for name in SPLITS), HEADER)
-    listed = verified(folder, "features", ("features",), again, needed)
+    listed = verified(folder, "features", ("features",), again, (*needed, HEADER))
     header = files.read_json(folder / HEADER)
     if header["dataset_sha256"] != data:
         raise Problem(
@@ -374,13 +402,18 @@ def _check_features(folder: Path, data: str, encoder: Mapping[str, Any] | None) 
     return combined(listed)
 
 
-def _with_features(split: Split, path: Path) -> Split:
-    """A split with the features of a file, (sum W, F) float16, which stay on the disk."""
+def featured(split: str, contexts: Contexts | Passages) -> dict[str, str]:
+    """The file with the features of each part of a split's contexts."""
+    return {part: f"{split}-{part}.npy" if part else f"{split}.npy" for part in contexts.encoded()}
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The features of a file, (sum W, F) float16, which stay on the disk."""
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.ndim != 2 or features.dtype != np.float16:
         got = f"{features.dtype} of shape {features.shape}"
         raise Problem(f"expected float16 features (words, F) in {path}, got {got}; run the stage features again")
-    return replace(split, contexts=replace(split.contexts, features=features))
+    return features
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
@@ -401,5 +434,6 @@ def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where
 
 def _split(path: Path, kind: str) -> Split:
     with np.load(path, allow_pickle=False) as arrays:
-        optional = arrays.get("source_log_prob"), arrays.get("counts"), Contexts.from_arrays(arrays)
+        contexts = Passages if kinds.of(kind).lines else Contexts
+        optional = arrays.get("source_log_prob"), arrays.get("counts"), contexts.from_arrays(arrays)
         return Split(kind, arrays["lengths"], arrays["symbols"], *optional)

@@ -1,5 +1,8 @@
 """The stage ``features``: a vector for each word of a dataset's contexts, from a pretrained encoder.
 
+Of passages each line is encoded apart, so that a replaced line leaves the others' features as they are, and so is each
+question.
+
 Legend: W words of a split's paragraphs, F numbers of a feature.
 
 A word's feature is the mean over its pieces of the sum of some layers' states, in float16. A paragraph longer than the
@@ -22,6 +25,7 @@ import numpy as np
 from seqflows import compute, files, params, paths
 from seqflows.config import features
 from seqflows.data import prepared, tokens
+from seqflows.data.lines import Lines
 from seqflows.data.prepared import HEADER, SPLITS, Contexts, Dataset
 from seqflows.errors import Problem
 from seqflows.features import windows
@@ -44,23 +48,27 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
 def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) -> str:
     """Replace the folder ``out`` by the features of a dataset, atomically; return its sha256.
 
-    Raises `Problem` for an encoder that cannot be loaded, and for features beyond the range of float16.
+    Without an encoder (``model: none``) the folder has a header alone. Raises `Problem` for an encoder that cannot be
+    loaded, and for features beyond the range of float16.
     """
     settings = features.encoder(block).of(block, f"features.{dataset.name}")
-    known = dataset.vocabulary[len(tokens.SPECIAL) : dataset.statistics["outputs"]]
+    made = {"dataset": dataset.name, "dataset_sha256": dataset.sha256, "encoder": dict(sorted(block.items()))}
+    if isinstance(settings, features.Nothing):
+        with files.replacing_folder(out) as folder:
+            files.write_json(folder / HEADER, made)
+            return prepared.seal(folder)
+    known = dataset.vocabulary[len(tokens.SPECIAL) : dataset.outputs]
     counts: dict[str, dict[str, int]] = {}
     with opened(settings, known, machine) as encoder, files.replacing_folder(out) as folder:
         for name in SPLITS:
-            contexts, started = getattr(dataset, name).contexts, time.monotonic()
-            cut = list(_windows(encoder, contexts, dataset.vocabulary))
-            missing = _write(folder / f"{name}.npy", encoder, cut, contexts, dataset.vocabulary)
-            counts[name] = {"words": len(contexts.words), "windows": len(cut), "without_pieces": missing}
-            said = ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts[name].items())
-            print(f"{out} {name}: {said}, in {time.monotonic() - started:.1f} s", flush=True)
+            contexts = getattr(dataset, name).contexts
+            for part, path in prepared.featured(name, contexts).items():
+                what, started = Path(path).stem, time.monotonic()
+                counts[what] = write(folder / path, encoder, contexts.encoded()[part], dataset.vocabulary)
+                said = ", ".join(f"{number} {of.replace('_', ' ')}" for of, number in counts[what].items())
+                print(f"{out} {what}: {said}, in {time.monotonic() - started:.1f} s", flush=True)
         header = {
-            "dataset": dataset.name,
-            "dataset_sha256": dataset.sha256,
-            "encoder": dict(sorted(block.items())),
+            **made,
             "model": encoder.model_files,
             "tokenizer": encoder.tokenizer_files,
             "width": encoder.width,
@@ -72,18 +80,33 @@ def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) ->
         return prepared.seal(folder)
 
 
-def _windows(encoder: Opened, contexts: Contexts, vocabulary: Sequence[str]) -> Iterator[Window]:
-    """The windows of a split's paragraphs, in order."""
-    for start, size in zip(contexts.offsets.tolist(), contexts.lengths.tolist(), strict=True):
-        paragraph = [vocabulary[word] for word in contexts.words[start : start + size].tolist()]
+def _paragraphs(encoded: Contexts | Lines, vocabulary: Sequence[str]) -> Iterator[list[str]]:
+    """The words of each paragraph, or of each line: by its text, since a candidate's words may be unknown."""
+    if isinstance(encoded, Lines):
+        yield from map(tokens.tokenize, encoded.texts)
+        return
+    for start, size in zip(encoded.offsets.tolist(), encoded.lengths.tolist(), strict=True):
+        yield [vocabulary[word] for word in encoded.words[start : start + size].tolist()]
+
+
+def _windows(encoder: Opened, paragraphs: Sequence[Sequence[str]]) -> Iterator[Window]:
+    """The windows of paragraphs, in order."""
+    start = 0
+    for paragraph in paragraphs:
         yield from windows.cut(encoder.tokenizer, paragraph, encoder.longest, start)
+        start += len(paragraph)
 
 
-def _write(
-    path: Path, encoder: Opened, cut: Sequence[Window], contexts: Contexts, vocabulary: Sequence[str]
-) -> int:  # fmt: skip
-    """Write the features (W, F) of a split's windows to a .npy by memory map; the number of words without a piece."""
-    shape = (len(contexts.words), encoder.width)
+def write(
+    path: Path, encoder: Opened, encoded: Contexts | Lines, vocabulary: Sequence[str]
+) -> dict[str, int]:  # fmt: skip
+    """Write the features (W, F) of all words to a .npy by memory map; the numbers of words, windows and exceptions.
+
+    The exceptions are words without a piece. ``vocabulary`` has the words of `Contexts`.
+    """
+    paragraphs = list(_paragraphs(encoded, vocabulary))
+    cut = list(_windows(encoder, paragraphs))
+    shape = (len(encoded.words), encoder.width)
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)
     with open(path, "rb+") as file:  # a full disk is an error here; when a mapped page is written, it ends the process
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -93,7 +116,7 @@ def _write(
             rows, values = windows.means(states, window)
             if not (fits := np.abs(values) <= LARGEST).all():
                 row, place = np.argwhere(~fits)[0]
-                word, got = vocabulary[contexts.words[rows[row]]], values[row, place]
+                word, got = [word for one in paragraphs for word in one][rows[row]], values[row, place]
                 raise Problem(
                     f"expected features within the range of float16, {LARGEST:.0f}, got {got:g} for the word {word!r}; "
                     "take other layers of the encoder, or another one"
@@ -102,4 +125,4 @@ def _write(
             written += len(rows)
         prepared.release(array)
     array.flush()
-    return len(contexts.words) - written
+    return {"words": len(encoded.words), "windows": len(cut), "without_pieces": len(encoded.words) - written}

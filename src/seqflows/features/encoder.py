@@ -6,9 +6,8 @@ Legend: B windows of a batch, n pieces of the longest, F numbers of a piece's st
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from seqflows import files
 from seqflows.compute import Machine
-from seqflows.config.features import FOLDER, PACKAGE, Encoder, Tiny
+from seqflows.config.features import Encoder, Tiny
 from seqflows.errors import Problem, shown
 from seqflows.features import tiny
+from seqflows.models.pretrained import MODEL, REMEDY, TOKENIZER, digests, found
 
-MODEL = ("config.json", "model.safetensors")
-TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 POOLER = "pooler."  # weights that the states of the layers do not depend on
-REMEDY = (
-    "install the encoder of scale laptop (make laptop-packages), or put config.json, model.safetensors and "
-    "tokenizer.json into a folder and name it as ./<path> for model in params.yaml"
-)
 
 
 @dataclass(frozen=True)
@@ -88,32 +81,8 @@ def opened(block: Encoder | Tiny, words: Sequence[str], machine: Machine) -> Ite
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             tiny.write(folder, words, block)
         else:
-            folder = found(block)
+            folder = found(block.model, block.revision)
         yield _loaded(folder, block, machine)
-
-
-def found(block: Encoder) -> Path:
-    """The folder of an encoder's files; those of a name of the hub are downloaded unless they are in its cache.
-
-    A package is not imported.
-    """
-    if block.model.startswith(PACKAGE):
-        package, _, inner = block.model.removeprefix(PACKAGE).partition("/")
-        spec = importlib.util.find_spec(package)
-        places = [] if spec is None else list(spec.submodule_search_locations or [])
-        if not places:
-            raise Problem(f"expected the installed package {package} with an encoder, got no such package; {REMEDY}")
-        return Path(places[0]) / inner
-    if block.model.startswith(FOLDER):
-        return Path(block.model).expanduser()
-    import huggingface_hub
-
-    try:
-        wanted = [*MODEL, *TOKENIZER]
-        return Path(huggingface_hub.snapshot_download(block.model, revision=block.revision, allow_patterns=wanted))
-    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
-        name = f"{block.model} at revision {block.revision}"
-        raise Problem(f"expected the encoder {name} in the cache or on the hub, got {shown(error)}; {REMEDY}") from None
 
 
 def _loaded(folder: Path, block: Encoder | Tiny, machine: Machine) -> Opened:
@@ -121,7 +90,7 @@ def _loaded(folder: Path, block: Encoder | Tiny, machine: Machine) -> Opened:
     from safetensors import SafetensorError
     from transformers import AutoModel, AutoTokenizer
 
-    model_files, tokenizer_files = (_digests(folder, names) for names in (MODEL, TOKENIZER))
+    model_files, tokenizer_files = (digests(folder, names) for names in (MODEL, TOKENIZER))
     if model_files.keys() != {*MODEL} or not tokenizer_files.keys() & {"tokenizer.json", "vocab.txt"}:
         there = ", ".join([*model_files, *tokenizer_files]) or ("none of them" if folder.is_dir() else "no such folder")
         raise Problem(f"expected {', '.join(MODEL)} and tokenizer.json in {folder}, got {there}; {REMEDY}")
@@ -149,8 +118,3 @@ def _loaded(folder: Path, block: Encoder | Tiny, machine: Machine) -> Opened:
     return Opened(
         model.to(machine.device).eval(), tokenizer, block.layers, machine.device, model_files, tokenizer_files
     )
-
-
-def _digests(folder: Path, names: Sequence[str]) -> Mapping[str, str]:
-    """The sha256 of those files that there are."""
-    return {name: files.sha256(folder / name) for name in names if (folder / name).is_file()}

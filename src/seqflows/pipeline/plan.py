@@ -259,7 +259,8 @@ class _Clock:
         elif kinds.of(data["kind"]).conditional:
             encoder = self.matrix.encoder(scale, block["dataset"])
             width = encoder.get("width", ENCODED) if encoder else 0
-            shape = (found["question_length"], found["dimensions"], found["vocabulary_size"], found["window"], width)
+            own = (found.get(name, 0) for name in ("dimensions", "vocabulary_size", "window"))
+            shape = (found.get("question_length", LONGEST), *own, width)
         return _weights(_frozen(block["model"]), data["kind"], *shape)
 
 

@@ -20,7 +20,7 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
         return {}
     dataset = matrix.runs[run]["dataset"]
     found = corpus_settings(matrix.datasets[dataset], scale)
-    if encoder := matrix.encoder(scale, dataset):
+    if "layers" in (encoder := matrix.encoder(scale, dataset) or {}):
         found |= {"encoder": encoder["model"], "encoder_layers": encoder["layers"]}
     model, own = MODELS[block["model"]["class"]].block, sizes(block["model"])
     idle = model.filled(own).idle()
@@ -42,7 +42,7 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
     if entry.get("kind") != "words":
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
         limits += ("length", "dimensions", "glove", "min_count", "vocabulary_size")  # of language
-        limits += ("window", "question_length")  # of pairs
+        limits += ("window", "question_length")  # of pairs; of spans the window
         return {name: block[name] for name in ("source", *limits) if name in block}
     filled = vars(SOURCES[block["source"]].filled(block))
     return {name: value for name, value in filled.items() if name not in ("seed", "wide_count")}

@@ -26,7 +26,7 @@ from seqflows.data.batching import Batch, collate, order, order_by_length
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
 from seqflows.models.search import written
-from seqflows.textscores import bleu
+from seqflows.textscores import answers, bleu
 from seqflows.training import checkpoint, optimise
 from seqflows.training.progress import Progress
 from seqflows.training.schedules import Plateau, cosine, kl_weight, warm
@@ -225,7 +225,8 @@ class Trainer:
         settings, started = self.settings, time.monotonic()
         own = self._average()
         valid = self._validate(stop, own)
-        score = {"valid_bleu": self._bleu()} if settings.keep == "bleu" else {}
+        scores = {"bleu": self._bleu, "f1": self._f1}
+        score = {f"valid_{settings.keep}": scores[settings.keep]()} if settings.keep in scores else {}
         self._spend(started)
         symbols, sequences = self.seen
         values = (self.sums / (symbols + sequences if self.kind.loss_per_symbol else sequences)).tolist()
@@ -244,7 +245,7 @@ class Trainer:
             "symbols_per_second": symbols / max(self.seconds, 1e-9),
         }
         selects = valid["generation"] if settings.keep == "generation" else row["valid_loss"]
-        loss = -score["valid_bleu"] if score else selects
+        loss = -next(iter(score.values())) if score else selects
         keep, dropped = self.plateau.update(settings, self.epoch + 1, loss)
         if keep:
             self._keep()
@@ -326,6 +327,19 @@ class Trainer:
             reference = split.sequence(place)[:-1].tolist()
             sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
+
+    def _f1(self) -> float:
+        """The mean F1 of the answers to the first ``decoded`` questions of validation, in percent."""
+        split, found = self.dataset.valid, []
+        places = np.arange(min(self.settings.decoded, len(split)))
+        places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
+        self.model.eval()
+        for start in range(0, len(places), self.kind.validation_batch):
+            part = places[start : start + self.kind.validation_batch]
+            texts = self.model.answer(collate(split, part).given.to(self.machine.device))
+            right = map(split.contexts.answers_of, part)
+            found += [answers.f1(text, one) for text, one in zip(texts, right, strict=True)]
+        return 100 * float(np.mean(found))
 
     @contextlib.contextmanager
     def _same_noise(self) -> Iterator[None]:

@@ -13,11 +13,21 @@ import numpy as np
 
 from seqflows import files
 from seqflows.config import corpora
-from seqflows.data.embedded import asking, chords, clauses, formation, gaussians, numerals, rewording, sentences
+from seqflows.data.embedded import (
+    answering,
+    asking,
+    chords,
+    clauses,
+    formation,
+    gaussians,
+    numerals,
+    rewording,
+    sentences,
+)
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-SOURCES = (sentences, chords, gaussians, formation, clauses, asking, numerals, rewording)
+SOURCES = (sentences, chords, gaussians, formation, clauses, asking, numerals, rewording, answering)
 MODULES = {module.NAME: module for module in SOURCES}
 CLASSES = {
     sentences.NAME: sentences.TextSource,
@@ -28,6 +38,7 @@ CLASSES = {
     asking.NAME: asking.QuestionSource,
     numerals.NAME: numerals.NumberSource,
     rewording.NAME: rewording.RewordingSource,
+    answering.NAME: answering.AnswerSource,
 }
 SPECIFICATION = "source.json"
 

@@ -109,44 +109,22 @@ def prepare(
 
 
 def _squad_parts(raw: Path, window: int) -> Corpus:
-    """Questions of SQuAD, whose training split is the part of the official one that public files have.
-
-    The files overlap, so that each question counts once, whatever its paragraph.
-    """
-    titled, splinter = (squad.read(raw / name) for name in ("du_test-v1.1.json", "train_splinter_paragraphs.json"))
-    extra = squad.read(raw / "train_extra_paragraphs.json", identified=False)
-    others = {"train_splinter_paragraphs": splinter, "train_extra_paragraphs": extra}
-    train = {
-        "": [*titled, *splinter],  # the others have no ids of their own
-        "extra-": extra,
-        "cs224n-": squad.read_tokenized(raw / "cs224n_val.jsonl"),
-        "reattached-": squad.read_reattached(raw / "train_reattached_questions.jsonl", others),
-    }
-    return _squad(train, raw, everywhere=True)
+    """Questions of SQuAD, of the part of the official training split that public files have."""
+    return _squad(squad.public(raw))
 
 
 def _squad_full(raw: Path, window: int) -> Corpus:
-    """Questions of SQuAD; one that stands in several paragraphs counts in each."""
-    return _squad({"": squad.read(raw / "train-v1.1.json")}, raw, everywhere=False)
+    """Questions of SQuAD."""
+    return _squad(squad.whole(raw))
 
 
-def _squad(train: Mapping[str, list[squad.Article]], raw: Path, everywhere: bool) -> Corpus:
-    """Pairs of SQuAD; the halves of the development set, no part of which is in training, validate and test."""
-    development = squad.read(raw / "dev-v1.1.json")
-    valid, test = squad.halves(development)
-    pairs = {
-        "train": different({name: squad.apart(found, development) for name, found in train.items()}, everywhere),
-        "valid": different({"": valid}),
-        "test": different({"": test}),
-    }
-    read = [[one for articles in train.values() for one in articles], valid, test]
-    return Corpus(pairs, {name: len(squad.questions(one)) for name, one in zip(SPLITS, read, strict=True)})
+def _squad(found: squad.Parts) -> Corpus:
+    pairs = {name: different(parts, found.everywhere and name == "train") for name, parts in found.splits.items()}
+    return Corpus(pairs, found.questions)
 
 
 def _embedded(raw: Path, window: int) -> Corpus:
-    found = {name: squad.read(raw / f"{name}.json") for name in SPLITS}
-    pairs = {name: different({"": articles}) for name, articles in found.items()}
-    return Corpus(pairs, {name: len(squad.questions(articles)) for name, articles in found.items()})
+    return _squad(squad.by_split(raw, SPLITS))
 
 
 def _tvqa_descriptions(raw: Path, window: int) -> Corpus:
@@ -234,37 +212,14 @@ READERS = {  # the pairs of a raw folder
 
 
 def different(parts: Mapping[str, list[squad.Article]], everywhere: bool = False) -> list[Pair]:
-    """The questions of articles with their first answers: each once in a passage, or once in all ``parts``.
-
-    Questions are the same if their letters and digits are, passages if their words are. The name of a part stands
-    before its ids.
-    """
-    found: dict[tuple[Any, str], Pair] = {}
-    for prefix, articles in parts.items():
-        for title, paragraph in ((one.title, paragraph) for one in articles for paragraph in one.paragraphs):
-            passage = Passage(tuple(tokens.tokenize(paragraph.context)), title)
-            spans = tokens.spans(paragraph.context)
-            for question in paragraph.questions:
-                name = (None if everywhere else passage, squad.identity(question.text) or question.text)
-                if name not in found:
-                    words = tuple(tokens.tokenize(question.text))
-                    found[name] = Pair(prefix + question.id, words, passage, *answered(question, spans))
-    return list(found.values())
-
-
-def answered(question: squad.Question, spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The first word of the question's first answer, and the one after its last, of words with these ``spans``.
-
-    An answer that has a part of a word has the word.
-    """
-    if not question.answers:
-        raise Problem(f"expected an answer of the question {question.id}, got none; replace its file")
-    answer = question.answers[0]
-    after = answer.start + len(answer.text)
-    inside = [place for place, (start, end) in enumerate(spans) if end > answer.start and start < after]
-    if not inside:
-        raise Problem(f"expected words in the answer of {question.id}, got {answer.text!r}; replace its file")
-    return inside[0], inside[-1] + 1
+    """The questions of `squad.different` with their first answers."""
+    found, known = [], {}
+    for one in squad.different(parts, everywhere):
+        if one.context not in known:
+            known[one.context] = tokens.spans(one.context)
+        passage, words = Passage(one.words, one.title), tuple(tokens.tokenize(one.question.text))
+        found.append(Pair(one.id, words, passage, *shared.answered(one.question, known[one.context])))
+    return found
 
 
 def limited(

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqflows.data.embedded import Source
 from seqflows.data.prepared import Split
-from seqflows.data.readers import glove
+from seqflows.data.readers import glove, squad
 from seqflows.errors import Problem
 
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
@@ -107,6 +107,21 @@ def _counts(selection: Selection, split: Split) -> dict[str, Any]:
         "dropped_empty": selection.dropped_empty,
         "share_within_limit": kept / (kept + selection.dropped_long),
     }
+
+
+def answered(question: squad.Question, spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The first word of the question's first answer, and the one after its last, of words with these ``spans``.
+
+    An answer that has a part of a word has the word.
+    """
+    if not question.answers:
+        raise Problem(f"expected an answer of the question {question.id}, got none; replace its file")
+    answer = question.answers[0]
+    after = answer.start + len(answer.text)
+    inside = [place for place, (start, end) in enumerate(spans) if end > answer.start and start < after]
+    if not inside:
+        raise Problem(f"expected words in the answer of {question.id}, got {answer.text!r}; replace its file")
+    return inside[0], inside[-1] + 1
 
 
 def embedding(known: Sequence[str], dimensions: int, raw: Path) -> glove.Embedding:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from seqflows.data import tokens
 from seqflows.data.readers import strict_json
 from seqflows.data.readers.strict_json import take
 from seqflows.errors import Problem
@@ -38,6 +39,28 @@ class Article(NamedTuple):
 
     title: str
     paragraphs: tuple[Paragraph, ...]
+
+
+class Chosen(NamedTuple):
+    """A question among those that differ: its id beside those of other files, and its paragraph with its words."""
+
+    id: str
+    question: Question
+    title: str
+    context: str
+    words: tuple[str, ...]
+
+
+class Parts(NamedTuple):
+    """Articles by split, and in it by what stands before their questions' ids.
+
+    ``questions`` is the number of questions that were read for each split; ``everywhere`` says that a question of
+    training counts once, whatever its paragraph.
+    """
+
+    splits: dict[str, dict[str, list[Article]]]
+    questions: dict[str, int]
+    everywhere: bool
 
 
 class Splits(NamedTuple):
@@ -171,6 +194,69 @@ def split(train: list[Article], development: list[Article]) -> Splits:
     valid, test = halves(development)
     kept, _ = without_repeated(apart(train, development), set())
     return Splits(kept, valid, test, len(contexts(train)) - len(contexts(kept)))
+
+
+def public(raw: Path) -> Parts:
+    """SQuAD, whose training split is the part of the official one that public files have.
+
+    The files overlap, so that each question counts once, whatever its paragraph.
+    """
+    titled, splinter = (read(raw / name) for name in ("du_test-v1.1.json", "train_splinter_paragraphs.json"))
+    extra = read(raw / "train_extra_paragraphs.json", identified=False)
+    others = {"train_splinter_paragraphs": splinter, "train_extra_paragraphs": extra}
+    train = {
+        "": [*titled, *splinter],  # the others have no ids of their own
+        "extra-": extra,
+        "cs224n-": read_tokenized(raw / "cs224n_val.jsonl"),
+        "reattached-": read_reattached(raw / "train_reattached_questions.jsonl", others),
+    }
+    return _parts(train, raw, everywhere=True)
+
+
+def whole(raw: Path) -> Parts:
+    """The whole of SQuAD; a question that stands in several paragraphs counts in each."""
+    return _parts({"": read(raw / "train-v1.1.json")}, raw, everywhere=False)
+
+
+def _parts(train: Mapping[str, list[Article]], raw: Path, everywhere: bool) -> Parts:
+    """Splits of SQuAD; the halves of the development set, no part of which is in training, validate and test."""
+    development = read(raw / "dev-v1.1.json")
+    valid, test = halves(development)
+    splits = {
+        "train": {name: apart(found, development) for name, found in train.items()},
+        "valid": {"": valid},
+        "test": {"": test},
+    }
+    found = {"train": [one for articles in train.values() for one in articles], "valid": valid, "test": test}
+    return Parts(splits, {name: len(questions(one)) for name, one in found.items()}, everywhere)
+
+
+def by_split(raw: Path, names: Collection[str]) -> Parts:
+    """The splits of an embedded source, a file each."""
+    found = {name: read(raw / f"{name}.json") for name in names}
+    splits = {name: {"": articles} for name, articles in found.items()}
+    return Parts(splits, {name: len(questions(articles)) for name, articles in found.items()}, everywhere=False)
+
+
+def every(parts: Mapping[str, list[Article]]) -> Iterator[Chosen]:
+    """All questions of articles, in order; the name of a part stands before its ids."""
+    for prefix, articles in parts.items():
+        for title, paragraph in ((one.title, paragraph) for one in articles for paragraph in one.paragraphs):
+            words = tuple(tokens.tokenize(paragraph.context))
+            for question in paragraph.questions:
+                yield Chosen(prefix + question.id, question, title, paragraph.context, words)
+
+
+def different(parts: Mapping[str, list[Article]], everywhere: bool = False) -> list[Chosen]:
+    """The questions of articles: each once in a passage, or once in all ``parts``.
+
+    Questions are the same if their letters and digits are, passages if their words are.
+    """
+    found: dict[tuple[Any, str], Chosen] = {}
+    for one in every(parts):
+        passage = None if everywhere else (one.words, one.title)
+        found.setdefault((passage, identity(one.question.text) or one.question.text), one)
+    return list(found.values())
 
 
 def apart(train: list[Article], development: list[Article]) -> list[Article]:

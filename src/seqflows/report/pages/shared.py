@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from seqflows import metrics
+from seqflows import metrics, records
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, number
 from seqflows.report.inputs import Results, Summary, devices
-from seqflows.report.page import Block, Heading, Paragraph, Status, Strong, Table, Text
+from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, Strong, Table, Text
 
 SOURCE = "source entropy"
+CONTROLS = "controls, not in the paper"
+OF_ENCODERS = {
+    "minilm": "the features are of all-MiniLM-L6-v2, which was itself trained on SQuAD's training questions with their "
+    "paragraphs (87,599 pairs by its card), not on its development set: no neutral stand-in for BERT",
+}  # fmt: skip
 
 
 def kind(results: Results, run: str) -> str:
@@ -185,3 +190,36 @@ def metric_table(
 def section(heading: str, text: str, *blocks: Block) -> list[Block]:
     """A part of a page with its heading and optional text below it."""
     return [Heading(2, heading), *([Paragraph(text)] if text else []), *blocks]
+
+
+def features(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line on the encoder of each dataset's contexts."""
+    lines = []
+    for dataset in dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run):
+        block = results.params.encoder(results.scale, dataset)
+        if block is not None and "layers" in block:
+            layers = ", ".join(map(str, block["layers"]))
+            said = next((text for name, text in OF_ENCODERS.items() if name in block["model"].lower()), "")
+            lines.append(f"features of {block['model']}, layers {layers} summed" + (f": {said}" if said else ""))
+    return lines
+
+
+def steps(results: Results, run: str) -> str:
+    """The optimiser's steps of a run, by its histories; "" without them."""
+    found = [seed.history[-1].get("steps", "") for seed in records.trained(results.scale, run) if seed.history]
+    return " and ".join(dict.fromkeys(f"{int(count):,}" for count in found if count)) or NOTHING
+
+
+def paper_first(made: Sequence[Cell], shown: Table) -> Table:
+    """A grid with the rows that the paper prints above a rule, the others below it."""
+    by_row = {str(row[0]): row for row in shown.rows}
+    own = dict.fromkeys(cell.row for cell in made if cell.reported)
+    rows, others = [by_row[row] for row in own], [row for name, row in by_row.items() if name not in own]
+    if rows and others:
+        rows.append([Emphasis(CONTROLS), *([""] * (len(shown.header) - 1))])
+    return Table(shown.header, [*rows, *others])
+
+
+def notes(made: Sequence[Cell]) -> list[Text]:
+    """The notes of the printed table."""
+    return list(dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note))
