@@ -24,9 +24,7 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: (
-        str  # of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional, pieces, span
-    )
+    emission: str  # of a symbol: categorical, bernoulli, real, embedded (with a vector), conditional, pieces or span
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page

@@ -80,9 +80,16 @@ class Params:
         entry = _entry("dataset", self.datasets, name)
         return {"kind": entry["kind"], **entry[scale_of(scale)]}
 
-    def encoder(self, scale: str, dataset: str) -> dict[str, Any] | None:
-        """The block of the encoder whose features a dataset's contexts have at a scale; None without."""
+    def encoder(self, scale: str, name: str) -> dict[str, Any] | None:
+        """The block of the encoder whose features a dataset's contexts, or its rewritten lines, have; None without."""
+        dataset = self.rewrites[name]["dataset"] if name in self.rewrites else name
         return self.features.get(dataset, {}).get(scale_of(scale))
+
+    @property
+    def encoded(self) -> dict[str, Any]:
+        """What is encoded, by name: the datasets with features, and the entries of rewritten lines of these."""
+        rewritten = {name: entry for name, entry in self.rewrites.items() if entry["dataset"] in self.features}
+        return self.features | rewritten
 
     def run(self, scale: str, name: str) -> dict[str, Any]:
         """A run at a scale: reproduces, dataset, seeds, model, training, evaluation, and ``from`` if it has one."""

@@ -32,7 +32,8 @@ class Stage(NamedTuple):
     Attributes:
         module: of its ``run(key, params)``, below seqflows.
         what: its description in ``--help``.
-        part: the part of params.yaml whose entries are its keys; "" for one key per scale, `WHOLE`.
+        part: the part of params.yaml, or another attribute of `Params`, whose entries are its keys; "" for one key per
+            scale, `WHOLE`.
         code: the source that its outputs depend on, as folders or files below `SOURCE`.
         inputs: ``(params, scale, name)`` -> the files and folders of other stages that it reads.
         outputs: ``(scale, name)`` -> the files and folders that it writes.
@@ -154,6 +155,13 @@ def _generate_inputs(found: Params, scale: str, name: str) -> list[Path]:
     return [*_data(found, scale, run), paths.train(scale, run)]
 
 
+def _features_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """A dataset; or candidates for its lines, and the dataset itself."""
+    if name not in found.rewrites:
+        return [paths.prepared(scale, name)]
+    return [paths.prepared(scale, found.rewriting(scale, name)["dataset"]), paths.rewritten(scale, name)]
+
+
 def _rewrite_inputs(found: Params, scale: str, name: str) -> list[Path]:
     """The lines, the runs that rewrite them with their data, and what else the generator is made from."""
     block = found.rewriting(scale, name)
@@ -244,10 +252,10 @@ TABLE = {
     ),
     "features": Stage(
         module="features.encode",
-        what="encode the words of a dataset's contexts by a pretrained encoder",
-        part="features",
+        what="encode the words of a dataset's contexts, or of rewritten lines, by a pretrained encoder",
+        part="encoded",
         code=("compute.py", TYPED, "config/features.py", "features", "models/pretrained.py"),
-        inputs=lambda found, scale, name: [paths.prepared(scale, name)],
+        inputs=_features_inputs,
         outputs=lambda scale, name: [paths.features(scale, name)],
         block=lambda found, scale, name: found.encoder(scale, name),
         usual=10.0,
@@ -333,7 +341,7 @@ TABLE = {
         limit=60,
         memory=2000,
         computes=True,
-        libraries=("nltk", "transformers"),
+        libraries=("nltk", "sentencepiece", "transformers"),
     ),
     "compare": Stage(
         module="comparison.compare",

@@ -335,6 +335,8 @@ def _rewriting(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
     if not isinstance(generator, str) or generator not in GENERATORS:
         yield from _one_of(f"{path}.generator", generator, GENERATORS)
         return
+    if (name := path.partition(".")[2]) in datasets:
+        yield f"{path}: expected another name than those of datasets, beside whose features its own are, got {name!r}"
     needs, there = GENERATORS[generator], {"datasets": [entry.get("dataset")]}
     runs = entry.get("runs", [])
     if not isinstance(runs, list) or len(runs) != needs.runs:

@@ -370,18 +370,21 @@ def load(folder: Path, features: Path | None = None, encoder: Mapping[str, Any] 
         if encoder is not None and encoder["model"] == NONE:
             found = {name: {} for name in found}
         needed = [file for parts in found.values() for file in parts.values()]
-        beside["features_sha256"] = _check_features(Path(features), combined(listed), encoder, needed)
+        beside["features_sha256"] = check_features(Path(features), combined(listed), encoder, needed)
         for name, parts in found.items():
-            mapped = {part: _mapped(Path(features) / file) for part, file in parts.items()}
-            if mapped:
-                splits[name] = replace(splits[name], contexts=splits[name].contexts.featured(mapped))
+            maps = {part: mapped(Path(features) / file) for part, file in parts.items()}
+            if maps:
+                splits[name] = replace(splits[name], contexts=splits[name].contexts.featured(maps))
     return Dataset(statistics["dataset"], kind, vocabulary, **splits, **beside)
 
 
-def _check_features(
+def check_features(
     folder: Path, data: str, encoder: Mapping[str, Any] | None, needed: Collection[str]
 ) -> str:  # fmt: skip
-    """Verify a folder of features, of the dataset with sha256 ``data`` and by the block ``encoder``; its sha256."""
+    """Verify a folder of features by the block ``encoder``; its sha256.
+
+    They are of the dataset, or of the candidates, with the sha256 ``data``.
+    """
     again = f"run: python -m seqflows features {'/'.join(folder.parts[-2:])} --force"
     listed = verified(folder, "features", ("features",), again, (*needed, HEADER))
     header = files.read_json(folder / HEADER)
@@ -407,7 +410,7 @@ def featured(split: str, contexts: Contexts | Passages) -> dict[str, str]:
     return {part: f"{split}-{part}.npy" if part else f"{split}.npy" for part in contexts.encoded()}
 
 
-def _mapped(path: Path) -> np.ndarray:
+def mapped(path: Path) -> np.ndarray:
     """The features of a file, (sum W, F) float16, which stay on the disk."""
     features = np.load(path, mmap_mode="r", allow_pickle=False)
     if features.ndim != 2 or features.dtype != np.float16:

@@ -9,7 +9,7 @@ Legend: C candidates, L lines of the training split, n candidates of a line, B q
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,14 @@ import numpy as np
 
 from seqflows import files, paths
 from seqflows.data.lines import Lines, Passages, Replacement
-from seqflows.data.prepared import combined, seal, verified
+from seqflows.data.prepared import NONE, check_features, combined, mapped, seal, verified
 from seqflows.errors import Problem
 
 if TYPE_CHECKING:
     from seqflows.params import Params
 
 LINES, CANDIDATES = "lines.npz", "candidates.json"
+FEATURES = "lines.npy"  # of the folder of their features
 RECORD = "train.json"
 
 
@@ -121,6 +122,18 @@ def load(folder: Path, dataset: str, block: Mapping[str, Any] | None = None) -> 
     with np.load(folder / LINES, allow_pickle=False) as arrays:
         of, number, lines = arrays["of"], arrays["number"], Lines.from_arrays(arrays, "lines")
     return Candidates(lines, of, number, header, combined(listed))
+
+
+def featured(found: Candidates, folder: Path, encoder: Mapping[str, Any]) -> Candidates:
+    """The candidates with the features of a folder, by the block ``encoder`` of params.yaml, mapped from a file.
+
+    Raises `Problem` if they are of other candidates or by another encoder. Without an encoder there are none.
+    """
+    without = encoder["model"] == NONE
+    check_features(Path(folder), found.sha256, encoder, () if without else (FEATURES,))
+    if without:
+        return found
+    return replace(found, lines=found.lines.featured(mapped(Path(folder) / FEATURES)))
 
 
 def of(matrix: Params, scale: str, name: str, dataset: str) -> Candidates:

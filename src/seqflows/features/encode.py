@@ -24,7 +24,7 @@ import numpy as np
 
 from seqflows import compute, files, params, paths
 from seqflows.config import features
-from seqflows.data import prepared, tokens
+from seqflows.data import prepared, rewritten, tokens
 from seqflows.data.lines import Lines
 from seqflows.data.prepared import HEADER, SPLITS, Contexts, Dataset
 from seqflows.errors import Problem
@@ -38,21 +38,41 @@ LIBRARIES = ("numpy", "tokenizers", "torch", "transformers")
 
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
-    """Make ``data/features/<scale>/<dataset>/`` from ``data/prepared/<scale>/<dataset>/``."""
+    """Make ``data/features/<scale>/<name>/`` from a prepared dataset, or from candidates for its lines."""
     matrix = found or params.load()
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=False)
-    dataset = prepared.load(paths.prepared(key.scale, key.name))
-    encode(matrix.encoder(key.scale, key.name), dataset, paths.features(key.scale, key.name), machine)
+    block, out = matrix.encoder(key.scale, key.name), paths.features(key.scale, key.name)
+    if key.name not in matrix.rewrites:
+        encode(block, prepared.load(paths.prepared(key.scale, key.name)), out, machine)
+        return
+    dataset = prepared.load(paths.prepared(key.scale, matrix.rewriting(key.scale, key.name)["dataset"]))
+    candidates = rewritten.of(matrix, key.scale, key.name, dataset.sha256)
+    encode(block, dataset, out, machine, key.name, candidates)
 
 
-def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) -> str:
+def encode(
+    block: Any, dataset: Dataset, out: Path, machine: compute.Machine, name: str = "",
+    candidates: rewritten.Candidates | None = None,
+) -> str:  # fmt: skip
     """Replace the folder ``out`` by the features of a dataset, atomically; return its sha256.
+
+    With ``candidates`` for its lines, which the entry ``name`` made, they are the features of these instead.
 
     Without an encoder (``model: none``) the folder has a header alone. Raises `Problem` for an encoder that cannot be
     loaded, and for features beyond the range of float16.
     """
     settings = features.encoder(block).of(block, f"features.{dataset.name}")
-    made = {"dataset": dataset.name, "dataset_sha256": dataset.sha256, "encoder": dict(sorted(block.items()))}
+    if candidates is None:
+        encoded = {
+            path: getattr(dataset, split).contexts.encoded()[part]
+            for split in SPLITS
+            for part, path in prepared.featured(split, getattr(dataset, split).contexts).items()
+        }
+        made = {"dataset": dataset.name, "dataset_sha256": dataset.sha256}
+    else:
+        encoded = {rewritten.FEATURES: candidates.lines}
+        made = {"dataset": name, "dataset_sha256": candidates.sha256}
+    made |= {"encoder": dict(sorted(block.items()))}
     if isinstance(settings, features.Nothing):
         with files.replacing_folder(out) as folder:
             files.write_json(folder / HEADER, made)
@@ -60,13 +80,11 @@ def encode(block: Any, dataset: Dataset, out: Path, machine: compute.Machine) ->
     known = dataset.vocabulary[len(tokens.SPECIAL) : dataset.outputs]
     counts: dict[str, dict[str, int]] = {}
     with opened(settings, known, machine) as encoder, files.replacing_folder(out) as folder:
-        for name in SPLITS:
-            contexts = getattr(dataset, name).contexts
-            for part, path in prepared.featured(name, contexts).items():
-                what, started = Path(path).stem, time.monotonic()
-                counts[what] = write(folder / path, encoder, contexts.encoded()[part], dataset.vocabulary)
-                said = ", ".join(f"{number} {of.replace('_', ' ')}" for of, number in counts[what].items())
-                print(f"{out} {what}: {said}, in {time.monotonic() - started:.1f} s", flush=True)
+        for path, words in encoded.items():
+            what, started = Path(path).stem, time.monotonic()
+            counts[what] = write(folder / path, encoder, words, dataset.vocabulary)
+            said = ", ".join(f"{number} {of.replace('_', ' ')}" for of, number in counts[what].items())
+            print(f"{out} {what}: {said}, in {time.monotonic() - started:.1f} s", flush=True)
         header = {
             **made,
             "model": encoder.model_files,

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seqflows import files, params, paths, stages
+from seqflows.data import rewritten
 from seqflows.data.prepared import CHECKSUMS, HEADER
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc, matrix
@@ -54,6 +55,16 @@ def _compared_before(found: params.Params, table: str) -> bool:
     return compared != there
 
 
+def _rewritten_before(found: params.Params, name: str) -> bool:
+    """Whether candidates are of other settings, another dataset or other models than there are now."""
+    dataset = found.rewriting(found.scale, name)["dataset"]
+    try:
+        rewritten.of(found, found.scale, name, _sha256(paths.prepared(found.scale, dataset)))
+    except Problem:
+        return True
+    return False
+
+
 def _stale(found: params.Params, stage: str, name: str) -> bool:
     scale = found.scale
     if stage == "generate":
@@ -63,8 +74,11 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
             return True
     if stage == "features":
         header = files.read_json(paths.features(scale, name) / HEADER)
-        of = {"encoder": found.encoder(scale, name), "dataset_sha256": _sha256(paths.prepared(scale, name))}
+        of_what = paths.rewritten if name in found.rewrites else paths.prepared
+        of = {"encoder": found.encoder(scale, name), "dataset_sha256": _sha256(of_what(scale, name))}
         return {key: header[key] for key in of} != of
+    if stage == "rewrite":
+        return _rewritten_before(found, name)
     if stage == "compare":
         return _compared_before(found.at(scale), name)
     if stage not in ("train", "evaluate"):
