@@ -174,6 +174,88 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_training_steps.py::test_a_seed_decides_the_first_weights",
         ),
     ],
+    "rewriting/base.py": [
+        (
+            "a text for which nothing is written gets an empty candidate",
+            "            self.counted[NOTHING] += 1\n            return text\n",
+            "            self.counted[NOTHING] += 1\n            return candidate\n",
+            "test_generators.py::test_nothing_the_same_and_unknown_tokens_are_counted",
+        ),
+        (
+            "a text as long as a generator reads is left out",
+            "if 0 < size <= most]",
+            "if 0 < size < most]",
+            "test_generators.py::test_candidates_keep_the_order_of_the_texts_and_their_number",
+        ),
+    ],
+    "rewriting/flows.py": [
+        (
+            "the noise has the variance as its deviation",
+            "self.variance**0.5 * z_0",
+            "self.variance * z_0",
+            "test_generators.py::test_candidates_have_the_noise_of_the_variance",
+        ),
+        (
+            "all candidates of a text have one noise",
+            "z_0 = torch.randn_like(eps) if",
+            "z_0 = torch.randn_like(eps[::count]).repeat_interleave(count, 0) if",
+            "test_generators.py::test_noise_changes_texts_and_a_seed_decides_them",
+        ),
+    ],
+    "rewriting/tuning.py": [
+        (
+            "tuning takes the smallest variance",
+            "        if shares[variance] <= MOST:\n            break\n",
+            "",
+            "test_measure.py::test_tuning_takes_the_largest_variance_that_changes_few_enough",
+        ),
+    ],
+    "rewriting/measure.py": [
+        (
+            "an added token costs nothing",
+            "np.minimum.accumulate(row - columns, axis=1) + columns",
+            "np.minimum.accumulate(row, axis=1)",
+            "test_measure.py::test_edits_are_the_distance_of_every_pair",
+        ),
+    ],
+    "rewriting/words.py": [
+        (
+            "random words are drawn evenly",
+            "self.cumulative = np.cumsum(counts / counts.sum())",
+            "self.cumulative = np.linspace(0, 1, len(counts) + 1)[1:]",
+            "test_generators.py::test_random_words_are_as_many_as_given_and_follow_the_frequency",
+        ),
+        (
+            "names have neighbours",
+            "if word(token) and text[start:end].islower()]",
+            "if word(token)]",
+            "test_generators.py::test_neighbours_are_near_and_neither_names_numbers_nor_stop_words",
+        ),
+    ],
+    "rewriting/rewrite.py": [
+        (
+            "lines of validation are rewritten too",
+            "    passages = dataset.train.contexts\n",
+            "    passages = dataset.valid.contexts\n",
+            "test_rewrite.py::test_only_lines_of_training_are_rewritten_and_only_lines_of_validation_measured",
+        ),
+    ],
+    "data/rewritten.py": [
+        (
+            "lines with an answer are free",
+            "np.where(passages.free_of(index), own, -1)",
+            "own",
+            "test_rewritten.py::test_only_free_lines_of_the_question_are_replaced",
+        ),
+    ],
+    "models/flow_decoder.py": [
+        (
+            "the decoder reads latents without noise",
+            "self.log_tokens(batch.x, self.noised(eps, self.config.variance))",
+            "self.log_tokens(batch.x, eps)",
+            "test_flow_decoder.py::test_the_loss_is_both_by_hand",
+        ),
+    ],
     "training/schedules.py": [
         (
             "the model is chosen during the ramp of the KL weight",
@@ -198,7 +280,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("SGD climbs", "alpha=-self.rate", "alpha=self.rate", "test_schedules.py::test_optimisers_are_torchs_own"),
         (
             "Adam's second beta is 0.99",
-            "beta2=0.999",
+            "beta2=self.beta2",
             "beta2=0.99",
             "test_schedules.py::test_optimisers_are_torchs_own",
         ),

@@ -88,12 +88,15 @@ TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models
 TRAINING |= {"textscores/answers.py", "textscores/bleu.py"}
 WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 SCORING = WRITING | {"textscores/answers.py"}
+ENCODING = {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"}
+SCORED = {f"evaluation/{name}.py" for name in ("likelihood", "loading", "ngrams", "scoring")}
+REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "noise.py", "rewriting", *SCORED}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 READ_AND_WRITTEN = {
     "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
     "prepare demo/ptb": ({*CORPORA, "data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
     "features demo/squad_questions": (
-        {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"},
+        ENCODING,
         {"data/prepared/demo/squad_questions"},
         {"data/features/demo/squad_questions"},
     ),
@@ -121,6 +124,26 @@ READ_AND_WRITTEN = {
         WRITING,
         {"data/prepared/demo/tvqa", f"{WRITER}/train"},
         {f"{TEXTS}_s-samples.txt"},
+    ),
+    "rewrite demo/squad-language_flow": (
+        REWRITING,
+        {"data/prepared/demo/squad_answers", "data/prepared/demo/squad_sentences", "runs/demo/squad-flow/train"},
+        {"data/rewritten/demo/squad-language_flow"},
+    ),
+    "rewrite demo/squad-random_words": (
+        REWRITING,
+        {"data/prepared/demo/squad_answers", "data/rewritten/demo/squad-language_flow"},
+        {"data/rewritten/demo/squad-random_words"},
+    ),
+    "rewrite demo/squad-neighbours": (
+        REWRITING,
+        {"data/prepared/demo/squad_answers", "data/prepared/demo/squad_sentences"},
+        {"data/rewritten/demo/squad-neighbours"},
+    ),
+    "features demo/squad-same": (
+        ENCODING,
+        {"data/prepared/demo/squad_answers", "data/rewritten/demo/squad-same"},
+        {"data/features/demo/squad-same"},
     ),
     "compare demo/tang2021-qg-variants": (
         {"config/typed.py", "config/comparisons.py", "comparison", "records.py", "textscores"},

@@ -23,7 +23,7 @@ from seqflows.evaluation import loading
 from seqflows.evaluation.scoring import stream
 from seqflows.models.base import Model
 from seqflows.rewriting import flows, measure, named, paraphrase, translation, tuning, words
-from seqflows.rewriting.base import Generator
+from seqflows.rewriting.base import SAME, Generator
 
 
 class Source(NamedTuple):
@@ -112,7 +112,7 @@ def said(header: Mapping[str, Any]) -> str:
         f"{numbers['candidates']} candidates of {header['rewritten']} lines",
         f"{100 * numbers['changed']:.1f} % of tokens changed",
         f"{100 * numbers['equal']:.1f} % equal to the original",
-        *(f"{count} {what}" for what, count in counted.items() if count),
+        *(f"{count} {what}" for what, count in counted.items() if count and what != SAME),
     ]
     if noise := header["noise"]:
         parts.append(f"variance {noise['variance']:g}, {100 * noise['right']:.1f} % right at noise 0")
