@@ -90,7 +90,7 @@ WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 SCORING = WRITING | {"textscores/answers.py"}
 ENCODING = {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"}
 SCORED = {f"evaluation/{name}.py" for name in ("likelihood", "loading", "ngrams", "scoring")}
-REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "noise.py", "rewriting", *SCORED}
+REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "rewriting", *SCORED}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 READ_AND_WRITTEN = {
     "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),

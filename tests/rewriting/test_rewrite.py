@@ -167,6 +167,13 @@ def test_runs_of_another_class_or_untrained_are_refused_and_nothing_is_left(stag
     assert not any(paths.rewritten(SCALE, name).exists() for name in ("wrong", "untrained"))
 
 
+def test_without_lines_of_validation_no_noise_is_measured(stage, monkeypatch):
+    given = LINES.valid.contexts
+    monkeypatch.setattr(LINES.valid, "contexts", dataclasses.replace(given, free=np.zeros_like(given.free)))
+    with pytest.raises(Problem, match="lines of validation .*, on which the noise of squad-flow is measured, got none"):
+        stage("flow", again=True)
+
+
 def test_candidates_of_a_model_trained_anew_are_refused(stage, folder):
     found = stage("flow")
     path = paths.rewritten(SCALE, "flow")

@@ -90,6 +90,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     made = BUILDERS[block["generator"]](task)
     torch.manual_seed(seed)
     candidates = made.generator.rewrite(texts, settings.count)
+    # Neither time nor revision: candidates made again have the same sha256, and what is trained on them stays valid.
     header = {
         **{"rewriting": key.name, "scale": key.scale, **block, "config_hash": files.digest(block)},
         **{"dataset_sha256": dataset.sha256, "runs": [source.origin for source in sources], "files": made.files},
@@ -98,7 +99,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "exceptions": dict(made.generator.counted),
         "numbers": measure.numbers(texts, candidates, train),
         "noise": made.noise,
-        **{"revision": files.revision(), "device": machine.device.type},
+        "device": machine.device.type,
     }
     places = {word: place for place, word in enumerate(dataset.vocabulary)}
     rewritten.save(paths.rewritten(key.scale, key.name), chosen, candidates, places, header)
@@ -225,6 +226,11 @@ def noisy(source: Source, name: str, settings: Any, measured: Sequence[str], see
     ``right`` is the share of tokens right at noise 0, ``printed`` the share changed at the printed variance.
     """
     flows.check(source.model, name)
+    if not measured:
+        raise Problem(
+            f"expected lines of validation that may be replaced, on which the noise of {source.origin['run']} is "
+            "measured, got none; take another dataset in params.yaml"
+        )
     known = source.dataset.vocabulary
 
     def changed(variance: float) -> float:
