@@ -50,6 +50,8 @@ def test_a_block_is_replaced_from_the_records(world):
         ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),
         ("table: results/demo/ziegler2019-table1.csv", "expected results/<scale>/<table>.md"),
         ("table: results/dem/ziegler2019-table1.md", "expected a scale of demo, laptop, paper, got 'dem'"),
+        ("verdict: results/demo/audit.md", "expected results/<scale>/verdict/<paper>.png in the marks of a verdict"),
+        ("verdict: results/demo/verdict/nobody2020.png", "expected results/<scale>/verdict/<paper>.png"),
         ("table: results/demo/ziegler2019-table11.md", "got 'ziegler2019-table11'.*; nearest: ziegler2019-table1"),
     ],
 )
