@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
     keep.set_defaults(act=_keep)
-    readme = commands.add_parser("readme", help="update the tables in README.md from the results")
+    readme = commands.add_parser("readme", help="update the tables in README.md and docs from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring against the authors' code")
     benchmark.add_argument(

@@ -1,4 +1,4 @@
-"""The results in README.md, generated from the records."""
+"""The results in README.md and in the pages of docs, generated from the records."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def verdict_of(path: Path) -> list[Block]:
     text = f"(ours - reported) / tolerance of each cell of {one.paper.title}"
     return [
         Paragraph((*audit.said(here, one), " Reasons: ", Link(str(page)))),
-        verdict.brief(one.claims),
+        *verdict.brief(one.claims),
         Picture(str(path), text),
     ]
 
@@ -53,7 +53,7 @@ def csv_of(path: Path) -> list[Block]:
 
 
 def refreshed(text: str) -> str:
-    """README's text with every marked block from the present results."""
+    """A text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
         shown = {"table": table_of, "csv": csv_of, "verdict": verdict_of}[found["kind"]](Path(found["path"]))
@@ -62,6 +62,14 @@ def refreshed(text: str) -> str:
     return BLOCK.sub(block, text)
 
 
-def run(path: Path = Path("README.md")) -> None:
-    """Bring ``README.md`` up to date."""
-    files.write_text(path, refreshed(path.read_text(encoding="utf-8")))
+def pages() -> list[Path]:
+    """The pages that may have marked blocks."""
+    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+
+
+def run() -> None:
+    """Bring the pages up to date."""
+    texts = {path: path.read_text(encoding="utf-8") for path in pages()}
+    for path, new in {path: refreshed(text) for path, text in texts.items()}.items():
+        if new != texts[path]:
+            files.write_text(path, new)

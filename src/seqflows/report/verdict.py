@@ -19,7 +19,7 @@ from seqflows.report.judging import (
     Ours,
     Printed,
 )  # fmt: skip
-from seqflows.report.page import Inline, Status, Strong, Table, Text
+from seqflows.report.page import Block, Inline, Status, Strong, Table, Text, listed
 from seqflows.report.papers.base import Claim, Paper
 
 COLUMNS = (
@@ -115,15 +115,22 @@ def table(claims: Sequence[Judged]) -> Table:
     return Table(("claim (section)", "on the printed numbers", "on ours", "smallest difference seen"), rows, wide=True)
 
 
-def brief(claims: Sequence[Judged]) -> Table:
-    """A row per claim in the paper's own words: both verdicts, and the reason of that on ours."""
+def brief(claims: Sequence[Judged]) -> list[Block]:
+    """A row per claim that ours decide, in the paper's own words, with the reason; the others by name."""
     rows: list[Sequence[Text]] = [
         (
-            f"“{one.claim.says}” ({one.claim.section})",
+            (Strong(one.claim.name), f": “{one.claim.says}” ({one.claim.section})"),
             Status(one.printed.verdict, one.printed.verdict),
             Status(one.ours.verdict, one.ours.verdict),
             one.ours.reason,
         )
         for one in claims
+        if one.ours.verdict in (HOLDS, FAILS)
     ]
-    return Table(("claim (section)", "on the printed numbers", "on ours", "because, on ours"), rows, wide=True)
+    header = ("claim (section)", "on the printed numbers", "on ours", "because, on ours")
+    others: dict[str, list[str]] = {}
+    for one in claims:
+        if one.ours.verdict not in (HOLDS, FAILS):
+            others.setdefault(one.ours.verdict, []).append(one.claim.name)
+    named = [(Status(kind, kind), f" on ours: {'; '.join(names)}.") for kind, names in others.items()]
+    return [*([Table(header, rows, wide=True)] if rows else []), *listed(named)]
