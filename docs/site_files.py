@@ -1,7 +1,8 @@
 """The pages of the site: README, docs, CONTRIBUTING and the results, at their places in the repository.
 
-mkdocs takes pages from one folder alone, and these link to each other across the repository. So its folder, `docs/site`,
-has only the interfaces, and this hook adds the others where they are; `mkdocs build --strict` then fails on a broken link.
+mkdocs takes pages from one folder alone, and these link to each other across the repository. So its folder,
+`docs/site`, has only the interfaces, and this hook adds the others where they are; `mkdocs build --strict` then fails
+on a broken link.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "params.yaml", "dvc.yaml", "Snakefile")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff")
 FOLDERS = {"docs": ("*.md",), "results": ("*.md", "*.png", "*.svg", "*.csv")}
 
 
