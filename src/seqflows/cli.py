@@ -272,6 +272,7 @@ def _show(given: argparse.Namespace) -> None:
         "tables": found,
         "figures": [path for name in matrix.figures if (path := paths.figure(scale, name)[0]).exists()],
         "audit": [path for path in paths.audit(scale)[1::-1] if path.exists()],
+        "page": [path for path in [paths.page(scale)] if path.exists()],
     }
     for what, where in listed.items():
         print(f"{what}:")

@@ -172,6 +172,11 @@ def strips(scale: str, paper: str) -> tuple[Path, Path]:
     return folder / f"{paper}.png", folder / f"{paper}.svg"
 
 
+def page(scale: str) -> Path:
+    """The page of everything."""
+    return results(scale) / "index.html"
+
+
 def track(scale: str) -> Path:
     """The listing of the last tracking's content of the store."""
     return results(scale) / "track.json"

@@ -243,8 +243,7 @@ def section(results: Results, one: Audited) -> list[Block]:
         shown = paths.strips(results.scale, paper.name)[0].relative_to(paths.results(results.scale))
         text = f"(ours - reported) / tolerance of each cell of {paper.title}, a strip per table"
         blocks += [Picture(str(shown), text), Paragraph(PICTURE)]
-    header: tuple[str, ...] = ("where", "the paper says", "against it")
-    blocks += [Heading(3, "Contradictions in the paper"), _prose(header, paper.contradictions)]
+    blocks += [Heading(3, "Contradictions in the paper"), contradictions(paper)]
     blocks += [Heading(3, "Cells")]
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
@@ -252,13 +251,22 @@ def section(results: Results, one: Audited) -> list[Block]:
     blocks += reductions(results, rows)
     blocks += remarks(results, rows)
     blocks += claims(paper, one.claims)
-    header = ("what", "paper", "released code", "here", "why")
-    blocks += [Heading(3, "Deviations"), _prose(header, paper.deviations)]
+    blocks += [Heading(3, "Deviations"), deviations(paper)]
     if paper.assumptions:
         text = "What the text leaves open, and the choice made."
-        header = ("what", "paper says", "here", "why")
+        header = ("what", "the paper says", "here", "why")
         blocks += [Heading(3, "Assumptions"), Paragraph(text), _prose(header, paper.assumptions)]
     return blocks
+
+
+def contradictions(paper: Paper) -> Table:
+    """The statements of a paper that its own numbers or formulas contradict."""
+    return _prose(("where", "the paper says", "against it"), paper.contradictions)
+
+
+def deviations(paper: Paper) -> Table:
+    """The points on which paper, released code and this project differ."""
+    return _prose(("what", "paper", "released code", "here", "why"), paper.deviations)
 
 
 def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
