@@ -81,6 +81,11 @@ def seed(scale: str, name: str, number: int) -> Path:
     return train(scale, name) / f"seed-{number}"
 
 
+def weights(scale: str, name: str) -> Path:
+    """The weights of a run, to be used without its data."""
+    return Path("weights") / scale / name
+
+
 def metrics(scale: str, name: str) -> Path:
     """The metrics of a run, sealed by their sha256."""
     return run(scale, name) / "metrics.json"
