@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
-        "--faster", type=float, default=1.0, metavar="X", help="speed of a GPU, the device of the records being 1 (1)"
+        "--faster", type=float, metavar="X", help="speed of a GPU, the device of the records being 1 (without it: CPUs)"
     )
     plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")

@@ -23,6 +23,7 @@ PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the wo
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
 RESOLVED = ("datasets", "features", "runs")  # whose blocks the audit reads
 TYPES = ("*.py", "*.csv", "*.json", "*.yaml", "*.html")  # of source files
+LARGE = {"demo": 1, "laptop": 2, "paper": 8}  # how much larger a scale is, in time and memory
 GIVEN = (paths.HUMAN,)  # inputs that people make, not stages
 
 
@@ -61,6 +62,10 @@ class Stage(NamedTuple):
     libraries: tuple[str, ...] = ()
     elsewhere: bool = False
     foreach: bool = False
+
+    def size(self, scale: str) -> int:
+        """The factor of ``limit`` and ``memory`` at a scale, a rough measure."""
+        return LARGE[scale] if self.computes else 1
 
     def keys(self, found: Params) -> list[str]:
         """The names of its keys."""
