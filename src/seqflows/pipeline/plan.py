@@ -128,7 +128,7 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     taking = "each" if takers is None else f"{sum(job.stage in takers for job in made.values())} of them"
     print(f"scale {scale}: {len(made)} jobs, {taking} on a {unit}; a run's seeds go one after another")
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
-    if faster is None:
+    if faster is None and takers is not None:
         print(
             "how fast a GPU is was not measured: these are days of such CPUs. On your GPU run `make benchmark`, and set"
         )
