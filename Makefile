@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-packages paper adopt benchmark lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-packages paper adopt benchmark weights docs lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -87,7 +87,15 @@ format: $(STAMP) ## format the source for lint
 ui: $(STAMP) ## MLflow in the browser
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
-readme: $(STAMP) ## update the tables in README.md from the results
+weights: $(STAMP) ## weights/laptop: the trained models of the laptop's runs, to be used without data by seqflows.load
+	python -m seqflows weights laptop
+
+docs: ## the site of README, docs, audits and interfaces in site/, in its own .venv-docs; fails on a broken link
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+
+readme: $(STAMP) ## update the tables in README.md and docs from the results
 	python -m seqflows readme
 
 lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tools)

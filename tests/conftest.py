@@ -106,18 +106,12 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def world(tmp_path):
     """A project folder with the matrix and no runs."""
-    monkeypatch.chdir(tmp_path)
     import report_world
-    from seqflows import params
-    from seqflows.report import inputs
 
-    matrix = report_world.matrix()
-    monkeypatch.setattr(params, "load", lambda *_: matrix)
-    paper = {name: inputs.settings(matrix, "paper", name) for name in matrix.runs}
-    monkeypatch.setattr(inputs, "paper_settings", lambda: paper)
-    return matrix
+    with report_world.placed(tmp_path) as matrix:
+        yield matrix
 
 
 @pytest.fixture

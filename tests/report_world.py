@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from seqflows import files, paths
+from seqflows import files, params, paths
 from seqflows.params import Params
+from seqflows.report import inputs
 from seqflows.report.cells import reported
+
+
+@contextlib.contextmanager
+def placed(folder: Path) -> Iterator[Params]:
+    """Work in a folder, with the matrix as params.yaml, whose scale paper is what the papers state."""
+    content = matrix()
+    paper = {name: inputs.settings(content, "paper", name) for name in content.runs}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(params, "load", lambda *_: content)
+        patch.setattr(inputs, "paper_settings", lambda: paper)
+        yield content
 
 
 def printed(table: str, column: str) -> dict[str, float]:

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams = sys.stdout, sys.stderr
     try:
         given = _parser().parse_args(arguments)
-        if given.act not in (_status, _list, _plan, _check, _show):
+        if given.act not in (_status, _list, _plan, _check, _show, _score, _sample):
             sys.stdout, sys.stderr = map(_BestEffort, streams)
         return _run(given)
     except BrokenPipeError:
@@ -120,7 +120,20 @@ def _parser() -> argparse.ArgumentParser:
     keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
     keep.set_defaults(act=_keep)
-    readme = commands.add_parser("readme", help="update the tables in README.md from the results")
+    score = commands.add_parser("score", help="print -log p of each line of a file under a trained model, nats")
+    sample = commands.add_parser("sample", help="print new sequences of a trained model")
+    for command in (score, sample):
+        command.add_argument("key", metavar="<scale>/<run>", help="a trained run of text, words or language")
+        command.add_argument("--seed", type=int, help="of the training (the first)")
+    score.add_argument("file", help="a sequence per line; - reads standard input")
+    score.set_defaults(act=_score)
+    sample.add_argument("-n", type=int, default=5, metavar="N", help="how many (5)")
+    sample.add_argument("--temperature", type=float, default=1.0, metavar="T", help="scale of the noise (1)")
+    sample.set_defaults(act=_sample)
+    weights = commands.add_parser("weights", help="write weights/<scale> of all trained runs, for use without data")
+    weights.add_argument("scale", choices=paths.SCALES)
+    weights.set_defaults(act=_weights)
+    readme = commands.add_parser("readme", help="update the tables in README.md and docs from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring against the authors' code")
     benchmark.add_argument(
@@ -133,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
-        "--faster", type=float, default=1.0, metavar="X", help="speed of a GPU, the device of the records being 1 (1)"
+        "--faster", type=float, metavar="X", help="speed of a GPU, the device of the records being 1 (without it: CPUs)"
     )
     plan.set_defaults(act=_plan)
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
@@ -186,6 +199,45 @@ def _stage(given: argparse.Namespace) -> None:
         wanted = found.wanted(given.command, key.name)
         importlib.import_module(f"seqflows.{row.module}").run(key, here, **options)
         found.record(given.command, key.name, wanted)
+
+
+def _score(given: argparse.Namespace) -> None:
+    """Print the nats of each line, and at last their mean."""
+    from seqflows import trained
+
+    lines = files.lines(given.file)
+    model = _lined(trained.load(given.key, given.seed))
+    if model.known.kind == "language" and (strange := model.unknown(lines)):
+        print(f"seqflows score {given.key}: <unk> stands for {', '.join(strange[:20])}", file=sys.stderr)
+    nats = model.score(lines)
+    for line, value in zip(lines, nats.tolist(), strict=True):
+        print(f"{value:.4f}\t{line}")
+    print(f"mean of {len(lines)}: {nats.mean():.4f} nats a sequence, seed {model.seed} of {model.name}")
+
+
+def _sample(given: argparse.Namespace) -> None:
+    from seqflows import trained
+
+    if given.n < 1:
+        raise Problem(f"expected -n of at least 1, got {given.n}")
+    for line in _lined(trained.load(given.key, given.seed)).sample(given.n, temperature=given.temperature):
+        print(line)
+
+
+def _lined(model: Any) -> Any:
+    """The model, if its sequences are lines; else a `Problem`."""
+    if model.known.kind in ("music", "vectors"):
+        raise Problem(f"expected a model of text, words or language, got one of {model.known.kind}; use seqflows.load")
+    return model
+
+
+def _weights(given: argparse.Namespace) -> None:
+    from seqflows import trained
+
+    done = trained.pack(given.scale)
+    if not done:
+        raise Problem(f"expected trained runs in runs/{given.scale}, found none; train some first")
+    print("\n".join(f"weights/{name}" for name in done))
 
 
 def _absent(stage: str, key: paths.Key) -> None:
@@ -271,7 +323,8 @@ def _show(given: argparse.Namespace) -> None:
     listed = {
         "tables": found,
         "figures": [path for name in matrix.figures if (path := paths.figure(scale, name)[0]).exists()],
-        "audit": [path for path in paths.audit(scale)[::-1] if path.exists()],
+        "audit": [path for path in paths.audit(scale)[1::-1] if path.exists()],
+        "page": [path for path in [paths.page(scale)] if path.exists()],
     }
     for what, where in listed.items():
         print(f"{what}:")

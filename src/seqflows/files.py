@@ -241,6 +241,21 @@ def lock(path: Path, holder: str = "another process works on the same key", shar
 
 
 @functools.cache
+def lines(name: str) -> list[str]:
+    """The lines of a UTF-8 file that are not empty, without surrounding space; of standard input for ``-``.
+
+    Raises:
+        Problem: no such file, other bytes, or no text.
+    """
+    try:
+        content = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"expected a file of text at {name}, got {error}") from None
+    if not (found := [line.strip() for line in content.splitlines() if line.strip()]):
+        raise Problem(f"expected a sequence per line in {name}, got no text")
+    return found
+
+
 def revision() -> str:
     """The code's git commit, with ``+dirty`` if tracked source differs; ``unknown`` outside git.
 

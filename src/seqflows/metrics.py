@@ -44,6 +44,7 @@ class Metric(NamedTuple):
         blocks: the blocks that show it beside the paper's own table.
         relative: the audit's tolerance as a share of the printed number, if not by unit.
         compared: whether it is known only beside other systems' texts, from the stage ``compare``.
+        of_data: whether it is a property of the data, which no model makes.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Metric(NamedTuple):
     blocks: tuple[str, ...] = ()
     relative: float | None = None
     compared: bool = False
+    of_data: bool = False
 
     @property
     def own_draws(self) -> bool:
@@ -88,9 +90,9 @@ CATALOGUE = (
     Metric("length", "-log p(T)", SEQUENCES, blocks=(BEYOND,)),
     Metric("kl_share", "KL / -ELBO", (SHARE,), drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
     Metric("ess", "ESS", ("samples",), digits=1, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
-    Metric("source", "source, this test set", SEQUENCES),
-    Metric("source", "source, this test set", (DIM,), drawn=NOISE),
-    Metric("source_entropy", "source entropy", SEQUENCES),
+    Metric("source", "source, this test set", SEQUENCES, of_data=True),
+    Metric("source", "source, this test set", (DIM,), drawn=NOISE, of_data=True),
+    Metric("source_entropy", "source entropy", SEQUENCES, of_data=True),
     Metric("excess", "excess (nats/sequence)", WHOLE, drawn=IMPORTANCE, blocks=(BOUND,)),
     Metric("parameters", "parameters", (SHARE,), digits=0, blocks=(BEYOND, BOUND)),
     # of words
@@ -124,24 +126,24 @@ CATALOGUE = (
     Metric("unique_known_wide", "unique, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
     Metric("unique_known_likeliest", "unique, likeliest", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
     Metric("unique_known_likeliest_wide", "unique, likeliest, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
-    Metric("train_entropy", "H[P_train]", (WORD,), blocks=(HALVES,)),
-    Metric("test_entropy", "H[P_test]", (WORD,), blocks=(HALVES,)),
-    Metric("oracle_train", "ORACLE on train", (WORD,), blocks=(HALVES,)),
-    Metric("oracle_test", "ORACLE on test", (WORD,), blocks=(HALVES,)),
-    Metric("oracle_unique", "distinct words, ORACLE", (SHARE,), drawn=WORDS),
-    Metric("oracle_known", "w in V, ORACLE", (SHARE,), drawn=WORDS),
-    Metric("oracle_unique_known", "w unique, ORACLE", (SHARE,), drawn=WORDS),
-    Metric("oracle_unseen", "unseen test tokens", (SHARE,), digits=4, blocks=(HALVES,)),
+    Metric("train_entropy", "H[P_train]", (WORD,), blocks=(HALVES,), of_data=True),
+    Metric("test_entropy", "H[P_test]", (WORD,), blocks=(HALVES,), of_data=True),
+    Metric("oracle_train", "ORACLE on train", (WORD,), blocks=(HALVES,), of_data=True),
+    Metric("oracle_test", "ORACLE on test", (WORD,), blocks=(HALVES,), of_data=True),
+    Metric("oracle_unique", "distinct words, ORACLE", (SHARE,), drawn=WORDS, of_data=True),
+    Metric("oracle_known", "w in V, ORACLE", (SHARE,), drawn=WORDS, of_data=True),
+    Metric("oracle_unique_known", "w unique, ORACLE", (SHARE,), drawn=WORDS, of_data=True),
+    Metric("oracle_unseen", "unseen test tokens", (SHARE,), digits=4, blocks=(HALVES,), of_data=True),
     # of language
     Metric("nll_above_floor", "NLL above the floor", POSITION, digits=2, drawn=NOISE),
     Metric("nll_noiseless", "NLL without noise", (DIM,)),
     Metric("nll_code", "NLL as in the code's validation", PER_D),
     Metric("nll_code_train", "NLL as in the code's training", PER_D),
-    Metric("floor", "floor", (DIM,)),
-    Metric("gaussian", "one Gaussian for all words", (DIM,)),
-    Metric("gaussian_above_floor", "one Gaussian above the floor", POSITION, digits=2),
-    Metric("unigram", "words one by one", (DIM,)),
-    Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2),
+    Metric("floor", "floor", (DIM,), of_data=True),
+    Metric("gaussian", "one Gaussian for all words", (DIM,), of_data=True),
+    Metric("gaussian_above_floor", "one Gaussian above the floor", POSITION, digits=2, of_data=True),
+    Metric("unigram", "words one by one", (DIM,), of_data=True),
+    Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2, of_data=True),
     # of pairs
     Metric("context_bits", "bits/dim of the context", (DIM,), drawn=NOISE, blocks=(GIVEN,)),
     Metric("copied", "copied words", (SHARE,), digits=3, blocks=(GIVEN,)),

@@ -86,6 +86,11 @@ def seed(scale: str, name: str, number: int) -> Path:
     return train(scale, name) / f"seed-{number}"
 
 
+def weights(scale: str, name: str) -> Path:
+    """The weights of a run, to be used without its data."""
+    return Path("weights") / scale / name
+
+
 def metrics(scale: str, name: str) -> Path:
     """The metrics of a run, sealed by their sha256."""
     return run(scale, name) / "metrics.json"
@@ -165,9 +170,21 @@ def figure(scale: str, name: str) -> tuple[Path, Path]:
     return results(scale) / f"{name}.png", results(scale) / f"{name}.svg"
 
 
-def audit(scale: str) -> tuple[Path, Path]:
-    """The audit as csv and as markdown."""
-    return results(scale) / "audit.csv", results(scale) / "audit.md"
+def audit(scale: str) -> tuple[Path, Path, Path, Path]:
+    """The audit as csv and as markdown, the claims as csv, and the folder of `strips`."""
+    here = results(scale)
+    return here / "audit.csv", here / "audit.md", here / "claims.csv", here / "verdict"
+
+
+def strips(scale: str, paper: str) -> tuple[Path, Path]:
+    """The picture of a paper's cells, as png and svg."""
+    folder = audit(scale)[-1]
+    return folder / f"{paper}.png", folder / f"{paper}.svg"
+
+
+def page(scale: str) -> Path:
+    """The page of everything."""
+    return results(scale) / "index.html"
 
 
 def track(scale: str) -> Path:

@@ -23,6 +23,7 @@ PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the wo
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
 RESOLVED = ("datasets", "features", "runs")  # whose blocks the audit reads
 TYPES = ("*.py", "*.csv", "*.json", "*.yaml", "*.html")  # of source files
+LARGE = {"demo": 1, "laptop": 2, "paper": 8}  # how much larger a scale is, in time and memory
 GIVEN = (paths.HUMAN,)  # inputs that people make, not stages
 
 
@@ -62,6 +63,10 @@ class Stage(NamedTuple):
     libraries: tuple[str, ...] = ()
     elsewhere: bool = False
     foreach: bool = False
+
+    def size(self, scale: str) -> int:
+        """The factor of ``limit`` and ``memory`` at a scale, a rough measure."""
+        return LARGE[scale] if self.computes else 1
 
     def keys(self, found: Params) -> list[str]:
         """The names of its keys."""
@@ -210,7 +215,8 @@ def _audit_inputs(found: Params, scale: str, _: str) -> list[Path]:
     return [*characters, *metrics, *speeds, *tables, *compared, *people]
 
 
-def _track_inputs(found: Params, scale: str, _: str) -> list[Path]:
+def _whole_inputs(found: Params, scale: str, _: str) -> list[Path]:
+    """All results of a scale."""
     metrics = [paths.metrics(scale, run) for run in found.runs]
     tables = [path for table in found.tables for path in paths.table(scale, table)]
     figures = [path for figure in found.figures for path in paths.figure(scale, figure)]
@@ -404,12 +410,24 @@ TABLE = {
         limit=10,
         memory=1000,
     ),
+    "page": Stage(
+        module="report.index",
+        what="write everything of a scale as one HTML page (key: <scale>/all)",
+        part="",
+        code=("config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"),
+        inputs=_whole_inputs,
+        outputs=lambda scale, name: [paths.page(scale)],
+        block=_audit_block,
+        usual=0.5,
+        limit=10,
+        memory=1000,
+    ),
     "track": Stage(
         module="tracking",
         what="bring MLflow up to date from the files (key: <scale>/all)",
         part="",
         code=("records.py", "tracking"),
-        inputs=_track_inputs,
+        inputs=_whole_inputs,
         outputs=lambda scale, name: [paths.track(scale)],
         block=lambda found, scale, name: None,
         usual=2.0,

@@ -365,5 +365,5 @@ def test_every_path_differs_from_every_other(matrix):
         written += [paths.text(scale, name) for name in matrix.texts]
         written += [path for name in matrix.tables for path in paths.table(scale, name)]
         written += [path for name in matrix.figures for path in paths.figure(scale, name)]
-        written += [*paths.audit(scale), paths.track(scale)]
+        written += [*paths.audit(scale), paths.page(scale), paths.track(scale)]
     assert len(written) == len(set(written))

@@ -156,11 +156,37 @@ def test_the_plan_of_a_fresh_clone(matrix, capsys):
     rows = [line for line in said.splitlines() if line.startswith(("|    1 |", "|    8 |", "|   32 |"))]
     assert len(rows) == 3 and "longest chain" in said and "nan" not in said
     assert all(f"| {run} " in said for run in matrix.runs)
+    # Nothing of GPUs, whose speed is not measured; and what no cluster would let end is named.
+    assert "how fast a GPU is was not measured: these are days of such CPUs" in said and "GPU time" not in said
+    assert re.search(
+        r"more than workflow/profiles/slurm/config.yaml allows.*train ptb-iaf_scf, at most 12 d 00 h", said, re.S
+    )
+
+
+def test_a_measured_factor_makes_a_plan_of_gpus(matrix, capsys):
+    assert cli.main(["plan", "--gpus", "1", "--faster", "1000"]) == 0
+    said = capsys.readouterr().out
+    assert "a GPU taken as 1000 times as fast" in said and "| GPUs |" in said and "not measured" not in said
+    assert "more than workflow" not in said
+
+
+def test_what_does_not_end_on_a_cluster():
+    """A training has its limit with each of the profile's five restarts, another stage once."""
+    limit, once = stages.TABLE["train"].limit, stages.TABLE["evaluate"].limit
+    made = of(
+        Job("train", "short", 6 * limit, ""), Job("train", "long", 6 * limit + 1, ""),
+        Job("evaluate", "short", once, ""), Job("evaluate", "long", once + 1, ""),
+    )  # fmt: skip
+    assert [(job.key, minutes) for job, minutes in plan.too_short(made, "demo")] == [
+        ("train long", 6 * limit), ("evaluate long", once),
+    ]  # fmt: skip
+    assert not plan.too_short(made, "laptop")  # twice as much
 
 
 def test_the_plan_of_an_embedded_scale(matrix, tmp_path, monkeypatch, capsys):
     """The sizes are those of the embedded corpora, made or not; not those of the real ones of another scale."""
     shutil.copytree("results", tmp_path / "results", ignore=shutil.ignore_patterns("demo"))
+    shutil.copytree("workflow", tmp_path / "workflow")
     shutil.copy("params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     plan._sizes.cache_clear()

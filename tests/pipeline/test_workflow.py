@@ -193,22 +193,23 @@ def test_what_a_stage_reads_and_writes(matrix, job):
 
 
 def test_each_stage_is_said_by_hand():
-    """That of the audit and the tracker below."""
-    assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "track"} == set(stages.TABLE)
+    """Those that read a whole scale below."""
+    assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "page", "track"} == set(stages.TABLE)
 
 
-def test_the_audit_and_the_tracker_read_all_that_a_scale_has(matrix):
+def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
     made = {}
     for stage in ("evaluate", "compare", "speed", "table", "figure", "audit"):
         names = stages.TABLE[stage].keys(matrix)
         made[stage] = {str(path) for name in names for path in stages.TABLE[stage].outputs("demo", name)}
     numbers = {path for path in made["evaluate"] if path.endswith(".json")}
     read = {
-        stage: {str(path) for path in stages.TABLE[stage].inputs(matrix, "demo", "all")} for stage in ("audit", "track")
+        stage: {str(path) for path in stages.TABLE[stage].inputs(matrix, "demo", "all")}
+        for stage in ("audit", "page", "track")
     }
     tables = {path for path in made["table"] if path.endswith(".csv")}
     assert read["audit"] == numbers | {DATA, "human"} | made["speed"] | made["compare"] | tables
-    assert read["track"] == numbers | made["table"] | made["figure"] | made["audit"]
+    assert read["track"] == read["page"] == numbers | made["table"] | made["figure"] | made["audit"]
 
 
 def test_dvc_yaml_is_that_of_the_table_and_of_params(matrix, project):

@@ -1,6 +1,7 @@
-"""README.md: what it shows is what the results have, and its example runs."""
+"""README.md and docs: what they show is what the results have, links lead somewhere, and examples run."""
 
 import doctest
+import re
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,45 @@ import pytest
 import report_world
 from seqflows.errors import Problem
 from seqflows.report import readme
+from seqflows.report.papers import base
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_tables_are_those_of_the_results(monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = Path("README.md").read_text(encoding="utf-8")
-    assert readme.BLOCK.search(text), "README.md shows no table"
-    assert readme.refreshed(text) == text, "README.md is out of date: run `make readme`"
+    marked = [path for path in readme.pages() if readme.BLOCK.search(path.read_text(encoding="utf-8"))]
+    assert set(marked) >= {Path("README.md"), Path("docs/benchmark.md")}
+    for path in marked:
+        text = path.read_text(encoding="utf-8")
+        assert readme.refreshed(text) == text, f"{path} is out of date: run `make readme`"
+
+
+def test_the_readme_is_short_and_has_every_paper():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert all(f"<!-- verdict: results/laptop/verdict/{name}.png -->" in text for name in base.names())
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def test_links_lead_to_files(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    pages = [*readme.pages(), Path("CONTRIBUTING.md")]
+    found = [(page, link) for page in pages for link in LINK.findall(page.read_text(encoding="utf-8"))]
+    assert len(found) > 15
+    for page, link in found:
+        assert (page.parent / link).exists(), f"{page} links to {link}, which does not exist"
 
 
 def test_examples_run():
-    found = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    found = doctest.testfile(str(ROOT / "docs/parts.md"), module_relative=False)
     assert found.attempted > 3 and found.failed == 0
 
 
 def test_commands_name_stages_and_targets_that_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in map(ROOT.joinpath, readme.pages()))
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = {line.split()[1] for line in text.splitlines() if line.startswith("make ")}
     assert targets and all(f"\n{target}:" in makefile for target in targets)
@@ -50,6 +72,8 @@ def test_a_block_is_replaced_from_the_records(world):
         ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),
         ("table: results/demo/ziegler2019-table1.csv", "expected results/<scale>/<table>.md"),
         ("table: results/dem/ziegler2019-table1.md", "expected a scale of demo, laptop, paper, got 'dem'"),
+        ("verdict: results/demo/audit.md", "expected results/<scale>/verdict/<paper>.png in the marks of a verdict"),
+        ("verdict: results/demo/verdict/nobody2020.png", "expected results/<scale>/verdict/<paper>.png"),
         ("table: results/demo/ziegler2019-table11.md", "got 'ziegler2019-table11'.*; nearest: ziegler2019-table1"),
     ],
 )

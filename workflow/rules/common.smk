@@ -19,7 +19,6 @@ except Problem as problem:
 
 COMPUTE = MATRIX.compute(SCALE)
 GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
-LARGE = {"demo": 1, "laptop": 2, "paper": 8}[SCALE]  # a rough measure of memory and time
 HELD = contextlib.ExitStack()  # for as long as this process lives
 
 

@@ -27,7 +27,7 @@ def depends(stage):
 
 for stage_name, stage in stages.TABLE.items():
     own = "{name}" if stage.part else stages.WHOLE
-    size = LARGE if stage.computes else 1
+    size = stage.size(SCALE)
 
     rule:
         name:

@@ -13,6 +13,7 @@ from seqflows.flows.conditional import (
     levels,
 )
 from seqflows.flows.coupling import SplitCoupling
+from seqflows.flows.distribution import BijectionTransform, Flow
 from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
@@ -44,8 +45,10 @@ __all__ = [
     "AffineCoupling",
     "AutoregressiveInTime",
     "Bijection",
+    "BijectionTransform",
     "Chain",
     "FixedLength",
+    "Flow",
     "Independent",
     "Inverse",
     "Invertible1x1",

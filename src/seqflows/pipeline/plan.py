@@ -49,6 +49,7 @@ STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference",
 ENCODED = 384  # numbers of a feature of a pretrained encoder, about
 LONGEST = 2  # steps of a sequence to count weights, which are independent of it
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
+PROFILE = Path("workflow/profiles/slurm/config.yaml")
 MEASURED, ESTIMATED, ASSUMED = "measured", "estimated", "assumed"
 
 
@@ -106,26 +107,34 @@ class Schedule:
     busy: float
 
 
-def run(scale: str, gpus: Sequence[int], faster: float) -> None:
+def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     """Print the makespan of a scale for each number of GPUs, the longest chain, and each run's minutes.
 
-    ``faster`` is the speed of a GPU relative to the device of the records.
+    ``faster`` is the speed of a GPU relative to the device of the records. Without it nothing is said of GPUs: times
+    are those of CPUs like that of the records, one for each job that would have a GPU.
 
     Raises:
         Problem: a number of GPUs below 1, a factor that is not positive, or no records and sizes to estimate from.
     """
     if min(gpus) < 1:
         raise Problem(f"expected at least 1 GPU, got --gpus {' '.join(map(str, gpus))}")
-    if not 0 < faster < math.inf:
+    if faster is not None and not 0 < faster < math.inf:
         raise Problem(f"expected --faster to be a positive number, got {faster:g}")
     matrix = params.load().at(scale)
     found = list(_records(matrix))
-    made = jobs(matrix, scale, found, faster)
-    unit, takers = ("CPU", None) if matrix.compute(scale)["device"] == "cpu" else ("GPU", ON_GPU)
+    made = jobs(matrix, scale, found, faster or 1.0)
+    takers = None if matrix.compute(scale)["device"] == "cpu" else ON_GPU
+    unit = "CPU" if takers is None or faster is None else "GPU"
     taking = "each" if takers is None else f"{sum(job.stage in takers for job in made.values())} of them"
     print(f"scale {scale}: {len(made)} jobs, {taking} on a {unit}; a run's seeds go one after another")
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
-    print(f"a {unit} taken as {faster:g} times as fast: set --faster to what `make benchmark` shows on yours\n")
+    if faster is None and takers is not None:
+        print(
+            "how fast a GPU is was not measured: these are days of such CPUs. On your GPU run `make benchmark`, and set"
+        )
+        print("--faster to the ratio of the seconds in results/benchmark/training.csv to those that it writes\n")
+    else:
+        print(f"a {unit} taken as {faster or 1:g} times as fast\n")
     rows = []
     for count in gpus:
         result = simulate(made, count, takers)
@@ -134,12 +143,30 @@ def run(scale: str, gpus: Sequence[int], faster: float) -> None:
     print(markdown.blocks([Table([f"{unit}s", "makespan", f"{unit} time", f"{unit}s busy"], rows, left=0)]))
     print(f"\nlongest chain, which no number of {unit}s shortens:")
     print("\n".join(f"  {_time(job.minutes):>11}  {job.key}" for job in chain(made)))
+    if short := too_short(made, scale):
+        print(f"\nmore than {PROFILE} allows, its runtime with all restarts (raise `limit` in src/seqflows/stages.py):")
+        print("\n".join(f"  {_time(job.minutes):>11}  {job.key}, at most {_time(limit)}" for job, limit in short))
     rows = []
     for name in sorted(matrix.runs, key=lambda name: -made[f"train {name}"].minutes):
         train, evaluate = made[f"train {name}"], made[f"evaluate {name}"]
         seeds = len(matrix.run(scale, name)["seeds"])
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes)])
     print("\n" + markdown.blocks([Table(["run", "minutes are", "seeds", "train", "evaluate"], rows, left=2)]))
+
+
+def too_short(made: Mapping[str, Job], scale: str) -> list[tuple[Job, float]]:
+    """The jobs that would not end within their limit on a cluster, and the minutes that they have there.
+
+    A training resumes, so that it has its limit again with each restart; another stage begins anew.
+    """
+    restarts = params.written(PROFILE)["restart-times"]
+    found = []
+    for job in made.values():
+        row = TABLE[job.stage]
+        limit = row.limit * row.size(scale) * (1 + restarts if job.stage == "train" else 1)
+        if job.minutes > limit:
+            found.append((job, float(limit)))
+    return found
 
 
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
-from seqflows.report import markdown
+from seqflows.report import figures, markdown, verdict
 from seqflows.report.cells import NOTHING, Cell, cells, number, reported
 from seqflows.report.inputs import Results, devices, matrix
-from seqflows.report.judging import STAND_IN, Ours, Printed
+from seqflows.report.judging import STAND_IN
 from seqflows.report.page import (
     Block,
+    Code,
     Emphasis,
     Fact,
     Facts,
     Heading,
     Page,
     Paragraph,
+    Picture,
     Status,
     Strong,
     Table,
+    Text,
     listed,
     prose,
 )  # fmt: skip
 from seqflows.report.papers.base import Paper, papers
+from seqflows.report.plots import strips
+from seqflows.report.verdict import Judged
 
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
@@ -35,6 +40,8 @@ COLUMNS = (
 )  # fmt: skip
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 UNREACHABLE = "unreachable as defined"
+UNRESOLVED = "within, not resolved"
+INSIDE = ("reproduced", "within", UNRESOLVED)
 READ = (
     "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words\n"
     "over the words that were drawn and their samples).\n"
@@ -43,10 +50,15 @@ READ = (
     f"{100 * metrics.PERPLEXITY:.0f} % of a printed perplexity, {metrics.TOLERANCES['%']:.1f}\n"
     "points of a score in %, or two standard deviations over seeds where that is more."
 )
+PICTURE = (
+    "Each dot is a cell; within the green band it is within the tolerance. A hollow dot decides nothing: it is not\n"
+    "resolved by the test set, or of other text than the paper's."
+)
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
     "within": "within the tolerance although size, budget or corpus is not the paper's",
+    UNRESOLVED: "within the tolerance, which is less than the standard error of ours: the test set does not decide",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
     STAND_IN: "of other text, since the paper's is not to be had: nothing is concluded about the paper",
@@ -55,18 +67,38 @@ VERDICTS = {
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",
 }
+Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
 
 def run(key: paths.Key, found: Params | None = None) -> None:
-    """Write results/<scale>/audit.csv and audit.md; missing numbers are marked, never filled in."""
+    """Write audit.csv, claims.csv, audit.md and the pictures of cells; missing numbers are marked, never filled in."""
     results = Results(found or matrix(), key.scale)
-    rows = {
-        paper: [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
-        for paper in ordered(results)
-    }
-    csv_path, md_path = paths.audit(key.scale)
-    files.write_csv(csv_path, [row for found in rows.values() for _, row in found], COLUMNS)
-    files.write_text(md_path, markdown.written(page(results, rows)))
+    audits = [audited(results, paper) for paper in ordered(results)]
+    text = markdown.written(page(results, audits))
+    records = [verdict.record(one.paper, claim) for one in audits for claim in one.claims]
+    csv_path, md_path, claims_path, strips_path = paths.audit(key.scale)
+    with figures.styled(str(key)), files.replacing_folder(strips_path) as folder:
+        for one in audits:
+            if pictured(one):
+                where = [folder / path.name for path in paths.strips(key.scale, one.paper.name)]
+                figures.save(drawn(one), where, origin(results, one.rows))
+    files.write_csv(csv_path, [row for one in audits for _, row in one.rows], COLUMNS)
+    files.write_csv(claims_path, records, verdict.COLUMNS)
+    files.write_text(md_path, text)
+
+
+class Audited(NamedTuple):
+    """A paper with its judged cells and claims."""
+
+    paper: Paper
+    rows: Rows
+    claims: list[Judged]
+
+
+def audited(results: Results, paper: Paper) -> Audited:
+    """Judge every cell and every claim of a paper."""
+    rows = [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
+    return Audited(paper, rows, verdict.judged(results, paper))
 
 
 def ordered(results: Results) -> list[Paper]:
@@ -108,16 +140,18 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     inside, remarks = abs(difference) <= allowed, results.remarks(cell.run, summary)
     reduced = results.differences(cell.run)
     if results.embedded(summary.dataset):
-        verdict, reason = "other corpus", "embedded corpus: shown, not comparable"
+        named, reason = "other corpus", "embedded corpus: shown, not comparable"
     elif results.stand_in(summary.dataset):
-        verdict, reason = STAND_IN, "other text in the place of the paper's: shown, not comparable"
+        named, reason = STAND_IN, "other text in the place of the paper's: shown, not comparable"
     elif reduced:
         corpus = all(text.startswith("source ") for text in reduced)
-        verdict = "within" if inside else "outside"
+        named = "within" if inside else "outside"
         reason = ("not the paper's corpus: " if corpus else "reduced: ") + ", ".join(reduced)
     else:
-        verdict, reason = ("reproduced" if inside else "differs"), cell.note
-    return cell, row | {"verdict": verdict, "reason": "; ".join(part for part in (*remarks, reason) if part)}
+        named, reason = ("reproduced" if inside else "differs"), cell.note
+    if named in INSIDE and (summary.standard_error or 0.0) > allowed:
+        named = UNRESOLVED
+    return cell, row | {"verdict": named, "reason": "; ".join(part for part in (*remarks, reason) if part)}
 
 
 def _ours(results: Results, cell: Cell) -> dict[str, Any]:
@@ -132,50 +166,107 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-Rows = Sequence[tuple[Cell, dict[str, Any]]]
-
-
-def page(results: Results, rows: Mapping[Paper, Rows]) -> Page:
-    """The whole audit, one section per paper."""
-    every = [row for found in rows.values() for row in found]
-    counts = Counter(row["verdict"] for _, row in every)
-    blocks = [
-        Paragraph(f"{made(every)}; device {devices(cell.summary for cell, _ in every if cell.summary)}."),
-        Paragraph(READ),
-        *listed((Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]),
-    ]
-    for paper, found in rows.items():
-        blocks += section(results, paper, found)
+def page(results: Results, audits: Sequence[Audited]) -> Page:
+    """The whole audit: the outcome of each paper in a sentence, then a section per paper."""
+    counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
+    blocks: list[Block] = [Facts([said(results, one) for one in audits])]
+    for one in audits:
+        blocks += section(results, one)
+    meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
+    blocks += [Heading(2, "How to read the cells"), Paragraph(READ), *listed(meanings)]
     return Page(f"Audit, scale {results.scale}", blocks)
 
 
+def said(results: Results, one: Audited) -> Text:
+    """A paper's outcome in a sentence."""
+    wanted = [cell.run for cell, _ in one.rows if cell.summary and cell.status == "reproduce"]
+    return verdict.sentence(one.paper, one.claims, made(one.rows), verdict.reduced(results, wanted))
+
+
+def origin(results: Results, rows: Rows) -> str:
+    """The scale and the devices of some cells' numbers."""
+    return f"scale {results.scale} · {devices(cell.summary for cell, _ in rows if cell.summary)}"
+
+
+def pictured(one: Audited) -> bool:
+    """Whether a paper has a cell for its picture."""
+    return any(_placed(cell, row) for cell, row in one.rows)
+
+
+def _placed(cell: Cell, row: Mapping[str, Any]) -> bool:
+    return cell.status == "reproduce" and "difference" in row and row["verdict"] != UNREACHABLE
+
+
+def drawn(one: Audited) -> Any:
+    """The picture of a paper's cells, `strips`."""
+    dots: dict[str, list[strips.Dot]] = {}
+    missing: dict[str, str] = {}
+    for name in one.paper.tables:
+        rows = [(cell, row) for cell, row in one.rows if cell.table == name and cell.status == "reproduce"]
+        made = [row for cell, row in rows if _placed(cell, row)]
+        title = name.rpartition("-")[2].replace("table", "Table ")
+        dots[title] = [
+            strips.Dot(
+                row["difference"] / row["tolerance"], abs(row["difference"]) <= row["tolerance"],
+                row["verdict"] in (UNRESOLVED, STAND_IN, "other corpus"),
+            )
+            for row in made
+        ]  # fmt: skip
+        absent = Counter(row["verdict"] for _, row in rows if row not in made)
+        missing[title] = ", ".join(f"{count} {named}" for named, count in absent.items())
+    return strips.draw(one.paper.title, dots, missing)
+
+
 def made(rows: Rows) -> str:
-    """``11 of 41 cells to reproduce have a number of ours. Verdicts: 1 within, ...``."""
+    """``11 of 41 cells to reproduce have a number of ours: 1 within, ...``, what is of the data alone counted apart."""
+    wanted = [(cell, row) for cell, row in rows if cell.status == "reproduce"]
+    of_data = [(cell, row) for cell, row in wanted if (known := metrics.find(cell.metric)) and known.of_data]
+    models = [(cell, row) for cell, row in wanted if (cell, row) not in of_data]
+    count = sum(cell.summary is not None for cell, _ in models)
+    text = f"{count} of {len(models)} cells of models have a number of ours" + _verdicts(models)
+    if of_data:
+        text += f"; {len(of_data)} cells of the data alone" + _verdicts(of_data)
+    others = Counter(row["verdict"] for cell, row in rows if cell.status != "reproduce")
+    return text + "".join(f"; {others[name]} {name}" for name in VERDICTS if others[name])
+
+
+def _verdicts(rows: Rows) -> str:
     counts = Counter(row["verdict"] for _, row in rows)
-    wanted = [cell for cell, _ in rows if cell.status == "reproduce"]
-    count = sum(cell.summary is not None for cell in wanted)
-    verdicts = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name])
-    return f"{count} of {len(wanted)} cells to reproduce have a number of ours. Verdicts: {verdicts}"
+    return ": " + ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]) if rows else ""
 
 
-def section(results: Results, paper: Paper, rows: Rows) -> list[Block]:
-    """One paper: its cells, claims, deviations, contradictions and assumptions."""
-    blocks: list[Block] = [Heading(2, paper.title), Paragraph(f"{made(rows)}."), Heading(3, "Cells")]
+def section(results: Results, one: Audited) -> list[Block]:
+    """One paper: its claims in a row each, its cells in a picture, its contradictions, then the details."""
+    paper, rows = one.paper, one.rows
+    blocks: list[Block] = [Heading(2, paper.title), Paragraph(said(results, one)), verdict.table(one.claims)]
+    if pictured(one):
+        shown = paths.strips(results.scale, paper.name)[0].relative_to(paths.results(results.scale))
+        text = f"(ours - reported) / tolerance of each cell of {paper.title}, a strip per table"
+        blocks += [Picture(str(shown), text), Paragraph(PICTURE)]
+    blocks += [Heading(3, "Contradictions in the paper"), contradictions(paper)]
+    blocks += [Heading(3, "Cells")]
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
         blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
     blocks += reductions(results, rows)
     blocks += remarks(results, rows)
-    blocks += claims(results, paper)
-    header = ("what", "paper", "released code", "here", "why")
-    blocks += [Heading(3, "Deviations"), _prose(header, paper.deviations)]
-    header = ("where", "the paper says", "against it")
-    blocks += [Heading(3, "Contradictions in the paper"), _prose(header, paper.contradictions)]
+    blocks += claims(paper, one.claims)
+    blocks += [Heading(3, "Deviations"), deviations(paper)]
     if paper.assumptions:
         text = "What the text leaves open, and the choice made."
         header = ("what", "the paper says", "here", "why")
         blocks += [Heading(3, "Assumptions"), Paragraph(text), _prose(header, paper.assumptions)]
     return blocks
+
+
+def contradictions(paper: Paper) -> Table:
+    """The statements of a paper that its own numbers or formulas contradict."""
+    return _prose(("where", "the paper says", "against it"), paper.contradictions)
+
+
+def deviations(paper: Paper) -> Table:
+    """The points on which paper, released code and this project differ."""
+    return _prose(("what", "paper", "released code", "here", "why"), paper.deviations)
 
 
 def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -220,25 +311,20 @@ def remarks(results: Results, rows: Rows) -> list[Block]:
     return [Heading(3, "Remarks"), Facts([f"{run}: {'; '.join(texts)}." for run, texts in found.items()])]
 
 
-def claims(results: Results, paper: Paper) -> list[Block]:
-    """The claims, judged on the printed numbers and on ours."""
-    tables = [name for name in paper.tables if name in results.params.tables]
-    sides = {"printed": Printed(paper.tables), "ours": Ours(results, tables)}
-    judged = {claim: {side: claim.judge(numbers) for side, numbers in sides.items()} for claim in paper.claims}
+def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
+    """The claims in full, judged on the printed numbers and on ours."""
     text = (
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
         "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
         "the\nsame ones, and over seeds: a run of one seed does not know the latter, and says so. " + paper.convention
     )
-    verdicts, items = [], []
-    for claim, found in judged.items():
-        statuses = (Status(finding.verdict, finding.verdict) for finding in found.values())
-        verdicts.append((claim.name, claim.section, *statuses))
-        said = f" ({claim.section}): “{claim.says}”. Read as: {claim.read}."
-        under = [
-            (f"{side}, ", Status(finding.verdict, finding.verdict), f": {finding.text}")
-            for side, finding in found.items()
+    items = []
+    for one in judged:
+        said = f" ({one.claim.section}): “{one.claim.says}”. Read as: {one.claim.read}."
+        sides = {"printed": one.printed, "ours": one.ours}
+        under: list[Text | Fact] = [
+            (f"{side}, ", Status(found.verdict, found.verdict), f": {found.text}") for side, found in sides.items()
         ]
-        items.append(Fact((Strong(claim.name), said), under))
-    header = ("claim", "section", "on the printed numbers", "on ours")
-    return [Heading(3, "Claims"), Paragraph(prose(text)), Table(header, verdicts, left=4), Facts(items)]
+        under += [("runs: ", Code(" ".join(one.runs)))] if one.runs else []
+        items.append(Fact((Strong(one.claim.name), said), under))
+    return [Heading(3, "Claims"), Paragraph(prose(text)), Facts(items)]

@@ -5,7 +5,10 @@ Both formats are the same bytes for the same input: no dates, fixed ids.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqflows import files, paths
@@ -45,14 +48,21 @@ def run(key: paths.Key, found: Params | None = None) -> None:
     """
     params = found or matrix()
     block = params.figure(key.name)
+    with styled(str(key)):
+        figure, device = draw(Results(params, key.scale), block)
+        save(figure, paths.figure(key.scale, key.name), f"scale {key.scale} · {device}")
+
+
+@contextlib.contextmanager
+def styled(what: str) -> Iterator[None]:
+    """Draw in this project's style, without a display."""
     try:
         import matplotlib
     except ImportError as error:
-        raise Problem(f"expected the package matplotlib to draw {key}, got {error}; pip install matplotlib") from None
+        raise Problem(f"expected the package matplotlib to draw {what}, got {error}; pip install matplotlib") from None
     matplotlib.use("Agg")
     with matplotlib.rc_context(STYLE):
-        figure, device = draw(Results(params, key.scale), block)
-        save(figure, key, device)
+        yield
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
@@ -63,13 +73,13 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
     return importlib.import_module(f"seqflows.report.plots.{block['kind']}").draw(results, block)
 
 
-def save(figure: Figure, key: paths.Key, device: str) -> None:
-    """Add scale and device in the lower right corner and write both formats."""
+def save(figure: Figure, where: Iterable[Path], origin: str) -> None:
+    """Add the origin of its numbers in the lower right corner and write it to png and svg files."""
     from matplotlib import pyplot
 
-    figure.text(0.995, 0.004, f"scale {key.scale} · {device}", ha="right", va="bottom", fontsize=6, color="0.45")
-    png, svg = paths.figure(key.scale, key.name)
-    for path, metadata in ((png, {"Software": None}), (svg, {"Date": None, "Creator": None})):
+    figure.text(0.995, 0.004, origin, ha="right", va="bottom", fontsize=6, color="0.45")
+    for path in where:
+        metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}[path.suffix]
         with files.replacing(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
     pyplot.close(figure)

@@ -20,14 +20,35 @@ ROUNDING = 1e-9  # printed decimals compare as decimals
 
 
 SHOWN = 4  # findings that a joined one gives in full
+ERRORS = 2  # standard errors within which an ordering is undecided
 
 
 class Finding(NamedTuple):
-    """A verdict and its numbers; ``excess`` is the distance from the line between holding and failing."""
+    """A verdict and its numbers.
+
+    Attributes:
+        verdict: HOLDS, FAILS, UNDECIDED, or why there is no answer.
+        text: its numbers.
+        excess: the distance from the line between holding and failing.
+        error: the standard error of that distance; 0 of printed numbers, None if unknown.
+        short: the text of the deciding comparison that is nearest to the line, of a joined finding.
+    """
 
     verdict: str
     text: str
     excess: float = 0.0
+    error: float | None = None
+    short: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Its numbers in short."""
+        return self.short or self.text
+
+    @property
+    def seen(self) -> float | None:
+        """The smallest difference that would not have been `UNDECIDED`, two standard errors; None if unknown."""
+        return ERRORS * self.error if self.error else None
 
 
 class Value(NamedTuple):
@@ -63,7 +84,10 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     if len(deciding) > shown:
         counts = Counter({verdict: len(deciding) - shown}) + counts
     rest = ", ".join(f"{count} × {name}" for name, count in counts.items())
-    return Finding(verdict, "; ".join(texts) + (f" (others: {rest})" if rest else ""))
+    nearest, more = deciding[0], len(deciding) - 1
+    short = nearest.reason + (f"; and {more} more" if more else "")
+    text = "; ".join(texts) + (f" (others: {rest})" if rest else "")
+    return Finding(verdict, text, nearest.excess, nearest.error, short)
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
@@ -75,7 +99,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     if margin:
         text += f", bound {margin:+g}"
     excess = difference.value - margin
-    return Finding(decide(excess, difference.error, equal=HOLDS if margin else UNDECIDED), text, excess)
+    return ruled(excess, difference.error, text, equal=HOLDS if margin else UNDECIDED)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -85,7 +109,7 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     excess = abs(difference.value) - margin
-    return Finding(decide(excess, difference.error, equal=HOLDS), text, excess)
+    return ruled(excess, difference.error, text, equal=HOLDS)
 
 
 def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
@@ -103,11 +127,16 @@ def seeds_note(values: Iterable[Value]) -> str:
     return "one seed" if any(found.summary and len(found.summary.seeds) == 1 for found in values) else ""
 
 
+def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
+    """The finding of a distance from the line with its standard error, see `decide`."""
+    return Finding(decide(excess, error, equal), text, excess, error)
+
+
 def decide(excess: float, error: float, equal: str = UNDECIDED) -> str:
-    """The finding: holds below the line, fails above it, undecided within two standard errors."""
+    """The verdict: holds below the line, fails above it, undecided within two standard errors."""
     if abs(excess) <= ROUNDING:
         return equal if error == 0 else UNDECIDED
-    if abs(excess) < 2 * error:
+    if abs(excess) < ERRORS * error:
         return UNDECIDED
     return HOLDS if excess < 0 else FAILS
 
@@ -162,6 +191,7 @@ class Ours:
 
     def __init__(self, results: Results, tables: Iterable[str]) -> None:
         self.results = results
+        self.used: dict[str, None] = {}  # the runs whose numbers were asked for, in that order
         self.runs: dict[Reference, tuple[str, str]] = {}
         self.human: dict[Reference, tuple[str, str, str]] = {}
         self.quoted: dict[Reference, float] = {}
@@ -177,8 +207,12 @@ class Ours:
         """(run, metric) of a reference; both empty if params.yaml has none."""
         if isinstance(reference, str):
             run, _, metric = reference.partition(".")
-            return (run, metric) if run in self.results.params.runs else ("", "")
-        return self.runs.get(reference, ("", ""))
+            found = (run, metric) if run in self.results.params.runs else ("", "")
+        else:
+            found = self.runs.get(reference, ("", ""))
+        if found[0]:
+            self.used[found[0]] = None
+        return found
 
     def value(self, reference: Reference) -> Value | Finding:
         """Our mean over seeds with its standard error."""

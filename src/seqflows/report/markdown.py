@@ -16,6 +16,7 @@ from seqflows.report.page import (
     Link,
     Page,
     Paragraph,
+    Picture,
     Status,
     Strong,
     Table,
@@ -41,6 +42,8 @@ def _block(block: Block) -> str:
             return inline(text)
         case Facts(items):
             return "\n".join(_facts(items, 0))
+        case Picture(path, text):
+            return f"![{text}]({path})"
         case Table():
             return "\n".join(_wide(block) if block.wide else _padded(block))
 

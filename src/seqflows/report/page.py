@@ -105,7 +105,15 @@ class Table:
     wide: bool = False
 
 
-Block = Heading | Paragraph | Facts | Table
+@dataclass(frozen=True)
+class Picture:
+    """A picture, by its path from the page, and what it shows."""
+
+    path: str
+    text: str
+
+
+Block = Heading | Paragraph | Facts | Table | Picture
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,20 @@
-"""The results in README.md, generated from the records."""
+"""The results in README.md and in the pages of docs, generated from the records."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from seqflows import files
+from seqflows import files, paths
 from seqflows.errors import Problem
 from seqflows.params import scale_of
-from seqflows.report import markdown
+from seqflows.report import audit, markdown, verdict
 from seqflows.report.inputs import Results, matrix, read_csv
-from seqflows.report.page import Block, Link, Paragraph, Strong, Table
+from seqflows.report.page import Block, Link, Paragraph, Picture, Strong, Table
+from seqflows.report.papers.base import papers
 from seqflows.report.tables import made
 
-BLOCK = re.compile(r"<!-- (?P<kind>table|csv): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
+BLOCK = re.compile(r"<!-- (?P<kind>table|csv|verdict): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
 
 
 def table_of(path: Path) -> list[Block]:
@@ -26,6 +27,22 @@ def table_of(path: Path) -> list[Block]:
     return [Paragraph((Strong(page.title), " (", Link(str(path)), ")")), *page.blocks[:end]]
 
 
+def verdict_of(path: Path) -> list[Block]:
+    """The outcome of a paper, whose picture is ``path``: a sentence, a row per claim, and the picture."""
+    results, scale, folder, name = path.with_suffix("").parts if len(path.parts) == 4 else ("", "", "", "")
+    if (results, folder, path.suffix) != ("results", "verdict", ".png") or name not in papers():
+        raise Problem(f"expected results/<scale>/verdict/<paper>.png in the marks of a verdict, got {path}")
+    here = Results(matrix(), scale_of(scale))
+    one = audit.audited(here, papers()[name])
+    page = paths.audit(scale)[1]
+    text = f"(ours - reported) / tolerance of each cell of {one.paper.title}"
+    return [
+        Paragraph((*audit.said(here, one), " Reasons: ", Link(str(page)))),
+        *verdict.brief(one.claims),
+        Picture(str(path), text),
+    ]
+
+
 def csv_of(path: Path) -> list[Block]:
     """A whole csv file as a table."""
     rows = read_csv(path)
@@ -36,15 +53,23 @@ def csv_of(path: Path) -> list[Block]:
 
 
 def refreshed(text: str) -> str:
-    """README's text with every marked block from the present results."""
+    """A text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
-        shown = {"table": table_of, "csv": csv_of}[found["kind"]](Path(found["path"]))
+        shown = {"table": table_of, "csv": csv_of, "verdict": verdict_of}[found["kind"]](Path(found["path"]))
         return f"<!-- {found['kind']}: {found['path']} -->\n{markdown.blocks(shown)}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
 
 
-def run(path: Path = Path("README.md")) -> None:
-    """Bring ``README.md`` up to date."""
-    files.write_text(path, refreshed(path.read_text(encoding="utf-8")))
+def pages() -> list[Path]:
+    """The pages that may have marked blocks."""
+    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+
+
+def run() -> None:
+    """Bring the pages up to date."""
+    texts = {path: path.read_text(encoding="utf-8") for path in pages()}
+    for path, new in {path: refreshed(text) for path, text in texts.items()}.items():
+        if new != texts[path]:
+            files.write_text(path, new)

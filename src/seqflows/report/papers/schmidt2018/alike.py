@@ -68,7 +68,8 @@ class Spread(Ours):
     """
 
     def __init__(self, ours: Ours) -> None:
-        self.results, self.runs, self.quoted, self.human = ours.results, ours.runs, ours.quoted, ours.human
+        self.results, self.used = ours.results, ours.used
+        self.runs, self.quoted, self.human = ours.runs, ours.quoted, ours.human
 
     def value(self, reference: Reference) -> Value | Finding:
         """A number with its standard error, over seeds if known."""

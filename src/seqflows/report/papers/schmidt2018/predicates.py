@@ -17,8 +17,8 @@ from seqflows.report.judging import (
     Printed,
     Reference,
     Value,
-    decide,
     join,
+    ruled,
     seeds_note,
     signed,
 )  # fmt: skip
@@ -66,7 +66,7 @@ def diminishing(numbers: Numbers) -> Finding:
             continue
         text = f"“{row}”: {later.value:.3f} from 5 to 10, {later.value - excess.value:.3f} from 1 to 5, "
         text += f"difference {signed(excess)}"
-        found.append(Finding(decide(excess.value, excess.error), text, excess.value))
+        found.append(ruled(excess.value, excess.error, text))
     return join(found)
 
 
@@ -80,7 +80,7 @@ def _above(numbers: Numbers, reference: Reference, least: float, row: str) -> Fi
     if isinstance(found, Finding):
         return found
     found = found._replace(note=seeds_note([found]))
-    return Finding(decide(least - found.value, found.error), f"“{row}” {signed(found)}", least - found.value)
+    return ruled(least - found.value, found.error, f"“{row}” {signed(found)}")
 
 
 def variation(numbers: Numbers) -> Finding:
@@ -111,7 +111,7 @@ def _wider(spread: dict[str, float], column: str, freedom: int) -> Finding:
         return Finding(HOLDS if spread[column] > spread[TEST] else FAILS, text)
     # The logarithm of an estimated standard deviation has a standard error of 1 / sqrt(2 freedom).
     excess = math.log(spread[TEST] / spread[column])
-    return Finding(decide(excess, math.sqrt(1 / freedom)), text, excess)
+    return ruled(excess, math.sqrt(1 / freedom), text)
 
 
 def harder(numbers: Numbers) -> Finding:
@@ -125,7 +125,7 @@ def harder(numbers: Numbers) -> Finding:
             continue
         text = f"“{row}”: test - train {-gap.value:.3f}, in Table 1 {excess.value - gap.value:.3f}, "
         text += f"difference {signed(excess._replace(value=-excess.value))}"
-        found.append(Finding(decide(excess.value, excess.error), text, excess.value))
+        found.append(ruled(excess.value, excess.error, text))
     return join(found)
 
 
@@ -153,7 +153,7 @@ def harder_net(numbers: Numbers) -> Finding:
         excess = weighted(numbers, terms)
         if isinstance(excess, Value):
             text = f"“{row}”: divergence, test - train, against Table 1 {signed(excess._replace(value=-excess.value))}"
-            excess = Finding(decide(excess.value, excess.error), text, excess.value)
+            excess = ruled(excess.value, excess.error, text)
         found.append(excess)
     return join(found)
 
@@ -169,7 +169,7 @@ def within_share(numbers: Numbers, first: Reference, second: Reference, share: f
     ratio = Value(a / b - 1, a / b * math.hypot(error_a / a, error_b / b), note=seeds_note(pair))
     excess = abs(ratio.value) - share
     text = f"“{first[1]}” / “{second[1]}” - 1, {first[2]}: {signed(ratio)}, bound ±{share:g}"
-    return Finding(decide(excess, ratio.error, equal=HOLDS), text, excess)
+    return ruled(excess, ratio.error, text, equal=HOLDS)
 
 
 def oracle_unit(numbers: Numbers) -> Finding:
@@ -183,7 +183,7 @@ def oracle_unit(numbers: Numbers) -> Finding:
         return Finding(OTHER_CORPUS, "printed for the real corpus")
     nats, bits = found.value, found.value / math.log(2)
     excess = abs(nats - printed) - abs(bits - printed)
-    return Finding(decide(excess, 0.0), f"printed {printed:.2f}; ours {nats:.2f} nats, {bits:.2f} bits", excess)
+    return ruled(excess, 0.0, f"printed {printed:.2f}; ours {nats:.2f} nats, {bits:.2f} bits")
 
 
 def unseen(numbers: Numbers, most: float) -> Finding:
@@ -193,4 +193,4 @@ def unseen(numbers: Numbers, most: float) -> Finding:
     found = numbers.value(f"{numbers.address(one('BASELINE-8D'))[0]}.oracle_unseen")
     if isinstance(found, Finding):
         return found
-    return Finding(decide(found.value - most, 0.0), f"{found.value:.4%} of the test tokens", found.value - most)
+    return ruled(found.value - most, 0.0, f"{found.value:.4%} of the test tokens")

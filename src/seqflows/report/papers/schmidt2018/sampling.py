@@ -16,8 +16,8 @@ from seqflows.report.judging import (
     Ours,
     Printed,
     Value,
-    decide,
     join,
+    ruled,
     seeds_note,
     signed,
 )  # fmt: skip
@@ -45,7 +45,7 @@ def _against_uniform(numbers: Numbers, row: str) -> Finding:
     text = f"“{row}” {found.value:.2f} against log {count:,} = {math.log(count):.2f} nats"
     if isinstance(numbers, Printed):
         text += f" (as bits {found.value * math.log(2):.2f} nats)"
-    return Finding(decide(excess, found.error), text, excess)
+    return ruled(excess, found.error, text)
 
 
 def at(numbers: Ours, row: str, count: int) -> Summary | None:
@@ -66,7 +66,7 @@ def few_suffice(numbers: Numbers, margin: float) -> Finding:
             continue
         gap = Value(few.value - many.value, math.hypot(few.error, many.error), note=seeds_note([many]))
         text = f"“{row}” K={FEW} less the headline {signed(gap)}, bound {margin:+g}"
-        found.append(Finding(decide(gap.value - margin, gap.error, equal=HOLDS), text, gap.value - margin))
+        found.append(ruled(gap.value - margin, gap.error, text, equal=HOLDS))
     return join(found)
 
 
@@ -82,7 +82,7 @@ def sampled_baseline(numbers: Numbers) -> Finding:
             continue
         pair = [Value(summary.value, summary.error, summary) for summary in (ours, theirs)]
         gap = Value(ours.value - theirs.value, math.hypot(ours.error, theirs.error), note=seeds_note(pair))
-        found.append(Finding(decide(gap.value, gap.error), f"“TRIL” vs “{row}”, K={FEW}: {signed(gap)}", gap.value))
+        found.append(ruled(gap.value, gap.error, f"“TRIL” vs “{row}”, K={FEW}: {signed(gap)}"))
     return join(found)
 
 
@@ -116,7 +116,7 @@ def difference_by_sampling(numbers: Numbers) -> Finding:
     excess = abs(sampled - target) - abs(exact - target)
     error = math.hypot(*(one.error for one in (eight, sixteen, many, many16)))
     text = f"printed {target:.2f}; ours {sampled:.2f} at K={many.samples}, exact {exact:.2f}"
-    return Finding(decide(excess, error), text + _one_seed(eight, sixteen), excess)
+    return ruled(excess, error, text + _one_seed(eight, sixteen))
 
 
 def level_by_sampling(numbers: Numbers, margin: float) -> Finding:
@@ -128,7 +128,7 @@ def level_by_sampling(numbers: Numbers, margin: float) -> Finding:
     for row, (exact, many, printed) in zip(BASELINES, found, strict=True):
         excess = abs(many.value - printed) - margin
         text = f"“{row}”: printed {printed:.2f}; ours {many.value:.2f} at K={many.samples}, exact {exact.value:.2f}"
-        lines.append(Finding(decide(excess, many.error, equal=HOLDS), text + _one_seed(exact), excess))
+        lines.append(ruled(excess, many.error, text + _one_seed(exact), equal=HOLDS))
     return join(lines)
 
 
@@ -190,7 +190,7 @@ def _beside_printed(
         bits = headline.value / math.log(2)
         text = f"“{row}”: printed {target:.2f} lies {_place(target, values)}; headline {headline.value:.2f}, "
         text += f"in bits {bits:.2f}"
-        found.append(Finding(decide(excess, error, equal=HOLDS), text, excess))
+        found.append(ruled(excess, error, text, equal=HOLDS))
     return join(found, shown=len(found))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from seqflows import paths
 from seqflows.report import gaps
 from seqflows.report.inputs import seed_folders
-from seqflows.report.judging import NOT_PRINTED, NOT_RUN, Finding, Numbers, Ours, Value, decide, join, signed
+from seqflows.report.judging import NOT_PRINTED, NOT_RUN, Finding, Numbers, Ours, Value, join, ruled, signed
 
 GAPS = "words-tril2-k10"  # the run of Figures 1 and 2
 
@@ -41,7 +41,7 @@ def _over_seeds(what: str, values: list[tuple[float, float]]) -> Finding:
     if len(values) > 1:
         error = math.hypot(error, statistics.stdev(value for value, _ in values) / math.sqrt(len(values)))
     note = "one seed" if len(values) == 1 else ""
-    return Finding(decide(mean, error), f"{what} {signed(Value(mean, error, note=note))}", mean)
+    return ruled(mean, error, f"{what} {signed(Value(mean, error, note=note))}")
 
 
 def first_largest(words: list[gaps.Word]) -> list[tuple[str, float, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seqflows.noise import floor
-from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, decide, join, name
+from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, join, name, ruled
 from seqflows.report.papers.base import Claim
 from seqflows.report.papers.tang2021 import questions
 
@@ -42,7 +42,7 @@ def above_floor(numbers: Numbers, rows: Iterable[str] = MODELS) -> Finding:
                 continue
             excess = floor() - value.value
             text = f"{name(four(row, column))} {value.value:.2f}, floor {floor():.2f}"
-            found.append(Finding(decide(excess, value.error, equal=HOLDS), text, excess))
+            found.append(ruled(excess, value.error, text, equal=HOLDS))
     return join(found)
 
 

@@ -1,0 +1,136 @@
+"""The answer in short: how a paper's claims and cells come out, as a sentence, a row per claim, and counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from seqflows.report.inputs import Results
+from seqflows.report.judging import (
+    FAILS,
+    HOLDS,
+    NOT_PRINTED,
+    NOT_RUN,
+    OTHER_CORPUS,
+    STAND_IN,
+    UNDECIDED,
+    Finding,
+    Ours,
+    Printed,
+)  # fmt: skip
+from seqflows.report.page import Block, Inline, Status, Strong, Table, Text, listed
+from seqflows.report.papers.base import Claim, Paper
+
+COLUMNS = (
+    "paper", "claim", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
+    "smallest_difference_seen", "runs",
+)  # fmt: skip
+SHOWN = 6  # of the settings that are reduced in most runs
+ANSWERS = {HOLDS: "hold", FAILS: "fail", UNDECIDED: "undecided"}
+NO_ANSWERS = (NOT_PRINTED, NOT_RUN, OTHER_CORPUS, STAND_IN)
+
+
+class Judged(NamedTuple):
+    """A claim on the printed numbers and on ours, and the runs whose numbers ours are."""
+
+    claim: Claim
+    printed: Finding
+    ours: Finding
+    runs: tuple[str, ...]
+
+    @property
+    def seen(self) -> str:
+        """The smallest difference that ours could have seen, as text; "" if unknown."""
+        return f"{self.ours.seen:.2g}" if self.ours.seen else ""
+
+
+def judged(results: Results, paper: Paper) -> list[Judged]:
+    """Every claim of a paper, in its order."""
+    printed = Printed(paper.tables)
+    found = []
+    for claim in paper.claims:
+        ours = Ours(results, [name for name in paper.tables if name in results.params.tables])
+        on_ours = claim.judge(ours)
+        found.append(Judged(claim, claim.judge(printed), on_ours, tuple(ours.used)))
+    return found
+
+
+def record(paper: Paper, one: Judged) -> dict[str, Any]:
+    """The row of claims.csv."""
+    claim = one.claim
+    values = (
+        paper.name, claim.name, claim.section, claim.says, claim.read, one.printed.verdict, one.printed.text,
+        one.ours.verdict, one.ours.text, one.seen, " ".join(one.runs),
+    )  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def sentence(paper: Paper, claims: Sequence[Judged], cells: str, reduced: str) -> Text:
+    """The paper's outcome: claims on both sides, ``cells``, and what was ``reduced``."""
+    printed, ours = (_counted(getattr(one, side).verdict for one in claims) for side in ("printed", "ours"))
+    text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}. {cells}. {reduced}."
+    return Strong(paper.title), text
+
+
+def _counted(verdicts: Iterable[str]) -> str:
+    """``10 hold, 5 fail, 3 undecided (2 not run)``.
+
+    >>> _counted(["holds", "holds", "not run"])
+    '2 hold (1 not run)'
+    """
+    counts = Counter(verdicts)
+    answers = ", ".join(f"{counts[name]} {said}" for name, said in ANSWERS.items() if counts[name]) or "none is decided"
+    rest = ", ".join(f"{counts[name]} {name}" for name in NO_ANSWERS if counts[name])
+    return answers + (f" ({rest})" if rest else "")
+
+
+def reduced(results: Results, runs: Iterable[str]) -> str:
+    """What most often differs from the paper's settings in the runs that have some."""
+    names: Counter[str] = Counter()
+    every = [run for run in dict.fromkeys(runs) if run]
+    differing = 0
+    for run in every:
+        found = results.differences(run)
+        differing += bool(found)
+        names.update({text.rpartition(" (paper ")[0].split()[0]: 1 for text in found})
+    if not differing:
+        return "All settings are the paper's"
+    most = [name for name, _ in names.most_common(SHOWN)]
+    more = f" and {len(names) - len(most)} more" if len(names) > len(most) else ""
+    return f"Not the paper's, in {differing} of {len(every)} runs: {', '.join(most)}{more}"
+
+
+def table(claims: Sequence[Judged]) -> Table:
+    """A row per claim: both verdicts, each with its reason, and the smallest difference that ours could have seen."""
+
+    def said(finding: Finding) -> Text:
+        parts: tuple[Inline, ...] = (Status(finding.verdict, finding.verdict),)
+        return (*parts, f": {finding.reason}") if finding.reason else parts
+
+    rows: list[Sequence[Text]] = [
+        ((Strong(one.claim.name), f" ({one.claim.section})"), said(one.printed), said(one.ours), one.seen or "–")
+        for one in claims
+    ]
+    return Table(("claim (section)", "on the printed numbers", "on ours", "smallest difference seen"), rows, wide=True)
+
+
+def brief(claims: Sequence[Judged]) -> list[Block]:
+    """A row per claim that ours decide, in the paper's own words, with the reason; the others by name."""
+    rows: list[Sequence[Text]] = [
+        (
+            (Strong(one.claim.name), f": “{one.claim.says}” ({one.claim.section})"),
+            Status(one.printed.verdict, one.printed.verdict),
+            Status(one.ours.verdict, one.ours.verdict),
+            one.ours.reason,
+        )
+        for one in claims
+        if one.ours.verdict in (HOLDS, FAILS)
+    ]
+    header = ("claim (section)", "on the printed numbers", "on ours", "because, on ours")
+    others: dict[str, list[str]] = {}
+    for one in claims:
+        if one.ours.verdict not in (HOLDS, FAILS):
+            others.setdefault(one.ours.verdict, []).append(one.claim.name)
+    named = [(Status(kind, kind), f" on ours: {'; '.join(names)}.") for kind, names in others.items()]
+    return [*([Table(header, rows, wide=True)] if rows else []), *listed(named)]

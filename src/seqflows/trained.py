@@ -1,0 +1,270 @@
+"""Trained models for use: `load` one, score texts or arrays, draw new ones, encode and decode.
+
+``seqflows.load("laptop/jsb-af_af")`` gives the model of the first seed. It comes from ``runs/`` and its prepared data
+or, in a clone without them, from ``weights/<scale>/<run>``, which `pack` writes: what the model needs to know of its
+data in facts.json, and seed-<n>.safetensors beside its train.json.
+
+Legend: N sequences, T time, D numbers of a vector.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seqflows import files, kinds, models, params, paths
+from seqflows.data import prepared, tokens
+from seqflows.data.batching import collate, order_by_length
+from seqflows.data.kinds import text
+from seqflows.data.prepared import Facts, Split
+from seqflows.data.readers import lexicon
+from seqflows.errors import Problem
+from seqflows.evaluation.likelihood import importance_nll
+from seqflows.models import Model
+from seqflows.models.language_flow import LanguageFlow
+from seqflows.names import near
+
+FACTS, VECTORS, RECORD, MODEL = "facts.json", "vectors.npy", "train.json", "model.safetensors"
+SEED = re.compile(r"seed-(\d+)\.json")
+SAMPLES, AT_ONCE = 50, 32  # importance samples of a latent model, and sequences of a batch
+SEQUENCES = ("text", "music", "vectors", "words", "language")  # kinds whose models can be used alone
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a model needs to know of its data: their kind, name and checksum, their vocabulary and facts."""
+
+    kind: str
+    dataset: str
+    sha256: str
+    vocabulary: Any
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model with its vocabulary.
+
+    Attributes:
+        name: ``<scale>/<run>``.
+        seed: of its training.
+        model: the network, in evaluation mode.
+        known: what it knows of its data.
+        record: its train.json.
+    """
+
+    name: str
+    seed: int
+    model: Model
+    known: Known
+    record: dict[str, Any]
+
+    @property
+    def unit(self) -> str:
+        """The unit of the kind's scores, of which `score` gives the nats per sequence."""
+        return kinds.of(self.known.kind).unit
+
+    def score(self, given: Any, *, samples: int = SAMPLES, seed: int = 0) -> np.ndarray:
+        """-log p of each sequence, (N,) float64, nats, -log p(T) included where the model has a p(T).
+
+        Exact, or the bound of ``samples`` importance samples of a latent model; of texts as embedded by a flow of
+        language that of one draw of the noise. ``given`` are lines of text, words, arrays (T, 88) of zeros and
+        ones or an array (N, D), as `sample` gives them.
+
+        Raises:
+            Problem: an unknown character or a sequence that the model gives no probability.
+        """
+        split = self._split(given)
+        nll = np.zeros(len(split))
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for indices in order_by_length(split, AT_ONCE):
+                batch = collate(split, indices)
+                if self.model.exact:
+                    found = -self.model.log_prob(batch)
+                else:
+                    found = importance_nll(self.model.log_weights(batch, samples).double(), samples)
+                nll[indices] = found.double().numpy()
+        return nll
+
+    def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0, mode: bool = False) -> Any:
+        """``count`` new sequences: lines, words, a list of arrays (T, 88), or an array (N, D).
+
+        ``temperature`` scales the noise; ``mode`` takes the most likely observation.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            batch = self.model.sample(count, temperature=temperature, mode=mode, generator=generator)
+        rows = [row[:length] for row, length in zip(batch.x.numpy(), batch.lengths.tolist(), strict=True)]
+        kind, vocabulary = self.known.kind, self.known.vocabulary
+        if kind == "text":
+            return ["".join(vocabulary[symbol] for symbol in row) for row in rows]
+        if kind == "words":
+            return [lexicon.decode(row) for row in rows]
+        if kind == "language":
+            return [tokens.decode(row, vocabulary) for row in rows]
+        return [row.round().astype(np.uint8) for row in rows] if kind == "music" else batch.x[:, 0].numpy()
+
+    def encode(self, texts: Sequence[str], *, seed: int = 0) -> Tensor:
+        """The noise f(x~) of texts under a flow of language, (N, T, D).
+
+        Raises:
+            Problem: a model of another kind.
+        """
+        flow = self._flow("encode")
+        split = self._split(texts)
+        torch.manual_seed(seed)
+        return flow.encode(collate(split, np.arange(len(split))).x)
+
+    def decode(self, noise: Tensor, *, beam: int = 0) -> list[str]:
+        """The texts of noise (N, T, D) under a flow of language; with ``beam`` left to right, for a causal one."""
+        return [tokens.decode(row, self.known.vocabulary) for row in self._flow("decode").decode(noise, beam).tolist()]
+
+    def unknown(self, texts: Iterable[str]) -> list[str]:
+        """The words of texts that a flow of language knows only as ``<unk>``, in the order of their first places."""
+        known = set(self.known.vocabulary)
+        found = (word for line in texts for word in tokens.tokenize(line))
+        return list(dict.fromkeys(word for word in found if word not in known))
+
+    def _flow(self, what: str) -> LanguageFlow:
+        if not isinstance(self.model, LanguageFlow):
+            raise Problem(f"expected a flow of language to {what}, got {self.name}, of {self.known.kind}; use score")
+        return self.model
+
+    def _split(self, given: Any) -> Split:
+        """The sequences as the model reads them."""
+        kind, facts, where = self.known.kind, self.known.facts, Path(f"the sequences for {self.name}")
+        given = [given] if isinstance(given, str) else given
+        if len(given) == 0:
+            raise Problem(f"expected sequences to score with {self.name}, got none")
+        if kind == "vectors":
+            points = np.asarray(given, dtype=np.float32)
+            if points.ndim != 2 or points.shape[1] != facts.symbols or not np.isfinite(points).all():
+                raise Problem(f"expected finite points (N, {facts.symbols}) for {self.name}, got {points.shape}")
+            return Split(kind, np.ones(len(points), np.int64), points)
+        if kind == "language":
+            cut = [tokens.tokenize(line) for line in given]
+            room = facts.max_length - 2
+            if long := next((line for line, found in zip(given, cut, strict=True) if len(found) > room), None):
+                raise Problem(
+                    f"expected texts of at most {room} tokens for {self.name}, got a longer one: {long[:60]!r}"
+                )
+            ids = tokens.encode(cut, self.known.vocabulary, facts.max_length)
+            return Split(kind, np.full(len(ids), facts.max_length), ids.reshape(-1))
+        if kind == "words":
+            if strange := next((word for word in given if not set(word) <= set(lexicon.LETTERS) or not word), None):
+                raise Problem(f"expected words of the letters a to z for {self.name}, got {strange!r}")
+            symbols, lengths = lexicon.encode(list(given))
+        elif kind == "music":
+            rolls = [np.asarray(roll) for roll in given]
+            if not all(
+                roll.ndim == 2 and roll.shape[1] == prepared.KEYS and np.isin(roll, (0, 1)).all() for roll in rolls
+            ):
+                raise Problem(f"expected arrays (T, {prepared.KEYS}) of zeros and ones for {self.name}, got others")
+            symbols, lengths = np.concatenate(rolls), np.array([len(roll) for roll in rolls])
+        else:
+            symbols, lengths = text.encode(list(given), self.known.vocabulary, where), np.array([len(s) for s in given])
+        if not lengths.all() or lengths.max() > facts.max_length:
+            got = "an empty one" if not lengths.all() else f"{lengths.max()}"
+            raise Problem(f"expected sequences of 1 to {facts.max_length} steps for {self.name}, got {got}; cut them")
+        return Split(kind, lengths, symbols)
+
+
+def load(name: str, seed: int | None = None) -> Trained:
+    """The model ``<scale>/<run>`` of a seed, the first one unless given.
+
+    Raises:
+        Problem: an unknown run, one that is not trained here and whose weights are not here either, or a file that
+            differs from its checksum.
+    """
+    key = paths.Key.parse(name)
+    place = paths.weights(key.scale, key.name)
+    trained = records_of(paths.train(key.scale, key.name))
+    packed = place.is_dir() and not trained
+    if packed:
+        listed = prepared.verified(place, "weights", ("weights",), f"make weights writes {place} again", (FACTS,))
+        trained = {int(found[1]): place / name for name in listed if (found := SEED.fullmatch(name))}
+    if not trained:
+        here = [f"{scale}/{run}" for scale, run in available()]
+        raise Problem(
+            f"expected {paths.train(key.scale, key.name)} or {place}, found none; run: python -m seqflows train {key}, "
+            f"or unpack its weights{near(str(key), here)}"
+        )
+    chosen = min(trained) if seed is None else seed
+    if chosen not in trained:
+        raise Problem(f"expected a seed of {key} among {', '.join(map(str, sorted(trained)))}, got {seed}")
+    record = files.read_sealed(trained[chosen])
+    file = place / f"seed-{chosen}.safetensors" if packed else trained[chosen].with_name(MODEL)
+    if (found := files.sha256(file) if file.is_file() else "no file") != record["files"][MODEL]:
+        raise Problem(f"expected {file} with sha256 {record['files'][MODEL]}, got {found}; train {key} again")
+    known = _unpacked(place) if packed else _known(key, record)
+    if known.kind not in SEQUENCES:
+        raise Problem(f"expected a model of {', '.join(SEQUENCES)}, got {key}, of {known.kind}, which need contexts")
+    if known.sha256 != record["dataset_sha256"]:
+        got = f"data with sha256 {known.sha256[:12]}..."
+        raise Problem(f"expected the data that {key} was trained on, {record['dataset_sha256'][:12]}..., got {got}")
+    model = models.build(record["config"]["model"], known.facts)
+    model.load_state_dict(load_file(file))
+    return Trained(str(key), chosen, model.eval(), known, record)
+
+
+def available() -> list[tuple[str, str]]:
+    """The scales and runs whose models are here."""
+    found = [path.parts[1:3] for path in sorted(Path("runs").glob("*/*/train"))]
+    return [*found, *(path.parts[1:3] for path in sorted(Path("weights").glob("*/*")))]
+
+
+def records_of(folder: Path) -> dict[int, Path]:
+    """The train.json of each seed below a train folder."""
+    return {int(path.parent.name[5:]): path for path in sorted(folder.glob(f"seed-*/{RECORD}"))}
+
+
+def _known(key: paths.Key, record: dict[str, Any]) -> Known:
+    matrix = params.load()
+    dataset = prepared.of(matrix, key.scale, record["dataset"])
+    return Known(dataset.kind, dataset.name, dataset.sha256, dataset.vocabulary, dataset.facts())
+
+
+def pack(scale: str) -> list[str]:
+    """Write weights/<scale>/<run> of every trained run whose model can be used alone; return their names."""
+    done = []
+    for place, name in available():
+        found = records_of(paths.train(scale, name)) if place == scale else {}
+        if not found or paths.train(scale, name).parents[2].name != "runs":
+            continue
+        key = paths.Key(scale, name)
+        record = files.read_sealed(next(iter(found.values())))
+        known = _known(key, record)
+        if known.kind not in SEQUENCES:
+            continue
+        with files.replacing_folder(paths.weights(scale, name)) as folder:
+            facts = {part: getattr(known.facts, part) for part in ("emission", "symbols", "max_length")}
+            content = {
+                "kind": known.kind, "dataset": known.dataset, "sha256": known.sha256, "vocabulary": known.vocabulary,
+                "facts": {**facts, "length_counts": list(known.facts.length_counts)},
+            }  # fmt: skip
+            files.write_json(folder / FACTS, content)
+            if known.facts.vectors is not None:
+                np.save(folder / VECTORS, known.facts.vectors)
+            for seed, path in found.items():
+                files.write_bytes(folder / f"seed-{seed}.json", path.read_bytes())
+                files.write_bytes(folder / f"seed-{seed}.safetensors", path.with_name(MODEL).read_bytes())
+            prepared.seal(folder)
+        done.append(str(key))
+    return done
+
+
+def _unpacked(folder: Path) -> Known:
+    content = files.read_json(folder / FACTS)
+    vectors = np.load(folder / VECTORS, allow_pickle=False) if (folder / VECTORS).exists() else None
+    facts = {**content["facts"], "length_counts": tuple(content["facts"]["length_counts"])}
+    named = (content["kind"], content["dataset"], content["sha256"], content["vocabulary"])
+    return Known(*named, Facts(vectors=vectors, **facts))

@@ -1,0 +1,142 @@
+"""The answer in short: the sentence, a row per claim, claims.csv and the picture of all cells."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+import report_world
+from seqflows import metrics, paths
+from seqflows.report import audit, markdown, readme, verdict
+from seqflows.report.inputs import Results
+from seqflows.report.judging import Finding, Ours, join, ruled
+from seqflows.report.papers import base
+from seqflows.report.plots import strips
+
+ZIEGLER = base.papers()["ziegler2019"]
+
+
+def claims_of(scale):
+    audit.run(paths.Key(scale, "all"))
+    with open(paths.audit(scale)[2], newline="") as file:
+        return {row["claim"]: row for row in csv.DictReader(file) if row["paper"] == "ziegler2019"}
+
+
+def test_claims_csv_has_both_verdicts_and_the_runs_that_say_so(world):
+    report_world.write_all("laptop", world)
+    rows = claims_of("laptop")
+    assert list(rows) == [claim.name for claim in ZIEGLER.claims]
+    found = rows["AF / SCF below AF / AF"]
+    assert (found["printed"], found["ours"]) == ("holds", "holds")
+    named = {f"{name}-{run}" for name in ("nottingham", "piano", "musedata", "jsb") for run in ("af_af", "af_scf")}
+    assert set(found["runs"].split()) == named
+    assert rows["RNN-NADE is strongest"]["runs"] == ""
+    assert "“IAF / SCF” 88.1%" in rows["KL dominates"]["printed_numbers"]
+
+
+def test_the_smallest_difference_seen_is_two_standard_errors(world):
+    for name in ("ptb-lstm", "ptb-af_af"):
+        report_world.write_run("laptop", name)
+    one = next(one for one in verdict.judged(Results(world, "laptop"), ZIEGLER) if one.claim.name == "matches the LSTM")
+    difference = Ours(Results(world, "laptop"), ["ziegler2019-table1"]).difference("ptb-af_af.nll", "ptb-lstm.nll")
+    assert one.ours.seen == pytest.approx(2 * difference.error) and one.seen == f"{2 * difference.error:.2g}"
+    assert one.printed.seen is None  # printed numbers have no error
+
+
+def test_a_joined_finding_is_short_by_its_nearest(world):
+    far, near = ruled(-0.5, 0.1, "far"), ruled(-0.3, 0.1, "near")
+    found = join([far, near, Finding("not printed", "n")][:2])
+    assert found.reason == "near; and 1 more" and found.error == 0.1 and found.text == "near; far"
+    assert join([far]).reason == "far" and Finding("holds", "alone").reason == "alone"
+
+
+def test_a_sentence_counts_both_sides(world):
+    report_world.write_all("laptop", world)
+    results = Results(world, "laptop")
+    one = audit.audited(results, ZIEGLER)
+    text = markdown.inline(audit.said(results, one))
+    held = sum(found.printed.verdict == "holds" for found in one.claims)
+    assert text.startswith(f"**{ZIEGLER.title}**: of 20 claims, on the printed numbers {held} hold, 4 fail (5 not")
+    assert "; on ours " in text and "41 of 41 cells of models have a number of ours" in text
+    assert "Not the paper's, in 24 of 24 runs: " in text
+
+
+def test_what_is_the_papers_own_size_says_so(world):
+    report_world.write_run("paper", "ptb-lstm")
+    assert verdict.reduced(Results(world, "paper"), ["ptb-lstm"]) == "All settings are the paper's"
+
+
+def test_cells_that_the_test_set_does_not_resolve(world):
+    report_world.write_run("laptop", "ptb-lstm", spread=0.0)
+    path = paths.metrics("laptop", "ptb-lstm")
+
+    def row():
+        cell = next(c for c in audit._cells(Results(world, "laptop"), "ziegler2019-table1") if c.run == "ptb-lstm")
+        return audit.judged(Results(world, "laptop"), cell)[1]
+
+    assert row()["verdict"] == "within" and row()["tolerance"] == 0.02
+    content = report_world.files.read_json(path)
+    changed = [{**one, "standard_error": 0.021} if one["metric"] == "nll" else one for one in content["metrics"]]
+    report_world.rewrite(path, metrics=changed)
+    assert row()["verdict"] == audit.UNRESOLVED == "within, not resolved"
+    changed = [{**one, "standard_error": 0.019} if one["metric"] == "nll" else one for one in content["metrics"]]
+    report_world.rewrite(path, metrics=changed)
+    assert row()["verdict"] == "within"
+
+
+def test_the_oracle_is_counted_apart(world):
+    report_world.write_all("laptop", world)
+    one = audit.audited(Results(world, "laptop"), base.papers()["schmidt2018"])
+    of_data = {cell.row for cell, _ in one.rows if cell.metric and metrics.find(cell.metric).of_data}
+    assert of_data == {"ORACLE"}
+    assert "61 of 61 cells of models" in audit.made(one.rows) and "; 4 cells of the data alone: " in audit.made(
+        one.rows
+    )
+
+
+def test_every_cell_with_a_number_is_a_dot(world, monkeypatch):
+    report_world.write_all("laptop", world)
+    drawn = {}
+    real = strips.draw
+    monkeypatch.setattr(
+        strips, "draw", lambda title, dots, missing: drawn.update({title: dots}) or real(title, dots, missing)
+    )
+    audit.run(paths.Key("laptop", "all"))
+    with open(paths.audit("laptop")[0], newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "reproduce" and row["reproduced"]]
+    placed = [row for row in rows if row["verdict"] != audit.UNREACHABLE]
+    dots = [dot for tables in drawn.values() for found in tables.values() for dot in found]
+    assert len(dots) == len(placed) and len(rows) > len(placed)
+    inside = [row for row in placed if row["verdict"] in ("within", audit.UNRESOLVED)]
+    assert sum(dot.inside for dot in dots) == len(inside)
+    folder = paths.audit("laptop")[3]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        f"{name}.{kind}" for name in base.papers() for kind in ("png", "svg")
+    )
+
+
+def test_a_paper_without_numbers_has_no_picture(world):
+    audit.run(paths.Key("paper", "all"))
+    assert not list(paths.audit("paper")[3].iterdir())
+    assert "![" not in paths.audit("paper")[1].read_text()
+
+
+def test_dots_that_would_cover_each_other_are_stacked():
+    assert strips.stacked([1.0, 1.0, 1.0], 4.0) == [0, 1, 2]
+    assert strips.stacked([3.0, -3.0, 0.0], 6.0) == [0, 0, 0]
+
+
+def test_the_readme_has_a_row_per_decided_claim_in_the_papers_words(world):
+    report_world.write_all("laptop", world)
+    path = "results/laptop/verdict/ziegler2019.png"
+    text = readme.refreshed(f"<!-- verdict: {path} -->\n<!-- end -->")
+    found = verdict.judged(Results(world, "laptop"), ZIEGLER)
+    decided = [one for one in found if one.ours.verdict in ("holds", "fails")]
+    assert 3 < len(decided) < len(found) and text.count("\n| **") == len(decided)
+    for one in found:
+        claim, verdicts = one.claim, f"{one.printed.verdict} | {one.ours.verdict}"
+        row = f"| **{claim.name}**: “{claim.says}” ({claim.section}) | {verdicts} | "
+        assert (row in text) == (one in decided)
+        assert one in decided or one.claim.name in text.split("| --- |\n")[1]
+    assert f"]({path})" in text and "[`results/laptop/audit.md`]" in text

@@ -1,0 +1,44 @@
+"""The examples run as they stand, and do what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tiny
+from conftest import ROOT
+from seqflows import paths
+from seqflows.training import loop
+
+EXAMPLES = ROOT / "examples"
+
+
+def printed(name, *arguments, folder=ROOT):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error::DeprecationWarning", str(EXAMPLES / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["two_moons.py", "own_sequences.py"])
+def test_a_flow_learns(name):
+    text = printed(name)
+    nats = {when: float(re.search(rf"{when}: (-?[\d.]+) nats", text)[1]) for when in ("before", "after")}
+    assert nats["after"] < nats["before"] - 1
+
+
+def test_a_sentence_is_scored(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQFLOWS_CHECKPOINTS", raising=False)
+    tiny.project(tmp_path)
+    loop.run(paths.Key("demo", "text-lstm"))
+    assert printed("score_sentence.py", "demo/text-lstm", folder=tmp_path).count(" nats a character: ") == 2
+
+
+def test_each_example_is_tried():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"two_moons.py", "own_sequences.py", "score_sentence.py"}

@@ -1,0 +1,179 @@
+"""Trained models for use: loaded from runs or from weights, scored, sampled; on the command line too."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import seqflows
+import tiny
+from seqflows import cli, paths, trained
+from seqflows.data import prepared
+from seqflows.data.batching import collate
+from seqflows.errors import Problem
+from seqflows.training import loop
+
+RUNS = ("text-latent", "text-lstm", "music-latent", "points-flow", "words-gru", "words-state")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A project whose runs are trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("SEQFLOWS_CHECKPOINTS", raising=False)
+        tiny.project(folder)
+        for name in RUNS:
+            loop.run(paths.Key("demo", name))
+    return folder
+
+
+@pytest.fixture
+def project(made, tmp_path, monkeypatch):
+    """A copy of it."""
+    shutil.copytree(made, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_scores_are_those_of_the_model(project, name):
+    model = seqflows.load(f"demo/{name}")
+    drawn = model.sample(7, seed=3)
+    nll = model.score(drawn, samples=4)
+    assert len(drawn) == 7 and nll.shape == (7,) and np.isfinite(nll).all()
+    assert np.array_equal(nll, model.score(drawn, samples=4))  # the same noise
+    if model.model.exact:
+        for place in range(7):  # alone as in a batch, by the model itself
+            one = collate(model._split(drawn[place : place + 1]), np.array([0]))
+            with torch.no_grad():
+                assert nll[place] == pytest.approx(-model.model.log_prob(one).item(), rel=1e-5)
+
+
+def test_probabilities_of_all_lines_of_a_length_sum_to_that_of_the_length(project):
+    model = seqflows.load("demo/text-lstm")
+    lines = ["".join(one) for one in itertools.product(model.known.vocabulary, repeat=3)]
+    total = np.logaddexp.reduce(-model.score(lines))
+    with torch.no_grad():
+        length = model.model.length_log_prob(torch.tensor([3])).item()
+    assert total == pytest.approx(length, abs=1e-4)
+
+
+def test_the_bound_tightens_with_samples(project):
+    model = seqflows.load("demo/text-latent")
+    lines = model.sample(20, seed=1)
+    few = np.mean([model.score(lines, samples=1, seed=seed).mean() for seed in range(20)])
+    assert model.score(lines, samples=400).mean() < few
+
+
+def test_samples_are_of_the_vocabulary_and_repeat(project):
+    model = seqflows.load("demo/text-lstm")
+    assert model.sample(5, seed=2) == model.sample(5, seed=2) != model.sample(5, seed=4)
+    assert set("".join(model.sample(50))) <= set(model.known.vocabulary)
+    rolls = seqflows.load("demo/music-latent").sample(2)
+    assert all(roll.shape[1] == prepared.KEYS and set(np.unique(roll)) <= {0, 1} for roll in rolls)
+    assert seqflows.load("demo/points-flow").sample(4).shape == (4, 2)
+    assert all(word.isalpha() or not word for word in seqflows.load("demo/words-gru").sample(9))
+
+
+def test_weights_are_used_without_data_and_runs(project):
+    before = {name: seqflows.load(f"demo/{name}") for name in RUNS}
+    drawn = {name: model.sample(3) for name, model in before.items()}
+    scores = {name: before[name].score(drawn[name], samples=3) for name in RUNS}
+    assert cli.main(["weights", "demo"]) == 0
+    for gone in ("runs", "data", "params.yaml"):
+        shutil.rmtree(gone) if gone != "params.yaml" else (project / gone).unlink()
+    for name in RUNS:
+        model = seqflows.load(f"demo/{name}")
+        assert np.array_equal(model.score(drawn[name], samples=3), scores[name])
+        assert model.record["config"] == before[name].record["config"] and model.unit == before[name].unit
+
+
+@pytest.mark.parametrize("name", ["seed-0.safetensors", "seed-0.json", "facts.json"])
+def test_changed_weights_are_refused(project, name):
+    trained.pack("demo")
+    shutil.rmtree("runs")
+    path = paths.weights("demo", "text-lstm") / name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(Problem, match=rf"expected weights/demo/text-lstm/{name} with sha256"):
+        seqflows.load("demo/text-lstm")
+
+
+def test_what_is_not_here_is_named(project):
+    with pytest.raises(Problem, match=r"expected runs/demo/text-lst/train or weights/.*nearest: demo/text-lstm"):
+        seqflows.load("demo/text-lst")
+    with pytest.raises(Problem, match="expected a seed of demo/text-lstm among 0, got 7"):
+        seqflows.load("demo/text-lstm", 7)
+    path = paths.seed("demo", "text-lstm", 0) / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Problem, match="expected .*model.safetensors with sha256"):
+        seqflows.load("demo/text-lstm")
+
+
+def test_other_data_than_it_was_trained_on_are_refused(project):
+    dataset = prepared.load(paths.prepared("demo", "text"))
+    splits = {"train": dataset.test, "valid": dataset.valid, "test": dataset.train}
+    prepared.save(paths.prepared("demo", "text"), dataset.vocabulary, splits, dataset.statistics)
+    with pytest.raises(Problem, match="expected the data that demo/text-lstm was trained on"):
+        seqflows.load("demo/text-lstm")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "message"),
+    [
+        ("text-lstm", ["a?"], "expected only the 4 characters"),
+        ("text-lstm", ["a" * 16], "expected sequences of 1 to 15 steps for demo/text-lstm, got 16"),
+        ("text-lstm", [""], "expected sequences of 1 to 15 steps for demo/text-lstm, got an empty one"),
+        ("text-lstm", [], "expected sequences to score"),
+        ("words-gru", ["Word"], "expected words of the letters a to z for demo/words-gru, got 'Word'"),
+        ("music-latent", [np.full((3, 88), 2)], r"expected arrays \(T, 88\) of zeros and ones"),
+        ("music-latent", [np.zeros((3, 87))], r"expected arrays \(T, 88\) of zeros and ones"),
+        ("points-flow", np.zeros((2, 3)), r"expected finite points \(N, 2\)"),
+        ("points-flow", np.full((2, 2), np.nan), r"expected finite points \(N, 2\)"),
+    ],
+)
+def test_sequences_that_do_not_fit_are_refused(project, name, given, message):
+    with pytest.raises(Problem, match=message):
+        seqflows.load(f"demo/{name}").score(given)
+
+
+def test_only_flows_of_language_encode(project):
+    with pytest.raises(Problem, match="expected a flow of language to encode, got demo/text-lstm, of text"):
+        seqflows.load("demo/text-lstm").encode(["a"])
+
+
+def test_the_command_line_scores_and_samples(project, capsys):
+    model = seqflows.load("demo/text-lstm")
+    lines = model.sample(3)
+    (project / "lines.txt").write_text("\n".join(lines) + "\n\n")
+    assert cli.main(["score", "demo/text-lstm", "lines.txt"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    nats = model.score([line.strip() for line in lines])
+    assert [float(line.split("\t")[0]) for line in told[:3]] == pytest.approx(nats.tolist(), abs=1e-4)
+    assert told[3] == f"mean of 3: {nats.mean():.4f} nats a sequence, seed 0 of demo/text-lstm"
+    assert cli.main(["sample", "demo/text-lstm", "-n", "4"]) == 0
+    assert capsys.readouterr().out.splitlines() == model.sample(4)
+    assert cli.main(["sample", "demo/music-latent"]) == 1
+    assert "expected a model of text, words or language" in capsys.readouterr().err
+    assert cli.main(["score", "demo/text-lstm", "nowhere.txt"]) == 1
+    assert "expected a file of text at nowhere.txt" in capsys.readouterr().err
+
+
+def test_a_flow_of_language_encodes_decodes_and_tells_unknown_words():
+    vectors = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
+    facts = prepared.Facts("embedded", 6, 5, (0, 0, 0, 0, 0, 4), vectors)
+    block = {"class": "language_flow", "structure": "past", "steps": 1, "scales": 1, "width": 8, "inner": 8, "heads": 2}
+    model = trained.models.build(block, facts).eval()
+    vocabulary = [*trained.tokens.SPECIAL, "a", "b"]
+    one = trained.Trained("demo/x", 0, model, trained.Known("language", "x", "", vocabulary, facts), {})
+    assert one.unknown(["a c b d", "c"]) == ["c", "d"]
+    noise = one.encode(["a b", "b"])
+    assert noise.shape == (2, 5, 4) and one.decode(noise) == ["a b", "b"] == one.decode(noise, beam=2)
+    assert one.score(["a b"]).shape == (1,)
+    with pytest.raises(Problem, match="expected texts of at most 3 tokens for demo/x, got a longer one: 'a b a b'"):
+        one.score(["a b a b"])
