@@ -16,7 +16,13 @@ def shorten(content):
     kept = dict.fromkeys([cell.split(".")[0] for row in rows for cell in row.values()] + [AFFINE])
     content["runs"] = {name: content["runs"][name] for name in kept}
     content.update(
-        features={}, speeds={}, texts={}, figures={}, comparisons={}, datasets={"ptb": content["datasets"]["ptb"]}
+        features={},
+        speeds={},
+        texts={},
+        figures={},
+        comparisons={},
+        rewrites={},
+        datasets={"ptb": content["datasets"]["ptb"]},
     )
     content["datasets"]["ptb"]["demo"].update(train=48, valid=16, test=16)
     for run in content["runs"].values():

@@ -177,7 +177,7 @@ def test_status_counts_and_names_what_is_not_made(there, capsys):
     datasets, runs = len(here.datasets), len(here.runs)
     assert counts["download"] == ["1", "0", str(datasets - 1)] and counts["prepare"] == ["0", "1", str(datasets - 1)]
     assert counts["train"] == ["0", "1", str(runs - 1)] and counts["evaluate"] == ["0", "0", str(runs)]
-    assert counts["features"] == ["0", "0", str(len(here.features))]
+    assert counts["features"] == ["0", "0", str(len(here.encoded))]
     assert "stale: prepare demo/gaussians, made of other outputs\n" in said
     assert f"stale: train demo/{RUN}, prepare gaussians is stale\n" in said
     assert f"demo/{RUN}" in next(line for line in said.splitlines() if line.startswith("missing: evaluate"))

@@ -417,7 +417,13 @@ class Stubbed:
         ]
         content["runs"] = {cell.split(".")[0]: content["runs"][cell.split(".")[0]] for cell in cells}
         content.update(
-            features={}, speeds={}, texts={}, figures={}, comparisons={}, datasets={"ptb": content["datasets"]["ptb"]}
+            features={},
+            speeds={},
+            texts={},
+            figures={},
+            comparisons={},
+            rewrites={},
+            datasets={"ptb": content["datasets"]["ptb"]},
         )
 
     def ran(self):
@@ -478,7 +484,7 @@ class Judged:
     def shrink(self, content):
         table = content["tables"][self.TABLE]
         table["rows"] = {row: table["rows"][row] for row in ("QG baseline", "+ Lang-Flow")}
-        content.update(speeds={}, texts={}, figures={}, tables={self.TABLE: table})
+        content.update(speeds={}, texts={}, figures={}, rewrites={}, tables={self.TABLE: table})
         content["runs"] = {run: content["runs"][run] for run in SYSTEMS}
         content["comparisons"] = {self.TABLE: {"human": {self.SHEET: ["squad-qg-lang_flow", "squad-qg"]}}}
         for part in ("datasets", "features"):
