@@ -946,6 +946,88 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
         ),
     ],
+    "data/lines.py": [
+        (
+            "a line with an answer is replaced",
+            "if len(other) != len(own) or (~free & (other >= 0)).any():",
+            "if len(other) != len(own):",
+            "test_lines.py::test_only_free_lines_are_replaced",
+        ),
+        (
+            "the characters of later lines are one too few",
+            "character + sizes[row][number] + len(JOIN)",
+            "character + sizes[row][number]",
+            "test_lines.py::test_contexts_are_put_together_from_two_pools",
+        ),
+    ],
+    "data/sentences.py": [
+        (
+            "an answer may lie in two sentences",
+            "start < after and end > before for start, end in kept",
+            "start > after and end < before for start, end in kept",
+            "test_sentences.py::test_sentences_hold_the_whole_text_and_its_tokens",
+        ),
+    ],
+    "data/kinds/spans.py": [
+        (
+            "a question of training counts twice",
+            "found = squad.different(of, parts.everywhere) if train else list(squad.every(of))",
+            "found = list(squad.every(of))",
+            "test_data_spans.py::test_questions_are_prepared",
+        ),
+        (
+            "a sentence with another right answer is free",
+            "free = tuple(not any(a < end and b > start for a, b in answers)",
+            "free = tuple(not any(a < end and b > start for a, b in answers[:1])",
+            "test_data_spans.py::test_answers_are_placed_in_lines",
+        ),
+    ],
+    "data/readers/squad.py": [
+        (
+            "questions about the development set's paragraphs are trained on",
+            '"train": {name: apart(found, development) for name, found in train.items()},',
+            '"train": dict(train),',
+            "test_data_pairs.py::test_questions_are_prepared",
+        ),
+    ],
+    "models/spans.py": [
+        (
+            "a span may be one word longer",
+            "beyond = end.new_full((len(end), longest - 1), -torch.inf)",
+            "longest += 1\n    beyond = end.new_full((len(end), longest - 1), -torch.inf)",
+            "test_spans.py::test_the_best_span_is_that_of_all_spans",
+        ),
+        (
+            "an answer stays where its line stood",
+            "return batch.given.firsts.gather(1, line) + within",
+            "return (batch.given.lengths[:, None] * 0 + line) + within",
+            "test_spans.py::test_an_answer_moves_with_its_line",
+        ),
+    ],
+    "models/span_reader.py": [
+        (
+            "a question's padding is attended to",
+            "scores = (context @ question.mT).masked_fill(~given.asked_mask[:, None], -torch.inf)",
+            "scores = context @ question.mT",
+            "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_score[span_reader]",
+        ),
+    ],
+    "models/bert_span.py": [
+        (
+            "the question may answer itself",
+            "found.masked_fill(~windows.inside, -torch.inf) for found in self.heads(windows)",
+            "found for found in self.heads(windows)",
+            "test_spans.py::test_the_answer_is_the_best_span_of_any_window",
+        ),
+    ],
+    "textscores/answers.py": [
+        (
+            "articles count",
+            'return ARTICLES.sub(" ", text.lower()',
+            'return re.sub("^$", " ", text.lower()',
+            "test_answers.py::test_normalisation",
+        ),
+    ],
     "data/embedded/asking.py": [
         (
             "the form is known",

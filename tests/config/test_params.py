@@ -107,7 +107,7 @@ def test_every_default_holds_and_every_block_of_the_matrix_is_read_as_its_stage_
             assert corpora.block(matrix.dataset(scale, name)).source
         for name in matrix.features:
             encoder = matrix.encoder(scale, name)
-            assert features.encoder(encoder).of(encoder, "").layers
+            assert features.encoder(encoder).of(encoder, "").model
         for name in matrix.runs:
             run = matrix.run(scale, name)
             (
@@ -157,7 +157,9 @@ def test_features_are_of_scales_that_their_dataset_has(content):
         params.parse(changed)
     found = params.parse(broken(content, ("features", "squad_questions", "demo"), ...))
     assert found.encoder("demo", "squad_questions") is None and found.encoder("paper", "squad_questions")
-    assert found.at("demo").features.keys() == {"tvqa_questions"} and found.encoder("demo", "ptb") is None
+    assert (
+        found.at("demo").features.keys() == {"squad_answers", "tvqa_questions"} and found.encoder("demo", "ptb") is None
+    )
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 1.0, True, "0"])
@@ -243,7 +245,11 @@ BROKEN = [
     ((*FEATURES, "demo", "layers"), [-9], "demo.layers: expected layers from -3 to -1, got -9"),
     ((*FEATURES, "demo", "width"), 9, "demo.width: expected an even whole number of at least 2, got 9"),
     ((*FEATURES, "laptop", "width"), 8, "laptop.width: expected one of the keys model, layers, revision, sha256"),
-    ((*FEATURES, "laptop", "model"), "package:gt_all", "laptop.model: expected tiny, package:<package>/<folder>, "),
+    (
+        (*FEATURES, "laptop", "model"),
+        "package:gt_all",
+        "laptop.model: expected tiny, none, package:<package>/<folder>, ",
+    ),
     ((*FEATURES, "laptop", "revision"), "ab" * 20, "laptop.revision: expected none with a folder or a package"),
     ((*FEATURES, "paper", "revision"), ..., r"paper.revision: .* with the name bert-base-uncased, got none \(a folder"),
     (

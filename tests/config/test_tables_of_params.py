@@ -37,6 +37,8 @@ COLUMNS = {  # what a column says: the dataset, or part of its name, and the met
     "H_gap": ("words", "entropy_gap"),
     "P_3-gram(w)": ("words", "perplexity_3"),
     "P_5-gram(w)": ("words", "perplexity_5"),
+    "EM": ("squad_answers", "em"),
+    "F1": ("squad_answers", "f1"),
 }
 QUESTIONS = {"BLEU4": "bleu", "Rouge-L": "rouge_l", "Meteor": "meteor"}  # of the dataset that the table has
 ASKED = {"tang2021-table5": "tvqa_questions"}  # the others are of squad_questions
@@ -53,6 +55,7 @@ CONTROLS = {
     "words, not z": {"fused": "words"}, "lambda 0": LANG_FLOW | {"weight": 0.0}, "no z": {"fused": "encoding"},
     "flow over channels": LANG_FLOW | {"structure": "channels"},
 }  # fmt: skip
+PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
 READINGS = {"copies added": {"copies": "sum"}, "u times the MLP": {"fusion": "gate"}}
 
 
@@ -85,6 +88,8 @@ def said(row):
         return "encoder_decoder", SYSTEMS[found[1]] | READINGS.get(found[2], {})
     if label in CONTROLS:
         return "encoder_decoder", CONTROLS[label]
+    if label == "Baseline BERT":
+        return "span_reader", {}
     if found := re.fullmatch(r"BASELINE-(\d+)D|ORACLE", label):
         return "gru_baseline", {"state": int(found[1] or 8)}
     if found := re.fullmatch(r"REAL-NVP-\[2,3,4,5,6,7\]", label):
@@ -134,7 +139,8 @@ def wrong(matrix):
         for scale in paths.SCALES:
             block = matrix.run(scale, run)["model"]
             config = MODELS[name].block.defaults()
-            if block["class"] != name or not entries.items() <= (config | block).items():
+            of_scale = PAPER.get(name, name) if scale == "paper" else name
+            if block["class"] != of_scale or not entries.items() <= (config | block).items():
                 found.append(f"{cell} is no {name} with {entries} at scale {scale}")
             if column in QUESTIONS and name == "encoder_decoder":
                 copies = "none" if dataset == "tvqa_questions" else entries.get("copies", "max")
