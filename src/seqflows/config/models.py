@@ -379,7 +379,7 @@ class BertSpan(ModelBlock):
     has up to ``longest``.
     """
 
-    model: str = entry(features.MODEL, "bert-base-uncased")
+    model: str = entry(features.MODEL, "./bert")
     revision: str | None = entry(features.COMMIT, None)
     vocabulary: int = entry(SIZE, 30522)
     width: int = entry(SIZE, 768)
