@@ -25,6 +25,7 @@ from seqflows.models.flowseq import FlowSeq
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.spans import Reader
 from seqflows.models.state_space import StateSpace
+from seqflows.models.translator import Translator
 
 
 def embedded(length: int, dim: int, count: int = 5) -> Facts:
@@ -37,6 +38,11 @@ def paired(outputs: int, longest: int) -> Facts:
     """Facts of pairs: two words more than can be written, contexts of up to 5 words with 3 features each."""
     vectors = np.random.default_rng(0).standard_normal((outputs + 2, 2)).astype(np.float32)
     return Facts("conditional", outputs + 2, longest, (0, *[1] * longest), vectors, outputs, 5, 3)
+
+
+def translated(symbols: int, longest: int) -> Facts:
+    """Facts of translation: that many subwords, sources of up to 4 of them."""
+    return Facts("pieces", symbols, longest, (0, *[1] * longest), None, symbols, 4)
 
 
 def contexts(count: int, facts: Facts, seed: int = 0) -> Given:
@@ -59,7 +65,8 @@ def answered(count: int, facts: Facts, seed: int = 0) -> Batch:
     return batch._replace(given=batch.given._replace(**features))
 
 
-# By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors.
+# By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors, pairs and
+# translation have contexts.
 FACTS = {
     "categorical": Facts("categorical", 2, 3, (0, 2, 5, 1)),
     "bernoulli": Facts("bernoulli", 2, 2, (0, 3, 1)),
@@ -68,6 +75,7 @@ FACTS = {
     "language": embedded(4, 2),
     "pairs": paired(6, 3),
     "spans": Facts("span", 12, 3, (0, 0, 0, 8), None, 12, 12, 3),
+    "translation": translated(6, 3),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -155,9 +163,16 @@ SPANS = [
 _BERT = {"class": "bert_span", "vocabulary": 27, "width": 6, "depth": 2, "heads": 2, "inner": 12, "positions": 64}
 BERTS = [Case("bert_span", {"model": "./written by the test", **_BERT, "pieces": 24, "stride": 6}, "spans")]
 SPANS += BERTS
+_MT = {"class": "translator", "width": 6, "inner": 8, "heads": 2, "layers": 2, "dropout": 0.0, "flow_steps": 2}
+_MT |= {"flow_scales": 2, "flow_width": 4, "flow_inner": 6, "flow_heads": 2}
+PAIRS += [
+    Case("translator", _MT, "translation"),
+    Case("translator-latent", _MT | {"fused": "latent"}, "translation"),
+    Case("translator-words-gate", _MT | {"fused": "words", "fusion": "gate", "layers": 1}, "translation"),
+]
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5]] + SPANS
+FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5], PAIRS[8]] + SPANS
 
 
 def sharpened(model: Model) -> Model:
@@ -170,7 +185,7 @@ def sharpened(model: Model) -> Model:
     if isinstance(model, StateSpace):
         return _sharpened_states(model)
     with torch.no_grad():
-        if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder, Reader)):
+        if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder, Reader, Translator)):
             for parameter in model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))
             return model

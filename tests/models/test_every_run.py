@@ -16,6 +16,7 @@ import torch
 
 import pairs
 import spans
+import translations
 from conftest import ROOT
 from seqflows import compute, params
 from seqflows.config.evaluation import EVALUATIONS
@@ -30,7 +31,7 @@ from seqflows.training.trainer import Trainer
 MATRIX = params.load(ROOT / "params.yaml")
 CPU = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
 RUNS = [(scale, run) for scale in SCALES for run in MATRIX.at(scale).runs]
-LARGE = {("paper", "language"), ("paper", "pairs")}  # a hundred million parameters and more
+LARGE = {("paper", "language"), ("paper", "pairs"), ("paper", "translation")}  # a hundred million parameters and more
 
 
 def _shape(scale: str, run: str) -> tuple:
@@ -45,6 +46,7 @@ QUICK = list({_shape(*one): one for one in RUNS[::-1] if _shape(*one)[:2] not in
 PARAMS = [pytest.param(*one, marks=[] if one in QUICK else pytest.mark.slow, id="/".join(one)) for one in RUNS]
 
 
+GIVEN = ("pairs", "translation")
 SHORT = 16  # words of a context at scale paper, whose step would take minutes at 400
 FEATURES = {"demo": 16, "laptop": 384, "paper": 768}  # numbers of a context word
 
@@ -63,6 +65,9 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
         return Facts("conditional", 12, longest, counts, vectors, 9, length or block["window"], FEATURES[scale])
     if block["kind"] == "spans":
         return Facts("span", 12, 3, (0, 0, 0, 2), None, 12, 12, FEATURES[scale])
+    if block["kind"] == "translation":
+        longest = length or block.get("max_length", 64)
+        return Facts("pieces", 12, longest + 1, (0, *[1] * (longest + 1)), None, 12, longest)
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -80,6 +85,9 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
         return collate(pairs.split(np.random.default_rng(0), 2, **size), np.arange(count))
     if facts.emission == "span":
         return collate(spans.split(np.random.default_rng(0), 2, features=facts.features), np.arange(count))
+    if facts.emission == "pieces":
+        size = {"symbols": facts.symbols, "window": facts.window, "longest": 3}
+        return collate(translations.split(np.random.default_rng(0), 2, **size), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -97,6 +105,8 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
         return pairs.dataset(count=2, **size)
     if kind == "spans":
         return spans.dataset(count=2, features=facts.features)
+    if kind == "translation":
+        return translations.dataset(count=2, symbols=facts.symbols, window=facts.window, longest=3)
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
@@ -123,7 +133,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     expected -= {"length"} if kind == "words" else set()
     if kind == "language":
         expected = {"generation", "bits"} if model.flow_parameters else {"bits"}
-    if kind == "pairs" and model.exact:
+    if kind in GIVEN and model.exact:
         expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
     expected = {"start", "end"} if kind == "spans" else expected
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
@@ -137,7 +147,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     with torch.no_grad():
         score = model.eval().log_prob(_batch(facts)) if model.exact else model.log_weights(_batch(facts), 2)
         assert score.isfinite().all()
-        if kind == "pairs":
+        if kind in GIVEN:
             assert len(model.write(_batch(facts).given, 2)) == 2
             return sum(parameter.numel() for parameter in model.parameters())
         if kind == "spans":
@@ -222,10 +232,10 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
             if run not in STEPPED:
                 _gradients(*_reduced(block["model"], scale, block["dataset"]))
                 return
-    length = SHORT if (scale, kind) == ("paper", "pairs") else None
+    length = SHORT if scale == "paper" and kind in GIVEN else None
     assert _step(model, training, _facts(scale, block["dataset"], length), kind) > 0
     assert block["seeds"]
-    if kind in ("language", "pairs", "spans"):
+    if kind in ("language", "spans", *GIVEN):
         return
     if kind == "words":
         assert settings.trajectories[-1] >= 1000

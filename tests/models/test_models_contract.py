@@ -37,6 +37,7 @@ from models_list import (
     sequences,
     sharpened,
     spellings,
+    translated,
     true_log_probs,
 )
 from seqflows.config.models import MODELS
@@ -55,6 +56,7 @@ LONG = {
     "language": embedded(8, 2),  # an LSTM of one step, as at the last scale of four, has no recurrent weights
     "pairs": paired(8, 6),
     "spans": FACTS["spans"],
+    "translation": translated(8, 6),
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
@@ -87,7 +89,7 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
     elif emission == "language":
         x = torch.randint(facts.symbols, (count, steps), generator=generator)
-    elif emission == "pairs":
+    elif emission in ("pairs", "translation"):
         x = torch.randint(4, facts.symbols, (count, steps), generator=generator)
         x[torch.arange(count), torch.tensor(lengths) - 1] = 3
     elif emission == "words":  # the last symbol is the end, and stands there alone
@@ -101,7 +103,7 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     if emission != "real":
         mask = step_mask(lengths, steps)
         x[~mask] = 0
-    return Batch(x, lengths, torch.arange(count), contexts(count, facts) if emission == "pairs" else None)
+    return Batch(x, lengths, torch.arange(count), contexts(count, facts) if emission in ("pairs", "translation") else None)
 
 
 def _cast(batch: Batch, dtype: torch.dtype) -> Batch:

@@ -254,7 +254,7 @@ class Translation(Sequences):
     """
 
     direction: str = entry(DIRECTION, "ro-en")
-    vocabulary_size: int = entry(whole(300))
+    vocabulary_size: int = entry(SIZE)
     max_length: int = entry(SIZE, 64)
     held_out: int = entry(SIZE, 1000)
     held_out_seed: int = entry(SEED, 0)
@@ -271,7 +271,7 @@ class EmbeddedNumbers(Embedded):
 
     seed: int = made(SEED, 16)
     direction: str = made(DIRECTION, "ro-en")
-    vocabulary_size: int = entry(whole(300), 400)
+    vocabulary_size: int = entry(SIZE, 400)
     max_length: int = entry(SIZE, 64)
     largest: int = made(whole(100, 10_000), 1000)
     dates: float = made(number(least=0, most=1), 0.5)

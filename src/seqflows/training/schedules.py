@@ -45,11 +45,10 @@ def cosine(epochs: float, settings: Training) -> float:
 def warm(steps: int, settings: Training) -> float:
     """The factor of the learning rate of the step after ``steps`` others: log(steps + 1) / log(warmup), at most 1.
 
-    That of Zhang & Bansal 2019's code, whose first step has the rate 0; here the first has that of the second.
+    That of Zhang & Bansal 2019's code, whose first step has the rate 0; here the first has that of the second. With
+    ``inverse_root`` it is that of `inverse_root`.
 
     >>> from types import SimpleNamespace
-    With ``inverse_root`` it is that of `inverse_root`.
-
     >>> [round(warm(steps, SimpleNamespace(warmup=1000, inverse_root=None)), 3) for steps in (0, 1, 99, 999, 5000)]
     [0.1, 0.1, 0.667, 1.0, 1.0]
     """
