@@ -103,7 +103,8 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     if emission != "real":
         mask = step_mask(lengths, steps)
         x[~mask] = 0
-    return Batch(x, lengths, torch.arange(count), contexts(count, facts) if emission in ("pairs", "translation") else None)
+    given = contexts(count, facts) if emission in ("pairs", "translation") else None
+    return Batch(x, lengths, torch.arange(count), given)
 
 
 def _cast(batch: Batch, dtype: torch.dtype) -> Batch:

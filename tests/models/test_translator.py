@@ -72,9 +72,8 @@ def test_it_is_torchs_transformer_with_tied_scaled_embeddings_and_sinusoids():
     )
     causal = nn.Transformer.generate_square_subsequent_mask(before.shape[1], dtype=torch.float64)
     padding = ~batch.given.mask
-    states = other(
-        read, written, tgt_mask=causal, src_key_padding_mask=padding, memory_key_padding_mask=padding, tgt_is_causal=True
-    )
+    masks = {"src_key_padding_mask": padding, "memory_key_padding_mask": padding, "tgt_mask": causal}
+    states = other(read, written, tgt_is_causal=True, **masks)
     logits = states @ model.pieces.T
     logits[..., [PAD_ID, START_ID]] = -torch.inf
     expected = torch.zeros(6, dtype=torch.float64)
@@ -159,7 +158,8 @@ def test_a_wide_beam_finds_the_best_of_all_texts(fused, monkeypatch):
         scores = torch.where(full, scores - last, scores)
         # Nothing else is certain: those of full length have log p of the end there, which the search does not add.
         found = model.write(given, 40)[0]
-        rated = {tuple(text[:-1]): score / len(text) for text, score in zip(texts, (scores + full * last).tolist(), strict=True)}
+        scores = (scores + full * last).tolist()
+        rated = {tuple(text[:-1]): score / len(text) for text, score in zip(texts, scores, strict=True)}
         assert rated[tuple(found)] == pytest.approx(max(rated.values()), abs=1e-9)
 
 
@@ -183,7 +183,8 @@ def test_smoothing_is_of_training_alone_and_even_over_what_can_be_said():
     assert torch.allclose(plain * batch.lengths, -model.log_prob(batch), atol=1e-10)
     smoothed = model.train().objective(batch, 1)["generation"]
     memory, _ = model.read(batch.given)
-    log_p = (model.states(batch.x.masked_fill(~batch.mask, END_ID), memory) @ model.pieces.T + model.never).log_softmax(-1)
+    states = model.states(batch.x.masked_fill(~batch.mask, END_ID), memory)
+    log_p = (states @ model.pieces.T + model.never).log_softmax(-1)
     share = torch.full((9,), 1 / 7, dtype=torch.float64)
     share[[PAD_ID, START_ID]] = 0
     even = -(log_p.masked_fill(share == 0, 0) * share).sum(-1) * batch.mask

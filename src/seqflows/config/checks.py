@@ -148,6 +148,8 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
     yield from lines
     if not lines and isinstance(data, Mapping):
         block = known[value["class"]].filled(sizes(value))
+        if isinstance(source := data.get("source"), str) and source in SOURCES:
+            data = {**SOURCES[source].defaults(), **data}
         length = data.get("length", data.get("window", data.get("max_length")))
         yield from (f"{path}.{key}: {text}" for key, text in block.unfit(length, data.get("dimensions")))
 

@@ -24,7 +24,7 @@ from seqflows.errors import Problem
 
 NAME = "embedded-numbers"
 LANGUAGES = ("ro", "en")
-YEARS = range(1800, 2100)
+YEARS = range(1895, 1935)
 DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 MONTHS = {
     "ro": (
