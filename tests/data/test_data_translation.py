@@ -33,7 +33,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoder():
-    words = "unu doi trei patru cinci one two three four five caf\u00e9 \u0219i \u021bar\u0103".split()
+    words = ("unu", "doi", "trei", "patru", "cinci", "one", "two", "three", "caf\u00e9", "\u0219i", "\u021bar\u0103")
     texts = [f"{first} {second}" for first in words for second in words]
     return subwords.Encoder(subwords.learn(texts, 320, "the test"))
 
@@ -55,7 +55,7 @@ def test_special_tokens_come_first_then_bytes_and_the_model_is_a_function_of_the
     assert encoder.vocabulary[4:260] == [f"<0x{byte:02X}>" for byte in range(256)]
     texts = ["one two three", "unu doi trei"] * 20
     first, second = (subwords.learn(texts, 290, "the test") for _ in range(2))
-    assert first == second != subwords.learn(texts[::-1] + ["four"], 290, "the test")
+    assert first == second != subwords.learn([*texts[::-1], "four"], 290, "the test")
 
 
 def test_a_space_that_would_be_lost_is_a_problem(encoder):
@@ -121,7 +121,7 @@ def test_the_written_files_have_the_sources_probabilities_and_no_meaning_twice(t
     block = DEMO | {"train": 3000, "dates": 0.7}
     download.fetch(block, tmp_path / "raw")
     source = embedded.read(tmp_path / "raw")
-    lines = {lang: [l for s in prepared.SPLITS for l in (tmp_path / f"raw/{s}.{lang}").read_text().splitlines()]
+    lines = {lang: [one for s in prepared.SPLITS for one in (tmp_path / f"raw/{s}.{lang}").read_text().splitlines()]
              for lang in numerals.LANGUAGES}  # fmt: skip
     read = [source._read[text] for text in lines["ro"]]
     assert len(set(read)) == len(read) == 3051
@@ -185,8 +185,8 @@ def test_a_changed_subword_model_is_refused(made, tmp_path):
 
 def _raw(folder, **changes):
     """Files in the layout of the laptop's source, as a raw folder; by name, lists of lines."""
-    words = "unu doi trei patru cinci \u0219ase \u0219apte opt nou\u0103 zece".split()
-    other = "one two three four five six seven eight nine ten".split()
+    words = ("unu", "doi", "trei", "patru", "cinci", "\u0219ase", "\u0219apte", "opt", "nou\u0103", "zece")
+    other = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
     count = 60
     ro = [f"{words[n % 10]} {words[n // 10]} ." for n in range(count)]
     en = [f"{other[n % 10]} {other[n // 10]} ." for n in range(count)]
@@ -243,7 +243,8 @@ def test_long_pairs_are_dropped_from_training_alone(tmp_path):
 
 def test_cedillas_and_tokenised_lines_are_changed_and_counted(tmp_path):
     counts = Counter()
-    assert translation.comma_below("\u015e\u0162 \u0219", counts) == "\u0218\u021a \u0219" and counts["cedilla_letters"] == 2
+    assert translation.comma_below("\u015e\u0162 \u0219", counts) == "\u0218\u021a \u0219"
+    assert counts["cedilla_letters"] == 2
     pairs = [translation.Pair("a", "\u201e Da \u201d , zice el .", "\" Yes \" , he says .", "mlqepe-dev"),
              translation.Pair("b", "Da , .", "Yes , .", "ntrex")]  # fmt: skip
     first, second = translation.detokenised(pairs, counts)
