@@ -159,6 +159,10 @@ CATALOGUE = (
     Metric("nll", "NLL", QUESTION),
     # of texts beside those of other systems
     Metric("bleu", "BLEU-4", PERCENT, digits=2, compared=True),
+    Metric("bleu_short", "BLEU, short sentences", PERCENT, digits=2, blocks=(TEXTS,), compared=True),
+    Metric("bleu_tokenized", "BLEU, tokens of Moses", PERCENT, digits=2, blocks=(TEXTS,), compared=True),
+    Metric("bleu_second", "BLEU, second set", PERCENT, digits=2, blocks=(TEXTS,), compared=True),
+    Metric("bleu_held_out", "BLEU, held-out pairs", PERCENT, digits=2, blocks=(TEXTS,), compared=True),
     Metric("rouge_l", "ROUGE-L", PERCENT, digits=2, compared=True),
     Metric("meteor", "METEOR", PERCENT, digits=2, compared=True),
     Metric("answered", "hold a word of the answer", (SHARE,), blocks=(TEXTS,), compared=True),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from seqflows import files, params, paths
-from seqflows.comparison import raters, scores, systems
+from seqflows.comparison import raters, scores, systems, translations
+from seqflows.comparison.records_of import record
 from seqflows.comparison.systems import Question, System
 from seqflows.config.comparisons import Comparison
 from seqflows.data import prepared
@@ -36,14 +38,22 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         stage = f"python -m seqflows evaluate {key.scale}/{block['runs'][0]}"
         raise Problem(f"expected evaluated runs of {key.name}, found none; run: {stage}, and that of the others")
     data = list(dict.fromkeys(matrix.runs[name]["dataset"] for name in here))
+    absent = [name for name in block["runs"] if name not in here]
+    if matrix.datasets[data[0]]["kind"] == "translation":
+        content = translations.compared(key, matrix, here, settings, lambda purpose: stream(key, purpose))
+        with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
+            files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
+        _say(key, content, ("bleu",))
+        return
     if len(data) > 1:
         raise Problem(f"expected runs of one dataset in {key.name}, got {', '.join(data)}; make a table of each")
     dataset = prepared.load(paths.prepared(key.scale, data[0]))
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]
-    written = [one for name in here for one in systems.systems(key.scale, name, dataset, ids)]
+    read = functools.partial(systems.questions_of, ids=ids)
+    written = [one for name in here for one in systems.systems(key.scale, name, dataset, read)]
     content = compared(key, written, asked, settings, systems.likeliest(dataset))
-    content["absent"] = [name for name in block["runs"] if name not in here]
+    content["absent"] = absent
     content["trained"] = {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}
     with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
         content["human"] = [
@@ -52,8 +62,12 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
             if {*pair} <= {*here}
         ]
         files.write_lines(folder / paths.compared(*key).name, files.sealed(content))
+    _say(key, content, scores.HEADLINES)
+
+
+def _say(key: paths.Key, content: Mapping[str, Any], headlines: Sequence[str]) -> None:
     for one in content["intervals"]:
-        if one["metric"] in scores.HEADLINES:
+        if one["metric"] in headlines:
             print(f"{key} {one['run']}: {one['metric']} {one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})")
 
 
@@ -75,8 +89,8 @@ def compared(
     for one in written:
         for metric, found in values.items():
             own = found[one.run, one.seed]
-            rows.append(_record(one, metric, own.value, float(own.draws.std(ddof=1)), units[metric], len(asked)))
-        rows.append(_record(one, "different", questions.different(one.texts), None, scores.SHARE, len(asked)))
+            rows.append(record(one, metric, own.value, float(own.draws.std(ddof=1)), units[metric], len(asked)))
+        rows.append(record(one, "different", questions.different(one.texts), None, scores.SHARE, len(asked)))
     signature = _check_bleu(written, asked, values["bleu"])
     return {
         "scale": key.scale, "table": key.name, "sequences": len(asked), "draws": settings.draws,
@@ -84,13 +98,6 @@ def compared(
         "systems": [_facts(one) for one in written], "reference": _reference(asked), "reachable": reachable,
         "bleu": signature, "meteor": meteor.VERSION, "examples": examples(key, written, asked, settings.examples),
     }  # fmt: skip
-
-
-def _record(one: System, metric: str, value: float, error: float | None, unit: str, count: int) -> dict[str, Any]:
-    """A record in the form of those of metrics.json, with the run."""
-    numbers = {"metric": metric, "value": value, "unit": unit, "samples": 0, "standard_error": error}
-    own = {**one.signature, "revision": files.revision(), "texts_sha256": one.sha256}
-    return {"run": one.run, "seed": one.seed, **numbers, "sequences": count, **own}
 
 
 def _facts(one: System) -> dict[str, Any]:

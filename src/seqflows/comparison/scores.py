@@ -114,14 +114,16 @@ def intervals(values: Mapping[str, Mapping[Seed, Draws]]) -> list[dict[str, Any]
     return found
 
 
-def pairs(values: Mapping[str, Mapping[Seed, Draws]]) -> list[dict[str, Any]]:
+def pairs(
+    values: Mapping[str, Mapping[Seed, Draws]], headlines: Sequence[str] = HEADLINES
+) -> list[dict[str, Any]]:
     """The gain of each run over each other in the headlines, as means over seeds.
 
     ``standard_error`` is over questions, ``seeds_error`` over seeds, None where neither run has several; ``p`` is
     one-sided, of a gain above zero.
     """
     found = []
-    for metric in (name for name in HEADLINES if name in values):
+    for metric in (name for name in headlines if name in values):
         means = over_seeds(values[metric])
         spread = {run: _error(values[metric], run) for run in means}
         for first in means:

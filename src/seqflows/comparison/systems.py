@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,14 +31,14 @@ class Question(NamedTuple):
 
 
 class System(NamedTuple):
-    """A seed of a run and the words that it wrote for each question.
+    """A seed of a run and what it wrote for each question, as words, or for each sentence, as text.
 
     ``signature`` are the entries of its records that say how they were made; ``sha256`` is that of its texts.
     """
 
     run: str
     seed: int
-    texts: list[list[str]]
+    texts: list[Any]
     signature: dict[str, Any]
     sha256: str
 
@@ -68,14 +68,14 @@ def likeliest(dataset: Dataset) -> System | None:
     return None if texts is None else System("", 0, [text.split() for text in texts], {}, "")
 
 
-def systems(scale: str, run: str, dataset: Dataset, ids: Iterable[str]) -> list[System]:
-    """The seeds of an evaluated run.
+def systems(scale: str, run: str, dataset: Dataset, read: Callable[[Path, str], list[Any]]) -> list[System]:
+    """The seeds of an evaluated run; ``read`` gives the texts of a texts.json, with the remedy of its problems.
 
     Raises:
-        Problem: scores or texts that were changed, are of other data, or lack a question.
+        Problem: scores or texts that were changed, are of other data, or lack a text.
     """
     content, again = records.metrics(scale, run), f"run: python -m seqflows evaluate {scale}/{run}"
-    wanted, found = list(ids), []
+    found = []
     by_seed = {record["seed"]: record for record in content["metrics"]}
     for seed, record in sorted(by_seed.items()):
         name = f"seed-{seed}/texts.json"
@@ -87,16 +87,17 @@ def systems(scale: str, run: str, dataset: Dataset, ids: Iterable[str]) -> list[
         if record.get("dataset_sha256") != dataset.sha256:
             raise Problem(f"expected texts of {run} for the present {dataset.name}, got those for other data; {again}")
         signature = {part: record[part] for part in SIGNATURE if part in record}
-        found.append(System(run, seed, _texts(path, wanted, again), signature, sha256))
+        found.append(System(run, seed, read(path, again), signature, sha256))
     return found
 
 
-def _texts(path: Path, ids: list[str], again: str) -> list[list[str]]:
+def questions_of(path: Path, again: str, *, ids: Sequence[str]) -> list[list[str]]:
+    """The words of the questions of texts.json, checked to be those with these ``ids``, in their order."""
     try:
         read = [(str(one["id"]), one["hypothesis"].split()) for one in files.read_json(path)["questions"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(f"expected questions with id and hypothesis in {path}, got others ({error!r}); {again}") from None
-    if [name for name, _ in read] != ids:
+    if [name for name, _ in read] != list(ids):
         got = f"{len(read)} others" if len(read) == len(ids) else f"{len(read)}"
         raise Problem(f"expected the {len(ids)} test questions in {path}, in their order, got {got}; {again}")
     return [words for _, words in read]

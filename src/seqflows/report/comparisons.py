@@ -44,7 +44,7 @@ class Comparison:
         self.table, self.draws, self.sequences = content["table"], content["draws"], content["sequences"]
         self.missing, self.absent, self.trained = (content[part] for part in ("missing", "absent", "trained"))
         self.reference, self.reachable, self.examples = (content[k] for k in ("reference", "reachable", "examples"))
-        self.signatures = {"bleu": content["bleu"], "meteor": content["meteor"]}
+        self.signatures = {name: content.get(name) for name in ("bleu", "meteor", "bleu_tokenized")}
         self.systems, self.human = content["systems"], {one["sheet"]: one for one in content["human"]}
         self.records: dict[str, list[Mapping[str, Any]]] = {}
         for record in content["metrics"]:

@@ -10,7 +10,7 @@ from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 
 # Entries of training that only some runs have; without one in a run's block it has no effect, or that of other entries.
-REFINED = ("beta1", "epsilon", "momentum", "warmup", "keep", "decoded")
+REFINED = ("beta1", "beta2", "epsilon", "momentum", "warmup", "inverse_root", "keep", "decoded", "average")
 
 
 def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
@@ -27,6 +27,7 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}
     usual = {name: value for name, value in Training.defaults().items() if name not in REFINED}
     found |= usual | block["training"]
+    found |= {"from": other} if (other := matrix.runs[run].get("from")) else {}
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     if "beam" in (block.get("evaluation") or {}):
@@ -43,6 +44,7 @@ def corpus_settings(entry: Mapping[str, Any], scale: str) -> dict[str, Any]:
         limits = ("max_length", "train_sequences", "valid_sequences", "test_sequences")
         limits += ("length", "dimensions", "glove", "min_count", "vocabulary_size")  # of language
         limits += ("window", "question_length")  # of pairs; of spans the window
+        limits += ("direction", "held_out")  # of translation
         return {name: block[name] for name in ("source", *limits) if name in block}
     filled = vars(SOURCES[block["source"]].filled(block))
     return {name: value for name, value in filled.items() if name not in ("seed", "wide_count")}

@@ -15,13 +15,13 @@ ORDER = 4
 COUNTS = 2 + 2 * ORDER  # of one text
 
 
-def statistics(hypothesis: Sequence[str], reference: Sequence[str]) -> np.ndarray:
-    """The counts (10,) int64 of one text against its reference, in lower case.
+def statistics(hypothesis: Sequence[str], reference: Sequence[str], cased: bool = False) -> np.ndarray:
+    """The counts (10,) int64 of one text against its reference, in lower case unless ``cased``.
 
     >>> statistics("who is it ?".split(), "Who was it ?".split()).tolist()
     [4, 4, 3, 1, 0, 0, 4, 3, 2, 1]
     """
-    written, wanted = ([word.lower() for word in words] for words in (hypothesis, reference))
+    written, wanted = ([word if cased else word.lower() for word in words] for words in (hypothesis, reference))
     counts = np.zeros(COUNTS, dtype=np.int64)
     counts[:2] = len(written), len(wanted)
     for size in range(1, ORDER + 1):

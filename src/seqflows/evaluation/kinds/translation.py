@@ -14,7 +14,8 @@ from seqflows import files
 from seqflows.config.evaluation import Translation as Settings
 from seqflows.data import subwords
 from seqflows.data.embedded import numerals
-from seqflows.data.prepared import Dataset, Split
+from seqflows.data.prepared import Dataset
+from seqflows.data.translated import HELD_OUT, references, sources
 from seqflows.evaluation.given import likelihoods
 from seqflows.evaluation.likelihood import BATCH, ratio
 from seqflows.evaluation.scoring import Records, Task, write_columns
@@ -24,7 +25,6 @@ from seqflows.models.search import written
 
 UNIT = KINDS["translation"].unit
 TEXTS = "texts.json"
-HELD_OUT = "held-out pairs"  # of training, in place of a test set's name
 
 
 def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Records:
@@ -77,14 +77,3 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
     columns |= {"length_nats": [0.0] * len(first), "source_nll": known_nll}
     write_columns(task.folder / "scores.csv", columns, len(first))
     return rows
-
-
-def references(dataset: Dataset, split: Split) -> list[str]:
-    """The true translations of a split as text."""
-    return [subwords.decode(split.sequence(place), dataset.vocabulary) for place in range(len(split))]
-
-
-def sources(dataset: Dataset, split: Split) -> list[str]:
-    """The sources of a split as text."""
-    words, contexts = split.contexts.words, split.contexts
-    return [subwords.decode(words[contexts.rows(place)], dataset.vocabulary) for place in range(len(split))]

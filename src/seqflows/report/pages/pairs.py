@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from seqflows import metrics, paths
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
@@ -11,10 +10,7 @@ from seqflows.report.comparisons import Comparison, Judged, sign_test
 from seqflows.report.inputs import STAND_INS, Results
 from seqflows.report.page import (
     Block,
-    Emphasis,
-    Fact,
     Facts,
-    Foreign,
     Page,
     Paragraph,
     Status,
@@ -23,12 +19,12 @@ from seqflows.report.page import (
     Text,
     listed,
 )  # fmt: skip
-from seqflows.report.pages import shared
+from seqflows.report.pages import compared, shared
 
-DIGITS = 2  # of scores, as printed
 HEADLINES = ("bleu", "rouge_l", "meteor")
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
+EXAMPLES = "the context around the answer, which stands in brackets, the true question"
 LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source or an encoder is, where that bears on the numbers.
 OF_SOURCES = {
@@ -43,13 +39,14 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     made = [cell for cell in cells if cell.status != "human"]
     found = results.comparison(cells[0].table) if cells else None
-    blocks = [*top(results, made, found), scores(results, made, found), *listed(shared.notes(made))]
+    blocks = [*top(results, made, found), compared.scores(results, made, found, REACHABLE)]
+    blocks += listed(shared.notes(made))
     blocks += judged(results, cells, found)
     if found:
-        blocks += gains(made, found)
+        blocks += compared.gains(made, found, HEADLINES, "questions")
     blocks += beyond(results, made, found)
     if found:
-        blocks += examples(made, found)
+        blocks += compared.examples(made, found, "Test questions", EXAMPLES)
     stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in made if cell.run)
     return Page(f"{title} (stand-in)" if stand_in else title, blocks)
 
@@ -108,26 +105,6 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
     return lines
 
 
-def scores(results: Results, made: Sequence[Cell], found: Comparison | None) -> Table:
-    """The paper's table with ours, the controls below a rule, and what can be reached where it is known."""
-    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
-    shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
-    shown = shared.paper_first(made, shown)
-    rows = list(shown.rows)
-    if found and found.reachable:
-        units = {cell.column: cell.metric for cell in made if cell.run}
-        own = [found.reachable.get(units.get(str(column), "")) for column in shown.header[1:]]
-        rows.append([REACHABLE, *(NOTHING if value is None else f"{empty}{value:.{DIGITS}f}" for value in own)])
-    return Table(shown.header, rows)
-
-
-def mark(results: Results, cell: Cell, text: Text) -> Text:
-    """A cell's text, with a word where its data stand in for the paper's."""
-    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
-        return text
-    return Status(f"{text} stand-in", "stand-in")
-
-
 def judged(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     """What people said of two systems' questions: the paper's counts and ours, each by the same sign test."""
     counted = [cell for cell in cells if cell.status == "human"]
@@ -141,8 +118,8 @@ def judged(results: Results, cells: Sequence[Cell], found: Comparison | None) ->
         said = results.judged(table, sheet) if sheet else None
         header = [row, *(cell.column for cell in own), "p of the sign test"]
         wins, losses = (int(float(cell.reported)) for cell in own[:2])
-        lines = [["paper", *(cell.reported for cell in own), p_text(sign_test(wins, losses))]]
-        lines.append(["ours", *(_count(cell) for cell in own), p_text(said.p) if said else NOTHING])
+        lines = [["paper", *(cell.reported for cell in own), compared.p_text(sign_test(wins, losses))]]
+        lines.append(["ours", *(_count(cell) for cell in own), compared.p_text(said.p) if said else NOTHING])
         blocks += [Table(header, lines), Facts([_raters(results, sheet, found, said)])]
     text = "Pairs in which people found the question of one system better, or neither; the sign test leaves ties out."
     return shared.section("Human judgement", text, *blocks)
@@ -163,35 +140,6 @@ def _raters(results: Results, sheet: str, found: Comparison | None, said: Judged
         return f"ours: {pairs}; {place}/{sheet}.html is for raters, what it exports goes to {goes}"
     kappa = "" if said.agreement is None else f", Fleiss' kappa {said.agreement:.2f}"
     return f"ours: {pairs}; {len(said.raters)} rater{'s' * (len(said.raters) > 1)}{kappa}"
-
-
-def p_text(p: float) -> str:
-    """A p-value with two significant digits, from 0.001 on; below that how small it is."""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}"
-
-
-def gains(made: Sequence[Cell], found: Comparison) -> list[Block]:
-    """The interval of each headline, and the gain of each row over each other in it with its p."""
-    runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
-    shown = [metric for metric in HEADLINES if any(key[1] == metric for key in found.intervals)]
-    between = [[found.intervals[run, metric] for metric in shown] for run in runs.values()]
-    rows = [
-        [label, *(f"{low:.2f} to {high:.2f}" for low, high in own)] for label, own in zip(runs, between, strict=True)
-    ]
-    blocks: list[Block] = [Table(["95 % of the draws", *(metrics.find(metric).heading for metric in shown)], rows)]
-    for metric in shown:
-        rows = []
-        for label, run in runs.items():
-            pairs = [found.pairs.get((run, other, metric)) for other in runs.values()]
-            rows.append([label, *(f"{one.difference:+.2f}, {p_text(one.p)}" if one else NOTHING for one in pairs)])
-        if len(runs) > 1:
-            blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
-    text = (
-        "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"
-        f"draws in which it is not positive) / {found.draws + 1:,}. The same draws of questions serve all systems.\n"
-        "The spread over seeds is in neither; the audit's claims also ask for it."
-    )
-    return shared.section("Intervals and gains", text, *blocks)
 
 
 def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
@@ -216,30 +164,3 @@ def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
         "ones, and their length in words."
     )
     return shared.section("Beyond the paper", text, Table(shown.header, rows))
-
-
-def examples(made: Sequence[Cell], found: Comparison) -> list[Block]:
-    """Questions of the test set drawn by the table's name, with what each system wrote."""
-    if not found.examples:
-        return []
-    labels = shared.runs_of(made)
-    items = [Fact(_context(one), list(_written(one, labels))) for one in found.examples]
-    text = (
-        f"{len(items)} of {found.sequences:,}, drawn by the table's name: the context around the answer, which stands\n"
-        "in brackets, the true question, and what the first seed of each system wrote."
-    )
-    return shared.section("Test questions", text, Facts(items))
-
-
-def _context(one: dict[str, Any]) -> Text:
-    if not one["answer"]:
-        return (Foreign(one["before"]),)
-    answer = Strong("["), Foreign(one["answer"]), Strong("]")
-    return Foreign(f"{one['before']} ".lstrip()), *answer, Foreign(f" {one['after']}".rstrip())
-
-
-def _written(one: dict[str, Any], labels: dict[str, str]) -> Iterable[Text]:
-    yield Strong("reference"), ": ", Foreign(one["reference"])
-    for label, run in labels.items():
-        if run in one["texts"]:
-            yield Emphasis(label), ": ", Foreign(one["texts"][run] or "(nothing)")

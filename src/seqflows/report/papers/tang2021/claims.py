@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from seqflows.noise import floor
 from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, join, name, ruled
 from seqflows.report.papers.base import Claim
-from seqflows.report.papers.tang2021 import questions
+from seqflows.report.papers.tang2021 import questions, translation
 
 TABLE4 = "tang2021-table4"
 TVQA, SQUAD = SETS = ("TVQA Subtitle", "SQuAD Article")
@@ -89,4 +89,5 @@ CLAIMS = (
         "every cell at or above the floor that this noise and 2^6 levels set", above_floor,
     ),
     *questions.CLAIMS,
+    *translation.CLAIMS,
 )  # fmt: skip

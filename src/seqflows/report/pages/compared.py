@@ -1,0 +1,92 @@
+"""What pages of systems that write texts share: scores beside the paper's, gains with their p, texts side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seqflows import metrics
+from seqflows.report.cells import NOTHING, Cell
+from seqflows.report.comparisons import Comparison
+from seqflows.report.inputs import Results
+from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Status, Strong, Table, Text
+from seqflows.report.pages import shared
+
+DIGITS = 2  # of scores, as printed
+
+
+def scores(results: Results, made: Sequence[Cell], found: Comparison | None, reachable: str) -> Table:
+    """The paper's table with ours, the controls below a rule, and where it is known what is ``reachable``, so named."""
+    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
+    shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
+    shown = shared.paper_first(made, shown)
+    rows = list(shown.rows)
+    if found and found.reachable:
+        units = {cell.column: cell.metric for cell in made if cell.run}
+        own = [found.reachable.get(units.get(str(column), "")) for column in shown.header[1:]]
+        rows.append([reachable, *(NOTHING if value is None else f"{empty}{value:.{DIGITS}f}" for value in own)])
+    return Table(shown.header, rows)
+
+
+def mark(results: Results, cell: Cell, text: Text) -> Text:
+    """A cell's text, with a word where its data stand in for the paper's."""
+    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
+        return text
+    return Status(f"{text} stand-in", "stand-in")
+
+
+def p_text(p: float) -> str:
+    """A p-value with two significant digits, from 0.001 on; below that how small it is."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], what: str) -> list[Block]:
+    """The interval of each headline, and the gain of each row over each other in it with its p."""
+    runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
+    shown = [metric for metric in headlines if any(key[1] == metric for key in found.intervals)]
+    between = [[found.intervals.get((run, metric)) for metric in shown] for run in runs.values()]
+    rows = [
+        [label, *(f"{one[0]:.2f} to {one[1]:.2f}" if one else NOTHING for one in own)]
+        for label, own in zip(runs, between, strict=True)
+    ]
+    blocks: list[Block] = [Table(["95 % of the draws", *(metrics.find(metric).heading for metric in shown)], rows)]
+    for metric in shown:
+        rows = []
+        for label, run in runs.items():
+            pairs = [found.pairs.get((run, other, metric)) for other in runs.values()]
+            rows.append([label, *(f"{one.difference:+.2f}, {p_text(one.p)}" if one else NOTHING for one in pairs)])
+        if len(runs) > 1:
+            blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
+    text = (
+        "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"
+        f"draws in which it is not positive) / {found.draws + 1:,}. The same draws of {what} serve all systems.\n"
+        "The spread over seeds is in neither; the audit's claims also ask for it."
+    )
+    return shared.section("Intervals and gains", text, *blocks)
+
+
+def examples(made: Sequence[Cell], found: Comparison, heading: str, what: str) -> list[Block]:
+    """Contexts of the test set drawn by the table's name, with what each system wrote."""
+    if not found.examples:
+        return []
+    labels = shared.runs_of(made)
+    items = [Fact(_context(one), list(_written(one, labels))) for one in found.examples]
+    text = (
+        f"{len(items)} of {found.sequences:,}, drawn by the table's name: {what}, and what\n"
+        "the first seed of each system wrote."
+    )
+    return shared.section(heading, text, Facts(items))
+
+
+def _context(one: dict[str, Any]) -> Text:
+    if not one["answer"]:
+        return (Foreign(one["before"]),)
+    answer = Strong("["), Foreign(one["answer"]), Strong("]")
+    return Foreign(f"{one['before']} ".lstrip()), *answer, Foreign(f" {one['after']}".rstrip())
+
+
+def _written(one: dict[str, Any], labels: dict[str, str]) -> Iterable[Text]:
+    yield Strong("reference"), ": ", Foreign(one["reference"])
+    for label, run in labels.items():
+        if run in one["texts"]:
+            yield Emphasis(label), ": ", Foreign(one["texts"][run] or "(nothing)")

@@ -1,0 +1,128 @@
+"""The page of a table of systems that translate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqflows import files, metrics, paths
+from seqflows.report.cells import Cell
+from seqflows.report.comparisons import Comparison
+from seqflows.report.inputs import Results
+from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Table, Text, listed
+from seqflows.report.pages import compared, shared
+
+HEADLINES = ("bleu", "bleu_short", "bleu_tokenized", "bleu_second", "bleu_held_out")
+TRUE = "the true translations"
+LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
+# What a real source is, where that bears on the numbers.
+EXTRA = (
+    "not WMT16's training data (Europarl and SETIMES, which are not to be had), but human translations that public "
+    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and XQuAD's questions, test sets "
+    "of other tasks among them"
+)
+OF_SOURCES = {
+    "wmt16-roen-extra": EXTRA,
+    "wmt16-roen-extra-l10n": f"{EXTRA}; with manuals and program messages, another domain",
+}
+
+
+def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
+    """The whole page of a table."""
+    found = results.comparison(cells[0].table) if cells else None
+    blocks: list[Block] = [*top(results, cells, found), compared.scores(results, cells, found, "")]
+    blocks += listed(shared.notes(cells))
+    if found:
+        blocks += compared.gains(cells, found, HEADLINES, "sentences")
+    blocks += beyond(results, cells, found)
+    if found:
+        what = "the source, the true translation"
+        blocks += compared.examples(cells, found, "Test sentences", what)
+    return Page(title, blocks)
+
+
+def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Scale, corpora, steps, seeds, and how the translations were scored."""
+    runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
+    items: list[Text] = [
+        shared.scale_line(results, made),
+        *corpora(results, made),
+        f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
+        *scored(results, made, found),
+        *shared.stale(results, made),
+        *shared.unlike(results, made, LIKENESS),
+    ]
+    form = (
+        f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test sentences, by "
+        "the bootstrap)."
+    )
+    return [Facts(items), Paragraph(form)]
+
+
+def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line for each dataset: its size, what was dropped and changed in it, and what it is."""
+    lines: list[Text] = []
+    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
+    for name, line in zip(names, shared.corpora(results, made), strict=True):
+        parts = [line]
+        path = next((p for p in (paths.prepared(results.scale, name) / "statistics.json",
+                                 paths.statistics(results.scale, name)) if p.exists()), None)  # fmt: skip
+        if path is not None:
+            parts.append(_sizes(files.read_json(path)))
+        if (source := results.source(name)) in OF_SOURCES:
+            parts.append(f": {OF_SOURCES[source]}")
+        lines.append(tuple(parts))
+    return lines
+
+
+def _sizes(statistics: dict) -> str:
+    """Pairs of each split, and what was changed in them."""
+    train, valid, test = (statistics["splits"][name] for name in ("train", "valid", "test"))
+    sets = ", ".join(f"{count:,} of {name}" for name, count in test["parts"].items())
+    long = train["pairs"] - train["within"]
+    return (
+        f", {train['sequences']:,} training pairs ({long:,} longer than {statistics['window']} subwords and "
+        f"{train['dropped_held_out']:,} with a held-out sentence left out), {valid['sequences']:,} held out, tested on "
+        f"{sets}; {statistics['vocabulary']:,} joint subwords"
+    )
+
+
+def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:
+    """How the translations were scored, and whatever was missing in doing so."""
+    if found is None:
+        return [(Strong("Not compared"), f": run python -m seqflows compare {results.scale}/{made[0].table}")]
+    lines: list[Text] = [
+        f"BLEU: sacrebleu {found.signatures['bleu']} on detokenised text; tokens of Moses: "
+        f"{found.signatures['bleu_tokenized']}; intervals and p-values by a paired bootstrap, {found.draws:,} draws of "
+        f"{found.sequences:,} sentences"
+    ]
+    if found.absent:
+        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    counts = [f"{one['run']} seed {one['seed']}: {one['empty']}" for one in found.systems if one["empty"]]
+    if counts:
+        lines.append((Strong("Empty translations"), f": {', '.join(counts)}"))
+    return lines
+
+
+def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Nats a subword of the true translations, and the other test sets."""
+    runs = shared.runs_of(made)
+    present = shared.present(results, runs)
+    columns = [row for row in (metrics.find("nll", "nats/piece"),) if row and row.name in present]
+    columns += [row for block in (metrics.TEXTS, metrics.GIVEN) for row in metrics.shown(block, present)]
+    columns += [row for row in (metrics.find("parameters"),) if row and row.name in present]
+    blocks: list[Block] = []
+    for start in range(0, len(columns), 6):
+        some = columns[start : start + 6]
+        for shown in shared.metric_table(results, runs, some):
+            rows = list(shown.rows)
+            own = [found.reference.get(column.name) for column in some] if found else []
+            if any(value is not None for value in own):
+                rows.append([TRUE, *("" if v is None else f"{v:.{c.digits}f}" for v, c in zip(own, some, strict=True))])
+            blocks.append(Table(shown.header, rows))
+    if not blocks:
+        return []
+    text = (
+        "NLL: nats a subword of the true translation, given its source; subwords of different datasets differ, bits a\n"
+        "character do not. Short sentences are those within the limit of training on both sides."
+    )
+    return shared.section("Beyond the paper", text, *blocks)
