@@ -213,6 +213,20 @@ def test_the_vectors_are_those_of_the_other_model_frozen_and_saved(fused):
         nn.Module.__getattribute__(model, "__class__").__mro__[2].start_from(model, {})
 
 
+@pytest.mark.parametrize("fused", FUSED)
+def test_the_decoder_reads_normalised_vectors_whatever_joins_the_encoding(fused):
+    dataset = translations.dataset(count=4)
+    torch.manual_seed(0)
+    model, given = build(SMALL | {"fused": fused}, dataset.facts()), collate(dataset.train, np.arange(4)).given
+    seen = []
+    model.decoder[0].other.keys = lambda u: seen.append(u) or u
+    with torch.no_grad():
+        model.read(given)
+    u = seen[0][given.mask]
+    assert torch.allclose(u.mean(-1), torch.zeros(len(u)), atol=1e-5)
+    assert torch.allclose(u.square().mean(-1), torch.ones(len(u)), atol=0.05)
+
+
 @pytest.mark.parametrize("fused", ("latent", "words"))
 def test_beyond_the_flows_window_nothing_joins_the_encoding(fused, monkeypatch):
     """A longer source is read whole, the flow reads its first subwords, and zeros stand for its latent after them."""

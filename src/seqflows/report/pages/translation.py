@@ -16,9 +16,9 @@ TRUE = "the true translations"
 LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source is, where that bears on the numbers.
 EXTRA = (
-    "not WMT16's training data (Europarl and SETIMES, which are not to be had), but human translations that public "
-    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and XQuAD's questions, test sets "
-    "of other tasks among them"
+    "not WMT16's training data, Europarl and SETIMES, which are not to be had, but human translations that public "
+    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and the questions of XQuAD, "
+    "test sets of other tasks among them"
 )
 OF_SOURCES = {
     "wmt16-roen-extra": EXTRA,
