@@ -90,6 +90,18 @@ PRINTED = "test_tables_of_params.py::test_printed_numbers_are_those_that_were_ch
 PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "training/trainer.py": [
         (
+            "an epoch too many is averaged",
+            "[1 - self.settings.average :]",
+            "[-self.settings.average :]",
+            "test_training_translation.py::test_the_kept_model_is_the_mean_of_the_last_epochs_and_training_goes_on_from_its_own_weights",
+        ),
+        (
+            "a cut in validation saves the average",
+            "            self._restore(own, ended=False)\n",
+            "            pass\n",
+            "test_training_translation.py::test_a_training_that_is_cut_goes_on_as_if_it_had_not_been",
+        ),
+        (
             "the KL weight is never applied",
             'weight * value if name == "kl" else value for name',
             'value if name == "kl" else value for name',
@@ -167,6 +179,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "training/loop.py": [
+        (
+            "another start gives the same seed",
+            '({"from_sha256": others[seed].sha256} if others else {})',
+            "{}",
+            "test_training_translation.py::test_what_it_starts_from_decides_the_checkpoint",
+        ),
         (
             "the initial weights ignore the seed",
             "torch.manual_seed(seed)",
@@ -257,6 +275,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "training/schedules.py": [
+        (
+            "the rate never falls",
+            "(rise / (steps + 1)) ** 0.5",
+            "1.0",
+            "test_training_translation.py::test_the_rate_rises_linearly_then_falls_by_the_root_of_the_steps",
+        ),
         (
             "the model is chosen during the ramp of the KL weight",
             "counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs",
@@ -1351,6 +1375,66 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             ONCE,
         ),
         ("a pair is asked again", "self._known.get((hypothesis, reference))", "None", ONCE),
+    ],
+    "models/translator.py": [
+        (
+            "the future is read",
+            "causal=past is None",
+            "causal=False",
+            "test_translator.py::test_it_is_torchs_transformer_with_tied_scaled_embeddings_and_sinusoids",
+        ),
+        (
+            "subwords are not scaled",
+            "embedding * embedding.shape[-1] ** 0.5",
+            "embedding",
+            "test_translator.py::test_it_is_torchs_transformer_with_tied_scaled_embeddings_and_sinusoids",
+        ),
+        (
+            "validation is smoothed",
+            "self.config.smoothing if self.training else 0.0",
+            "self.config.smoothing",
+            "test_translator.py::test_smoothing_is_of_training_alone_and_even_over_what_can_be_said",
+        ),
+        (
+            "every step stands at the first position",
+            "candidates[:, None], self.step + 1",
+            "candidates[:, None], self.step",
+            "test_translator.py::test_a_cached_step_gives_the_scores_of_the_whole_text",
+        ),
+        (
+            "the gate is not normalised",
+            "u = u if self.after is None else self.after(u)",
+            "u = u",
+            "test_translator.py::test_the_decoder_reads_normalised_vectors_whatever_joins_the_encoding",
+        ),
+    ],
+    "data/kinds/translation.py": [
+        (
+            "held-out sentences are trained on",
+            'if pair.ro not in seen["ro"] and pair.en not in seen["en"]',
+            "if pair",
+            "test_data_translation.py::test_a_training_pair_with_a_held_out_sentence_is_dropped_and_counted",
+        ),
+        (
+            "long test sentences are dropped",
+            'kept = short if name == "train" else range(len(pairs))',
+            "kept = short",
+            "test_data_translation.py::test_long_pairs_are_dropped_from_training_alone",
+        ),
+    ],
+    "comparison/translations.py": [
+        (
+            "case does not count",
+            "cased=True",
+            "cased=False",
+            "test_compare_translations.py::test_every_score_is_sacrebleus_of_its_sentences",
+        ),
+        (
+            "long sentences are short",
+            "values * short[:, None]",
+            "values",
+            "test_compare_translations.py::test_every_score_is_sacrebleus_of_its_sentences",
+        ),
     ],
     "comparison/scores.py": [
         (

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqflows import cli, files, models, params
-from seqflows.benchmark import contexts, epoch, language, measure, parts, quality, questions, words
+from seqflows.benchmark import contexts, epoch, language, measure, parts, quality, questions, translation, words
 from seqflows.config.models import LatentSequence
 from seqflows.data import prepared
 from seqflows.data.batching import Batch
@@ -241,6 +241,19 @@ def test_contexts_are_rewritten_by_every_generator(monkeypatch):
     assert all(tuple(row) == contexts.CONTEXTS and row["contexts_per_second"] > 0 for row in rows)
 
 
+def test_translations_are_trained_and_written_beside_torchs_own(root, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(translation, "REPEATS", 1)
+    monkeypatch.setattr(translation, "MORE", 2)
+    monkeypatch.setattr("seqflows.models.translator.MORE", 2)
+    names = ["wmt16-nmt", "wmt16-nmt-lang_flow"]
+    rows = translation.run(2, 2, names, text=4, symbols=40)
+    assert [row["model"] for row in rows] == [*names, translation.REFERENCE]
+    assert all(tuple(row) == translation.TRANSLATION for row in rows)
+    assert rows[0]["gflop"] < rows[1]["gflop"] and {row["written_steps"] for row in rows} == {6}
+    assert all(row[name] > 0 for row in rows for name in ("sentences_per_second", "seconds", "written_per_second"))
+
+
 def test_the_operations_of_an_lstm_are_counted_by_hand():
     lstm = torch.nn.LSTM(5, 7, num_layers=2, batch_first=True, bidirectional=True)
     with measure.lstm_flops(lstm) as counted:
@@ -256,7 +269,7 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, "
-        "questions, contexts, got trainings" in capsys.readouterr().err
+        "questions, contexts, translation, got trainings" in capsys.readouterr().err
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, words
+from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, translation, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
@@ -28,6 +28,7 @@ COLUMNS = {
     "language_flow": language.LANGUAGE,
     "questions": questions.QUESTIONS,
     "contexts": contexts.CONTEXTS,
+    "translation": translation.TRANSLATION,
 }
 
 
@@ -61,6 +62,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "language_flow": language.run,
     "questions": questions.run,
     "contexts": contexts.run,
+    "translation": translation.run,
 }
 
 
