@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -233,7 +235,8 @@ def test_contexts_without_answers_are_compared_too(place, light):
     compared.write_all(12)
     dataset = prepared.load(paths.prepared(SCALE, "asked"))
     asked = [question._replace(answer=None) for question in systems.questions(dataset)]
-    written = systems.systems(SCALE, "flow", dataset, [question.id for question in asked])
+    read = functools.partial(systems.questions_of, ids=[question.id for question in asked])
+    written = systems.systems(SCALE, "flow", dataset, read)
     content = compare.compared(KEY, written, asked, compare.Comparison(draws=100, examples=1))
     assert "answered" not in {one["metric"] for one in content["metrics"]} | content["reference"].keys()
     assert content["examples"][0]["answer"] == content["examples"][0]["after"] == ""
