@@ -114,9 +114,7 @@ def intervals(values: Mapping[str, Mapping[Seed, Draws]]) -> list[dict[str, Any]
     return found
 
 
-def pairs(
-    values: Mapping[str, Mapping[Seed, Draws]], headlines: Sequence[str] = HEADLINES
-) -> list[dict[str, Any]]:
+def pairs(values: Mapping[str, Mapping[Seed, Draws]], headlines: Sequence[str] = HEADLINES) -> list[dict[str, Any]]:
     """The gain of each run over each other in the headlines, as means over seeds.
 
     ``standard_error`` is over questions, ``seeds_error`` over seeds, None where neither run has several; ``p`` is
