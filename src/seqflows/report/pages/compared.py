@@ -72,8 +72,8 @@ def examples(made: Sequence[Cell], found: Comparison, heading: str, what: str) -
     labels = shared.runs_of(made)
     items = [Fact(_context(one), list(_written(one, labels))) for one in found.examples]
     text = (
-        f"{len(items)} of {found.sequences:,}, drawn by the table's name: {what}, and what\n"
-        "the first seed of each system wrote."
+        f"{len(items)} of {found.sequences:,}, drawn by the table's name: {what}, and what the first seed of each "
+        "system wrote."
     )
     return shared.section(heading, text, Facts(items))
 

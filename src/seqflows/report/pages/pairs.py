@@ -24,7 +24,7 @@ from seqflows.report.pages import compared, shared
 HEADLINES = ("bleu", "rouge_l", "meteor")
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
-EXAMPLES = "the context around the answer, which stands in brackets, the true question"
+EXAMPLES = "the context around the answer, which stands\nin brackets, the true question"
 LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source or an encoder is, where that bears on the numbers.
 OF_SOURCES = {
