@@ -833,7 +833,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "one standard error decides",
-            "if abs(excess) < 2 * error:",
+            "if abs(excess) < ERRORS * error:",
             "if abs(excess) < error:",
             "test_report_audit.py::test_orderings_need_two_standard_errors",
         ),
