@@ -92,6 +92,7 @@ ENCODING = {"config/typed.py", "config/features.py", "compute.py", "features", "
 SCORED = {f"evaluation/{name}.py" for name in ("likelihood", "loading", "ngrams", "scoring")}
 REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "rewriting", *SCORED}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
+SETTINGS = ("audit", "page")  # stages that print the settings of a scale
 READ_AND_WRITTEN = {
     "download demo/ptb": ({*CORPORA, "data", "kinds.py"}, set(), {"data/raw/demo/ptb"}),
     "prepare demo/ptb": ({*CORPORA, "data", "kinds.py"}, {"data/raw/demo/ptb"}, {DATA}),
@@ -314,7 +315,8 @@ def test_a_change_of_a_run_at_one_scale_changes_its_own_blocks_alone(change, sta
     before = blocks_of(content)
     change(content["runs"][CHANGED][scale])
     after = blocks_of(content)
-    changed = {(stage, scale, CHANGED) for stage in stages} | {("audit", scale, "all")}  # which prints the settings
+    changed = {(stage, scale, CHANGED) for stage in stages}
+    changed |= {(stage, scale, "all") for stage in SETTINGS}
     assert {key for key in before if before[key] != after[key]} == changed
 
 
@@ -327,7 +329,7 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
     assert {key for key in before if before[key] != after[key]} == {
         *((stage, scale, "jsb") for stage in ("download", "prepare")),
         *(("table", other, TABLES[0]) for other in paths.SCALES),
-        *(("audit", other, "all") for other in paths.SCALES),  # for the table
+        *((stage, other, "all") for other in paths.SCALES for stage in SETTINGS),  # for the table
     }
 
 
@@ -337,7 +339,7 @@ def test_a_change_of_an_encoder_changes_its_own_block_alone(scale):
     before = blocks_of(content)
     content["features"]["squad_questions"][scale]["layers"] = [-2]
     after = blocks_of(content)
-    changed = {("features", scale, "squad_questions"), ("audit", scale, "all")}
+    changed = {("features", scale, "squad_questions"), *((stage, scale, "all") for stage in SETTINGS)}
     assert {key for key in before if before[key] != after[key]} == changed
 
 

@@ -39,6 +39,6 @@ def alone():
 
 
 def everything():
-    """All output files of a scale; the folders are made on the way."""
+    """All output files and folders of a scale."""
     made = (path for stage, name in stages.every(MATRIX) for path in stages.TABLE[stage].outputs(SCALE, name))
-    return [str(path) for path in made if path.suffix]
+    return [str(path) for path in made]
