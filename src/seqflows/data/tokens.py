@@ -16,16 +16,17 @@ import numpy as np
 from seqflows.errors import Problem
 
 PAD, UNKNOWN, START, END = SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
-PATTERN = r"""
-    (?:mr|mrs|ms|dr|jr|sr|st|vs)\.(?![^\W_])    # mr. but not the end of a longer word, which is taken whole below
-  | (?:[^\W\d_]\.){2,}                          # u.s.
+ABBREVIATIONS = ("mr", "mrs", "ms", "dr", "jr", "sr", "st", "vs")  # with a full stop
+PATTERN = rf"""
+    (?:{"|".join(ABBREVIATIONS)})\.(?![^\W_])  # mr. but not the end of a longer word, which is taken whole below
+  | (?:[^\W\d_]\.){{2,}}                        # u.s.
   | \d+(?:[.,:]\d+)+                            # 1,000 and 2.5
   | [^\W_]+?(?=n't(?![^\W_]))                   # do of don't
   | n't(?![^\W_])
   | '(?:s|re|ve|m|ll|d)(?![^\W_])
   | o'[^\W\d_]+                                 # o'brien
   | [^\W_]+                                     # letters and digits; a hyphen is a token of its own
-  | \.{2,} | -{2,}
+  | \.{{2,}} | -{{2,}}
   | \S
 """
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
