@@ -24,7 +24,9 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # type of a symbol: categorical, bernoulli, real, embedded (a token with a vector) or conditional
+    # The type of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional (a word given a
+    # context) or chosen (one of several answers, given a context)
+    emission: str
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -38,6 +40,7 @@ class Kind:
     literature: bool = False  # whether the NLL is also given as in the literature, without -log p(T), divided by T
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     conditional: bool = False  # whether each sequence has a context that models condition on
+    written: bool = False  # whether models write texts for contexts
     validation_batch: int = 64  # sequences
 
 
@@ -62,7 +65,10 @@ KINDS = {kind.name: kind for kind in (
          report="seqflows.report.pages.language", unit="bits/dim"),
     Kind("pairs", emission="conditional", symbols=8000,
          data="seqflows.data.kinds.pairs", evaluation="seqflows.evaluation.kinds.pairs",
-         report="seqflows.report.pages.pairs", unit="nats/word", conditional=True),
+         report="seqflows.report.pages.pairs", unit="nats/word", conditional=True, written=True),
+    Kind("choices", emission="chosen", symbols=8000,
+         data="seqflows.data.kinds.choices", evaluation="seqflows.evaluation.kinds.choices",
+         report="seqflows.report.pages.choices", unit="%", headline="accuracy", conditional=True),
 )}  # fmt: skip
 
 

@@ -22,7 +22,7 @@ OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # drawn per seed; other metrics sh
 
 # Blocks of a page for metrics that the paper does not print.
 BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", "readings", "halves", "test", "train"
-GIVEN, TEXTS = "given", "texts"
+GIVEN, TEXTS, ANSWERS = "given", "texts", "answers"
 
 ABOVE_FLOOR = "_above_floor"  # suffix of metrics in nats per position above the floor
 # The audit's, by unit. Half a point of BLEU is somewhat above its standard error over 5,000 questions, and half of what
@@ -153,6 +153,13 @@ CATALOGUE = (
     Metric("answered", "hold a word of the answer", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("different", "different texts", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("words", "words", ("words",), digits=1, blocks=(TEXTS,), compared=True),
+    # of choices
+    Metric("accuracy", "accuracy", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("nll", "NLL", ("nats/question",), blocks=(ANSWERS,)),
+    Metric("temporal_iou", "temporal IoU", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("temporal_iou_reachable", "IoU of the best lines", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("joint_accuracy", "answer and time", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("overlap_accuracy", "word overlap", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("judged", "judged better", ("pairs",), digits=0),
 )
 

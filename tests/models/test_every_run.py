@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import choices
 import pairs
 from conftest import ROOT
 from seqflows import compute, params
@@ -60,6 +61,9 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
         longest = block["question_length"]
         counts = (0, 0, *[1] * (longest - 1))
         return Facts("conditional", 12, longest, counts, vectors, 9, length or block["window"], FEATURES[scale])
+    if block["kind"] == "choices":
+        vectors = np.random.default_rng(0).standard_normal((12, block["dimensions"])).astype(np.float32)
+        return Facts("chosen", 12, 1, (0, 1), vectors)
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -75,6 +79,8 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
     if facts.emission == "conditional":
         size = {"words": 12, "window": facts.window, "longest": 3, "features": facts.features}
         return collate(pairs.split(np.random.default_rng(0), 2, **size), np.arange(count))
+    if facts.emission == "chosen":
+        return collate(choices.split(np.random.default_rng(0), 2, words=12, answers=5), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -90,6 +96,8 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
     if kind == "pairs":
         size = {"window": facts.window, "longest": 3, "features": facts.features, "dimensions": facts.vectors.shape[1]}
         return pairs.dataset(count=2, **size)
+    if kind == "choices":
+        return choices.dataset(count=2, words=12, dimensions=facts.vectors.shape[1])
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
@@ -108,6 +116,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     expected = {"nll", "length"} if model.exact else {"reconstruction", "kl", "length"}
     expected -= {"length"} if kind == "words" else set()
     expected = {"bits"} if kind == "language" else expected
+    expected = {"answer", "temporal"} if kind == "choices" else expected
     if kind == "pairs" and model.exact:
         expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
     assert set(terms) == expected and all(term.shape == (2,) for term in terms.values())
@@ -123,6 +132,9 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
         assert score.isfinite().all()
         if kind == "pairs":
             assert len(model.write(_batch(facts).given, 2)) == 2
+            return sum(parameter.numel() for parameter in model.parameters())
+        if kind == "choices":
+            assert model.choose(_batch(facts).given).log_probs.shape == (2, 5)
             return sum(parameter.numel() for parameter in model.parameters())
         lengths = None if kind in ("vectors", "words", "language") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
@@ -196,7 +208,7 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     length = SHORT if (scale, kind) == ("paper", "pairs") else None
     assert _step(model, training, _facts(scale, block["dataset"], length), kind) > 0
     assert block["seeds"]
-    if kind in ("language", "pairs"):
+    if kind in ("language", "pairs", "choices"):
         return
     if kind == "words":
         assert settings.trajectories[-1] >= 1000

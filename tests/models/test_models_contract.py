@@ -14,6 +14,7 @@ from scipy import stats
 
 from models_list import (
     CASES,
+    CHOICES,
     DENSITIES,
     FACTS,
     FEW,
@@ -25,6 +26,8 @@ from models_list import (
     SMALL,
     STATES,
     all_sequences,
+    asked,
+    choosing,
     contexts,
     embedded,
     exact_log_probs,
@@ -36,7 +39,7 @@ from models_list import (
     true_log_probs,
 )
 from seqflows.config.models import MODELS
-from seqflows.data.batching import Batch, Given
+from seqflows.data.batching import Batch, Choices, Given
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
@@ -50,6 +53,7 @@ LONG = {
     "words": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
     "language": embedded(8, 2),  # an LSTM of one step, as at the last scale of four, has no recurrent weights
     "pairs": paired(8, 6),
+    "choices": choosing(),
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
@@ -76,6 +80,9 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     """Random sequences of the given lengths, zeros after the end."""
     facts, generator = LONG[emission], torch.Generator().manual_seed(seed)
     count, steps = len(lengths), max(lengths)
+    if emission == "choices":
+        given = asked(count, facts, seed)
+        return Batch(given.correct[:, None], torch.ones(count, dtype=torch.int64), torch.arange(count), given)
     if emission == "real":
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
     elif emission == "language":
@@ -100,12 +107,14 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
 def _cast(batch: Batch, dtype: torch.dtype) -> Batch:
     """The batch with its numbers, not its symbols, in another precision."""
     x = batch.x.to(dtype) if batch.x.is_floating_point() else batch.x
-    return batch._replace(x=x, given=batch.given and batch.given._replace(features=batch.given.features.to(dtype)))
+    if not isinstance(batch.given, Given):
+        return batch._replace(x=x)
+    return batch._replace(x=x, given=batch.given._replace(features=batch.given.features.to(dtype)))
 
 
 def _lengths(case, *lengths: int) -> list[int]:
-    """These where the data have lengths; vectors have one step, and language as many as its facts say."""
-    if case.emission in ("real", "language"):
+    """These where the data have lengths; vectors and choices have one step, language as many as its facts say."""
+    if case.emission in ("real", "language", "choices"):
         return [LONG[case.emission].max_length] * len(lengths)
     return list(lengths)
 
@@ -129,6 +138,8 @@ def _expected_terms(case, model) -> set[str]:
         return {"bits"}
     if case in PAIRS and model.exact:
         return {"generation", "bits"} if model.flow_parameters else {"generation"}
+    if case in CHOICES:
+        return {"answer", "temporal"}
     terms = {"nll"} if model.exact else {"reconstruction", "kl"}
     return terms if case.emission == "words" else {*terms, "length"}
 
@@ -156,7 +167,7 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
     weights = [dict(model.named_parameters()) for model in (one, again, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
-    if case not in PAIRS:
+    if case not in PAIRS + CHOICES:
         drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
         assert all(torch.equal(*values) for values in zip(*(found[:3] for found in drawn), strict=True))
         another = one.sample(30, generator=torch.Generator().manual_seed(2))
@@ -179,7 +190,10 @@ def test_a_saved_state_gives_the_same_numbers(case):
         torch.manual_seed(2)
         with torch.no_grad():
             score = one.log_prob(batch) if one.exact else one.log_weights(batch, 3)
-        drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
+        if case in CHOICES:
+            drawn = one.choose(batch.given).log_probs
+        else:
+            drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
         found.append((*one.objective(batch, 2).values(), score, drawn))
     assert all(torch.equal(*values) for values in zip(*found, strict=True))
 
@@ -273,7 +287,7 @@ def test_density_of_a_word_integrates_to_one(case):
     assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
 
 
-@_named([case for case in CASES if case not in LATENT + STATES + PAIRS])
+@_named([case for case in CASES if case not in LATENT + STATES + PAIRS + CHOICES])
 def test_the_objective_of_exact_models_is_their_log_probability(case):
     model = sharpened(_build(case))
     batch = _some(case.emission, _lengths(case, 3, 1, 5, 3))
@@ -365,7 +379,7 @@ def test_samples_of_a_density_fill_its_cells(case):
     _fits(torch.cat([counts, (~inside).sum()[None]]), torch.cat([p.flatten(), (1 - p.sum()).clamp(min=1e-12)[None]]))
 
 
-@_named([case for case in CASES if case not in PAIRS])  # the samples of a conditional model have contexts
+@_named([case for case in CASES if case not in PAIRS + CHOICES])  # the samples of a conditional model have contexts
 def test_sampling_options(case):
     model = _build(case)
     given = torch.tensor([3, 1, 5]) if case in SEQUENTIAL else None
@@ -413,20 +427,35 @@ def _same_noise(monkeypatch) -> None:
     monkeypatch.setattr(torch, "multinomial", lambda shares, _: shares.argmax(-1, keepdim=True))
 
 
-def _widened(given: Given | None) -> Given | None:
+def _widened(given: Given | Choices | None) -> Given | Choices | None:
     """Contexts with two more words of padding, and other words, tags and features in it."""
     if given is None:
         return None
+    if isinstance(given, Choices):  # and a line more
+        more = torch.nn.functional.pad
+        lines, lengths = more(given.lines, (0, 2, 0, 1)), more(given.line_lengths, (0, 1))
+        given = given._replace(statements=more(given.statements, (0, 2)), lines=lines, line_lengths=lengths)
+        statements, lines = given.statements + 4 * ~given.statement_mask, given.lines + 5 * ~given.line_mask
+        return given._replace(statements=statements, lines=lines)
     outside = ~torch.nn.functional.pad(given.mask, (0, 2))
     words, tags = (torch.nn.functional.pad(value, (0, 2)) for value in given[:2])
     features = torch.nn.functional.pad(given.features, (0, 0, 0, 2)) + 5.0 * outside[..., None]
     return Given(words + outside, tags + outside, given.lengths, features)
 
 
-def _alone(given: Given | None, row: int) -> Given | None:
+def _alone(given: Given | Choices | None, row: int) -> Given | Choices | None:
     """One context, without padding."""
     if given is None:
         return None
+    if isinstance(given, Choices):
+        one = Choices(*(value[row : row + 1] for value in given))
+        said, told = int(one.statement_lengths.max()), int(one.line_lengths.max())
+        lines = int((one.line_lengths > 0).sum())
+        return one._replace(
+            statements=one.statements[..., :said],
+            lines=one.lines[:, :lines, :told],
+            line_lengths=one.line_lengths[:, :lines],
+        )
     words, tags, lengths, features = (value[row : row + 1] for value in given)
     size = int(lengths[0])
     return Given(words[:, :size], tags[:, :size], lengths, features[:, :size])
@@ -446,9 +475,9 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
         return terms
 
     together = scores(batch)
-    if case in SEQUENTIAL + WORDS + PAIRS:  # the others have no padding
+    if case in SEQUENTIAL + WORDS + PAIRS + CHOICES:  # the others have no padding
         wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
-        wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
+        wide[~step_mask(batch.lengths, wide.shape[1])] = 1  # padding is not to be read, whatever stands there
         for name, value in scores(batch._replace(x=wide, given=_widened(batch.given))).items():
             assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
     for row, length in enumerate(lengths):

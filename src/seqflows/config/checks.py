@@ -159,9 +159,12 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Check that BLEU selects the epoch only where texts are written for contexts."""
-    if isinstance(training, Mapping) and training.get("keep") == "bleu" and kind and not kinds.of(kind).conditional:
-        yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
+    """Check that BLEU selects the epoch only where texts are written, and accuracy only where answers are chosen."""
+    if isinstance(training, Mapping) and training.get("keep", "loss") != "loss" and kind:
+        if training["keep"] == "bleu" and not kinds.of(kind).written:
+            yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'bleu'"
+        if training["keep"] == "accuracy" and kinds.of(kind).emission != "chosen":
+            yield f"{path}: expected loss for {kind}, whose models choose no answers, got 'accuracy'"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -242,7 +245,7 @@ def _comparison(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -
     for run in runs:
         block = parts["runs"].get(run)
         kind = _kind(block.get("dataset"), parts["datasets"]) if isinstance(block, Mapping) else None
-        if kind is not None and not kinds.of(kind).conditional:
+        if kind is not None and not kinds.of(kind).written:
             yield f"{path}: expected a table of runs that write texts, got {run} on {kind}"
     human = entry.get("human", {})
     if not isinstance(human, Mapping):

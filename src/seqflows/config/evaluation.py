@@ -82,8 +82,14 @@ class Pairs(Block):
     samples: int = entry(SIZE, 10)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choices(Block):
+    """Evaluation of models that choose an answer, without settings."""
+
+
 EVALUATIONS: dict[str, type[Block]] = {
     **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
+    "choices": Choices,
 }  # fmt: skip
 
 

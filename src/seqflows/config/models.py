@@ -288,3 +288,17 @@ class FlowSeq(ModelBlock):
             width, heads = getattr(self, f"{prefix}width"), getattr(self, f"{prefix}heads")
             if width % heads:
                 yield f"{prefix}heads", f"expected a divisor of {prefix}width, {width}, got {heads}"
+
+
+@model("stage", "stage.Stage", "choices")
+@dataclass(frozen=True, kw_only=True)
+class Stage(ModelBlock):
+    """STAGE on lines: ``width`` of all its layers, ``weight`` of the loss of a question's first and last line.
+
+    ``margin`` lines at each side of a span count as local.
+    """
+
+    width: int = entry(SIZE, 128)
+    dropout: float = entry(DROPOUT, 0.1)
+    weight: float = entry(number(least=0), 0.5)
+    margin: int = entry(whole(0), 3)

@@ -234,15 +234,23 @@ TVQA_PLUS = File(
     "eval/data/tvqa_plus_val.json",
     "c39e8160ed9bb9a8b964a5530999088e6bbb77702b2e71a7fe4c8521522db79d",
 )
+TVR = File(
+    "tvr_val_release.jsonl",
+    "tvqa/tvr_val_release.jsonl",
+    "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
+    "data/tvr_val_release.jsonl",
+    "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
+)
+TVR_CITATION = (
+    "J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for video-subtitle moment retrieval. ECCV 2020"
+)
+TVQA_SUBTITLES = File(
+    "tvqa_subtitles.tar.gz", "tvqa/tvqa_subtitles.tar.gz", "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz", None
+)
 TVQA_RELEASED = (
     File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
     File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
-    File(
-        "tvqa_subtitles.tar.gz",
-        "tvqa/tvqa_subtitles.tar.gz",
-        "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
-        None,
-    ),
+    TVQA_SUBTITLES,
 )
 TVQA_LICENCE = "MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0"
 SOURCES |= {
@@ -324,21 +332,40 @@ SOURCES |= {
     ),
     "tvqa-descriptions": Source(
         kind="pairs",
-        files=(
-            TVQA_PLUS,
-            File(
-                "tvr_val_release.jsonl",
-                "tvqa/tvr_val_release.jsonl",
-                "https://raw.githubusercontent.com/jayleicn/TVRetrieval/d99a9ea7e724249047d6357f2a607c7ae256f8c6/"
-                "data/tvr_val_release.jsonl",
-                "033d358632c5333cc5492ff308d4dd2c85f714f352bc92cd35fbae5797c5fbec",
-            ),
-        ),
+        files=(TVQA_PLUS, TVR),
         licence="MIT; GloVe: PDDL 1.0",
-        citation=(
-            f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for "
-            f"video-subtitle moment retrieval. ECCV 2020; {GLOVE}"
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVRetrieval",
+    ),
+    "tvqa-choices": Source(
+        kind="choices",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-plus-choices": Source(
+        kind="choices",
+        files=(
+            File(
+                "tvqa_plus_train.json",
+                "tvqa/tvqa_plus_train.json",
+                "http://tvqa.cs.unc.edu/files/tvqa_plus_annotations.tar.gz",
+                None,
+                "tvqa_plus_annotations/tvqa_plus_train.json",
+            ),
+            TVQA_PLUS,
+            TVQA_SUBTITLES,
         ),
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQAplus",
+    ),
+    "tvqa-choices-descriptions": Source(
+        kind="choices",
+        files=(TVQA_PLUS, TVR),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVRetrieval",
     ),
 }

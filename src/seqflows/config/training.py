@@ -39,8 +39,8 @@ class Training(Block):
     epsilon: float = entry(number(above=0), 1.0e-8)  # of Adam
     momentum: float = entry(number(least=0, below=1), 0.0)  # of SGD
     warmup: int | None = entry(whole(2), None)  # steps in which the rate rises by their logarithm
-    keep: str = entry(choice("loss", "bleu"), "loss")  # what selects the kept epoch; BLEU is of questions in validation
-    decoded: int = entry(whole(1), 1000)  # questions of it, written greedily
+    keep: str = entry(choice("loss", "bleu", "accuracy"), "loss")  # of validation, what selects the kept epoch
+    decoded: int = entry(whole(1), 1000)  # questions that BLEU is of, written greedily
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqflows import files, kinds, paths
+from seqflows.data.lines import Passages
 from seqflows.errors import Problem
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Facts:
     For pairs ``symbols`` counts all words, of which the first ``outputs`` can be written without copying;
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
     width of a context word's features, 0 without.
+
+    Of choices ``symbols`` are words too, and a sequence is one choice.
     """
 
     emission: str
@@ -140,7 +143,8 @@ class Split:
     (N, D) float32 for vectors. ``source_log_prob`` is the true log-probability of every
     whole sequence with its length (nats), if the source is embedded. ``counts`` is how often
     each sequence occurs, if sequences are types: then an epoch draws them by frequency. ``contexts`` are
-    those of pairs, whose sequences are words with the end symbol.
+    those of pairs, whose sequences are words with the end symbol, or the passages of choices, whose sequences are the
+    place of the right answer.
     """
 
     kind: str
@@ -148,7 +152,7 @@ class Split:
     symbols: np.ndarray
     source_log_prob: np.ndarray | None = None
     counts: np.ndarray | None = None
-    contexts: Contexts | None = None
+    contexts: Contexts | Passages | None = None
     offsets: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -204,6 +208,9 @@ class Dataset:
     @cached_property
     def _facts(self) -> Facts:
         longest = int(self.statistics["max_length"])
+        if isinstance(self.train.contexts, Passages):
+            emission = kinds.of(self.kind).emission
+            return Facts(emission, len(self.vocabulary), longest, (0, len(self.train) + len(self.valid)), self.vectors)
         if kinds.of(self.kind).conditional:
             return self._conditional(longest)
         lengths = np.concatenate([self.train.lengths, self.valid.lengths])
@@ -380,8 +387,8 @@ def _with_features(split: Split, path: Path) -> Split:
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
-    """Check that language and pairs have one finite float32 vector per token, and other kinds have none."""
-    if kinds.of(kind).emission not in ("embedded", "conditional"):
+    """Check that language, pairs and choices have one finite float32 vector per token, and other kinds have none."""
+    if kinds.of(kind).emission not in ("embedded", "conditional", "chosen"):
         if vectors is not None:
             raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")
         return
@@ -397,5 +404,6 @@ def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where
 
 def _split(path: Path, kind: str) -> Split:
     with np.load(path, allow_pickle=False) as arrays:
-        optional = arrays.get("source_log_prob"), arrays.get("counts"), Contexts.from_arrays(arrays)
+        stored = Passages if "passages_first" in arrays else Contexts
+        optional = arrays.get("source_log_prob"), arrays.get("counts"), stored.from_arrays(arrays)
         return Split(kind, arrays["lengths"], arrays["symbols"], *optional)

@@ -281,7 +281,7 @@ class _Clock:
         data = self.matrix.dataset(scale, block["dataset"])
         found = vars(corpora.block(data))
         shape = (found.get("length", LONGEST), found.get("dimensions", 0))  # of the matrices of flows of language
-        if kinds.of(data["kind"]).conditional:
+        if kinds.of(data["kind"]).written:
             encoder = self.matrix.encoder(scale, block["dataset"])
             width = encoder.get("width", ENCODED) if encoder else 0
             shape = (found["question_length"], found["dimensions"], found["vocabulary_size"], found["window"], width)

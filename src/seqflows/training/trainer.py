@@ -219,7 +219,8 @@ class Trainer:
         self._look()
         settings, started = self.settings, time.monotonic()
         valid = self._validate(stop)
-        score = {"valid_bleu": self._bleu()} if settings.keep == "bleu" else {}
+        scores = {"bleu": self._bleu, "accuracy": self._accuracy}
+        score = {f"valid_{name}": found() for name, found in scores.items() if name == settings.keep}
         self._spend(started)
         symbols, sequences = self.seen
         values = (self.sums / (symbols + sequences if self.kind.loss_per_symbol else sequences)).tolist()
@@ -237,7 +238,7 @@ class Trainer:
             "seconds": self.seconds,
             "symbols_per_second": symbols / max(self.seconds, 1e-9),
         }
-        loss = -score["valid_bleu"] if score else row["valid_loss"]
+        loss = -sum(score.values()) if score else row["valid_loss"]
         keep, dropped = self.plateau.update(settings, self.epoch + 1, loss)
         if keep:
             self._keep()
@@ -292,6 +293,16 @@ class Trainer:
             reference = split.sequence(place)[:-1].tolist()
             sums += bleu.statistics(*([known[word] for word in words] for words in (text, reference)))
         return bleu.bleu(sums)
+
+    def _accuracy(self) -> float:
+        """The share of validation questions, in percent, whose right answer is the most probable."""
+        split, right = self.dataset.valid, 0
+        self.model.eval()
+        with self._same_noise():
+            for indices in order_by_length(split, self.kind.validation_batch):
+                given = collate(split, indices).to(self.machine.device).given
+                right += int((self.model.choose(given).log_probs.argmax(-1) == given.correct).sum())
+        return 100 * right / len(split)
 
     @contextlib.contextmanager
     def _same_noise(self) -> Iterator[None]:

@@ -13,11 +13,11 @@ import numpy as np
 
 from seqflows import files
 from seqflows.config import corpora
-from seqflows.data.embedded import asking, chords, clauses, formation, gaussians, sentences
+from seqflows.data.embedded import asking, chords, clauses, dialogues, formation, gaussians, sentences
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses, asking)}
+MODULES = {module.NAME: module for module in (sentences, chords, gaussians, formation, clauses, asking, dialogues)}
 CLASSES = {
     sentences.NAME: sentences.TextSource,
     chords.NAME: chords.ChordSource,
@@ -25,6 +25,7 @@ CLASSES = {
     formation.NAME: formation.WordSource,
     clauses.NAME: clauses.LanguageSource,
     asking.NAME: asking.QuestionSource,
+    dialogues.NAME: dialogues.DialogueSource,
 }
 SPECIFICATION = "source.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seqflows import metrics, paths, records
+from seqflows import metrics, paths
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
 from seqflows.report.comparisons import Comparison, Judged, sign_test
 from seqflows.report.inputs import STAND_INS, Results
@@ -27,10 +27,8 @@ from seqflows.report.pages import shared
 
 DIGITS = 2  # of scores, as printed
 HEADLINES = ("bleu", "rouge_l", "meteor")
-CONTROLS = "controls, not in the paper"
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
-LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source or an encoder is, where that bears on the numbers.
 OF_SOURCES = {
     "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "
@@ -48,7 +46,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     made = [cell for cell in cells if cell.status != "human"]
     found = results.comparison(cells[0].table) if cells else None
-    blocks = [*top(results, made, found), scores(results, made, found), *listed(notes(made))]
+    blocks = [*top(results, made, found), scores(results, made, found), *listed(shared.notes(made))]
     blocks += judged(results, cells, found)
     if found:
         blocks += gains(made, found)
@@ -66,10 +64,10 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         shared.scale_line(results, made),
         *corpora(results, made, found),
         *features(results, made),
-        f"steps of training: {shared.listed(steps(results, run) for run in runs)}; {shared.seeds(made)}",
+        f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
-        *shared.unlike(results, made, LIKENESS),
+        *shared.unlike(results, made, shared.LIKENESS),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions, by "
@@ -106,12 +104,6 @@ def features(results: Results, made: Sequence[Cell]) -> list[Text]:
     return lines
 
 
-def steps(results: Results, run: str) -> str:
-    """The optimiser's steps of a run, by its histories; "" without them."""
-    found = [seed.history[-1].get("steps", "") for seed in records.trained(results.scale, run) if seed.history]
-    return " and ".join(dict.fromkeys(f"{int(count):,}" for count in found if count)) or NOTHING
-
-
 def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:
     """How the texts were scored, and whatever was missing in doing so."""
     if found is None:
@@ -131,40 +123,16 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
     return lines
 
 
-def paper_first(made: Sequence[Cell]) -> tuple[list[str], list[str]]:
-    """The rows that the paper prints, and the others."""
-    rows = list(dict.fromkeys(cell.row for cell in made))
-    own = {cell.row for cell in made if cell.reported}
-    return [row for row in rows if row in own], [row for row in rows if row not in own]
-
-
 def scores(results: Results, made: Sequence[Cell], found: Comparison | None) -> Table:
     """The paper's table with ours, the controls below a rule, and what can be reached where it is known."""
-    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
-    shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
-    by_row = {str(row[0]): row for row in shown.rows}
-    printed, others = paper_first(made)
-    rows = [by_row[row] for row in printed]
-    if printed and others:
-        rows.append([Emphasis(CONTROLS), *([""] * (len(shown.header) - 1))])
-    rows += [by_row[row] for row in others]
+    shown = shared.controlled(results, made, DIGITS)
+    rows = list(shown.rows)
     if found and found.reachable:
+        empty = f"{NOTHING} / " * any(cell.reported for cell in made)
         units = {cell.column: cell.metric for cell in made if cell.run}
         own = [found.reachable.get(units.get(str(column), "")) for column in shown.header[1:]]
         rows.append([REACHABLE, *(NOTHING if value is None else f"{empty}{value:.{DIGITS}f}" for value in own)])
     return Table(shown.header, rows)
-
-
-def mark(results: Results, cell: Cell, text: Text) -> Text:
-    """A cell's text, with a word where its data stand in for the paper's."""
-    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
-        return text
-    return Status(f"{text} stand-in", "stand-in")
-
-
-def notes(made: Sequence[Cell]) -> list[Text]:
-    """The notes of the printed table."""
-    return list(dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note))
 
 
 def judged(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from seqflows import metrics
+from seqflows import metrics, records
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, number
 from seqflows.report.inputs import Results, Summary, devices
-from seqflows.report.page import Block, Heading, Paragraph, Status, Strong, Table, Text
+from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, Strong, Table, Text
 
 SOURCE = "source entropy"
+CONTROLS = "controls, not in the paper"
+LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 
 
 def kind(results: Results, run: str) -> str:
@@ -138,6 +140,43 @@ def beside(cell: Cell, summary: Summary | None, empty: str = "", digits: int = 3
     if summary is None:
         return Status(printed + (cell.reason.partition(":")[0] or NOT_RUN), NOT_RUN)
     return f"{printed}{number(summary, digits)}"
+
+
+def paper_first(made: Sequence[Cell]) -> tuple[list[str], list[str]]:
+    """The rows that the paper prints, and the others."""
+    rows = list(dict.fromkeys(cell.row for cell in made))
+    own = {cell.row for cell in made if cell.reported}
+    return [row for row in rows if row in own], [row for row in rows if row not in own]
+
+
+def controlled(results: Results, made: Sequence[Cell], digits: int) -> Table:
+    """The paper's table with ours, the controls below a rule."""
+    empty = f"{NOTHING} / " * any(cell.reported for cell in made)
+    shown = grid(made, lambda cell: mark(results, cell, beside(cell, cell.summary, empty, digits)))
+    by_row = {str(row[0]): row for row in shown.rows}
+    printed, others = paper_first(made)
+    rows = [by_row[row] for row in printed]
+    if printed and others:
+        rows.append([Emphasis(CONTROLS), *([""] * (len(shown.header) - 1))])
+    return Table(shown.header, rows + [by_row[row] for row in others])
+
+
+def mark(results: Results, cell: Cell, text: Text) -> Text:
+    """A cell's text, with a word where its data stand in for the paper's."""
+    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
+        return text
+    return Status(f"{text} stand-in", "stand-in")
+
+
+def notes(made: Sequence[Cell]) -> list[Text]:
+    """The notes of the printed table."""
+    return list(dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note))
+
+
+def steps(results: Results, run: str) -> str:
+    """The optimiser's steps of a run, by its histories; "" without them."""
+    found = [seed.history[-1].get("steps", "") for seed in records.trained(results.scale, run) if seed.history]
+    return " and ".join(dict.fromkeys(f"{int(count):,}" for count in found if count)) or NOTHING
 
 
 def reported_table(results: Results, made: Sequence[Cell]) -> Table:
