@@ -103,12 +103,12 @@ def test_every_default_holds_and_every_block_of_the_matrix_is_read_as_its_stage_
         missing |= {key: value for key, value in (("glove", "own"), ("sha256", 64 * "0")) if key in missing}
         assert block.of(missing | {"source": source}, "").source == source
     for scale in paths.SCALES:
-        for name in matrix.datasets:
+        for name in matrix.at(scale).datasets:
             assert corpora.block(matrix.dataset(scale, name)).source
         for name in matrix.features:
             encoder = matrix.encoder(scale, name)
             assert features.encoder(encoder).of(encoder, "").layers
-        for name in matrix.runs:
+        for name in matrix.at(scale).runs:
             run = matrix.run(scale, name)
             (
                 Training.of(run["training"], "training"),
