@@ -9,7 +9,7 @@ import yaml
 
 from seqflows import files, params, paths
 from seqflows.data import download, prepare, prepared
-from seqflows.data.sentences import HELD_OUT, references
+from seqflows.data.translated import HELD_OUT, references
 
 SCALE, TABLE = "demo", "tang2021-table7"
 MODEL = {"class": "translator", "width": 8, "inner": 8, "heads": 2, "layers": 1}

@@ -10,7 +10,7 @@ from sacremoses import MosesTokenizer
 import translated
 from seqflows import files, paths
 from seqflows.comparison import compare, translations
-from seqflows.data.sentences import HELD_OUT, references
+from seqflows.data.translated import HELD_OUT, references
 from seqflows.errors import Problem
 from seqflows.report import tables
 
