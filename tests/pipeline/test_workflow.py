@@ -105,6 +105,11 @@ READ_AND_WRITTEN = {
         {DATA},
         {f"{RUN}/train"},
     ),
+    "train demo/wmt16-nmt-words": (
+        TRAINING,
+        {"data/prepared/demo/wmt16", "runs/demo/wmt16-nmt/train"},
+        {"runs/demo/wmt16-nmt-words/train"},
+    ),
     "evaluate demo/ptb-lstm": (
         SCORING,
         {DATA, f"{RUN}/train"},
@@ -268,14 +273,15 @@ def test_a_dataset_of_other_runs_at_each_scale_or_of_itself_is_refused(matrix):
 
 
 def check_runs(matrix, scale, jobs):
-    """What lies downstream of a run's training and scoring: the tables that show it, and of other runs nothing."""
+    """What lies downstream of a run's training: tables that show it, and of other runs those that start from it."""
     for run in matrix.runs:
-        own = {f"train {scale}/{run}", f"evaluate {scale}/{run}"}
-        seen = {name for name in matrix.comparisons if run in matrix.table_runs(name)}
+        runs = {run, *(name for name, entry in matrix.runs.items() if entry.get("from") == run)}
+        own = {f"{stage} {scale}/{name}" for stage in ("train", "evaluate") for name in runs}
+        seen = {name for name in matrix.comparisons if runs & set(matrix.table_runs(name))}
         shown = {
             f"table {scale}/{name}"
             for name in matrix.tables
-            if run in matrix.table_runs(name) or seen & comparisons(matrix, name)
+            if runs & set(matrix.table_runs(name)) or seen & comparisons(matrix, name)
         }
         assert {name for name in downstream(jobs, own) if name.startswith("table ")} == shown
         assert {name for name in downstream(jobs, own) if name.split()[0] in ("download", "prepare")} == set()
