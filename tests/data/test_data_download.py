@@ -246,10 +246,11 @@ def test_every_registered_file_has_an_address_a_licence_and_a_citation():
         assert entry.homepage.startswith("http"), name
         for file in entry.files:
             if file.url is None:  # compiled: what from has to stand in the citation
-                assert "github.com" in entry.homepage or "norvig.com" in entry.homepage, name
+                assert any(site in entry.homepage + entry.citation for site in ("github.com", "norvig.com")), name
             assert (file.url is None or file.url.startswith("http")) and "/" in file.mirror
             assert file.sha256 is None or len(file.sha256) == 64
-            assert file.sha256 is not None or file.member is None
+            # a member of an archive without a checksum: the dataset's block may state it
+            assert file.sha256 is not None or file.member is None or entry.kind == "translation"
 
 
 def test_a_file_that_only_a_mirror_has(tmp_path, monkeypatch):

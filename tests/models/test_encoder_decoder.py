@@ -12,7 +12,8 @@ import pairs
 from seqflows.data.batching import Batch, Given, collate
 from seqflows.errors import Problem
 from seqflows.models import build
-from seqflows.models.encoder_decoder import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Fusion
+from seqflows.models.encoder_decoder import END_ID, PAD_ID, START_ID, UNKNOWN_ID
+from seqflows.models.fusion import Fusion
 
 SMALL = {"class": "encoder_decoder", "units": 4, "decoder_units": 5, "layers": 2, "dropout": 0.0, "flow_steps": 2}
 SMALL |= {"flow_scales": 2, "flow_width": 4, "flow_inner": 6, "flow_heads": 2}

@@ -130,7 +130,7 @@ def test_validation_leaves_the_training_noise_alone_and_draws_no_dropout(dataset
     whole = tiny.Cut()
     whole.left = 10**9
     state = torch.get_rng_state()
-    first, again = made._validate(whole), made._validate(whole)
+    first, again = made._validate(whole, {}), made._validate(whole, {})
     assert first == again and torch.equal(torch.get_rng_state(), state)
     with torch.no_grad():
         wanted = made.model.eval().objective(collate(made.dataset.valid, range(5)), 1)
