@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import spans
-from seqflows.data.batching import Batch, Given, collate
+from seqflows.data.batching import Batch, Choices, Given, collate
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
@@ -65,6 +65,27 @@ def answered(count: int, facts: Facts, seed: int = 0) -> Batch:
     return batch._replace(given=batch.given._replace(**features))
 
 
+def choosing(words: int = 9) -> Facts:
+    """Facts of choices: that many words with vectors of 4 numbers."""
+    vectors = np.random.default_rng(0).standard_normal((words, 4)).astype(np.float32)
+    return Facts("chosen", words, 1, (0, 1), vectors)
+
+
+def asked(count: int, facts: Facts, seed: int = 0, answers: int = 3, lines: int = 4) -> Choices:
+    """Random questions with statements and lines of unequal sizes, zeros after the end; the first has all lines."""
+    rng = np.random.default_rng(seed)
+    statement_lengths, line_lengths = rng.integers(2, 7, (count, answers)), rng.integers(1, 6, (count, lines))
+    there = rng.integers(1, lines + 1, count)
+    there[0] = lines
+    line_lengths[np.arange(lines) >= there[:, None]] = 0
+    words = [rng.integers(4, facts.symbols, (*sizes.shape, 6)) for sizes in (statement_lengths, line_lengths)]
+    inside = [np.arange(6) < sizes[..., None] for sizes in (statement_lengths, line_lengths)]
+    span = np.sort(rng.integers(0, there[:, None], (count, 2)), 1)
+    padded = [torch.from_numpy(one * mask) for one, mask in zip(words, inside, strict=True)]
+    rest = map(torch.from_numpy, (statement_lengths, line_lengths, rng.integers(0, answers, count), span))
+    return Choices(padded[0], (sizes := list(rest))[0], padded[1], *sizes[1:])
+
+
 # By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors, pairs and
 # translation have contexts.
 FACTS = {
@@ -76,6 +97,7 @@ FACTS = {
     "pairs": paired(6, 3),
     "spans": Facts("span", 12, 3, (0, 0, 0, 8), None, 12, 12, 3),
     "translation": translated(6, 3),
+    "choices": choosing(),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -170,9 +192,12 @@ PAIRS += [
     Case("translator-latent", _MT | {"fused": "latent"}, "translation"),
     Case("translator-words-gate", _MT | {"fused": "words", "fusion": "gate", "layers": 1}, "translation"),
 ]
-CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS
+CHOICES = [Case("stage", {"class": "stage", "width": 6, "dropout": 0.0, "margin": 0}, "choices")]
+CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS + CHOICES
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
-FEW = LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5], PAIRS[8]] + SPANS
+FEW = (
+    LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5], PAIRS[8]] + SPANS + CHOICES
+)
 
 
 def sharpened(model: Model) -> Model:

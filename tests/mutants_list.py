@@ -1052,6 +1052,80 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_answers.py::test_normalisation",
         ),
     ],
+    "data/kinds/choices.py": [
+        (
+            "a question without a right answer is kept",
+            "    if unknown:",
+            "    if False:",
+            "test_data_choices.py::test_questions_that_cannot_be_used_are_refused",
+        ),
+        (
+            "every line may be replaced",
+            "within = np.zeros(",
+            "within = np.ones(",
+            "test_data_choices.py::test_questions_have_all_lines_of_their_clips_and_those_of_their_time_are_free",
+        ),
+    ],
+    "data/embedded/dialogues.py": [
+        (
+            "what is told twice is told",
+            "len(nouns) == len(found) == 1",
+            "len(found) == 1",
+            "test_data_choices.py::test_what_the_rule_does_not_tell_is_impossible",
+        ),
+        (
+            "an answer stands in no line",
+            "for line in dialogue.lines if line[2] != noun]",
+            "for line in dialogue.lines[:1] * 5]",
+            "test_data_choices.py::test_all_words_of_all_answers_stand_in_the_dialogue",
+        ),
+    ],
+    "models/stage.py": [
+        (
+            "padding reaches the convolutions",
+            "self.over_time[number]((inner * mask[..., None]).mT).mT",
+            "self.over_time[number](inner.mT).mT",
+            "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_score[stage]",
+        ),
+        (
+            "a span may end before it starts",
+            "device=both.device).triu()",
+            "device=both.device)",
+            "test_stage.py::test_the_answers_and_their_spans_are_those_of_the_loops",
+        ),
+        (
+            "a far proposal is trained on",
+            "kept = (overlap(proposed, given.span) >= OVERLAP) & (p",
+            "kept = (p",
+            "test_stage.py::test_in_training_answers_are_scored_by_the_true_span_and_by_a_near_proposal",
+        ),
+        (
+            "the true span is known when answers are chosen",
+            "        return Answered(_full(self.scores(reading, spans))",
+            "        return Answered(_full(self.scores(reading, given.span[:, None].expand_as(spans)))",
+            "test_stage.py::test_the_answers_and_their_spans_are_those_of_the_loops",
+        ),
+    ],
+    "evaluation/kinds/choices.py": [
+        (
+            "a tie is right",
+            "best[correct] / best.sum()",
+            "float(best[correct])",
+            "test_evaluation_choices.py::test_word_overlap_weighs_words_by_their_rarity",
+        ),
+        (
+            "lines end with the last of them",
+            "times[:, 1].max()), passages",
+            "times[-1, 1]), passages",
+            "test_evaluation_choices.py::test_the_last_end_of_lines_counts_and_not_the_end_of_the_last",
+        ),
+        (
+            "a wrong answer has its time",
+            "right & (iou >= OVERLAP)",
+            "iou >= OVERLAP",
+            "test_evaluation_choices.py::test_the_metrics_are_the_means_of_the_rows",
+        ),
+    ],
     "data/embedded/asking.py": [
         (
             "the form is known",

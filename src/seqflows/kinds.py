@@ -24,7 +24,9 @@ class Kind:
     """A row of the table."""
 
     name: str  # ``kind`` of datasets in params.yaml
-    emission: str  # of a symbol: categorical, bernoulli, real, embedded (with a vector), conditional, pieces or span
+    # The type of a symbol: categorical, bernoulli, real, embedded (a token with a vector), conditional (a word given a
+    # context), pieces (likewise, of subwords), span (of a context) or chosen (one of several answers, given a context)
+    emission: str
     data: str  # the module that prepares it
     evaluation: str  # the module that scores it
     report: str  # the module of its page
@@ -76,6 +78,9 @@ KINDS = {kind.name: kind for kind in (
          data="seqflows.data.kinds.spans", evaluation="seqflows.evaluation.kinds.spans",
          report="seqflows.report.pages.spans", unit="%", headline="f1", conditional=True, lines=True,
          validation_batch=32),
+    Kind("choices", emission="chosen", symbols=8000,
+         data="seqflows.data.kinds.choices", evaluation="seqflows.evaluation.kinds.choices",
+         report="seqflows.report.pages.choices", unit="%", headline="accuracy", conditional=True, lines=True),
 )}  # fmt: skip
 
 

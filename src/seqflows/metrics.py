@@ -22,7 +22,7 @@ OWN = (WEIGHTS, TRAJECTORIES, STATES, WORDS)  # drawn per seed; other metrics sh
 
 # Blocks of a page for metrics that the paper does not print.
 BEYOND, SETS, BOUND, READINGS, HALVES, TEST, TRAIN = "beyond", "sets", "bound", "readings", "halves", "test", "train"
-GIVEN, TEXTS = "given", "texts"
+GIVEN, TEXTS, ANSWERS = "given", "texts", "answers"
 
 ABOVE_FLOOR = "_above_floor"  # suffix of metrics in nats per position above the floor
 # The audit's, by unit. Half a point of BLEU is somewhat above its standard error over 5,000 questions, and half of what
@@ -156,7 +156,7 @@ CATALOGUE = (
     # of answers
     Metric("em", "EM", PERCENT, digits=2),
     Metric("f1", "F1", PERCENT, digits=2),
-    Metric("nll", "NLL", QUESTION),
+    Metric("nll", "NLL", QUESTION, blocks=(ANSWERS,)),
     # of texts beside those of other systems
     Metric("bleu", "BLEU-4", PERCENT, digits=2, compared=True),
     Metric("bleu_short", "BLEU, short sentences", PERCENT, digits=2, blocks=(TEXTS,), compared=True),
@@ -168,6 +168,12 @@ CATALOGUE = (
     Metric("answered", "hold a word of the answer", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("different", "different texts", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("words", "words", ("words",), digits=1, blocks=(TEXTS,), compared=True),
+    # of choices
+    Metric("accuracy", "accuracy", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("temporal_iou", "temporal IoU", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("temporal_iou_reachable", "IoU of the best lines", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("joint_accuracy", "answer and time", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("overlap_accuracy", "word overlap", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("judged", "judged better", ("pairs",), digits=0),
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from seqflows.config import corpora
 from seqflows.data import embedded
-from seqflows.data.embedded import answering, asking, chords, gaussians, numerals, rewording, sentences
+from seqflows.data.embedded import answering, asking, chords, dialogues, gaussians, numerals, rewording, sentences
 from seqflows.data.embedded.chain import Chain, heterogeneous
 from seqflows.data.embedded.chords import ChordSource, patterns
 from seqflows.data.embedded.sentences import TextSource
@@ -91,8 +91,9 @@ def build(name, **options):
     )
 
 
-# Whose sequences are drawn one by one; translations and answers have tests of their own, with their kinds.
-DRAWN = [name for name in embedded.MODULES if name not in (numerals.NAME, answering.NAME)]
+# Whose sequences are drawn one by one; the others have tests of their own, with their kinds.
+APART = (numerals.NAME, answering.NAME, dialogues.NAME)
+DRAWN = [name for name in embedded.MODULES if name not in APART]
 
 
 @pytest.mark.parametrize("name", DRAWN)

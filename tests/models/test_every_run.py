@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import choices
 import pairs
 import spans
 import translations
@@ -68,6 +69,9 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
     if block["kind"] == "translation":
         longest = length or block.get("max_length", 64)
         return Facts("pieces", 12, longest + 1, (0, *[1] * (longest + 1)), None, 12, longest)
+    if block["kind"] == "choices":
+        vectors = np.random.default_rng(0).standard_normal((12, block["dimensions"])).astype(np.float32)
+        return Facts("chosen", 12, 1, (0, 1), vectors)
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -88,6 +92,8 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
     if facts.emission == "pieces":
         size = {"symbols": facts.symbols, "window": facts.window, "longest": 3}
         return collate(translations.split(np.random.default_rng(0), 2, **size), np.arange(count))
+    if facts.emission == "chosen":
+        return collate(choices.split(np.random.default_rng(0), 2, words=12, answers=5), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -107,6 +113,8 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
         return spans.dataset(count=2, features=facts.features)
     if kind == "translation":
         return translations.dataset(count=2, symbols=facts.symbols, window=facts.window, longest=3)
+    if kind == "choices":
+        return choices.dataset(count=2, words=12, dimensions=facts.vectors.shape[1])
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
@@ -133,6 +141,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     expected -= {"length"} if kind == "words" else set()
     if kind == "language":
         expected = {"generation", "bits"} if model.flow_parameters else {"bits"}
+    expected = {"answer", "temporal"} if kind == "choices" else expected
     if kind in GIVEN and model.exact:
         expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
     expected = {"start", "end"} if kind == "spans" else expected
@@ -152,6 +161,9 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
             return sum(parameter.numel() for parameter in model.parameters())
         if kind == "spans":
             assert len(model.answer(_batch(facts).given)) == 2
+            return sum(parameter.numel() for parameter in model.parameters())
+        if kind == "choices":
+            assert model.choose(_batch(facts).given).log_probs.shape == (2, 5)
             return sum(parameter.numel() for parameter in model.parameters())
         lengths = None if kind in ("vectors", "words", "language") else torch.tensor([2])
         assert model.sample(1, lengths=lengths).x.isfinite().all()
@@ -235,7 +247,7 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
     length = SHORT if scale == "paper" and kind in GIVEN else None
     assert _step(model, training, _facts(scale, block["dataset"], length), kind) > 0
     assert block["seeds"]
-    if kind in ("language", "spans", *GIVEN):
+    if kind in ("language", "spans", "choices", *GIVEN):
         return
     if kind == "words":
         assert settings.trajectories[-1] >= 1000

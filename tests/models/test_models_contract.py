@@ -15,6 +15,7 @@ from scipy import stats
 from models_list import (
     BERTS,
     CASES,
+    CHOICES,
     DECODERS,
     DENSITIES,
     FACTS,
@@ -29,6 +30,8 @@ from models_list import (
     STATES,
     all_sequences,
     answered,
+    asked,
+    choosing,
     contexts,
     embedded,
     exact_log_probs,
@@ -41,7 +44,7 @@ from models_list import (
     true_log_probs,
 )
 from seqflows.config.models import MODELS
-from seqflows.data.batching import Batch, Given, Lined
+from seqflows.data.batching import Batch, Choices, Given, Lined
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
@@ -57,6 +60,7 @@ LONG = {
     "pairs": paired(8, 6),
     "spans": FACTS["spans"],
     "translation": translated(8, 6),
+    "choices": choosing(),
 }
 SIZES = {"latent": 4}  # of the checks that need no quadrature
 SEQUENTIAL = LATENT + RECURRENT
@@ -85,6 +89,9 @@ def _some(emission: str, lengths, seed: int = 0) -> Batch:
     if emission == "spans":
         return answered(len(lengths), facts, seed)
     count, steps = len(lengths), max(lengths)
+    if emission == "choices":
+        given = asked(count, facts, seed)
+        return Batch(given.correct[:, None], torch.ones(count, dtype=torch.int64), torch.arange(count), given)
     if emission == "real":
         x = torch.randn(count, 1, 2, generator=generator, dtype=torch.float64)
     elif emission == "language":
@@ -116,8 +123,8 @@ def _cast(batch: Batch, dtype: torch.dtype) -> Batch:
 
 
 def _lengths(case, *lengths: int) -> list[int]:
-    """These where the data have lengths; vectors have one step, and language as many as its facts say."""
-    if case.emission in ("real", "language", "spans"):
+    """These where the data have lengths; vectors and choices have one step, language as many as its facts say."""
+    if case.emission in ("real", "language", "spans", "choices"):
         return [LONG[case.emission].max_length] * len(lengths)
     return list(lengths)
 
@@ -143,6 +150,8 @@ def _expected_terms(case, model) -> set[str]:
         return {"start", "end"}
     if case in PAIRS and model.exact:
         return {"generation", "bits"} if model.flow_parameters else {"generation"}
+    if case in CHOICES:
+        return {"answer", "temporal"}
     terms = {"nll"} if model.exact else {"reconstruction", "kl"}
     return terms if case.emission == "words" else {*terms, "length"}
 
@@ -170,7 +179,7 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
     weights = [dict(model.named_parameters()) for model in (one, again, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
-    if case not in PAIRS + SPANS:
+    if case not in PAIRS + SPANS + CHOICES:
         drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
         assert all(torch.equal(*values) for values in zip(*(found[:3] for found in drawn), strict=True))
         another = one.sample(30, generator=torch.Generator().manual_seed(2))
@@ -196,6 +205,8 @@ def test_a_saved_state_gives_the_same_numbers(case):
             score = one.log_prob(batch) if one.exact else one.log_weights(batch, 3)
         if case in SPANS:
             drawn = torch.tensor([*"|".join(one.answer(batch.given)).encode()])
+        elif case in CHOICES:
+            drawn = one.choose(batch.given).log_probs
         else:
             drawn = torch.tensor(one.write(batch.given, 6)[0]) if case in PAIRS else one.sample(5).x
         found.append((*one.objective(batch, 2).values(), score, drawn))
@@ -291,7 +302,7 @@ def test_density_of_a_word_integrates_to_one(case):
     assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
 
 
-@_named([case for case in CASES if case not in LATENT + STATES + PAIRS + BERTS])
+@_named([case for case in CASES if case not in LATENT + STATES + PAIRS + BERTS + CHOICES])
 def test_the_objective_of_exact_models_is_their_log_probability(case):
     model = sharpened(_build(case))
     batch = _some(case.emission, _lengths(case, 3, 1, 5, 3))
@@ -383,7 +394,9 @@ def test_samples_of_a_density_fill_its_cells(case):
     _fits(torch.cat([counts, (~inside).sum()[None]]), torch.cat([p.flatten(), (1 - p.sum()).clamp(min=1e-12)[None]]))
 
 
-@_named([case for case in CASES if case not in PAIRS + SPANS])  # the samples of a conditional model have contexts
+@_named(
+    [case for case in CASES if case not in PAIRS + SPANS + CHOICES]
+)  # the samples of a conditional model have contexts
 def test_sampling_options(case):
     model = _build(case)
     given = torch.tensor([3, 1, 5]) if case in SEQUENTIAL else None
@@ -431,7 +444,7 @@ def _same_noise(monkeypatch) -> None:
     monkeypatch.setattr(torch, "multinomial", lambda shares, _: shares.argmax(-1, keepdim=True))
 
 
-def _widened(given: Given | None) -> Given | None:
+def _widened(given: Given | Choices | None) -> Given | Choices | None:
     """Contexts with two more words of padding, and other words, tags and features in it."""
     if given is None:
         return None
@@ -444,13 +457,19 @@ def _widened(given: Given | None) -> Given | None:
             wider |= {f"{name}features": features + 5.0 * outside[..., None], name[:5] or "words": words + outside}
         characters = torch.nn.functional.pad(given.characters, (0, 0, 0, 2))
         return given._replace(**wider, characters=characters)
+    if isinstance(given, Choices):  # and a line more
+        more = torch.nn.functional.pad
+        lines, lengths = more(given.lines, (0, 2, 0, 1)), more(given.line_lengths, (0, 1))
+        given = given._replace(statements=more(given.statements, (0, 2)), lines=lines, line_lengths=lengths)
+        statements, lines = given.statements + 4 * ~given.statement_mask, given.lines + 5 * ~given.line_mask
+        return given._replace(statements=statements, lines=lines)
     outside = ~torch.nn.functional.pad(given.mask, (0, 2))
     words, tags = (torch.nn.functional.pad(value, (0, 2)) for value in given[:2])
     features = torch.nn.functional.pad(given.features, (0, 0, 0, 2)) + 5.0 * outside[..., None]
     return Given(words + outside, tags + outside, given.lengths, features)
 
 
-def _alone(given: Given | None, row: int) -> Given | None:
+def _alone(given: Given | Choices | None, row: int) -> Given | Choices | None:
     """One context, without padding."""
     if given is None:
         return None
@@ -461,6 +480,15 @@ def _alone(given: Given | None, row: int) -> Given | None:
             words=one.words[:, :size], characters=one.characters[:, :size], features=one.features[:, :size],
             asked=one.asked[:, :asked], asked_features=one.asked_features[:, :asked],
         )  # fmt: skip
+    if isinstance(given, Choices):
+        one = Choices(*(value[row : row + 1] for value in given))
+        said, told = int(one.statement_lengths.max()), int(one.line_lengths.max())
+        lines = int((one.line_lengths > 0).sum())
+        return one._replace(
+            statements=one.statements[..., :said],
+            lines=one.lines[:, :lines, :told],
+            line_lengths=one.line_lengths[:, :lines],
+        )
     words, tags, lengths, features = (value[row : row + 1] for value in given)
     size = int(lengths[0])
     return Given(words[:, :size], tags[:, :size], lengths, features[:, :size])
@@ -483,9 +511,9 @@ def test_neither_the_batch_nor_padding_changes_a_score(case, monkeypatch):
     if case in SPANS:
         for name, value in scores(batch._replace(given=_widened(batch.given))).items():
             assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
-    if case in SEQUENTIAL + WORDS + PAIRS:  # the others have no padding
+    if case in SEQUENTIAL + WORDS + PAIRS + CHOICES:  # the others have no padding
         wide = torch.nn.functional.pad(batch.x, (0, 2) if batch.x.dim() == 2 else (0, 0, 0, 2))
-        wide[~step_mask(batch.lengths, 6)] = 1  # padding is not to be read, whatever stands there
+        wide[~step_mask(batch.lengths, wide.shape[1])] = 1  # padding is not to be read, whatever stands there
         for name, value in scores(batch._replace(x=wide, given=_widened(batch.given))).items():
             assert torch.allclose(value, together[name], rtol=1e-9, atol=1e-9), name
     for row, length in enumerate(lengths):

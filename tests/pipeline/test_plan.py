@@ -81,11 +81,11 @@ def matrix(root, monkeypatch):
 
 
 def test_minutes_are_the_records_or_follow_the_work(matrix):
-    made = jobs(matrix, "paper", RECORDS, 1.0)
+    made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     assert len(made) == len(list(stages.every(matrix)))
     measured = made["train jsb-af_scf"]
     assert (measured.minutes, measured.origin) == (plan.START + 7200 * 3 / 60, "measured, y")  # three seeds
-    twice = jobs(matrix, "paper", RECORDS, 2.0)
+    twice = jobs(matrix.at("paper"), "paper", RECORDS, 2.0)
     for key, job in made.items():
         faster = plan.START + (job.minutes - plan.START) / 2
         assert twice[key].minutes == pytest.approx(job.minutes if job.origin == plan.ASSUMED else faster)
@@ -99,7 +99,7 @@ def test_minutes_are_the_records_or_follow_the_work(matrix):
 
 def test_the_nearest_reference_is_taken(matrix):
     """For the paper's sizes a row of the benchmark, which has them, before a run of other sizes."""
-    made = jobs(matrix, "paper", RECORDS, 1.0)
+    made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     assert made["train ptb-iaf_scf"].origin == "estimated from benchmark, PTB, 4 x 100 x 5, x 1"
     symbols = files.read_json(paths.statistics("paper", "ptb"))["splits"]["train"]["symbols"]
     with open("results/benchmark/training.csv") as file:
@@ -111,7 +111,7 @@ def test_the_nearest_reference_is_taken(matrix):
 
 
 def test_every_job_comes_after_what_it_reads(matrix):
-    made = jobs(matrix, "paper", RECORDS, 1.0)
+    made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     seen = set()
     for key, job in made.items():
         assert set(job.after) <= seen
@@ -195,7 +195,7 @@ def test_the_plan_of_an_embedded_scale(matrix, tmp_path, monkeypatch, capsys):
     assert frames < 3000 and plan._work(matrix, "demo", "musedata-lstm", "train") == epochs * frames
     assert cli.main(["plan", "--scale", "demo", "--gpus", "1"]) == 0
     said = capsys.readouterr().out
-    assert f"{len(jobs(matrix, 'demo', RECORDS, 1.0))} jobs, each on a CPU;" in said and "GPU" not in said
+    assert f"{len(jobs(matrix.at('demo'), 'demo', RECORDS, 1.0))} jobs, each on a CPU;" in said and "GPU" not in said
     assert float(re.search(r"\|    1 \| +([0-9.]+) min ", said)[1]) < 30
     plan._sizes.cache_clear()
 
@@ -219,14 +219,14 @@ def test_impossible_plans_are_refused(matrix, capsys, arguments, message):
 
 
 def test_a_plan_without_records_or_sizes_says_what_to_run(matrix, tmp_path, monkeypatch):
-    made = jobs(matrix, "paper", [record for record in RECORDS if "words-tril" not in record.run], 1.0)
+    made = jobs(matrix.at("paper"), "paper", [record for record in RECORDS if "words-tril" not in record.run], 1.0)
     assert made["train words-tril"].origin.endswith(", another model")
     with pytest.raises(Problem, match="expected the record of a run in .*, found none; train and evaluate one"):
-        jobs(matrix, "paper", [], 1.0)
+        jobs(matrix.at("paper"), "paper", [], 1.0)
     monkeypatch.chdir(tmp_path)
     plan._sizes.cache_clear()
     with pytest.raises(Problem, match="expected the sizes of ptb in .*; run: python -m seqflows download"):
-        jobs(matrix, "paper", RECORDS, 1.0)
+        jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     plan._sizes.cache_clear()
 
 

@@ -109,7 +109,7 @@ def test_datasets_have_their_proper_names(root):
         "JSB chorales", "TVQA questions", "words of Project Gutenberg, types",
     ]  # fmt: skip
     assert corpus_label(demo, "ptb") == "ptb (embedded)"
-    real = [(scale, name) for scale in (laptop, Results(matrix, "paper")) for name in matrix.datasets]
+    real = [(scale, name) for scale in (laptop, Results(matrix, "paper")) for name in matrix.at(scale.scale).datasets]
     assert {scale.source(name) for scale, name in real if not scale.embedded(name)} == set(SOURCES)
 
 

@@ -149,7 +149,7 @@ def test_accumulated_batches_merge_when_small_and_stay_apart_when_not():
         ({"learning_rat": 1}, "nearest: learning_rate"),
         ({"optimizer": "lbfgs"}, "adam, sgd"),
         ({"momentum": 0.8}, "expected 0 with optimizer: adam, got 0.8"),
-        ({"keep": "rouge"}, "expected one of loss, generation, bleu, f1, got 'rouge'"),
+        ({"keep": "rouge"}, "expected one of loss, generation, bleu, f1, accuracy, got 'rouge'"),
         ({"warmup": 1}, "expected a whole number of at least 2"),
         ({"epochs": 0}, "training.epochs"),
         ({"accumulate": 0}, "training.accumulate"),

@@ -166,7 +166,10 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
-    """Check that an epoch is selected by BLEU only of questions, by F1 of spans, and by the texts' term of texts."""
+    """Check that an epoch is selected by a score that its models have.
+
+    BLEU is of questions, F1 of spans, accuracy of choices, and the texts' term of texts.
+    """
     keep = training.get("keep") if isinstance(training, Mapping) else None
     if keep == "bleu" and kind and kinds.of(kind).emission != "conditional":
         yield f"{path}: expected another choice for {kind}, whose models write no questions, got 'bleu'"
@@ -174,6 +177,8 @@ def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected loss for {kind}, whose models write no texts for contexts, got 'generation'"
     if keep == "f1" and kind and kinds.of(kind).emission != "span":
         yield f"{path}: expected loss for {kind}, whose models answer by no spans, got 'f1'"
+    if keep == "accuracy" and kind and kinds.of(kind).emission != "chosen":
+        yield f"{path}: expected loss for {kind}, whose models choose no answers, got 'accuracy'"
 
 
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:

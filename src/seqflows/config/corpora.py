@@ -324,6 +324,36 @@ class EmbeddedAnswers(Embedded):
     asked: int = made(SIZE, 2)
 
 
+@real("choices", pinned=None)
+@dataclass(frozen=True, kw_only=True)
+class Choices(Sequences):
+    """Questions with answers to choose from, about clips; all words have vectors of ``dimensions`` numbers.
+
+    ``sha256`` of files by name, if unknown.
+    """
+
+    dimensions: int = entry(SIZE)
+    glove: str = entry(VECTORS)
+    sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+@sources("choices", "embedded-dialogues")
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedDialogues(Embedded):
+    """Questions about dialogues; ``train``, ``valid`` and ``test`` are numbers of questions.
+
+    The size of the lexicon, the ``lines`` of a dialogue, how many names and verbs meet in it at most, and the most
+    questions about it.
+    """
+
+    seed: int = made(SEED, 16)
+    dimensions: int = made(SIZE, 8)
+    lexicon: int = made(whole(15, 48), 36)
+    lines: int = made(whole(5), 6)
+    met: int = made(whole(3), 3)
+    asked: int = made(SIZE, 2)
+
+
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:
     """The typed block of a dataset, from a stage's block with its ``kind``.
 

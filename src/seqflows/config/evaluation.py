@@ -96,9 +96,14 @@ class Spans(Block):
     batch: int = entry(SIZE, 32)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choices(Block):
+    """Evaluation of models that choose an answer, without settings."""
+
+
 EVALUATIONS: dict[str, type[Block]] = {
     **dict.fromkeys(("text", "music", "vectors"), Sequences), "words": Words, "language": Language, "pairs": Pairs,
-    "translation": Translation, "spans": Spans,
+    "translation": Translation, "spans": Spans, "choices": Choices,
 }  # fmt: skip
 
 

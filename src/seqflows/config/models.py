@@ -401,3 +401,17 @@ class BertSpan(ModelBlock):
             yield "pieces", f"expected at most positions, {self.positions}, got {self.pieces}"
         if self.stride > self.pieces // 2:
             yield "stride", f"expected at most half of the {self.pieces} pieces of a window, got {self.stride}"
+
+
+@model("stage", "stage.Stage", "choices")
+@dataclass(frozen=True, kw_only=True)
+class Stage(ModelBlock):
+    """STAGE on lines: ``width`` of all its layers, ``weight`` of the loss of a question's first and last line.
+
+    ``margin`` lines at each side of a span count as local.
+    """
+
+    width: int = entry(SIZE, 128)
+    dropout: float = entry(DROPOUT, 0.1)
+    weight: float = entry(number(least=0), 0.5)
+    margin: int = entry(whole(0), 3)

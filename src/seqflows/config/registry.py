@@ -267,15 +267,13 @@ TVR = File(
 TVR_CITATION = (
     "J. Lei, L. Yu, T. Berg, M. Bansal: TVR: a large-scale dataset for video-subtitle moment retrieval. ECCV 2020"
 )
+TVQA_SUBTITLES = File(
+    "tvqa_subtitles.tar.gz", "tvqa/tvqa_subtitles.tar.gz", "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz", None
+)
 TVQA_RELEASED = (
     File("tvqa_train.jsonl", "tvqa/tvqa_train.jsonl", f"{TVQA}tvqa_train.jsonl", None),
     File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
-    File(
-        "tvqa_subtitles.tar.gz",
-        "tvqa/tvqa_subtitles.tar.gz",
-        "http://tvqa.cs.unc.edu/files/tvqa_subtitles.tar.gz",
-        None,
-    ),
+    TVQA_SUBTITLES,
 )
 TVQA_LICENCE = "MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0"
 SOURCES |= {
@@ -366,10 +364,38 @@ SOURCES |= {
     ),
     "tvqa-descriptions": Source(
         kind="pairs",
+        files=(TVQA_PLUS, TVR),
+        licence="MIT; GloVe: PDDL 1.0",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVRetrieval",
+    ),
+    "tvqa-choices": Source(
+        kind="choices",
+        files=TVQA_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQA",
+    ),
+    "tvqa-plus-choices": Source(
+        kind="choices",
         files=(
+            File(
+                "tvqa_plus_train.json",
+                "tvqa/tvqa_plus_train.json",
+                "http://tvqa.cs.unc.edu/files/tvqa_plus_annotations.tar.gz",
+                None,
+                "tvqa_plus_annotations/tvqa_plus_train.json",
+            ),
             TVQA_PLUS,
-            TVR,
+            TVQA_SUBTITLES,
         ),
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQAplus",
+    ),
+    "tvqa-choices-descriptions": Source(
+        kind="choices",
+        files=(TVQA_PLUS, TVR),
         licence="MIT; GloVe: PDDL 1.0",
         citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {TVR_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVRetrieval",

@@ -9,8 +9,9 @@ from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
 SHARE = number(above=0, below=1)
-# What selects the kept epoch: the loss, its term -log p of the texts alone, BLEU of questions, or F1 of answers.
-KEEP = ("loss", "generation", "bleu", "f1")
+# What selects the kept epoch: the loss, its term -log p of the texts alone, BLEU of questions, F1 of answers, or the
+# accuracy of choices.
+KEEP = ("loss", "generation", "bleu", "f1", "accuracy")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,14 @@ of a word's features, M lines of the longest context, Q words of the longest que
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from seqflows import kinds
-from seqflows.data.lines import Passages, Replacement
+from seqflows.data.lines import Gathered, Passages, Replacement
 from seqflows.data.prepared import Contexts, Split, release
 
 SPREAD = 16  # words by which the contexts of a batch may differ in size, so that batches differ between epochs
@@ -77,18 +78,54 @@ class Lined(NamedTuple):
         return torch.arange(self.asked.shape[1], device=self.asked_lengths.device) < self.asked_lengths[:, None]
 
 
+class Choices(NamedTuple):
+    """The padded questions of a batch, with A answers each and M lines of W words.
+
+    ``statements`` (B, A, S) int64 are each question's words followed by those of an answer, ``lines`` (B, M, W) int64
+    its context's; ``statement_lengths`` (B, A) and ``line_lengths`` (B, M) int64, 0 for a line that pads. ``correct``
+    (B,) int64 is the place of the right answer, ``span`` (B, 2) int64 the first and the last line of the question's
+    time.
+    """
+
+    statements: torch.Tensor
+    statement_lengths: torch.Tensor
+    lines: torch.Tensor
+    line_lengths: torch.Tensor
+    correct: torch.Tensor
+    span: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Choices:
+        """The same questions on another device."""
+        return Choices(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    @property
+    def statement_mask(self) -> torch.Tensor:
+        """(B, A, S) bool: True where a word belongs to its statement."""
+        return _within(self.statement_lengths, self.statements)
+
+    @property
+    def line_mask(self) -> torch.Tensor:
+        """(B, M, W) bool: True where a word belongs to its line."""
+        return _within(self.line_lengths, self.lines)
+
+
+def _within(lengths: torch.Tensor, padded: torch.Tensor) -> torch.Tensor:
+    return torch.arange(padded.shape[-1], device=lengths.device) < lengths[..., None]
+
+
 class Batch(NamedTuple):
     """Padded sequences: zeros follow the end of each.
 
     ``x`` is (B, T) int64 (categorical, embedded), (B, T, 88) float32 (bernoulli) or (B, 1, D)
     float32 (real); ``lengths`` and ``index`` (place in the split) are (B,) int64. ``given`` are the contexts of pairs,
-    whose ``x`` are words with the end symbol, or those of questions about lines.
+    whose ``x`` are words with the end symbol, or those of questions about lines, whose ``x`` are a span's places
+    or that of the right answer among the choices.
     """
 
     x: torch.Tensor
     lengths: torch.Tensor
     index: torch.Tensor
-    given: Given | Lined | None = None
+    given: Given | Lined | Choices | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""
@@ -136,7 +173,7 @@ def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | Non
 
     A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
     Every sequence occurs once; all batches but one have ``batch_size`` members. In batches of pairs of equal length the
-    contexts are of similar sizes, to within `SPREAD` words. If the split
+    contexts are of similar sizes, to within `SPREAD` words; so are the statements of choices. If the split
     has counts, ``drawn`` sequences are drawn by frequency instead (a whole number of
     batches, not sorted: words are short, and batches of one length would reveal it).
     """
@@ -146,10 +183,19 @@ def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | Non
         return list(places[: len(places) // batch_size * batch_size].reshape(-1, batch_size))
     sequence = rng.permutation(len(split))
     if split.contexts is not None:
-        sizes = split.contexts.sizes + rng.uniform(0, SPREAD, len(split))
+        sizes = _padded_sizes(split) + rng.uniform(0, SPREAD, len(split))
         sequence = sequence[np.argsort(sizes[sequence], kind="stable")]
     batches = _partition(split.lengths, sequence, batch_size, rng)
     return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def _padded_sizes(split: Split) -> np.ndarray:
+    """(N,) the words that a batch is padded to: of the context, or of all statements of choices, as the longest."""
+    found = split.contexts
+    if kinds.of(split.kind).emission != "chosen":
+        return found.sizes
+    longest = found.questions.lengths + np.maximum.reduceat(found.answers.lengths, found.answered[:-1])
+    return np.diff(found.answered) * longest
 
 
 def order_by_length(split: Split, batch_size: int) -> list[np.ndarray]:
@@ -170,8 +216,10 @@ def collate(split: Split, indices: np.ndarray, replaced: Replacement | None = No
     x = split.symbols[places]
     x = x.astype(np.int64 if kinds.of(split.kind).ids else np.float32)
     x[~mask] = 0
-    given: Given | Lined | None = None
-    if isinstance(split.contexts, Passages):
+    given: Given | Lined | Choices | None = None
+    if isinstance(split.contexts, Passages) and kinds.of(split.kind).emission == "chosen":
+        given = choices(split.contexts, indices, x[:, 0], replaced)
+    elif isinstance(split.contexts, Passages):
         given = passages(split.contexts, indices, replaced)
     elif split.contexts is not None:
         given = contexts(split.contexts, indices)
@@ -216,3 +264,30 @@ def passages(found: Passages, indices: np.ndarray, replaced: Replacement | None 
         release(pool.features)
     arrays = (*made[:-1], asked, sizes, features)
     return Lined(*map(torch.from_numpy, arrays), made.texts, tuple(found.questions.texts[index] for index in indices))
+
+
+def choices(found: Passages, indices: np.ndarray, correct: np.ndarray, replaced: Replacement | None = None) -> Choices:
+    """Gather some questions with their answers and lines; ``correct`` (B,) are the right answers' places."""
+    lines, line_lengths = lined(found.gather(indices, replaced))
+    statements, spans = [], []
+    for index in indices.tolist():
+        asked = found.questions.words[found.questions.rows(index)]
+        answers = range(int(found.answered[index]), int(found.answered[index + 1]))
+        statements.append([np.concatenate([asked, found.answers.words[found.answers.rows(one)]]) for one in answers])
+        spans.append(np.flatnonzero(found.free_of(index))[[0, -1]])
+    statement_lengths = np.array([[len(one) for one in row] for row in statements], dtype=np.int64)
+    padded = np.zeros((*statement_lengths.shape, int(statement_lengths.max(initial=1))), dtype=np.int64)
+    padded[np.arange(padded.shape[-1]) < statement_lengths[..., None]] = np.concatenate([*itertools.chain(*statements)])
+    arrays = padded, statement_lengths, lines, line_lengths, correct.astype(np.int64), np.array(spans, dtype=np.int64)
+    return Choices(*map(torch.from_numpy, arrays))
+
+
+def lined(gathered: Gathered) -> tuple[np.ndarray, np.ndarray]:
+    """The words of contexts line by line, (B, M, W), zeros beyond a line's end, and the lines' lengths (B, M)."""
+    lengths = np.diff(gathered.firsts, axis=1)
+    places = np.arange(lengths.max(initial=1))
+    inside = places < lengths[..., None]
+    rows = np.arange(len(lengths))[:, None, None]
+    return np.where(
+        inside, gathered.words[rows, np.where(inside, gathered.firsts[:, :-1, None] + places, 0)], 0
+    ), lengths

@@ -52,7 +52,7 @@ class Facts:
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
     width of a context word's features, 0 without. For translation all subwords can be written, and ``max_length`` and
     ``window`` are those of training: longer sequences and contexts occur in the other splits. For questions about
-    passages ``symbols`` counts all words.
+    passages of lines ``symbols`` counts all words; a choice is a sequence of length 1.
     """
 
     emission: str
@@ -153,7 +153,8 @@ class Split:
     word in that line. ``source_log_prob`` is the true log-probability of every
     whole sequence with its length (nats), if the source is embedded. ``counts`` is how often
     each sequence occurs, if sequences are types: then an epoch draws them by frequency. ``contexts`` are
-    those of pairs, whose sequences are words with the end symbol, or the passages of questions about lines.
+    those of pairs, whose sequences are words with the end symbol, or the passages of questions about lines; of
+    choices a sequence is the place of the right answer.
     """
 
     kind: str
@@ -240,7 +241,7 @@ class Dataset:
         return Facts(
             kinds.of(self.kind).emission, len(self.vocabulary), longest,
             tuple(np.bincount(lengths, minlength=longest + 1).tolist()), self.vectors, self.outputs,
-            self.statistics["window"], 0 if first.features is None else first.features.shape[1],
+            self.statistics.get("window", 0), 0 if first.features is None else first.features.shape[1],
         )  # fmt: skip
 
     @property
@@ -420,8 +421,8 @@ def mapped(path: Path) -> np.ndarray:
 
 
 def _check_vectors(kind: str, vocabulary: Any, vectors: np.ndarray | None, where: str) -> None:
-    """Check that language and pairs have one finite float32 vector per token, and other kinds have none."""
-    if kinds.of(kind).emission not in ("embedded", "conditional"):
+    """Check that language, pairs and choices have one finite float32 vector per token, and other kinds have none."""
+    if kinds.of(kind).emission not in ("embedded", "conditional", "chosen"):
         if vectors is not None:
             raise Problem(f"expected no vectors with kind: {kind} in {where}, got some; run prepare again")
         return

@@ -6,15 +6,23 @@ Legend: B batch, K importance samples, T time, V symbols.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqflows.data.batching import Batch, Given
+from seqflows.data.batching import Batch, Choices, Given
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 
 Terms = dict[str, Tensor]
+
+
+class Answered(NamedTuple):
+    """log p of each of A answers, (B, A), nats, and the most probable first and last line given each, (B, A, 2)."""
+
+    log_probs: Tensor
+    spans: Tensor
 
 
 class Model(nn.Module):
@@ -29,7 +37,7 @@ class Model(nn.Module):
     - ``start_from(tensors)``: take what the model has of another one, if its block ``reads``.
     - ``initialise(batch)``: set parameters from data before the first step of training.
     - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores; for models of pairs
-      instead ``write(given, beam)``: a text for each context.
+      instead ``write(given, beam)``: a text for each context; for models of choices ``choose(given)``.
     """
 
     exact: bool
@@ -64,6 +72,10 @@ class Model(nn.Module):
     def write(self, given: Given, beam: int) -> list[list[int]]:
         """The ids of a text for each context, without its end symbol, by a search of ``beam`` hypotheses."""
         raise TypeError(f"Expected {type(self).__name__} to define write(given, beam)")
+
+    def choose(self, given: Choices) -> Answered:
+        """The probability of each answer of some questions, and the lines that it is found in."""
+        raise TypeError(f"Expected {type(self).__name__} to define choose(given)")
 
     def context_bits(self, given: Given) -> Tensor | None:
         """Bits per dimension of each context under the model's own density of it, (B,); None without one."""

@@ -310,7 +310,7 @@ def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
     """Units of work of a stage for one seed, see the module's docstring."""
     block = matrix.run(scale, run)
     data = block["dataset"]
-    sizes = _sizes(scale, data, json.dumps(matrix.dataset(scale, data), sort_keys=True))
+    sizes = _known(matrix, scale, data)
     training, evaluation = block["training"], block["evaluation"]
     train, test = sizes["splits"]["train"], sizes["splits"]["test"]
     if kinds.of(sizes["kind"]).counted:
@@ -337,6 +337,18 @@ def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[d
     device = f"{trained[0]['device_name']} ({trained[0]['device']}, {threads} thread{'s' * (threads != 1)})"
     seconds = statistics.mean(float(record["wall_seconds"]) for record in trained)
     return Record(scale, run, seconds, statistics.mean(scored.values()), device)
+
+
+def _known(matrix: params.Params, scale: str, dataset: str) -> dict[str, Any]:
+    """The sizes of a dataset or, of one that no scale has made yet, of another of its kind."""
+    kind, refused = matrix.datasets[dataset]["kind"], None
+    others = [name for name, entry in matrix.datasets.items() if entry["kind"] == kind and scale in entry]
+    for name in (dataset, *(name for name in others if name != dataset)):
+        try:
+            return _sizes(scale, name, json.dumps(matrix.dataset(scale, name), sort_keys=True))
+        except Problem as problem:
+            refused = refused or problem
+    raise refused
 
 
 @cache

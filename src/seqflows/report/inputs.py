@@ -36,7 +36,10 @@ def matrix() -> Any:
 
 EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
 HALF = "cross_entropy_test_half"  # in records by importance sampling, beside the headline
-STAND_INS = ("tvqa-descriptions",)  # real sources of other text than the paper's, which is not to be had
+STAND_INS = (
+    "tvqa-descriptions",
+    "tvqa-choices-descriptions",
+)  # real sources of other text than the paper's, which is not to be had
 
 
 @dataclass(frozen=True)
@@ -321,7 +324,7 @@ class Results:
             found.append([Score(*(float(row[column]) for column in columns)) for row in rows])
         if headline is None or not found or len({len(seed) for seed in found}) > 1:
             return None
-        return means(found, vectors=headline.unit in ("nats", "bits/dim"))
+        return means(found, vectors=headline.unit in ("nats", "bits/dim", "nats/question"))
 
     def source(self, dataset: str) -> str:
         """The source of a dataset at this scale: embedded-text, ptb, ..."""

@@ -10,7 +10,9 @@ from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
 
 # Entries of training that only some runs have; without one in a run's block it has no effect, or that of other entries.
-REFINED = ("beta1", "beta2", "epsilon", "momentum", "warmup", "inverse_root", "keep", "decoded", "average")
+REFINED = (
+    "beta1", "beta2", "epsilon", "momentum", "warmup", "inverse_root", "keep", "decoded", "average", "group_rates",
+)  # fmt: skip
 
 
 def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:

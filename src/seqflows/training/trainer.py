@@ -225,7 +225,7 @@ class Trainer:
         settings, started = self.settings, time.monotonic()
         own = self._average()
         valid = self._validate(stop, own)
-        scores = {"bleu": self._bleu, "f1": self._f1}
+        scores = {"bleu": self._bleu, "f1": self._f1, "accuracy": self._accuracy}
         score = {f"valid_{settings.keep}": scores[settings.keep]()} if settings.keep in scores else {}
         self._spend(started)
         symbols, sequences = self.seen
@@ -340,6 +340,16 @@ class Trainer:
             right = map(split.contexts.answers_of, part)
             found += [answers.f1(text, one) for text, one in zip(texts, right, strict=True)]
         return 100 * float(np.mean(found))
+
+    def _accuracy(self) -> float:
+        """The share of validation questions, in percent, whose right answer is the most probable."""
+        split, right = self.dataset.valid, 0
+        self.model.eval()
+        with self._same_noise():
+            for indices in order_by_length(split, self.kind.validation_batch):
+                given = collate(split, indices).to(self.machine.device).given
+                right += int((self.model.choose(given).log_probs.argmax(-1) == given.correct).sum())
+        return 100 * right / len(split)
 
     @contextlib.contextmanager
     def _same_noise(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from seqflows.data.embedded import (
     asking,
     chords,
     clauses,
+    dialogues,
     formation,
     gaussians,
     numerals,
@@ -27,7 +28,7 @@ from seqflows.data.embedded import (
 from seqflows.data.prepared import SPLITS
 from seqflows.errors import Problem
 
-SOURCES = (sentences, chords, gaussians, formation, clauses, asking, numerals, rewording, answering)
+SOURCES = (sentences, chords, gaussians, formation, clauses, asking, numerals, rewording, answering, dialogues)
 MODULES = {module.NAME: module for module in SOURCES}
 CLASSES = {
     sentences.NAME: sentences.TextSource,
@@ -39,6 +40,7 @@ CLASSES = {
     numerals.NAME: numerals.NumberSource,
     rewording.NAME: rewording.RewordingSource,
     answering.NAME: answering.AnswerSource,
+    dialogues.NAME: dialogues.DialogueSource,
 }
 SPECIFICATION = "source.json"
 

@@ -173,12 +173,24 @@ def localized(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
 
     Tang et al. (2021, A.2) use the localised subtitles, "the relevant interval of a clip for question answering".
     """
-    if not lines:
-        return ""
-    within = [line for line in lines if line.start < span[1] and line.end > span[0]]
+    return " ".join(lines[place].text for place in places(lines, span) if lines[place].text)
+
+
+def overlapping(lines: Sequence[Subtitle], span: tuple[float, float]) -> list[int]:
+    """The places of the lines that overlap the ``span``."""
+    return [place for place, line in enumerate(lines) if line.start < span[1] and line.end > span[0]]
+
+
+def places(lines: Sequence[Subtitle], span: tuple[float, float]) -> list[int]:
+    """The places of the lines that overlap the ``span``, or else of the nearest one; none without lines.
+
+    >>> told = [Subtitle(0, 2, "a"), Subtitle(2, 4, "b"), Subtitle(9, 10, "c")]
+    >>> places(told, (1, 3)), places(told, (7, 8))
+    ([0, 1], [2])
+    """
     middle = sum(span) / 2
-    chosen = within or [min(lines, key=lambda line: abs((line.start + line.end) / 2 - middle))]
-    return " ".join(line.text for line in chosen if line.text)
+    nearest = sorted(range(len(lines)), key=lambda place: abs((lines[place].start + lines[place].end) / 2 - middle))
+    return overlapping(lines, span) or nearest[:1]
 
 
 def descriptions(path: Path) -> dict[str, list[Subtitle]]:
@@ -197,8 +209,8 @@ def descriptions(path: Path) -> dict[str, list[Subtitle]]:
 
 def nearest_first(lines: Sequence[Subtitle], span: tuple[float, float]) -> str:
     """The text of all lines: of those that overlap the ``span``, then of the others."""
-    outside = [not (line.start < span[1] and line.end > span[0]) for line in lines]
-    return " ".join(lines[place].text for place in sorted(range(len(lines)), key=outside.__getitem__))
+    inside = overlapping(lines, span)
+    return " ".join(lines[place].text for place in (*inside, *(n for n in range(len(lines)) if n not in inside)))
 
 
 def told(
@@ -209,12 +221,14 @@ def told(
 
     Without lines of a clip, a `Problem` that names the ``path`` they are from.
     """
-    texts = []
-    for question in found:
-        if question.clip not in lines:
-            raise Problem(f"expected the clip {question.clip} in {path}, got none; replace the files")
-        texts.append(chosen(lines[question.clip], question.span))
-    return texts
+    return [chosen(of_clip(lines, question.clip, path), question.span) for question in found]
+
+
+def of_clip(lines: Mapping[str, list[Subtitle]], clip: str, path: Path) -> list[Subtitle]:
+    """The lines of a clip; a `Problem` if ``path``, which they are from, does not have the clip."""
+    if clip not in lines:
+        raise Problem(f"expected the clip {clip} in {path}, got none; replace the files")
+    return lines[clip]
 
 
 def part(clip: str, parts: int = 10) -> int:
@@ -236,17 +250,19 @@ def divided(found: Collection[Question], held_out: Collection[int]) -> tuple[lis
     return kept, [question for question in found if part(question.clip) in held_out]
 
 
-def released(folder: Path) -> tuple[list[Question], list[Question], list[Question]]:
-    """The questions of TVQA's release to train, validate and test on.
+def released(
+    folder: Path, files: tuple[str, str] = ("tvqa_train.jsonl", "tvqa_val.jsonl")
+) -> tuple[list[Question], list[Question], list[Question]]:  # fmt: skip
+    """The questions of TVQA's release to train, validate and test on; of TVQA+'s with its two ``files``.
 
     The labels of its test split are not public: its validation split is for test, as in Tang et al. (2021), and a tenth
     of the training clips for validation. A clip in both files is a `Problem`.
     """
-    test, found = questions(folder / "tvqa_val.jsonl"), questions(folder / "tvqa_train.jsonl")
+    found, test = (questions(folder / name) for name in files)
     both = {question.clip for question in found} & {question.clip for question in test}
     if both:
         raise Problem(
-            f"expected other clips in {folder / 'tvqa_val.jsonl'} than in tvqa_train.jsonl, got {min(both)} in both; "
+            f"expected other clips in {folder / files[1]} than in {files[0]}, got {min(both)} in both; "
             "replace the files"
         )
     return *divided(found, VALID), test

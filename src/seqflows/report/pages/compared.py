@@ -15,7 +15,7 @@ from seqflows.report.pages import shared
 DIGITS = 2  # of scores, as printed
 
 
-def scores(results: Results, made: Sequence[Cell], found: Comparison | None, reachable: str) -> Table:
+def scores(results: Results, made: Sequence[Cell], found: Comparison | None = None, reachable: str = "") -> Table:
     """The paper's table with ours, the controls below a rule, and where it is known what is ``reachable``, so named."""
     empty = f"{NOTHING} / " * any(cell.reported for cell in made)
     shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))

@@ -25,7 +25,6 @@ HEADLINES = ("bleu", "rouge_l", "meteor")
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
 EXAMPLES = "the context around the answer, which stands\nin brackets, the true question"
-LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source or an encoder is, where that bears on the numbers.
 OF_SOURCES = {
     "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "
@@ -61,7 +60,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
-        *shared.unlike(results, made, LIKENESS),
+        *shared.unlike(results, made, shared.LIKENESS),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions, by "

@@ -12,6 +12,7 @@ from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, St
 
 SOURCE = "source entropy"
 CONTROLS = "controls, not in the paper"
+LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 OF_ENCODERS = {
     "minilm": "the features are of all-MiniLM-L6-v2, which was itself trained on SQuAD's training questions with their "
     "paragraphs (87,599 pairs by its card), not on its development set: no neutral stand-in for BERT",

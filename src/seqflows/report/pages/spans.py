@@ -11,7 +11,6 @@ from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
 from seqflows.report.pages import shared
 
 DIGITS = 2  # of scores, as printed
-LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 OF_SOURCES = {
     "squad-answers": "the training questions are drawn from those whose paragraphs public files have; the rest of "
     "SQuAD's training paragraphs is not to be had",
@@ -32,7 +31,7 @@ def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
         *shared.features(results, cells),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(cells)}",
         *shared.stale(results, cells),
-        *shared.unlike(results, cells, LIKENESS),
+        *shared.unlike(results, cells, shared.LIKENESS),
     ]
     form = (
         f"Each cell: {shared.cell_form(cells)} ± standard deviation over seeds (standard error over test questions). "

@@ -13,7 +13,6 @@ from seqflows.report.pages import compared, shared
 
 HEADLINES = ("bleu", "bleu_short", "bleu_tokenized", "bleu_second", "bleu_held_out")
 TRUE = "the true translations"
-LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
 # What a real source is, where that bears on the numbers.
 EXTRA = (
     "not WMT16's training data, Europarl and SETIMES, which are not to be had, but human translations that public "
@@ -49,7 +48,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
-        *shared.unlike(results, made, LIKENESS),
+        *shared.unlike(results, made, shared.LIKENESS),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test sentences, by "

@@ -31,7 +31,10 @@ SOURCES = {
     "squad-answers": "SQuAD answers", "squad-answers-full": "SQuAD answers", "squad-sentences": "SQuAD sentences",
     "squad-sentences-full": "SQuAD sentences", "tvqa-sentences": "TVR descriptions (stand-in)",
     "tvqa-lines": "TVQA subtitles", "msr-paraphrases": "MSR paraphrases", "wmt16-roen": "WMT16 Romanian-English",
-    "wmt16-roen-extra": "public Romanian-English pairs", "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals",
+    "wmt16-roen-extra": "public Romanian-English pairs",
+    "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals",
+    "tvqa-choices": "TVQA answers", "tvqa-plus-choices": "TVQA+ answers",
+    "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 # Dashes, for lines that coincide: later lines leave gaps that show earlier ones.

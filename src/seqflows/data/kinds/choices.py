@@ -1,0 +1,217 @@
+"""Preparation of choices: questions with five answers about the timed lines of a clip, and vectors of all words.
+
+What is read of the annotations is the question, its answers, the place of the right one, the clip and the time. The
+boxes that TVQA+ has for frames carry labels, which name what the question and the right answer name: they are not read.
+
+Legend: N questions, P clips, W words of the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seqflows.config import corpora
+from seqflows.data import embedded, tokens
+from seqflows.data.embedded import dialogues
+from seqflows.data.kinds import shared
+from seqflows.data.lines import Lines, Passages
+from seqflows.data.prepared import SPLITS, Split
+from seqflows.data.readers import tvqa
+from seqflows.errors import Problem
+
+SILENCE = "..."  # the one line of a clip in which nothing is said
+
+
+class Corpus(NamedTuple):
+    """The questions of each split, the lines of each clip, and the file that has the lines."""
+
+    questions: dict[str, list[tvqa.Question]]
+    lines: Mapping[str, list[tvqa.Subtitle]]
+    path: Path
+
+
+class Clip(NamedTuple):
+    """The lines of a clip that have words, by time; ``reversed`` counts those whose end stands before their start."""
+
+    lines: list[tvqa.Subtitle]
+    silent: bool
+    reversed: int
+
+
+def prepare(
+    block: Mapping[str, Any], raw: Path, source: embedded.Source | None, dataset: str
+) -> shared.Prepared:  # fmt: skip
+    """Prepare questions with their clips' lines, and a vector for each word of the vocabulary."""
+    limits = corpora.block(block)
+    corpus = READERS[limits.source](raw)
+    kept = {name: checked(corpus.questions[name], f"the {name} split of {raw}") for name in SPLITS}
+    kept = {name: found[: block.get(f"{name}_sequences")] for name, found in kept.items()}
+    clips = {name: told(found, corpus) for name, found in kept.items()}
+    known = vocabulary(kept, clips)
+    places = {word: place for place, word in enumerate(known)}
+    words = shared.embedding(known, limits.dimensions, raw)
+    splits, counts = {}, {}
+    for name, found in kept.items():
+        passages = encoded(found, clips[name], places)
+        correct = np.array([question.correct for question in found], dtype=np.int32)
+        asked = [in_words(passages, index, known, int(place)) for index, place in enumerate(correct)] if source else []
+        log_probs = shared.log_probs(source, asked, raw / f"{name} split")
+        splits[name] = Split("choices", np.ones(len(found)), correct, log_probs, contexts=passages)
+        counts[name] = {"questions": len(corpus.questions[name]), **statistics(splits[name], clips[name], words.known)}
+    content = {
+        **{"max_length": 1, "vocabulary": len(known), "dimensions": words.vectors.shape[1], "splits": counts},
+        "share_with_vector": float(words.known.mean()),
+    }
+    return shared.Prepared(known, splits, content, words.vectors)
+
+
+def _embedded(raw: Path) -> Corpus:
+    path = raw / dialogues.SUBTITLES
+    return Corpus({name: tvqa.questions(raw / f"{name}.jsonl") for name in SPLITS}, tvqa.subtitles(path), path)
+
+
+def _descriptions(raw: Path) -> Corpus:
+    """TVQA+'s validation questions, with TVR's descriptions of their clips in place of the subtitles."""
+    path = raw / "tvr_val_release.jsonl"
+    found = tvqa.by_clip(tvqa.questions(raw / "tvqa_plus_val.json"))
+    return Corpus(dict(zip(SPLITS, found, strict=True)), tvqa.descriptions(path), path)
+
+
+def _subtitles(raw: Path) -> Corpus:
+    """TVQA's questions with all subtitles of their clips, of the splits of `tvqa.released`."""
+    return _released(raw, "tvqa_train.jsonl", "tvqa_val.jsonl")
+
+
+def _plus_subtitles(raw: Path) -> Corpus:
+    """TVQA+'s questions, whose times are corrected, with the same subtitles."""
+    return _released(raw, "tvqa_plus_train.json", "tvqa_plus_val.json")
+
+
+def _released(raw: Path, train: str, test: str) -> Corpus:
+    path = raw / "tvqa_subtitles.tar.gz"
+    return Corpus(dict(zip(SPLITS, tvqa.released(raw, (train, test)), strict=True)), tvqa.subtitles(path), path)
+
+
+READERS = {  # the questions and lines of a raw folder
+    "embedded-dialogues": _embedded,
+    "tvqa-choices": _subtitles,
+    "tvqa-plus-choices": _plus_subtitles,
+    "tvqa-choices-descriptions": _descriptions,
+}
+
+
+def checked(found: Sequence[tvqa.Question], where: str) -> list[tvqa.Question]:
+    """The questions of a split; none, one without a right answer or an id that stands twice is a `Problem`."""
+    if not found:
+        raise Problem(f"expected questions in {where}, got none; replace the files")
+    unknown = [question.id for question in found if question.correct is None]
+    if unknown:
+        raise Problem(
+            f"expected a right answer of the question {unknown[0]} in {where}, got none for {len(unknown)} of "
+            f"{len(found)}; replace the files, as the labels of this one are not public"
+        )
+    again = [name for name, count in Counter(question.id for question in found).items() if count > 1]
+    if again:
+        raise Problem(f"expected each question's id once in {where}, got {again[0]} again; replace the files")
+    return list(found)
+
+
+def told(found: Sequence[tvqa.Question], corpus: Corpus) -> dict[str, Clip]:
+    """The clips of some questions, in the order of their first questions.
+
+    Lines without words are left out; a clip without any other has the line `SILENCE`, at the question's time. A line
+    that ends before it starts is of the moment of its start.
+    """
+    clips: dict[str, Clip] = {}
+    for question in found:
+        if question.clip not in clips:
+            said = [
+                line for line in tvqa.of_clip(corpus.lines, question.clip, corpus.path) if tokens.tokenize(line.text)
+            ]
+            lines = [line._replace(end=max(line.start, line.end)) for line in said]
+            silent = not lines
+            lines = lines or [tvqa.Subtitle(*question.span, SILENCE)]
+            clips[question.clip] = Clip(lines, silent, sum(line.end < line.start for line in said))
+    return clips
+
+
+def vocabulary(questions: Mapping[str, Sequence[tvqa.Question]], clips: Mapping[str, Mapping[str, Clip]]) -> list[str]:
+    """The special tokens and all W words of the splits: a model reads words by their vectors, and writes none."""
+    texts = {text for found in questions.values() for one in found for text in (one.text, *one.answers)}
+    texts |= {line.text for found in clips.values() for clip in found.values() for line in clip.lines}
+    words = {word for text in texts for word in tokens.tokenize(text)}
+    return [*tokens.SPECIAL, *sorted(words.difference(tokens.SPECIAL))]
+
+
+def encoded(found: Sequence[tvqa.Question], clips: Mapping[str, Clip], places: Mapping[str, int]) -> Passages:
+    """The clips as passages of their lines; free are those within a question's time, or the nearest one."""
+    lines = [line for clip in clips.values() for line in clip.lines]
+    order = {name: place for place, name in enumerate(clips)}
+    free = []
+    for question in found:
+        within = np.zeros(len(clips[question.clip].lines), dtype=bool)
+        within[tvqa.places(clips[question.clip].lines, question.span)] = True
+        free.append(within)
+    return Passages(
+        lines=Lines.of([line.text for line in lines], places, "a line of the clips"),
+        first=np.concatenate([[0], np.cumsum([len(clip.lines) for clip in clips.values()])]).astype(np.int64),
+        sources=np.array(list(clips)),
+        passage=np.array([order[question.clip] for question in found], dtype=np.int32),
+        ids=np.array([str(question.id) for question in found]),
+        questions=Lines.of([question.text for question in found], places, "a question"),
+        answers=Lines.of([answer for question in found for answer in question.answers], places, "an answer"),
+        answered=np.arange(len(found) + 1, dtype=np.int64) * len(tvqa.CANDIDATES),
+        free=np.concatenate(free),
+        times=np.array([(line.start, line.end) for line in lines], dtype=np.float64),
+        spans=np.array([question.span for question in found], dtype=np.float64),
+    )
+
+
+def in_words(passages: Passages, index: int, known: Sequence[str], correct: int) -> dialogues.Told:
+    """The words of a question with its context, as the embedded source has them."""
+
+    def words(pool: Lines, place: int) -> tuple[str, ...]:
+        return tuple(known[word] for word in pool.words[pool.rows(place)].tolist())
+
+    answers = range(int(passages.answered[index]), int(passages.answered[index + 1]))
+    return dialogues.Told(
+        [words(passages.lines, int(line)) for line in passages.of(index)], words(passages.questions, index),
+        [words(passages.answers, answer) for answer in answers], correct,
+    )  # fmt: skip
+
+
+def statistics(split: Split, clips: Mapping[str, Clip], given: np.ndarray) -> dict[str, Any]:
+    """Statistics of a split; ``given`` (W,) says which words have a vector of their own.
+
+    ``beyond`` counts the questions whose time begins after their clip's last line or ends before its first,
+    ``nearest`` all those within whose time nothing is said, which have the nearest line instead.
+    """
+    passages = split.contexts
+    assert isinstance(passages, Passages) and passages.times is not None and passages.spans is not None
+    own = [passages.of(index) for index in range(len(passages))]
+    counts = np.array([len(lines) for lines in own])
+    free = np.array([passages.free_of(index).sum() for index in range(len(passages))])
+    start, end = passages.spans.T
+    first, last = (np.array([pick(passages.times[lines]) for lines in own]) for pick in (np.min, np.max))
+    spoken = [passages.times[lines[passages.free_of(index)]] for index, lines in enumerate(own)]
+    apart = [not ((one[:, 0] < end[n]) & (one[:, 1] > start[n])).any() for n, one in enumerate(spoken)]
+    words = np.concatenate([passages.lines.words, passages.questions.words, passages.answers.words])
+    return {
+        **shared.sizes(split),
+        "clips": len(clips),
+        "silent": sum(clip.silent for clip in clips.values()),
+        "reversed": sum(clip.reversed for clip in clips.values()),
+        "beyond": int(((start >= last) | (end <= first)).sum()),
+        "nearest": int(sum(apart)),
+        "mean_lines": float(counts.mean()),
+        "mean_localised": float(free.mean()),
+        "mean_line": float(passages.lines.lengths.mean()),
+        "mean_question": float(passages.questions.lengths.mean()),
+        "mean_answer": float(passages.answers.lengths.mean()),
+        "share_with_vector": float(given[words].mean()),
+    }

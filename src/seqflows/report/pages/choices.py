@@ -1,0 +1,78 @@
+"""The page of a table of systems that choose an answer: accuracy, and what else is said of answers and their times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from seqflows import metrics
+from seqflows.report.cells import Cell
+from seqflows.report.inputs import Results
+from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Text, listed
+from seqflows.report.pages import compared, shared
+
+CHANCE = 20  # percent: one of five answers
+# What a real source is, where that bears on the numbers.
+OF_SOURCES = {
+    "tvqa-choices-descriptions": "TVQA's subtitles are not to be had: the lines of a clip are five timed descriptions "
+    "of it by people, and TVQA+'s validation questions are for training too, split by clip; nothing is concluded from "
+    "it about the paper",
+}
+# Lei et al. 2020 train attention to image regions by the annotated boxes; there is neither here.
+UNSUPERVISED = (
+    "without Att. Sup.: its loss is of attention to image regions, and no file of detections is given; the labels of "
+    "the annotated boxes, which name what the question and the right answer name, are no input"
+)
+
+
+def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
+    """The whole page of a table."""
+    blocks = [*top(results, cells), compared.scores(results, cells), *listed(shared.notes(cells))]
+    blocks += beyond(results, cells)
+    stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in cells if cell.run)
+    return Page(f"{title} (stand-in)" if stand_in else title, blocks)
+
+
+def top(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """Scale, corpora, what is not trained on, steps and seeds."""
+    runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
+    items: list[Text] = [
+        shared.scale_line(results, made),
+        *corpora(results, made),
+        UNSUPERVISED,
+        f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
+        *shared.stale(results, made),
+        *shared.unlike(results, made, shared.LIKENESS),
+    ]
+    form = (
+        f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions). "
+        f"Chance is {CHANCE} %."
+    )
+    return [Facts(items), Paragraph(form)]
+
+
+def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """A line for each dataset: its size and, if it is not the paper's, what it is."""
+    lines: list[Text] = []
+    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
+    for name, line in zip(names, shared.corpora(results, made), strict=True):
+        said = OF_SOURCES.get(results.source(name))
+        lines.append((line, ": ", Strong("stand-in"), f"; {said}") if results.stand_in(name) else line)
+    return lines
+
+
+def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
+    """What the paper does not print of each run."""
+    runs = shared.runs_of(made)
+    present = shared.present(results, runs)
+    columns = [*metrics.shown(metrics.ANSWERS, present), *filter(None, [metrics.find("parameters")])]
+    columns = [column for column in columns if column.name in present and column.name != "accuracy"]
+    tables = shared.metric_table(results, runs, columns, error=True)
+    if not tables:
+        return []
+    text = (
+        "NLL: nats a question of the right answer, log 5 = 1.609 by chance. The time of the chosen answer is that of\n"
+        "its lines, by the intersection over union with the annotated one; the best that any lines reach is beside,\n"
+        "and the share of questions with the right answer and an overlap of at least 0.5. Word overlap is no\n"
+        "model: the answer with the largest share of words that the clip's lines have, weighed by their rarity."
+    )
+    return shared.section("Beyond the paper", text, *tables)

@@ -1,0 +1,76 @@
+"""The page of systems that choose an answer: its table, its stand-in, and what stands beside accuracy."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from seqflows import files, paths
+from seqflows.params import Params
+from seqflows.report import tables
+
+TABLE = "tang2021-answers"
+BLOCK = {"seeds": [0, 1], "model": {"class": "stage"}, "training": {"epochs": 3}, "evaluation": {}}
+ROWS = {"STAGE": "answers-a", "STAGE, wider": "answers-b"}
+VALUES = {
+    "accuracy": ("%", 40.0), "nll": ("nats/question", 1.5), "temporal_iou": ("%", 25.0),
+    "temporal_iou_reachable": ("%", 39.4), "joint_accuracy": ("%", 9.0), "overlap_accuracy": ("%", 37.8),
+    "parameters": ("1", 1234.0),
+}  # fmt: skip
+
+
+def matrix(source):
+    data = {"kind": "choices", **{scale: {"source": source} for scale in paths.SCALES}}
+    run = {"reproduces": "tang2021", "dataset": "asked", **dict.fromkeys(paths.SCALES, BLOCK)}
+    cells = {row: {"Valid-Accuracy": f"{name}.accuracy"} for row, name in ROWS.items()}
+    block = {"reproduces": "tang2021", "title": "Answers", "rows": cells}
+    return Params("laptop", {}, {"asked": data}, {}, dict.fromkeys(ROWS.values(), run), {}, {}, {TABLE: block}, {}, {})
+
+
+def write_run(name, shift):
+    rows = []
+    for seed in (0, 1):
+        for metric, (unit, value) in VALUES.items():
+            rows.append({
+                "seed": seed, "metric": metric, "value": value + shift + seed * (metric == "accuracy"), "unit": unit,
+                "samples": 0, "standard_error": None if metric == "parameters" else 2.0, "sequences": 602,
+                "dataset": "asked", "dataset_sha256": "ab" * 32, "revision": "r1", "train_revision": "r1",
+                "config_hash": files.digest({part: BLOCK.get(part) for part in ("model", "training", "evaluation")}
+                                            | {"dataset": "asked"}), "device": "cpu",
+            })  # fmt: skip
+    content = {
+        "run": name, "scale": "laptop", "reproduces": "tang2021", "dataset": "asked", "metrics": rows, "files": {},
+    }  # fmt: skip
+    files.write_json(paths.metrics("laptop", name), files.sealed(content))
+
+
+def written(source):
+    for number, name in enumerate(ROWS.values()):
+        write_run(name, float(number))
+    tables.run(paths.Key("laptop", TABLE), matrix(source))
+    csv_path, md_path = paths.table("laptop", TABLE)
+    with open(csv_path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file)), md_path.read_text()
+
+
+def test_a_stand_in_says_so_in_title_cell_and_corpus(place):
+    rows, text = written("tvqa-choices-descriptions")
+    assert text.startswith("# Answers (stand-in)") and "40.50 ± 0.71 (2.00) stand-in" in text
+    assert "five timed descriptions" in text and "without Att. Sup." in text
+    cell = next(row for row in rows if (row["row"], row["column"]) == ("STAGE", "Valid-Accuracy"))
+    assert float(cell["reproduced"]) == pytest.approx(40.5) and cell["unit"] == "%" and cell["sequences"] == "602"
+
+
+def test_the_papers_own_data_are_no_stand_in(place):
+    _, text = written("tvqa-choices")
+    assert "stand-in" not in text and "without Att. Sup." in text and "Chance is 20 %" in text
+
+
+def test_what_the_paper_does_not_print_stands_below(place):
+    _, text = written("tvqa-choices")
+    below = text[text.index("## Beyond the paper") :]
+    (header,) = [line for line in below.splitlines() if line.startswith("| Model")]
+    names = ("NLL", "temporal IoU", "IoU of the best lines", "answer and time", "word overlap", "parameters")
+    assert [part.strip() for part in header.strip("|").split("|")] == ["Model", *names]
+    assert "37.80" in below and "1234" in below and "39.40" in below
