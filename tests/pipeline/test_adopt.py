@@ -22,7 +22,10 @@ MADE = {
 }
 
 
-NAMED = {("features", "squad_questions"): "features-squad_questions", ("train", ASKER): f"train-{ASKER}"}  # which reads features too, as most runs do not
+NAMED = {
+    ("features", "squad_questions"): "features-squad_questions",
+    ("train", ASKER): f"train-{ASKER}",
+}  # which reads features too, as most runs do not
 
 
 @pytest.fixture(scope="module")
