@@ -12,7 +12,7 @@ from seqflows import compute, models, params
 from seqflows.config.training import Training
 from seqflows.data import download, prepare, prepared, subwords
 from seqflows.data.embedded import numerals
-from seqflows.data.sentences import sources
+from seqflows.data.translated import sources
 from seqflows.models.search import written
 from seqflows.training.progress import Progress
 from seqflows.training.trainer import Trainer
