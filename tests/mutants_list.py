@@ -258,6 +258,46 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_rewrite.py::test_only_lines_of_training_are_rewritten_and_only_lines_of_validation_measured",
         ),
     ],
+    "augmentation/filter.py": [
+        (
+            "a tie is dropped",
+            "return self.candidates >= self.original[:, None]",
+            "return self.candidates > self.original[:, None]",
+            "test_filter.py::test_a_tie_stays_also_where_the_original_is_answered_wrongly",
+        ),
+        (
+            "the candidate is judged by the original's context",
+            "replaced = None if number is None else candidates.replacement(split.contexts, indices, numbers)",
+            "replaced = None",
+            "test_filter.py::test_a_candidate_is_kept_where_the_answer_is_no_worse",
+        ),
+        (
+            "questions of the test half are judged",
+            "    split = dataset.train\n",
+            "    split = dataset.test\n",
+            "test_filter.py::test_neither_validation_nor_test_is_read",
+        ),
+    ],
+    "data/filtered.py": [
+        (
+            "a candidate that was not kept is drawn",
+            "counts = kept.sum(1)",
+            "counts = np.full(len(kept), kept.shape[1])",
+            "test_training_augmented.py::test_a_kept_candidate_is_drawn_at_the_rate_and_evenly",
+        ),
+        (
+            "the same contexts are drawn in every epoch",
+            "np.random.default_rng([seed, *step, STREAM])",
+            "np.random.default_rng([seed, *step[1:], STREAM])",
+            "test_training_augmented.py::test_the_draw_is_a_function_of_seed_epoch_and_place",
+        ),
+        (
+            "another seed's candidates are drawn",
+            "drawn(self.kept[seed][indices], share, seed, step)",
+            "drawn(self.kept[min(self.kept)][indices], share, seed, step)",
+            "test_training_augmented.py::test_the_trainer_draws_candidates_that_its_own_seed_kept",
+        ),
+    ],
     "data/rewritten.py": [
         (
             "lines with an answer are free",

@@ -92,7 +92,7 @@ class Params:
         return self.features | rewritten
 
     def run(self, scale: str, name: str) -> dict[str, Any]:
-        """A run at a scale: reproduces, dataset, seeds, model, training, evaluation, and ``from`` if it has one."""
+        """A run at a scale: reproduces, dataset, seeds, model, training, evaluation, and what else it has."""
         entry = _entry("run", self.runs, name)
         own = {key: entry[key] for key in (*checks.RUN, *checks.RUN_ALSO) if key in entry}
         return {**own, **entry[scale_of(scale)]}
@@ -121,6 +121,20 @@ class Params:
         found = {"dataset": entry["dataset"], "generator": entry["generator"], "runs": list(entry.get("runs", []))}
         beside = {key: entry[key] for key in ("like", "words") if key in entry}
         return {**found, **beside, "settings": entry[scale_of(scale)]}
+
+    def judge(self, name: str) -> str:
+        """The run that judges the candidates of an entry of rewritten contexts."""
+        return str(_entry("rewriting with a judge", self.filters, name)["judge"])
+
+    def filter(self, scale: str, name: str) -> dict[str, Any]:
+        """The judge of an entry's candidates, and the seeds of it that judge."""
+        judge = self.judge(name)
+        return {"judge": judge, "seeds": list(self.run(scale, judge)["seeds"])}
+
+    @property
+    def filters(self) -> dict[str, Any]:
+        """The entries of rewritten contexts whose candidates a run judges, by name."""
+        return {name: entry for name, entry in self.rewrites.items() if "judge" in entry}
 
     def table(self, name: str) -> dict[str, Any]:
         """A table's block."""
@@ -166,7 +180,7 @@ def sheets(comparison: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def trained(run: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a run's block that training depends on, without seeds; the ``config_hash`` of train.json."""
-    return {part: run[part] for part in ("dataset", "model", "training", "from") if part in run}
+    return {part: run[part] for part in ("dataset", "model", "training", *checks.RUN_ALSO) if part in run}
 
 
 def scored(run: Mapping[str, Any]) -> dict[str, Any]:

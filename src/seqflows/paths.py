@@ -66,6 +66,11 @@ def rewritten(scale: str, name: str) -> Path:
     return Path("data/rewritten") / scale / name
 
 
+def filtered(scale: str, name: str) -> Path:
+    """Which of the candidates of an entry a trained run kept: an array for each of its seeds, header and checksums."""
+    return Path("data/filtered") / scale / name
+
+
 def block(scale: str, stage: str, name: str) -> Path:
     """The part of params.yaml that one stage depends on."""
     return MATRIX / scale / f"{stage}-{name}.json"

@@ -114,14 +114,27 @@ def _download_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 
 def _train_inputs(found: Params, scale: str, run: str) -> list[Path]:
-    """A run's data, and the training of the run that it starts from, if there is one."""
-    other = found.runs[run].get("from")
-    return [*_data(found, scale, run), *([paths.train(scale, other)] if other else [])]
+    """A run's data, the training of the run that it starts from, and its other contexts, if there are any."""
+    other, name = found.runs[run].get("from"), found.runs[run].get("augmented")
+    read = [*_data(found, scale, run), *([paths.train(scale, other)] if other else [])]
+    return [*read, *_candidates(found, scale, name), paths.filtered(scale, name)] if name else read
+
+
+def _candidates(found: Params, scale: str, name: str) -> list[Path]:
+    """The candidates of an entry of rewritten contexts, and their features, if there are any."""
+    encoded = [paths.features(scale, name)] if found.encoder(scale, name) else []
+    return [paths.rewritten(scale, name), *encoded]
+
+
+def _filter_inputs(found: Params, scale: str, name: str) -> list[Path]:
+    """The data and the models of the judge, and the candidates."""
+    judge = found.judge(name)
+    return [*_data(found, scale, judge), paths.train(scale, judge), *_candidates(found, scale, name)]
 
 
 def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     run = found.run(scale, name)
-    parts = {part: run[part] for part in ("seeds", "model", "training", "from") if part in run}
+    parts = {part: run[part] for part in ("seeds", "model", "training", "from", "augmented") if part in run}
     return parts | {"compute": found.compute(scale)}
 
 
@@ -347,6 +360,27 @@ TABLE = {
         memory=2000,
         computes=True,
         libraries=("nltk", "sentencepiece", "transformers"),
+    ),
+    "filter": Stage(
+        module="augmentation.filter",
+        what="keep the rewritten contexts that a trained run answers from no worse than from the original",
+        part="filters",
+        code=(
+            "augmentation",
+            "compute.py",
+            "evaluation/kinds/choices.py",
+            "evaluation/kinds/spans.py",
+            "evaluation/loading.py",
+            "kinds.py",
+            "textscores/answers.py",
+        ),
+        inputs=_filter_inputs,
+        outputs=lambda scale, name: [paths.filtered(scale, name)],
+        block=lambda found, scale, name: found.filter(scale, name),
+        usual=10.0,
+        limit=60,
+        memory=2000,
+        computes=True,
     ),
     "compare": Stage(
         module="comparison.compare",

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT
 from seqflows import params
+from seqflows.config.entries import merged
 from seqflows.config.rewrites import GENERATORS
 from seqflows.errors import Problem
 from seqflows.paths import SCALES
@@ -57,6 +58,69 @@ def test_a_mistake_is_a_line_with_its_place(content, name, change, message):
         params.parse(changed)
 
 
+AUGMENTED = "squad-qa-same"
+OTHERS = [
+    (AUGMENTED, {"augmented": "squad-sam"}, "augmented: .* a rewriting, got 'squad-sam'; nearest: squad-same"),
+    (
+        AUGMENTED,
+        {"dataset": "tvqa_answers"},
+        "augmented: expected contexts of tvqa_answers, got those of squad_answers",
+    ),
+    (
+        AUGMENTED,
+        {"laptop": {"seeds": [7]}},
+        r"laptop.seeds: expected seeds of squad-qa, which judges, got \[7\] beside",
+    ),
+    (
+        AUGMENTED,
+        {"demo": {"training": {"replace": None}}},
+        "demo.training.replace: expected a share with augmented, got",
+    ),
+    (AUGMENTED, {"demo": {"training": {"replace": 1.5}}}, "demo.training.replace: expected a finite number"),
+    (
+        AUGMENTED,
+        {"demo": {"training": {"epochs": 9}}},
+        "demo.training.epochs: expected 8, as squad-qa has, for equal st",
+    ),
+    (AUGMENTED, {"demo": {"training": {"patience": 2}}}, "demo.training.patience: expected none, as squad-qa has, for"),
+    (
+        "squad-qa",
+        {"demo": {"training": {"replace": 0.5}}},
+        "demo.training.replace: expected none without augmented, got",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), OTHERS)
+def test_a_run_that_does_not_fit_its_contexts_is_a_line_with_its_place(content, name, change, message):
+    changed = copy.deepcopy(content)
+    changed["runs"][name] = merged(changed["runs"][name], change)
+    with pytest.raises(Problem, match=f"runs.{name}.{message}"):
+        params.parse(changed)
+
+
+JUDGES = [
+    ({"judge": "squad-q"}, "expected the name of a run, got 'squad-q'"),
+    ({"judge": "tvqa-qa"}, "expected a run on squad_answers, got tvqa-qa on 'tvqa_answers'"),
+    ({"judge": "squad-qa-same"}, "expected a run on the original contexts, got squad-qa-same, which has others"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), JUDGES)
+def test_a_judge_is_a_run_on_the_original_contexts(content, change, message):
+    changed = copy.deepcopy(content)
+    changed["rewrites"][FLOW] |= change
+    with pytest.raises(Problem, match=f"rewrites.{FLOW}.judge: {message}"):
+        params.parse(changed)
+
+
+def test_a_run_has_contexts_that_are_judged(content):
+    changed = copy.deepcopy(content)
+    del changed["rewrites"]["squad-same"]["judge"]
+    with pytest.raises(Problem, match="squad-qa-same.augmented: expected contexts that a run judges, got squad-same"):
+        params.parse(changed)
+
+
 def test_an_entry_has_another_name_than_its_dataset(content):
     changed = copy.deepcopy(content)
     changed["rewrites"]["ptb"] = changed["rewrites"]["squad-same"]
@@ -65,5 +129,7 @@ def test_an_entry_has_another_name_than_its_dataset(content):
 
 
 def test_a_params_yaml_may_have_none(content):
-    changed = {part: value for part, value in content.items() if part != "rewrites"}
+    changed = {part: value for part, value in content.items() if part not in ("rewrites", "tables", "comparisons")}
+    changed["runs"] = {name: entry for name, entry in content["runs"].items() if "augmented" not in entry}
+    changed |= {"tables": {}, "comparisons": {}}
     assert params.parse(changed).rewrites == {} and params.parse(changed).encoded == changed["features"]

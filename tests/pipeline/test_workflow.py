@@ -151,6 +151,19 @@ READ_AND_WRITTEN = {
         {"data/prepared/demo/squad_answers", "data/rewritten/demo/squad-same"},
         {"data/features/demo/squad-same"},
     ),
+    "filter demo/squad-same": (
+        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
+        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features")), "runs/demo/squad-qa/train"}
+        | {f"data/{stage}/demo/squad-same" for stage in ("rewritten", "features")},
+        {"data/filtered/demo/squad-same"},
+    ),
+    "train demo/squad-qa-same": (
+        TRAINING,
+        {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features"))}
+        | {f"data/{stage}/demo/squad-same" for stage in ("rewritten", "features", "filtered")},
+        {"runs/demo/squad-qa-same/train"},
+    ),
     "compare demo/tang2021-qg-variants": (
         {"config/typed.py", "config/comparisons.py", "comparison", "records.py", "textscores"},
         {ASKED, *(f"runs/demo/{run}/{made}" for run in READINGS for made in ("metrics.json", "evaluation"))},
@@ -273,10 +286,29 @@ def test_a_dataset_of_other_runs_at_each_scale_or_of_itself_is_refused(matrix):
         stages.ordered(more, "demo")
 
 
+def after(matrix, run):
+    """A run and those that have something of it: its weights, contexts that it wrote, or its verdict on contexts."""
+    runs, contexts = {run}, set()
+    while True:
+        more = {
+            name
+            for name, entry in matrix.rewrites.items()
+            if {*entry.get("runs", ()), entry.get("judge")} & runs or entry.get("like") in contexts
+        }
+        found = {
+            name
+            for name, entry in matrix.runs.items()
+            if name == run or entry.get("from") in runs or entry.get("augmented") in more
+        }
+        if (found, more) == (runs, contexts):
+            return runs
+        runs, contexts = found, more
+
+
 def check_runs(matrix, scale, jobs):
-    """What lies downstream of a run's training: tables that show it, and of other runs those that start from it."""
+    """What lies downstream of a run's training: tables that show it, and of other runs those that have of it."""
     for run in matrix.runs:
-        runs = {run, *(name for name, entry in matrix.runs.items() if entry.get("from") == run)}
+        runs = after(matrix, run)
         own = {f"{stage} {scale}/{name}" for stage in ("train", "evaluate") for name in runs}
         seen = {name for name in matrix.comparisons if runs & set(matrix.table_runs(name))}
         shown = {

@@ -24,10 +24,11 @@ PART = {
 TOP = ("scale", "scales", *PART)
 OPTIONAL = ("rewrites",)
 RUN = ("reproduces", "dataset")
-RUN_ALSO = ("from",)  # another run, whose trained model it has something of
+RUN_ALSO = ("from", "augmented")  # another run, whose model it has something of; rewritten contexts
 TEXT = ("kind", "run", "dataset")
-REWRITING = ("dataset", "generator", "runs", "like", "words")
+REWRITING = ("dataset", "generator", "runs", "like", "words", "judge")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
+STEPS = ("epochs", "batch_size", "accumulate", "patience", "stop_rate")  # decide the number of steps
 FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
 
 
@@ -132,6 +133,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
             yield from _from(f"{path}.from", entry, scale, kind, parts)
+            yield from _augmented(path, entry, scale, parts)
 
 
 def _kind(dataset: Any, datasets: Mapping[str, Any]) -> str | None:
@@ -215,6 +217,40 @@ def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, par
         wanted, got = ((one.get("class"), row.block.filled(one).width) for one in (model, theirs))
         if wanted != got:
             yield f"{path}: expected a run of the same class and width, got {got[0]!r} of {got[1]!r}"
+
+
+def _augmented(path: str, entry: Mapping[str, Any], scale: str, parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a run's other contexts are of its dataset, and judged by a run of as many steps with its seeds."""
+    name, training = entry.get("augmented"), entry[scale]["training"]
+    share = training.get("replace") if isinstance(training, Mapping) else None
+    if name is None:
+        if share is not None:
+            yield f"{path}.{scale}.training.replace: expected none without augmented, got {share!r}"
+        return
+    yield from _reference(f"{path}.augmented", name, "rewriting", parts["rewrites"])
+    other = parts["rewrites"].get(name) if isinstance(name, str) else None
+    if not isinstance(other, Mapping):
+        return
+    if share is None:
+        yield f"{path}.{scale}.training.replace: expected a share with augmented, got none"
+    if other.get("dataset") != entry.get("dataset"):
+        yield f"{path}.augmented: expected contexts of {entry.get('dataset')}, got those of {other.get('dataset')}"
+    if scale not in other:
+        yield f"{path}.{scale}: expected the rewriting {name} at scale {scale}, got none"
+    judge = other.get("judge")
+    block = parts["runs"].get(judge, {}).get(scale) if isinstance(judge, str) else None
+    if judge is None:
+        yield f"{path}.augmented: expected contexts that a run judges, got {name}, which names none"
+    if not isinstance(block, Mapping) or not isinstance(training, Mapping):
+        return
+    seeds, theirs = block.get("seeds"), block.get("training")
+    missing = [seed for seed in entry[scale]["seeds"] if seed not in seeds] if isinstance(seeds, list) else []
+    if missing:
+        yield f"{path}.{scale}.seeds: expected seeds of {judge}, which judges, got {missing} beside them"
+    for key in STEPS:
+        if isinstance(theirs, Mapping) and training.get(key) != theirs.get(key):
+            wanted, got = (one.get(key, "none") for one in (theirs, training))
+            yield f"{path}.{scale}.training.{key}: expected {wanted}, as {judge} has, for equal steps, got {got}"
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -360,6 +396,7 @@ def _rewriting(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
         elif name is not None:
             yield f"{path}.{key}: expected none with generator: {generator}, got {name!r}"
     yield from _of_other_lines(path, entry, parts)
+    yield from _judge(f"{path}.judge", entry, parts)
     for scale in scales:
         for part, names in there.items():
             for name in names:
@@ -367,6 +404,23 @@ def _rewriting(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
                 if isinstance(other, Mapping) and scale not in other:
                     yield f"{path}.{scale}: expected the {PART[part]} {name} at scale {scale}, got none"
         yield from needs.block.errors(f"{path}.{scale}", entry[scale])
+
+
+def _judge(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a judge is trained on the original contexts alone, wherever the candidates exist."""
+    if (name := entry.get("judge")) is None:
+        return
+    yield from _reference(path, name, "run", parts["runs"])
+    judge = parts["runs"].get(name) if isinstance(name, str) else None
+    if not isinstance(judge, Mapping):
+        return
+    if judge.get("dataset") != entry.get("dataset"):
+        yield f"{path}: expected a run on {entry.get('dataset')}, got {name} on {judge.get('dataset')!r}"
+    if judge.get("augmented") is not None:
+        yield f"{path}: expected a run on the original contexts, got {name}, which has others of {judge['augmented']}"
+    for scale in SCALES:
+        if scale in entry and scale not in judge:
+            yield f"{path}: expected a run at scale {scale}, got {name}, which has none"
 
 
 def _of_other_lines(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:

@@ -26,11 +26,11 @@ EVERYWHERE = ("texts", "comparisons")  # parts whose entries exist at each scale
 FREE = {  # part -> keys of an entry for all scales; the others belong to each scale's block
     "datasets": ("kind",),
     "features": (),
-    "runs": ("reproduces", "dataset", "from"),
+    "runs": ("reproduces", "dataset", "from", "augmented"),
     "speeds": ("runs",),
     "texts": ("kind", "run", "dataset"),
     "comparisons": ("human",),
-    "rewrites": ("dataset", "generator", "runs", "like", "words"),
+    "rewrites": ("dataset", "generator", "runs", "like", "words", "judge"),
 }
 
 

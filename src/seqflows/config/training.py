@@ -65,6 +65,7 @@ class Training(Block):
     cosine_from: float | None = entry(number(least=0, below=1), None)  # share after which the rate falls by a cosine
     stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
     drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
+    replace: float | None = entry(number(above=0, most=1), None)  # probability of another context, of an augmented run
 
     @property
     def drop_epochs(self) -> set[int]:

@@ -32,7 +32,8 @@ RECORD = "train.json"
 class Candidates:
     """C candidates: candidate c is number ``number[c]`` for the training line ``of[c]``.
 
-    ``lines`` are their texts; ``header`` is candidates.json, and ``sha256`` identifies the whole content.
+    ``lines`` are their texts; ``header`` is candidates.json, ``sha256`` identifies the whole content, and
+    ``features_sha256`` that of their features, if they have been given any.
     """
 
     lines: Lines
@@ -40,6 +41,7 @@ class Candidates:
     number: np.ndarray
     header: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    features_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not len(self.lines) == len(self.of) == len(self.number):
@@ -130,10 +132,9 @@ def featured(found: Candidates, folder: Path, encoder: Mapping[str, Any]) -> Can
     Raises `Problem` if they are of other candidates or by another encoder. Without an encoder there are none.
     """
     without = encoder["model"] == NONE
-    check_features(Path(folder), found.sha256, encoder, () if without else (FEATURES,))
-    if without:
-        return found
-    return replace(found, lines=found.lines.featured(mapped(Path(folder) / FEATURES)))
+    sha256 = check_features(Path(folder), found.sha256, encoder, () if without else (FEATURES,))
+    lines = found.lines if without else found.lines.featured(mapped(Path(folder) / FEATURES))
+    return replace(found, lines=lines, features_sha256=sha256)
 
 
 def of(matrix: Params, scale: str, name: str, dataset: str) -> Candidates:

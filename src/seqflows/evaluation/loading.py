@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from seqflows import files, models, params, paths
 from seqflows.compute import Machine
+from seqflows.data import filtered
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
 
@@ -43,6 +44,13 @@ def load(
         if dataset.origin().get(name) != record.get(name):
             raise Problem(
                 f"expected {folder} to be trained on the {what} with sha256 {wanted}..., got {got}...; {again}"
+            )
+    name = block.get("augmented")
+    for part, wanted in (filtered.present(key.scale, name, seed) if name else {}).items():
+        if record.get(part) != wanted:
+            raise Problem(
+                f"expected {folder} to be trained with the present contexts of {name}, {part} {wanted[:12]}..., got "
+                f"{str(record.get(part, 'none'))[:12]}...; {again}"
             )
     found = files.sha256(folder / MODEL)
     if found != record["files"][MODEL]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seqflows import files, params, paths, stages
-from seqflows.data import rewritten
+from seqflows.data import filtered, prepared, rewritten
 from seqflows.data.prepared import CHECKSUMS, HEADER
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc, matrix
@@ -65,6 +65,17 @@ def _rewritten_before(found: params.Params, name: str) -> bool:
     return False
 
 
+def _filtered_before(found: params.Params, name: str) -> bool:
+    """Whether candidates were judged as of other data, by another run or by other models than there are now."""
+    block = found.filter(found.scale, name)
+    try:
+        dataset = prepared.of(found, found.scale, found.rewriting(found.scale, name)["dataset"])
+        kept = filtered.of(found, found.scale, name, dataset).kept
+    except Problem:
+        return True
+    return set(kept) != set(block["seeds"])
+
+
 def _stale(found: params.Params, stage: str, name: str) -> bool:
     scale = found.scale
     if stage == "generate":
@@ -79,6 +90,8 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
         return {key: header[key] for key in of} != of
     if stage == "rewrite":
         return _rewritten_before(found, name)
+    if stage == "filter":
+        return _filtered_before(found, name)
     if stage == "compare":
         return _compared_before(found.at(scale), name)
     if stage not in ("train", "evaluate"):
@@ -93,6 +106,10 @@ def _stale(found: params.Params, stage: str, name: str) -> bool:
     of = [paths.prepared] + [paths.features] * (found.encoder(scale, block["dataset"]) is not None)
     data = [_sha256(folder(scale, block["dataset"])) for folder in of]
     names = ("seed", "config_hash", "dataset_sha256", "features_sha256")
+    if stage == "train" and (other := block.get("augmented")):
+        there = [(record, filtered.present(scale, other, record["seed"])) for record in known]
+        if any(record.get(part) != sha256 for record, parts in there for part, sha256 in parts.items()):
+            return True
     recorded = {tuple(record[name] for name in names if name in record) for record in known}
     return recorded != {(seed, wanted, *data) for seed in block["seeds"]}
 

@@ -25,7 +25,7 @@ MATRIX = (
     "stages.py",
 )
 # A scale may lack their entries; DVC then gets placeholder outputs.
-PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded")
+PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded", "filters")
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
 # it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from seqflows.config.checks import RUN_ALSO
 from seqflows.config.corpora import SOURCES
 from seqflows.config.models import MODELS, sizes
 from seqflows.config.training import Training
@@ -12,6 +13,7 @@ from seqflows.config.training import Training
 # Entries of training that only some runs have; without one in a run's block it has no effect, or that of other entries.
 REFINED = (
     "beta1", "beta2", "epsilon", "momentum", "warmup", "inverse_root", "keep", "decoded", "average", "group_rates",
+    "replace",
 )  # fmt: skip
 
 
@@ -29,7 +31,7 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}
     usual = {name: value for name, value in Training.defaults().items() if name not in REFINED}
     found |= usual | block["training"]
-    found |= {"from": other} if (other := matrix.runs[run].get("from")) else {}
+    found |= {key: matrix.runs[run][key] for key in RUN_ALSO if key in matrix.runs[run]}
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     if "beam" in (block.get("evaluation") or {}):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from seqflows import compute, files, models, params, paths
 from seqflows.config.training import Training
-from seqflows.data import prepared
+from seqflows.data import filtered, prepared
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
 from seqflows.training import checkpoint
@@ -40,11 +40,12 @@ def run(
     machine = compute.prepare(matrix.compute(key.scale), key.scale, training=True)
     dataset = prepared.of(matrix, key.scale, block["dataset"])
     config = params.trained(block)
-    others = begun(key, matrix, block)
+    others, augmented = begun(key, matrix, block), contexts(key, matrix, block, dataset)
     how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
 
     def place(seed: int) -> Path:
         data = dataset.origin() | ({"from_sha256": others[seed].sha256} if others else {})
+        data |= augmented.origin(seed) if augmented else {}
         return paths.checkpoints(checkpoint.digest(key, seed, config, how, files.digest(data)))
 
     folders = {seed: place(seed) for seed in block["seeds"]}
@@ -56,7 +57,8 @@ def run(
         with Stop() as stop:
             for seed, folder in folders.items():
                 if checkpoint.finished(folder) is None:
-                    _train(key, block, settings, seed, dataset, machine, folder, stop, guard, others.get(seed))
+                    other = others.get(seed)
+                    _train(key, block, settings, seed, dataset, machine, folder, stop, guard, other, augmented)
                 else:
                     print(f"{key} seed {seed}: trained before, with the same settings, data and code", flush=True)
     finally:
@@ -105,6 +107,25 @@ def begun(key: paths.Key, matrix: params.Params, block: Mapping[str, Any]) -> di
     return found
 
 
+def contexts(
+    key: paths.Key, matrix: params.Params, block: Mapping[str, Any], dataset: Dataset
+) -> filtered.Augmentation | None:
+    """The other contexts that a run is also trained with; None for a run without.
+
+    Raises `Problem` for candidates of other data or models than the present ones, or a seed that has not judged.
+    """
+    name = block.get("augmented")
+    if name is None:
+        return None
+    found = filtered.of(matrix, key.scale, name, dataset)
+    if missing := [seed for seed in block["seeds"] if seed not in found.kept]:
+        raise Problem(
+            f"expected the candidates of {name} judged by each seed of {key}, got none by {missing}; "
+            f"run: python -m seqflows filter {key.scale}/{name} --force"
+        )
+    return found
+
+
 def _train(
     key: paths.Key,
     block: Mapping[str, Any],
@@ -116,6 +137,7 @@ def _train(
     stop: Stop,
     guard: Guard,
     other: Begun | None = None,
+    augmented: filtered.Augmentation | None = None,
 ) -> None:
     """Train one seed, from what the model has of another, and write its outputs to ``folder/finished``."""
     torch.manual_seed(seed)
@@ -123,11 +145,13 @@ def _train(
     if other is not None:
         model.start_from(load_file(other.path))
     model = model.to(machine.device)
-    trainer = Trainer(model, dataset, settings, seed, machine, folder)
+    trainer = Trainer(model, dataset, settings, seed, machine, folder, augmented)
     resumed = trainer.resume()
     info = _info(key, block, seed, dataset, machine, model)
     if other is not None:
         info |= {"from": block["from"], "from_sha256": other.sha256}
+    if augmented is not None:
+        info |= {"augmented": block["augmented"], **augmented.origin(seed)}
     guard.start({**info, "epochs": len(trainer.history)})
     progress = Progress(f"{key} seed {seed}", settings.epochs)
     text = ""

@@ -23,6 +23,8 @@ from seqflows import kinds
 from seqflows.compute import Machine
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
+from seqflows.data.filtered import Augmentation
+from seqflows.data.lines import Replacement
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
 from seqflows.models.search import written
@@ -41,13 +43,18 @@ WINDOW = 20  # steps whose losses are checked together on a GPU, since each chec
 
 
 class Trainer:
-    """Trains ``model`` on ``dataset`` for one ``seed``, with checkpoints in ``folder``."""
+    """Trains ``model`` on ``dataset`` for one ``seed``, with checkpoints in ``folder``.
+
+    With ``augmented`` contexts each training question has one of them, kept by this seed, in place of its own with
+    probability ``settings.replace`` (Tang et al. 2021, section 3.3); weights, order and steps are as without them.
+    """
 
     def __init__(
-        self, model: nn.Module, dataset: Dataset, settings: Training, seed: int, machine: Machine, folder: Path
-    ) -> None:
+        self, model: nn.Module, dataset: Dataset, settings: Training, seed: int, machine: Machine, folder: Path,
+        augmented: Augmentation | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.dataset, self.settings = model, dataset, settings
-        self.seed, self.machine, self.folder = seed, machine, folder
+        self.seed, self.machine, self.folder, self.augmented = seed, machine, folder, augmented
         self.kind = kinds.of(dataset.kind)
         self.plateau = Plateau(settings.learning_rate)
         self.optimizer = optimise.make(model, settings)
@@ -158,8 +165,8 @@ class Trainer:
         split, count = self.dataset.train, sum(map(len, group))
         self.optimizer.zero_grad()
         total: Tensor | None = None
-        for indices in group:
-            batch = collate(split, indices).to(self.machine.device)
+        for number, indices in enumerate(group):
+            batch = collate(split, indices, self._replaced(indices, number)).to(self.machine.device)
             if not self.steps and total is None:
                 self.model.initialise(batch)
             with self.machine.autocast():
@@ -178,6 +185,13 @@ class Trainer:
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
+
+    def _replaced(self, indices: np.ndarray, number: int) -> Replacement | None:
+        """Other contexts for batch ``number`` of the present step, drawn by epoch and position; None without any."""
+        if self.augmented is None:
+            return None
+        passages, step = self.dataset.train.contexts, (self.epoch, self.position, number)
+        return self.augmented.replacement(passages, indices, self.settings.replace, self.seed, step)
 
     def _rate(self, epochs: float) -> float:
         """The learning rate of the next step, after ``epochs`` passes."""

@@ -14,7 +14,7 @@ import torch
 
 from seqflows.compute import Machine
 from seqflows.config.evaluation import Choices as Settings
-from seqflows.data.batching import collate, order_by_length
+from seqflows.data.batching import Batch, collate, order_by_length
 from seqflows.data.lines import Passages
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
@@ -90,6 +90,15 @@ def chosen(model: Model, split: Split, machine: Machine) -> Chosen:
             "train the model again"
         )
     return Chosen(log_prob, answer, span)
+
+
+@torch.no_grad()
+def probability_of(model: Model, split: Split, batch: Batch) -> np.ndarray:
+    """The probability of the right answer to a batch's questions of ``split``, (B,): what decides what is kept."""
+    model.eval()
+    found = model.choose(batch.given).log_probs.double()
+    right = torch.from_numpy(split.symbols[batch.index.cpu().numpy()].astype(np.int64)).to(found.device)
+    return found.gather(1, right[:, None])[:, 0].exp().cpu().numpy()
 
 
 def overlaps(passages: Passages, spans: np.ndarray) -> np.ndarray:

@@ -80,6 +80,7 @@ def scores(model: Reader, split: Split, size: int, machine: Machine) -> Scores:
     return Scores(nll, exact, f1, texts)
 
 
+@torch.no_grad()
 def f1_of(model: Reader, split: Split, batch: Batch) -> np.ndarray:
     """F1 of the model's answers to a batch's questions of ``split``, (B,): what decides whether a context is kept."""
     model.eval()
