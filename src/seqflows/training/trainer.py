@@ -46,7 +46,7 @@ class Trainer:
     """Trains ``model`` on ``dataset`` for one ``seed``, with checkpoints in ``folder``.
 
     With ``augmented`` contexts each training question has one of them, kept by this seed, in place of its own with
-    probability ``settings.replace`` (Tang et al. 2021, section 3.3); weights, order and steps are as without them.
+    probability ``settings.replace`` (Tang et al. 2021, appendix A.8); weights, order and steps are as without them.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from seqflows.noise import floor
 from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, join, name, ruled
 from seqflows.report.papers.base import Claim
-from seqflows.report.papers.tang2021 import questions, translation
+from seqflows.report.papers.tang2021 import contexts, questions, translation
 
 TABLE4 = "tang2021-table4"
 TVQA, SQUAD = SETS = ("TVQA Subtitle", "SQuAD Article")
@@ -90,4 +90,5 @@ CLAIMS = (
     ),
     *questions.CLAIMS,
     *translation.CLAIMS,
+    *contexts.CLAIMS,
 )  # fmt: skip
