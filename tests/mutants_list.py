@@ -258,6 +258,22 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_rewrite.py::test_only_lines_of_training_are_rewritten_and_only_lines_of_validation_measured",
         ),
     ],
+    "comparison/readers.py": [
+        (
+            "answers to other questions count",
+            "if [name for name, _ in read] != list(ids):",
+            "if len(read) != len(ids):",
+            "test_compare_readers.py::test_answers_to_other_questions_are_refused",
+        ),
+    ],
+    "report/papers/tang2021/contexts.py": [
+        (
+            "a large gain is any gain",
+            "lambda n: ordered(n, (FLOW, BASELINE), margin=LARGE)",
+            "lambda n: ordered(n, (FLOW, BASELINE))",
+            "test_report_contexts.py::test_the_claims_on_the_printed_numbers",
+        ),
+    ],
     "augmentation/filter.py": [
         (
             "a tie is dropped",

@@ -48,6 +48,11 @@ class Kind:
         """Whether its models write a text for each context."""
         return self.conditional and not self.lines
 
+    @property
+    def compared(self) -> bool:
+        """Whether the stage compare has something of its models: texts, or answers that are spans."""
+        return self.writes or self.emission == "span"
+
 
 KINDS = {kind.name: kind for kind in (
     Kind("text", emission="categorical", symbols=50,

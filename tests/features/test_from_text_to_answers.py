@@ -25,7 +25,7 @@ def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
     for stage in ("rewrite", "features", "filter"):
         assert cli.main([stage, f"demo/{OTHERS}"]) == 0
     assert cli.main(["train", f"demo/{RUN}-same"]) == cli.main(["evaluate", f"demo/{RUN}-same"]) == 0
-    assert cli.main(["table", f"demo/{TABLE}"]) == 0
+    assert cli.main(["compare", f"demo/{TABLE}"]) == cli.main(["table", f"demo/{TABLE}"]) == 0
     history = list(csv.DictReader((paths.seed("demo", RUN, 0) / "history.csv").open(newline="")))
     assert len(history) == 2 and all(0 <= float(row["valid_f1"]) <= 100 for row in history)
     metrics = {row["metric"]: row for row in files.read_json(paths.metrics("demo", RUN))["metrics"]}
@@ -36,6 +36,13 @@ def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
         assert abs(float(found) - metrics[metric]["value"]) < 0.01
         assert not rows["+ Context (Language Flow)", column]["reproduced"]
         assert rows["filter alone", column]["reproduced"] == found  # no other text, so the same training
+    made = files.read_sealed(paths.compared("demo", TABLE))
+    for metric in ("em", "f1"):  # both systems are the same
+        for one in (one for one in made["pairs"] if one["metric"] == metric):
+            assert one["difference"] == one["standard_error"] == 0 and one["p"] == 1
+        values = {one["run"]: one["value"] for one in made["intervals"] if one["metric"] == metric}
+        assert abs(values[RUN] - metrics[metric]["value"]) < 1e-9 and set(values) == {RUN, f"{RUN}-same"}
+    assert [one["share"] for one in made["differ"]] == [0.0]
     page = paths.table("demo", TABLE)[1].read_text()
     assert "88.76 / " in page and "NLL: nats of the first" in page and "81.02 / not run" in page
     assert "embedded corpora are not the paper's" in page

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqflows import files, params, paths
-from seqflows.comparison import raters, scores, systems, translations
+from seqflows.comparison import raters, readers, scores, systems, translations
 from seqflows.comparison.records_of import record
 from seqflows.comparison.systems import Question, System
 from seqflows.config.comparisons import Comparison
@@ -48,6 +48,12 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     if len(data) > 1:
         raise Problem(f"expected runs of one dataset in {key.name}, got {', '.join(data)}; make a table of each")
     dataset = prepared.load(paths.prepared(key.scale, data[0]))
+    if dataset.kind == "spans":
+        content = readers.compared(key, dataset, here, settings, stream(key, "bootstrap"), stream(key, "examples"))
+        with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
+            files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
+        _say(key, content, readers.HEADLINES)
+        return
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]
     read = functools.partial(systems.questions_of, ids=ids)

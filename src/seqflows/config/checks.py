@@ -331,7 +331,7 @@ def _comparison(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -
     for run in runs:
         block = parts["runs"].get(run)
         kind = _kind(block.get("dataset"), parts["datasets"]) if isinstance(block, Mapping) else None
-        if kind is not None and not kinds.of(kind).writes:
+        if kind is not None and not kinds.of(kind).compared:
             yield f"{path}: expected a table of runs that write texts, got {run} on {kind}"
     human = entry.get("human", {})
     if not isinstance(human, Mapping):

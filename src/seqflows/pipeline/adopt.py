@@ -50,8 +50,9 @@ def _compared_before(found: params.Params, table: str) -> bool:
     there = set()
     for run in found.table_runs(table):
         listed = files.read_sealed(paths.metrics(found.scale, run)).get("files", {})
+        name = "answers" if found.datasets[found.runs[run]["dataset"]]["kind"] == "spans" else "texts"
         seeds = found.run(found.scale, run)["seeds"]
-        there |= {(run, seed, listed.get(f"seed-{seed}/texts.json")) for seed in seeds}
+        there |= {(run, seed, listed.get(f"seed-{seed}/{name}.json")) for seed in seeds}
     return compared != there
 
 

@@ -8,8 +8,9 @@ from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
-from seqflows.report.pages import shared
+from seqflows.report.pages import compared, shared
 
+HEADLINES = ("em", "f1")
 DIGITS = 2  # of scores, as printed
 OF_SOURCES = {
     "squad-answers": "the training questions are drawn from those whose paragraphs public files have; the rest of "
@@ -19,7 +20,9 @@ OF_SOURCES = {
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    return Page(title, [*top(results, cells), *beyond(results, cells)])
+    found = results.comparison(cells[0].table) if cells else None
+    gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
+    return Page(title, [*top(results, cells), *gains, *beyond(results, cells)])
 
 
 def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
