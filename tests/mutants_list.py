@@ -1531,12 +1531,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "candidates[:, None], self.step",
             "test_translator.py::test_a_cached_step_gives_the_scores_of_the_whole_text",
         ),
-        (
-            "the gate is not normalised",
-            "u = u if self.after is None else self.after(u)",
-            "u = u",
-            "test_translator.py::test_the_decoder_reads_normalised_vectors_whatever_joins_the_encoding",
-        ),
     ],
     "data/kinds/translation.py": [
         (

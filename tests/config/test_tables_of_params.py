@@ -63,14 +63,18 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with
     "random words": "squad-random_words", "filter alone": "squad-same",
 }  # fmt: skip
 PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
-READINGS = {"copies added": {"copies": "sum"}, "u times the MLP": {"fusion": "gate"}}
+READINGS = {
+    "copies added": {"copies": "sum"},
+    "u times the MLP": {"fusion": "gate"},
+    "the MLP normalised": {"fusion": "normalised"},
+}
 
 
 def said(row, translated=False):
     """What a row's name says of the model: its class, entries of its block, and of the training."""
     if translated:
         block = CONTROLS.get(row, LANG_FLOW if row == "+ Lang-Flow" else SYSTEMS["QG baseline"])
-        return "translator", block
+        return "translator", block | {"fusion": "normalised"}
     label = row.removesuffix(", sample of the tokens")
     latent = ("latent_sequence", MUSIC)
     if label in REFERENCES or label == "Bi-LSTM":

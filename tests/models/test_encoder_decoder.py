@@ -215,19 +215,22 @@ def test_what_is_fused_reaches_the_questions(fused, monkeypatch):
 
 def test_the_control_without_z_has_as_many_parameters():
     for encoding, extra in ((256, 50), (1200, 300), (48, 8)):
-        joined, alone = Fusion(encoding, extra, False), Fusion(encoding, 0, False, instead=extra)
+        joined, alone = Fusion(encoding, extra, "mlp"), Fusion(encoding, 0, "mlp", instead=extra)
         sizes = [sum(parameter.numel() for parameter in one.parameters()) for one in (joined, alone)]
         assert sizes[0] == pytest.approx(sizes[1], rel=0.005)
 
 
-def test_the_two_readings_of_the_fusion():
+def test_the_three_forms_of_the_fusion():
     u, z = torch.randn(2, 3, 6), torch.randn(2, 3, 2)
-    torch.manual_seed(0)
-    plain = Fusion(6, 2, False)(u, z)
-    torch.manual_seed(0)
-    gated = Fusion(6, 2, True)(u, z)
+    found = {}
+    for form in ("mlp", "gate", "normalised"):
+        torch.manual_seed(0)
+        found[form] = Fusion(6, 2, form)(u, z)
+    plain = found["mlp"]
     assert (plain > 0).all() and (plain < 1).all()
-    assert torch.equal(gated, u * plain)
+    assert torch.equal(found["gate"], u * plain)
+    mean, variance = plain.mean(-1, keepdim=True), plain.var(-1, keepdim=True, unbiased=False)
+    assert torch.allclose(found["normalised"], (plain - mean) / (variance + 1e-5).sqrt(), atol=1e-5)
 
 
 def test_gradients_of_the_flow_and_of_the_rest_are_in_two_groups():

@@ -14,6 +14,7 @@ SIZE = whole(1)
 DROPOUT = number(least=0, below=1)
 SCALAR = choice("nlsq", "affine")
 HIDDEN = choice("made", "coupling", "independent")
+FUSION = choice("mlp", "gate", "normalised")
 
 
 class ModelBlock(Block):
@@ -234,12 +235,13 @@ class Fused(ModelBlock):
     """A model of texts given contexts, and what is ``fused`` with its encoding.
 
     latent is that of a flow over the context's words, words their noisy vectors, encoding no more than itself in the
-    same network. ``structure`` of the flow: time (Lang-Flow), channels, or lstm (LSTM-Flow: ``flow_steps`` layers);
-    ``weight`` is lambda of eq. (21).
+    same network. ``fusion`` puts that network's values (mlp), or these times the encoding (gate), or their layer
+    normalisation (normalised) in the encoding's place. ``structure`` of the flow: time (Lang-Flow), channels, or lstm
+    (LSTM-Flow: ``flow_steps`` layers); ``weight`` is lambda of eq. (21).
     """
 
     fused: str = entry(choice("none", "latent", "words", "encoding"), "none")
-    fusion: str = entry(choice("mlp", "gate"), "mlp")
+    fusion: str = entry(FUSION, "mlp")
     weight: float = entry(number(least=0), 1.0)
     structure: str = entry(choice("time", "channels", "lstm"), "time")
     flow_steps: int = entry(SIZE, 16)
@@ -294,6 +296,7 @@ class Translator(Fused):
     The vectors that the flow, or ``words``, reads are those of another run (``from`` of the run).
     """
 
+    fusion: str = entry(FUSION, "normalised")
     width: int = entry(SIZE, 512)
     inner: int = entry(SIZE, 512)
     heads: int = entry(SIZE, 8)

@@ -22,25 +22,29 @@ from seqflows.models.base import Model
 
 
 class Fusion(nn.Module):
-    r"""u' = sigma(W_2 relu(W_1 [u; z] + b_1) + b_2), or that times u with ``gated`` (eq. (19)).
+    r"""u' = g = sigma(W_2 relu(W_1 [u; z] + b_1) + b_2) (eq. (19)), or what another ``form`` makes of g.
 
+    It is g times u (gate), or the layer normalisation of g (normalised): g's values are all near 1 / 2 at first.
     With ``extra`` 0 it is the same network of u alone; its hidden layer is then wider, so that it has as many
     parameters as with ``instead`` numbers more per word.
     """
 
-    def __init__(self, encoding: int, extra: int, gated: bool, instead: int = 0) -> None:
+    def __init__(self, encoding: int, extra: int, form: str, instead: int = 0) -> None:
         super().__init__()
         inner = encoding
         if not extra:
             inner = round(encoding * (2 * encoding + instead + 1) / (2 * encoding + 1))
         self.inner, self.out = nn.Linear(encoding + extra, inner), nn.Linear(inner, encoding)
-        self.gated = gated
+        self.form = form
+        self.norm = nn.LayerNorm(encoding) if form == "normalised" else None
 
     def forward(self, u: Tensor, z: Tensor | None) -> Tensor:
         """(B, S, H) from u (B, S, H) and z (B, S, D)."""
         joined = u if z is None else torch.cat([u, z], -1)
-        gate = self.out(self.inner(joined).relu()).sigmoid()
-        return u * gate if self.gated else gate
+        g = self.out(self.inner(joined).relu()).sigmoid()
+        if self.norm is not None:
+            return self.norm(g)
+        return u * g if self.form == "gate" else g
 
 
 def context_flow(config: Config, length: int, dim: int) -> FixedLength:
@@ -74,7 +78,7 @@ class Fusing(Model):
         self.flow = context_flow(config, self.window, dim) if config.fused == "latent" else None
         if config.fused != "none":
             extra = 0 if config.fused == "encoding" else dim
-            self.fusion = Fusion(width, extra, config.fusion == "gate", instead=dim)
+            self.fusion = Fusion(width, extra, config.fusion, instead=dim)
 
     def embedded(self, given: Given) -> Tensor:
         """x~, the noisy vectors of the contexts, padded or cut to the flow's length, (B, window, D)."""

@@ -109,8 +109,8 @@ class Translator(Fusing):
     the source's noisy vectors (eq. (20), (21) and (6)). In training -log p of a subword is smoothed: with the share
     ``smoothing`` it is the mean over all subwords. The flow's vectors, also those of the control ``words``, are
     sqrt(D) E of another model, trained before (`start_from`), and frozen; they are saved with the model. What joins the
-    encoding is normalised after it, as every part is: of the gate alone, whose values are all near 1 / 2 at first, the
-    decoder would learn little for long.
+    encoding is normalised after it, as every part is (``fusion``: normalised): without, the decoder would learn little
+    for long.
 
     Raises:
         Problem: data of another kind.
@@ -135,7 +135,6 @@ class Translator(Fusing):
             if parameter.dim() == 2 and name != "pieces":
                 nn.init.xavier_uniform_(parameter)
         self.fuse(width, width)
-        self.after = None if config.fused == "none" else nn.LayerNorm(width)
         if config.reads:
             self.register_buffer("vectors", self.scaled(self.pieces.detach()).clone())
 
@@ -169,7 +168,6 @@ class Translator(Fusing):
         for layer in self.encoder:
             u = layer.encode(u, mask)
         u, log_density = self.fused(u, given)
-        u = u if self.after is None else self.after(u)
         return Memory([layer.other.keys(u) for layer in self.decoder], given.mask, given.lengths), log_density
 
     def states(self, targets: Tensor, memory: Memory) -> Tensor:
