@@ -265,6 +265,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "if len(read) != len(ids):",
             "test_compare_readers.py::test_answers_to_other_questions_are_refused",
         ),
+        (
+            "an answer is right by its place alone",
+            "float(answer in right)",
+            "float(answer == 0)",
+            "test_compare_readers.py::test_chosen_answers_are_right_by_their_place_and_told_by_their_text",
+        ),
     ],
     "report/papers/tang2021/contexts.py": [
         (

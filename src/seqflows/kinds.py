@@ -41,17 +41,13 @@ class Kind:
     counted: bool = False  # whether sequences are types with counts, drawn by frequency in training
     conditional: bool = False  # whether each sequence has a context that models condition on
     lines: bool = False  # whether these contexts are passages of lines, about which questions are answered
+    compared: str = ""  # the file of a seed's evaluation with texts or answers, which the stage compare reads
     validation_batch: int = 64  # sequences
 
     @property
     def writes(self) -> bool:
         """Whether its models write a text for each context."""
         return self.conditional and not self.lines
-
-    @property
-    def compared(self) -> bool:
-        """Whether the stage compare has something of its models: texts, or answers that are spans."""
-        return self.writes or self.emission == "span"
 
 
 KINDS = {kind.name: kind for kind in (
@@ -75,17 +71,19 @@ KINDS = {kind.name: kind for kind in (
          report="seqflows.report.pages.language", unit="bits/dim"),
     Kind("pairs", emission="conditional", symbols=8000,
          data="seqflows.data.kinds.pairs", evaluation="seqflows.evaluation.kinds.pairs",
-         report="seqflows.report.pages.pairs", unit="nats/word", conditional=True),
+         report="seqflows.report.pages.pairs", unit="nats/word", conditional=True, compared="texts.json"),
     Kind("translation", emission="pieces", symbols=6000,
          data="seqflows.data.kinds.translation", evaluation="seqflows.evaluation.kinds.translation",
-         report="seqflows.report.pages.translation", unit="nats/piece", conditional=True),
+         report="seqflows.report.pages.translation", unit="nats/piece", conditional=True,
+         compared="texts.json"),
     Kind("spans", emission="span", symbols=30000,
          data="seqflows.data.kinds.spans", evaluation="seqflows.evaluation.kinds.spans",
          report="seqflows.report.pages.spans", unit="%", headline="f1", conditional=True, lines=True,
-         validation_batch=32),
+         compared="answers.json", validation_batch=32),
     Kind("choices", emission="chosen", symbols=8000,
          data="seqflows.data.kinds.choices", evaluation="seqflows.evaluation.kinds.choices",
-         report="seqflows.report.pages.choices", unit="%", headline="accuracy", conditional=True, lines=True),
+         report="seqflows.report.pages.choices", unit="%", headline="accuracy", conditional=True, lines=True,
+         compared="scores.csv"),
 )}  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""Answers compared: exact match and F1 of each question, and the share of questions on which two runs differ."""
+"""Answers compared: the scores of each question, and the share of questions on which two runs differ."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+import choices
 from seqflows import files
 from seqflows.comparison import readers, scores
 from seqflows.comparison.systems import System
@@ -16,11 +17,12 @@ TEXTS = {
     ("one", 0): ["cat", "a dog", "London", "two"], ("one", 1): ["cat", "bird", "Paris", "two"],
     ("two", 0): ["cat", "red", "Paris", "three"], ("two", 1): ["cat", "bird", "Paris", "two"],
 }  # fmt: skip
+SPANS, CHOICES = readers.READINGS["spans"], readers.READINGS["choices"]
 SYSTEMS = [System(run, seed, texts, {}, "") for (run, seed), texts in TEXTS.items()]
 
 
 def test_scores_are_those_of_each_question_and_their_gains_are_paired():
-    found = readers.measures(SYSTEMS, RIGHT)
+    found = readers.measures(SYSTEMS, RIGHT, SPANS.scores)
     values = scores.drawn(found, 500, 3)
     for metric, score in (("em", answers.exact), ("f1", answers.f1)):
         for seed, texts in TEXTS.items():
@@ -32,7 +34,7 @@ def test_scores_are_those_of_each_question_and_their_gains_are_paired():
 
 def test_the_share_that_differs_is_of_exact_match_seed_by_seed():
     """Seed 0: the second, the third and the last question; seed 1: none."""
-    (found,) = readers.differing(readers.measures(SYSTEMS, RIGHT)[0].statistics)
+    (found,) = readers.differing(readers.measures(SYSTEMS, RIGHT, SPANS.scores)[0].statistics)
     assert found == {"first": "one", "second": "two", "share": 3 / 8}
 
 
@@ -45,3 +47,26 @@ def test_answers_to_other_questions_are_refused(tmp_path):
     files.write_json(path, {"questions": [{"id": "a"}]})
     with pytest.raises(Problem, match="expected questions with id and answer in .*; again"):
         readers.written(path, ["a"], "again")
+
+
+def test_chosen_answers_are_right_by_their_place_and_told_by_their_text():
+    split = choices.split(np.random.default_rng(4), 6)
+    right = [CHOICES.right(split, place) for place in range(6)]
+    places = [int(one[0]) if number % 3 else (int(one[0]) + 1) % 3 for number, one in enumerate(right)]
+    (found,) = readers.measures([System("one", 0, places, {}, "")], right, CHOICES.scores)
+    assert found.metric == "accuracy" and found.statistics["one", 0][:, 0].tolist() == [0, 1, 1, 0, 1, 1]
+    assert scores.drawn([found], 200, 1)["accuracy"]["one", 0].value == pytest.approx(200 / 3)
+    for number, place in enumerate(places):
+        answer = split.contexts.answers.texts[split.contexts.answered[number] + place]
+        assert CHOICES.told(split, number, place) == answer
+
+
+def test_choices_of_other_questions_are_refused(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("index,id,answer\n0,a,2\n1,b,0\n")
+    assert readers.chosen(path, ["a", "b"], "again") == [2, 0]
+    with pytest.raises(Problem, match="expected the 2 test questions in .*, in their order, got 2 others; again"):
+        readers.chosen(path, ["b", "a"], "again")
+    path.write_text("index,id\n0,a\n1,b\n")
+    with pytest.raises(Problem, match="expected columns id and answer in .*; again"):
+        readers.chosen(path, ["a", "b"], "again")

@@ -29,7 +29,8 @@ def test_every_entry_is_read_as_its_stage_reads_it():
             assert settings.count == {"demo": 2, "laptop": 4, "paper": 10}[scale]
             assert len(block["runs"]) == GENERATORS[block["generator"]].runs
             assert matrix.encoder(scale, name) == matrix.encoder(scale, block["dataset"])
-            assert name in matrix.at(scale).encoded
+            assert (name in matrix.at(scale).encoded) == (block["dataset"] in matrix.features)
+            assert matrix.judge(name) == {"squad_answers": "squad-qa", "tvqa_answers": "tvqa-qa"}[block["dataset"]]
     assert found == set(GENERATORS)
 
 

@@ -46,3 +46,32 @@ def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
     page = paths.table("demo", TABLE)[1].read_text()
     assert "88.76 / " in page and "NLL: nats of the first" in page and "81.02 / not run" in page
     assert "embedded corpora are not the paper's" in page
+
+
+def test_a_table_of_chosen_answers_comes_from_embedded_dialogues(tmp_path, monkeypatch):
+    table, run, others = "tang2021-table8", "tvqa-qa", "tvqa-same"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEQFLOWS_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    content = params.read(ROOT / "params.yaml")
+    content["datasets"]["tvqa_answers"]["demo"].update(train=60, valid=10, test=20)
+    for one in (one for one in content["runs"] if one.startswith(run)):
+        content["runs"][one]["demo"]["training"].update(epochs=1)
+    staged.write(content)
+    jobs = [("download", "tvqa_answers"), ("prepare", "tvqa_answers"), ("train", run), ("evaluate", run)]
+    jobs += [("rewrite", others), ("filter", others), ("train", f"{run}-same"), ("evaluate", f"{run}-same")]
+    for stage, name in [*jobs, ("compare", table), ("table", table)]:
+        assert cli.main([stage, f"demo/{name}"]) == 0
+    metrics = {row["metric"]: row for row in files.read_json(paths.metrics("demo", run))["metrics"]}
+    with open(paths.table("demo", table)[0], newline="") as file:
+        found = [row for row in csv.DictReader(file) if row["column"] == "Valid-Accuracy"]
+    rows = {row["row"]: row["reproduced"] for row in found}
+    assert abs(float(rows["Baseline TVQA+"]) - metrics["accuracy"]["value"]) < 0.01
+    assert rows["filter alone"] == rows["Baseline TVQA+"] and not rows["+ Context (Language Flow)"]
+    made = files.read_sealed(paths.compared("demo", table))
+    values = {one["run"]: one["value"] for one in made["intervals"]}
+    assert set(values) == {run, f"{run}-same"} and abs(values[run] - metrics["accuracy"]["value"]) < 1e-9
+    assert [one["share"] for one in made["differ"]] == [0.0] and {one["p"] for one in made["pairs"]} == {1}
+    header = files.read_json(paths.filtered("demo", others) / "filter.json")
+    assert header["score"] == "probability" and header["unknown"] == 0.0
+    page = paths.table("demo", table)[1].read_text()
+    assert "69.42 / " in page and "gain of, over" in page and "without Att. Sup." in page

@@ -166,7 +166,7 @@ READ_AND_WRITTEN = {
         {"runs/demo/squad-qa-same/train"},
     ),
     "compare demo/tang2021-qg-variants": (
-        {"config/typed.py", "config/comparisons.py", "comparison", "records.py", "textscores"},
+        {"config/typed.py", "config/comparisons.py", "comparison", "kinds.py", "records.py", "textscores"},
         {ASKED, *(f"runs/demo/{run}/{made}" for run in READINGS for made in ("metrics.json", "evaluation"))},
         {"runs/demo/compare/tang2021-qg-variants"},
     ),

@@ -17,7 +17,7 @@ import numpy as np
 from seqflows import compute, kinds, params, paths
 from seqflows.data import filtered, prepared
 from seqflows.data.batching import Batch, collate, order_by_length
-from seqflows.data.lines import Passages
+from seqflows.data.lines import UNKNOWN, Passages
 from seqflows.data.prepared import Split
 from seqflows.data.rewritten import Candidates
 from seqflows.errors import Problem
@@ -84,6 +84,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "without_candidates": int((~seen.there.any(1)).sum()),
         "candidates": int(seen.there.sum()),
         "equal": int((seen.there & ~seen.other).sum()),
+        "unknown": float((candidates.lines.words == UNKNOWN).mean()),  # of the candidates' words
         "score": "f1" if kinds.of(dataset.kind).emission == "span" else "probability",
         "seeds": rows,
         "device": machine.device.type,

@@ -48,11 +48,11 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     if len(data) > 1:
         raise Problem(f"expected runs of one dataset in {key.name}, got {', '.join(data)}; make a table of each")
     dataset = prepared.load(paths.prepared(key.scale, data[0]))
-    if dataset.kind == "spans":
+    if dataset.kind in readers.READINGS:
         content = readers.compared(key, dataset, here, settings, stream(key, "bootstrap"), stream(key, "examples"))
         with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
             files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
-        _say(key, content, readers.HEADLINES)
+        _say(key, content, list(readers.READINGS[dataset.kind].scores))
         return
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]

@@ -1,14 +1,17 @@
-"""The answers of a table's readers: exact match and F1 of each test question, under the same draws for all systems.
+"""The answers of a table's readers: the scores of each test question, under the same draws for all systems.
+
+Answers that are spans have an exact match and F1, chosen ones are right or not.
 
 Legend: N questions.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +22,9 @@ from seqflows.comparison.scores import PERCENT, SHARE, Measure, Seed
 from seqflows.comparison.systems import System
 from seqflows.config.comparisons import Comparison
 from seqflows.data.lines import JOIN
-from seqflows.data.prepared import Dataset
+from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
 from seqflows.textscores import answers
-
-HEADLINES = ("em", "f1")
-FILE = "answers.json"
 
 
 def written(path: Path, ids: Sequence[str], again: str) -> list[str]:
@@ -33,49 +33,96 @@ def written(path: Path, ids: Sequence[str], again: str) -> list[str]:
         read = [(str(one["id"]), str(one["answer"])) for one in files.read_json(path)["questions"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(f"expected questions with id and answer in {path}, got others ({error!r}); {again}") from None
+    return _checked(read, path, ids, again)
+
+
+def chosen(path: Path, ids: Sequence[str], again: str) -> list[int]:
+    """The places of the chosen answers of scores.csv, checked likewise."""
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            read = [(row["id"], int(row["answer"])) for row in csv.DictReader(file)]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Problem(f"expected columns id and answer in {path}, got others ({error!r}); {again}") from None
+    return _checked(read, path, ids, again)
+
+
+def _checked(read: Sequence[tuple[str, Any]], path: Path, ids: Sequence[str], again: str) -> list[Any]:
     if [name for name, _ in read] != list(ids):
         got = f"{len(read)} others" if len(read) == len(ids) else f"{len(read)}"
         raise Problem(f"expected the {len(ids)} test questions in {path}, in their order, got {got}; {again}")
-    return [text for _, text in read]
+    return [answer for _, answer in read]
+
+
+Score = Callable[[Any, Sequence[Any]], float]
+
+
+class Reading(NamedTuple):
+    """How the answers of a kind of questions are read and scored.
+
+    ``read`` gives those of a file, ``right`` the right ones of the question at a place of a split, ``scores`` each
+    score, from 0 to 1, of an answer against the right ones; ``told`` is an answer to the question at a place as text.
+    The first score says on which questions two systems differ.
+    """
+
+    read: Callable[[Path, Sequence[str], str], list[Any]]
+    right: Callable[[Split, int], Sequence[Any]]
+    scores: Mapping[str, Score]
+    told: Callable[[Split, int, Any], str]
+
+
+READINGS = {  # by kind
+    "spans": Reading(
+        written, lambda split, place: split.contexts.answers_of(place), {"em": answers.exact, "f1": answers.f1},
+        lambda split, place, answer: answer,
+    ),
+    "choices": Reading(
+        chosen, lambda split, place: (int(split.symbols[place]),),
+        {"accuracy": lambda answer, right: float(answer in right)},
+        lambda split, place, answer: split.contexts.answers_of(place)[answer],
+    ),
+}  # fmt: skip
 
 
 def compared(
     key: paths.Key, dataset: Dataset, runs: Sequence[str], settings: Comparison, seed: int, examples: int
 ) -> dict[str, Any]:
     """The content of comparison.json for the evaluated runs of a table; ``seed`` and ``examples`` are of draws."""
-    passages = dataset.test.contexts
-    ids, count = passages.ids.tolist(), len(dataset.test)
+    split, how = dataset.test, READINGS[dataset.kind]
+    passages, count = split.contexts, len(split)
+    ids = passages.ids.tolist()
 
-    def read(path: Path, again: str) -> list[str]:
-        return written(path, ids, again)
+    def read(path: Path, again: str) -> list[Any]:
+        return how.read(path, ids, again)
 
-    some = [one for run in runs for one in systems.systems(key.scale, run, dataset, read, FILE)]
-    right = [passages.answers_of(index) for index in range(count)]
-    found = measures(some, right)
+    some = [one for run in runs for one in systems.systems(key.scale, run, dataset, read)]
+    right = [how.right(split, place) for place in range(count)]
+    found = measures(some, right, how.scores)
     values = scores.drawn(found, settings.draws, seed)
-    shares = [(one, len(set(one.texts)) / count) for one in some]
+    said = {(one.run, one.seed): [how.told(split, *pair) for pair in enumerate(one.texts)] for one in some}
+    shares = [(one, len(set(said[one.run, one.seed])) / count) for one in some]
+    references = [how.told(split, place, own[0]) for place, own in enumerate(right)]
     drawn = np.sort(np.random.Generator(np.random.PCG64(examples)).permutation(count)[: settings.examples]).tolist()
     first: dict[str, System] = {}
     for one in some:
         first.setdefault(one.run, one)
     shown = [
         {"id": ids[place], "before": JOIN.join(passages.lines.texts[line] for line in passages.of(place)), "answer": "",
-         "after": passages.questions.texts[place], "reference": right[place][0],
-         "texts": {run: one.texts[place] for run, one in first.items()}}
+         "after": passages.questions.texts[place], "reference": references[place],
+         "texts": {run: said[run, one.seed][place] for run, one in first.items()}}
         for place in drawn
     ]  # fmt: skip
     return {
         "scale": key.scale, "table": key.name, "sequences": count, "draws": settings.draws,
         "metrics": [record(one, "different", share, None, SHARE, count) for one, share in shares], "missing": {},
-        "intervals": scores.intervals(values), "pairs": scores.pairs(values, HEADLINES),
+        "intervals": scores.intervals(values), "pairs": scores.pairs(values, tuple(how.scores)),
         "differ": differing(found[0].statistics), "systems": [{"run": one.run, "seed": one.seed} for one in some],
-        "reference": {"different": len({one[0] for one in right}) / count}, "reachable": {}, "examples": shown,
+        "reference": {"different": len(set(references)) / count}, "reachable": {}, "examples": shown,
         "trained": {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}, "human": [],
     }  # fmt: skip
 
 
-def measures(some: Sequence[System], right: Sequence[Sequence[str]]) -> list[Measure]:
-    """Exact match and F1 of each answer, in percent over questions; ``right`` are each question's right answers."""
+def measures(some: Sequence[System], right: Sequence[Sequence[Any]], found: Mapping[str, Score]) -> list[Measure]:
+    """The scores of each answer, by name, in percent over questions; ``right`` are each question's right answers."""
     count = len(right)
 
     def measure(metric: str, score: Any) -> Measure:
@@ -85,11 +132,11 @@ def measures(some: Sequence[System], right: Sequence[Sequence[str]]) -> list[Mea
         }
         return Measure(metric, PERCENT, of_all, lambda sums: 100 * sums[..., 0] / count)
 
-    return [measure("em", answers.exact), measure("f1", answers.f1)]
+    return [measure(metric, score) for metric, score in found.items()]
 
 
 def differing(exact: dict[Seed, np.ndarray]) -> list[dict[str, Any]]:
-    """The share of questions that two runs do not both answer exactly or both not, the mean over seeds of both."""
+    """The share of questions that two runs do not both answer right or both not, the mean over seeds of both."""
     seeds: dict[str, dict[int, np.ndarray]] = {}
     for (run, seed), values in exact.items():
         seeds.setdefault(run, {})[seed] = values

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, paths, records
+from seqflows import files, kinds, paths, records
 from seqflows.data.embedded import asking
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
@@ -68,10 +68,8 @@ def likeliest(dataset: Dataset) -> System | None:
     return None if texts is None else System("", 0, [text.split() for text in texts], {}, "")
 
 
-def systems(
-    scale: str, run: str, dataset: Dataset, read: Callable[[Path, str], list[Any]], file: str = "texts.json"
-) -> list[System]:
-    """The seeds of an evaluated run; ``read`` gives the texts of a ``file``, with the remedy of its problems.
+def systems(scale: str, run: str, dataset: Dataset, read: Callable[[Path, str], list[Any]]) -> list[System]:
+    """The seeds of an evaluated run; ``read`` gives the texts of its file, with the remedy of its problems.
 
     Raises:
         Problem: scores or texts that were changed, are of other data, or lack a text.
@@ -80,7 +78,7 @@ def systems(
     found = []
     by_seed = {record["seed"]: record for record in content["metrics"]}
     for seed, record in sorted(by_seed.items()):
-        name = f"seed-{seed}/{file}"
+        name = f"seed-{seed}/{kinds.of(dataset.kind).compared}"
         path = paths.evaluation(scale, run) / name
         listed = content.get("files", {}).get(name)
         sha256 = files.sha256(path) if path.is_file() else "no file"

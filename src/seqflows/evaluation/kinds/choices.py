@@ -24,6 +24,7 @@ from seqflows.kinds import KINDS
 from seqflows.models import Model
 
 UNIT, NATS = KINDS["choices"].unit, "nats/question"
+SCORES = KINDS["choices"].compared
 OVERLAP = 0.5  # of times, for an answer to be right with its time
 
 
@@ -66,7 +67,7 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
         **{"answer": found.answer.tolist(), "correct": split.symbols.tolist()},
         **{"first": found.span[:, 0].tolist(), "last": found.span[:, 1].tolist(), "iou": iou.tolist()},
     }
-    write_columns(task.folder / "scores.csv", columns, count)
+    write_columns(task.folder / SCORES, columns, count)
     return rows
 
 

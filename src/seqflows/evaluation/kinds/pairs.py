@@ -19,7 +19,7 @@ from seqflows.models import Model
 from seqflows.models.search import written
 
 UNIT = KINDS["pairs"].unit
-TEXTS = "texts.json"
+TEXTS = KINDS["pairs"].compared
 
 
 def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Records:

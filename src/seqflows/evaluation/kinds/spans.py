@@ -23,7 +23,7 @@ from seqflows.models.spans import Reader
 from seqflows.textscores import answers
 
 ROW = KINDS["spans"]
-ANSWERS = "answers.json"
+ANSWERS = KINDS["spans"].compared
 NATS = "nats/question"
 
 

@@ -24,7 +24,7 @@ from seqflows.models import Model
 from seqflows.models.search import written
 
 UNIT = KINDS["translation"].unit
-TEXTS = "texts.json"
+TEXTS = KINDS["translation"].compared
 
 
 def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Records:

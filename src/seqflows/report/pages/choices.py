@@ -10,6 +10,7 @@ from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Text, listed
 from seqflows.report.pages import compared, shared
 
+HEADLINES = ("accuracy",)
 CHANCE = 20  # percent: one of five answers
 # What a real source is, where that bears on the numbers.
 OF_SOURCES = {
@@ -27,6 +28,8 @@ UNSUPERVISED = (
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     blocks = [*top(results, cells), compared.scores(results, cells), *listed(shared.notes(cells))]
+    found = results.comparison(cells[0].table) if cells else None
+    blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
     blocks += beyond(results, cells)
     stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in cells if cell.run)
     return Page(f"{title} (stand-in)" if stand_in else title, blocks)

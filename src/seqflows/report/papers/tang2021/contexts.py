@@ -1,8 +1,9 @@
-"""The claims of Tang et al. 2021 about other contexts for answers, judged on their numbers and on ours: Table 9."""
+"""The claims of Tang et al. 2021 about other contexts for answers, judged on theirs and ours: Tables 8 and 9."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from seqflows.report.judging import (
     FAILS,
@@ -19,63 +20,84 @@ from seqflows.report.judging import (
 )
 from seqflows.report.papers.base import Claim
 
-TABLE = "tang2021-table9"
-COLUMNS = EXACT, F1 = ("EM", "F1")
-BASELINE = "Baseline BERT"
+CHOICES, SPANS = "tang2021-table8", "tang2021-table9"
+ACCURACY, EXACT, F1 = "Valid-Accuracy", "EM", "F1"
+COLUMNS = ((CHOICES, ACCURACY), (SPANS, EXACT), (SPANS, F1))
+BASELINE = "the baseline"  # under the name that each table has for it
+BASELINES = {CHOICES: "Baseline TVQA+", SPANS: "Baseline BERT"}
 BACK, PARAPHRASING, FLOW, PLUS = (
     f"+ Context ({name})" for name in ("Back-Translation", "Paraphrasing", "Language Flow", "Language Flow+")
 )
 WORDS, FILTER = CONTROLS = ("random words", "filter alone")
-RARE = 0.0005  # p of a paired test
 LARGE = 1.0  # points: the meaning of "largely"
-Z = 3.48  # of a two-sided p of 0.0005, by the normal approximation
-QUESTIONS = 4874  # of the test half
+THREE = "in accuracy, EM and F1"
 
 
-def nine(row: str, column: str) -> Reference:
-    """A cell of Table 9."""
-    return TABLE, row, column
+class Stated(NamedTuple):
+    """A p of a paired test that the paper states of columns of a table, and where it is possible.
+
+    ``z`` is that of a two-sided p by the normal approximation, ``gain`` the printed one in the first of the columns,
+    in points, whose answers are right or wrong by ``what``; ``questions`` are the sizes that the test set may have.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    p: float
+    z: float
+    gain: float
+    what: str
+    questions: tuple[int, ...]
+
+
+TVQA = Stated(CHOICES, (ACCURACY,), 0.0001, 3.89, 1.03, "accuracy", (15_253, 3017))  # of TVQA, and of TVQA+
+SQUAD = Stated(SPANS, (EXACT, F1), 0.0005, 3.48, 0.94, "EM", (4874,))  # the test half
+
+
+def cell(table: str, row: str, column: str) -> Reference:
+    """A cell of Table 8 or 9."""
+    return table, BASELINES[table] if row == BASELINE else row, column
 
 
 def ordered(numbers: Numbers, *pairs: tuple[str, str], margin: float = 0.0) -> Finding:
-    """The first row of each pair above the second, by at least a margin, in both columns."""
+    """The first row of each pair above the second, by at least a margin, in all three columns."""
     return join(
-        below(numbers, nine(second, column), nine(first, column), -margin)
+        below(numbers, cell(table, second, column), cell(table, first, column), -margin)
         for first, second in pairs
-        for column in COLUMNS
+        for table, column in COLUMNS
     )
 
 
-def most_that_differ(gain: float, questions: int = QUESTIONS, z: float = Z) -> float:
+def most_that_differ(gain: float, questions: int, z: float) -> float:
     """The largest share of questions that two models may answer differently, for a paired gain with this z.
 
     With exact matches x_i of 0 or 1 the differences d_i are -1, 0 or 1, so that their variance is s - gain^2 with the
     share s of those that are not 0, and z = gain sqrt(N) / sqrt(s - gain^2).
 
-    >>> round(most_that_differ(0.0094), 3)
+    >>> round(most_that_differ(0.0094, 4874, 3.48), 3)
     0.036
     """
     return gain**2 * (questions / z**2 + 1)
 
 
-def p_values(numbers: Numbers) -> Finding:
-    """Language Flow's gains over the baseline with a one-sided p below `RARE`, over questions."""
+def p_values(numbers: Numbers, stated: Stated) -> Finding:
+    """Language Flow's gains over the baseline with a one-sided p below the stated one, over questions."""
     if not isinstance(numbers, Ours):
-        return Finding(NOT_PRINTED, _possible())
-    return join(_p_value(numbers, column) for column in COLUMNS)
+        return Finding(NOT_PRINTED, possible(stated))
+    return join(_p_value(numbers, stated, column) for column in stated.columns)
 
 
-def _p_value(numbers: Ours, column: str) -> Finding:
-    (first, metric), (second, _) = (numbers.address(nine(row, column)) for row in (FLOW, BASELINE))
-    gain, found = numbers.results.pair(first, second, metric), numbers.results.comparison(TABLE)
+def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
+    (first, metric), (second, _) = (numbers.address(cell(stated.table, row, column)) for row in (FLOW, BASELINE))
+    gain, found = numbers.results.pair(first, second, metric), numbers.results.comparison(stated.table)
     if gain is None or found is None:
-        return Finding(NOT_RUN, f"{first or FLOW} was not compared with {second or BASELINE}")
+        return Finding(NOT_RUN, f"{first or FLOW} was not compared with {second or BASELINES[stated.table]}")
     share = found.differ.get((first, second), found.differ.get((second, first)))
-    differ = "" if share is None else f"; they differ in EM on {100 * share:.1f} % of {found.sequences} questions"
+    some = "" if share is None else f"{100 * share:.1f} % of {found.sequences} questions"
+    differ = some and f"; they differ in {stated.what} on {some}"
     text = f"{column}: {gain.difference:+.2f}, p = {gain.p:.2g}{differ}"
-    if gain.difference > 0 and 1 / (found.draws + 1) >= RARE:
-        return Finding(UNDECIDED, f"{text}; {found.draws} draws tell no p below {RARE:g}", gain.p - RARE)
-    return Finding(HOLDS if gain.p < RARE else FAILS, text, gain.p - RARE)
+    if gain.difference > 0 and 1 / (found.draws + 1) >= stated.p:
+        return Finding(UNDECIDED, f"{text}; {found.draws} draws tell no p below {stated.p:g}", gain.p - stated.p)
+    return Finding(HOLDS if gain.p < stated.p else FAILS, text, gain.p - stated.p)
 
 
 def claims_of_order(*rows: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -84,41 +106,52 @@ def claims_of_order(*rows: Sequence[str]) -> tuple[tuple[str, str], ...]:
     return tuple((one, other) for one in above for other in under)
 
 
-def _possible() -> str:
-    share = 100 * most_that_differ(0.0094)
-    return f"possible at +0.94 only if the two models differ in EM on at most {share:.1f} % of {QUESTIONS} questions"
+def possible(stated: Stated) -> str:
+    """Where the stated p is possible at the printed gain."""
+    some = [
+        f"{100 * most_that_differ(stated.gain / 100, questions, stated.z):.1f} % of {questions} questions"
+        for questions in stated.questions
+    ]
+    where = f"the two models differ in {stated.what} on at most {', or '.join(some)}"
+    return f"possible at +{stated.gain:.2f} only if {where}"
 
 
 CLAIMS = (
     Claim(
         "the flow improves answers", "5.3", "we achieve significant performance improvements over strong baselines",
-        f"{FLOW} above {BASELINE} in EM and F1", lambda n: ordered(n, (FLOW, BASELINE)),
+        f"{FLOW} above {BASELINE} {THREE}", lambda n: ordered(n, (FLOW, BASELINE)),
+    ),
+    Claim(
+        "p below 0.0001", "5.3", "on both TVQA QA (p < 0.0001) and SQuAD QA (p < 0.0005) for both EM and F1",
+        f"one-sided p of a paired bootstrap over questions below {TVQA.p:g} in accuracy, TVQA",
+        lambda n: p_values(n, TVQA),
     ),
     Claim(
         "p below 0.0005", "5.3", "on both TVQA QA (p < 0.0001) and SQuAD QA (p < 0.0005) for both EM and F1",
-        f"two one-sided p of a paired bootstrap over questions below {RARE:g}, SQuAD", p_values,
+        f"two one-sided p of a paired bootstrap over questions below {SQUAD.p:g}, SQuAD",
+        lambda n: p_values(n, SQUAD),
     ),
     Claim(
         "largely", "1", "Our language flow model largely improves QG, NMT, and data augmentation for QA tasks",
-        f"{FLOW} above {BASELINE} by at least {LARGE:g} point in EM and F1",
+        f"{FLOW} above {BASELINE} by at least {LARGE:g} point {THREE}",
         lambda n: ordered(n, (FLOW, BASELINE), margin=LARGE),
     ),
     Claim(
         "a decoder is even slightly better", "5.3", "we observe even slightly better results", f"{PLUS} above {FLOW} "
-        "in EM and F1", lambda n: ordered(n, (PLUS, FLOW)),
+        f"{THREE}", lambda n: ordered(n, (PLUS, FLOW)),
     ),
     Claim(
         "both other methods perform worse", "5.3", "both methods perform worse than our Language Flow or Language "
-        "Flow+ models", f"{BACK} and {PARAPHRASING} below {FLOW} and {PLUS} in EM and F1",
+        "Flow+ models", f"{BACK} and {PARAPHRASING} below {FLOW} and {PLUS} {THREE}",
         lambda n: ordered(n, *claims_of_order((FLOW, PLUS), (BACK, PARAPHRASING))),
     ),
     Claim(
         "back-translation helps", "5.3", "not said; it is one of two other data augmentation techniques",
-        f"{BACK} above {BASELINE} in EM and F1", lambda n: ordered(n, (BACK, BASELINE)),
+        f"{BACK} above {BASELINE} {THREE}", lambda n: ordered(n, (BACK, BASELINE)),
     ),
     Claim(
         "the flow is what helps answers", "3.3", "either paraphrases or different expressions of the same subject "
-        "without affecting the answerability", f"{FLOW} above the controls, {WORDS} and {FILTER}, in EM and F1",
+        "without affecting the answerability", f"{FLOW} above the controls, {WORDS} and {FILTER}, {THREE}",
         lambda n: ordered(n, *((FLOW, row) for row in CONTROLS)),
     ),
 )  # fmt: skip
