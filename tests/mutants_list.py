@@ -258,6 +258,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_rewrite.py::test_only_lines_of_training_are_rewritten_and_only_lines_of_validation_measured",
         ),
     ],
+    "comparison/contexts.py": [
+        (
+            "the verdict is that on another candidate",
+            "bool(kept[index, number])",
+            "bool(kept[index, 0])",
+            "test_compare_contexts.py::test_beside_an_original_stands_the_first_other_text_with_its_verdict",
+        ),
+    ],
     "comparison/readers.py": [
         (
             "answers to other questions count",

@@ -192,10 +192,14 @@ def _rewrite_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 
 def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """The questions, and what each system wrote for them."""
+    """The questions, what each system wrote for them, and the other contexts that it was trained with."""
     runs = found.table_runs(name)
     data = dict.fromkeys(paths.prepared(scale, found.runs[run]["dataset"]) for run in runs)
-    return [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
+    read = [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
+    for run in runs:
+        if other := found.runs[run].get("augmented"):
+            read += [*_data(found, scale, run), *_candidates(found, scale, other), paths.filtered(scale, other)]
+    return list(dict.fromkeys(read))
 
 
 def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:

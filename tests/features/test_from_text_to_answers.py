@@ -43,9 +43,13 @@ def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
         values = {one["run"]: one["value"] for one in made["intervals"] if one["metric"] == metric}
         assert abs(values[RUN] - metrics[metric]["value"]) < 1e-9 and set(values) == {RUN, f"{RUN}-same"}
     assert [one["share"] for one in made["differ"]] == [0.0]
+    (told,) = made["contexts"]
+    header = files.read_json(paths.filtered("demo", OTHERS) / "filter.json")
+    assert (told["run"], told["rewriting"], told["seeds"]) == (f"{RUN}-same", OTHERS, header["seeds"])
+    assert told["numbers"]["equal"] == 1 and [one["texts"] for one in made["originals"]] == [[], [], []]
     page = paths.table("demo", TABLE)[1].read_text()
     assert "88.76 / " in page and "NLL: nats of the first" in page and "81.02 / not run" in page
-    assert "embedded corpora are not the paper's" in page
+    assert "embedded corpora are not the paper's" in page and "## Generated contexts" in page
 
 
 def test_a_table_of_chosen_answers_comes_from_embedded_dialogues(tmp_path, monkeypatch):

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from seqflows.report.comparisons import Pair
-from seqflows.report.judging import FAILS, HOLDS, NOT_PRINTED, NOT_RUN, UNDECIDED, Finding, Ours, Printed, Value
+from seqflows.report.judging import (
+    FAILS,
+    HOLDS,
+    NOT_PRINTED,
+    NOT_RUN,
+    STAND_IN,
+    UNDECIDED,
+    Finding,
+    Ours,
+    Printed,
+    Value,
+)
 from seqflows.report.papers.base import papers
 from seqflows.report.papers.tang2021 import contexts
 
@@ -21,7 +32,8 @@ def judged(numbers):
 
 def ordered(numbers):
     """The claims of rows above others."""
-    some = (claim for claim in contexts.CLAIMS if not claim.name.startswith("p below"))
+    others = {"p below 0.0001", "p below 0.0005", "about 40 percent are kept", "questions can still be answered"}
+    some = (claim for claim in contexts.CLAIMS if claim.name not in others)
     return {claim.name: claim.judge(numbers) for claim in some}
 
 
@@ -34,7 +46,8 @@ def test_the_claims_on_the_printed_numbers():
         "the flow improves answers": HOLDS, "p below 0.0001": NOT_PRINTED, "p below 0.0005": NOT_PRINTED,
         "largely": FAILS, "a decoder is even slightly better": HOLDS,
         "both other methods perform worse": HOLDS, "back-translation helps": FAILS,
-        "the flow is what helps answers": NOT_PRINTED,
+        "the flow is what helps answers": NOT_PRINTED, "about 40 percent are kept": NOT_PRINTED,
+        "questions can still be answered": NOT_PRINTED,
     }  # fmt: skip
     assert "EM: -0.940" in found["largely"].text and "(others: 1 × holds)" in found["largely"].text
     assert "10.7 % of 15253 questions, or 2.1 % of 3017 questions" in found["p below 0.0001"].text
@@ -55,8 +68,32 @@ class Compared(NamedTuple):
         assert table in (contexts.SPANS, contexts.CHOICES)
         return SimpleNamespace(differ={("base", "flow"): 0.031}, draws=self.draws, sequences=4874)
 
+    def dataset(self, run):
+        return run
 
-def of(compared, stated=contexts.SQUAD):
+    def stand_in(self, dataset):
+        return False
+
+
+class Filtered(Compared):
+    """The same, with the contexts of the flow that the judge's seeds kept."""
+
+    kept: ClassVar = {contexts.SPANS: (0.4, 0.44), contexts.CHOICES: (0.35, 0.35)}
+    fall = (0.004, 0.006)
+    other = ()
+
+    def comparison(self, table):
+        seeds = [
+            {"seed": seed, "acceptance": kept, "original": 0.6, "unfiltered": 0.6 - fall}
+            for seed, (kept, fall) in enumerate(zip(self.kept[table], self.fall, strict=True))
+        ]
+        return SimpleNamespace(contexts=[{"run": "base", "seeds": []}, {"run": "flow", "seeds": seeds}])
+
+    def stand_in(self, dataset):
+        return bool(self.other)
+
+
+def numbers_of(compared):
     """Our numbers, with such records."""
     numbers = object.__new__(Ours)
     numbers.results = compared
@@ -64,7 +101,44 @@ def of(compared, stated=contexts.SQUAD):
         "flow" if reference[1] == contexts.FLOW else {one: "base" for one in contexts.BASELINES.values()}[reference[1]],
         reference[2].lower(),
     )
-    return contexts.p_values(numbers, stated)
+    return numbers
+
+
+def of(compared, stated=contexts.SQUAD):
+    return contexts.p_values(numbers_of(compared), stated)
+
+
+def test_the_share_that_is_kept_is_about_forty_percent_on_both_sets():
+    found = contexts.acceptance(numbers_of(Filtered(0.1)))
+    assert found.verdict == HOLDS and "SQuAD: kept 42.0 % ± 2.0" in found.text and "TVQA: kept 35.0 %" in found.text
+    few, near = Filtered(0.1), Filtered(0.1)
+    few.kept = Filtered.kept | {contexts.CHOICES: (0.2, 0.2)}
+    near.kept = Filtered.kept | {contexts.SPANS: (0.45, 0.53)}
+    assert contexts.acceptance(numbers_of(few)).verdict == FAILS
+    assert contexts.acceptance(numbers_of(near)).verdict == UNDECIDED
+
+
+def test_a_fall_of_more_than_a_point_affects_the_answerability():
+    found = contexts.answerability(numbers_of(Filtered(0.1)))
+    assert found.verdict == HOLDS and "SQuAD: lower by 0.5 % ± 0.1" in found.text
+    harmed = Filtered(0.1)
+    harmed.fall = (0.02, 0.022)
+    assert contexts.answerability(numbers_of(harmed)).verdict == FAILS
+
+
+def test_nothing_is_concluded_from_other_text():
+    """Neither from a p-value, nor from contexts or an order of rows."""
+    other = Filtered(0.00001)
+    other.other = True
+    numbers = numbers_of(other)
+    assert {claim.judge(numbers).verdict for claim in contexts.CLAIMS} == {STAND_IN}
+
+
+def test_contexts_that_were_not_filtered_are_not_judged():
+    compared = Compared(0.1)
+    none = SimpleNamespace(contexts=[])
+    results = SimpleNamespace(comparison=lambda table: none, dataset=compared.dataset, stand_in=compared.stand_in)
+    assert contexts.acceptance(numbers_of(results)).verdict == NOT_RUN
 
 
 def test_the_stated_p_is_judged_with_the_share_that_differs():
@@ -74,7 +148,9 @@ def test_the_stated_p_is_judged_with_the_share_that_differs():
     tvqa = of(Compared(0.00009, 20_000), contexts.TVQA), of(Compared(0.0004), contexts.TVQA)
     assert [one.verdict for one in tvqa] == [HOLDS, FAILS] and "in accuracy on 3.1 % of" in tvqa[0].text
     missing = Compared(0.1)
-    absent = SimpleNamespace(pair=lambda *rest: None, comparison=missing.comparison)
+    absent = SimpleNamespace(
+        pair=lambda *rest: None, comparison=missing.comparison, dataset=missing.dataset, stand_in=missing.stand_in
+    )
     assert of(absent).verdict == NOT_RUN
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqflows import files, params, paths
-from seqflows.comparison import raters, readers, scores, systems, translations
+from seqflows.comparison import contexts, raters, readers, scores, systems, translations
 from seqflows.comparison.records_of import record
 from seqflows.comparison.systems import Question, System
 from seqflows.config.comparisons import Comparison
@@ -50,6 +50,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     dataset = prepared.load(paths.prepared(key.scale, data[0]))
     if dataset.kind in readers.READINGS:
         content = readers.compared(key, dataset, here, settings, stream(key, "bootstrap"), stream(key, "examples"))
+        content |= contexts.told(matrix, key.scale, here, stream(key, "contexts"))
         with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
             files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
         _say(key, content, list(readers.READINGS[dataset.kind].scores))

@@ -51,6 +51,7 @@ class Comparison:
             self.records.setdefault(record["run"], []).append(record)
         self.intervals = {(one["run"], one["metric"]): (one["low"], one["high"]) for one in content["intervals"]}
         self.differ = {(one["first"], one["second"]): one["share"] for one in content.get("differ", ())}
+        self.contexts, self.originals = content.get("contexts", []), content.get("originals", [])
         self.pairs = {
             (one["first"], one["second"], one["metric"]): Pair(*(one[part] for part in records.GAIN))
             for one in content["pairs"]

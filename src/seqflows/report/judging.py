@@ -90,6 +90,16 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     return Finding(verdict, text, nearest.excess, nearest.error, short)
 
 
+def stand_in(numbers: Numbers, reference: Reference, what: str) -> Finding | None:
+    """That nothing is concluded where our number of a cell is of other text than the paper's; None elsewhere."""
+    if not isinstance(numbers, Ours):
+        return None
+    run, _ = numbers.address(reference)
+    if not run or not numbers.results.stand_in(numbers.results.dataset(run)):
+        return None
+    return Finding(STAND_IN, f"{what}: its text stands in for the paper's, nothing is concluded")
+
+
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
     """Judge first < second (or, with a margin, first <= second + margin); undecided within two standard errors."""
     difference = numbers.difference(first, second)

@@ -8,7 +8,7 @@ from seqflows import metrics
 from seqflows.report.cells import Cell
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Text, listed
-from seqflows.report.pages import compared, shared
+from seqflows.report.pages import compared, contexts, shared
 
 HEADLINES = ("accuracy",)
 CHANCE = 20  # percent: one of five answers
@@ -30,7 +30,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     blocks = [*top(results, cells), compared.scores(results, cells), *listed(shared.notes(cells))]
     found = results.comparison(cells[0].table) if cells else None
     blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
-    blocks += beyond(results, cells)
+    blocks += [*contexts.blocks(cells, found), *beyond(results, cells)]
     stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in cells if cell.run)
     return Page(f"{title} (stand-in)" if stand_in else title, blocks)
 

@@ -8,7 +8,7 @@ from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
-from seqflows.report.pages import compared, shared
+from seqflows.report.pages import compared, contexts, shared
 
 HEADLINES = ("em", "f1")
 DIGITS = 2  # of scores, as printed
@@ -22,7 +22,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     found = results.comparison(cells[0].table) if cells else None
     gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
-    return Page(title, [*top(results, cells), *gains, *beyond(results, cells)])
+    return Page(title, [*top(results, cells), *gains, *contexts.blocks(cells, found), *beyond(results, cells)])
 
 
 def top(results: Results, cells: Sequence[Cell]) -> list[Block]:

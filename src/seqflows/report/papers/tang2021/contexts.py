@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from seqflows.report.judging import (
     FAILS,
@@ -17,6 +19,7 @@ from seqflows.report.judging import (
     Reference,
     below,
     join,
+    stand_in,
 )
 from seqflows.report.papers.base import Claim
 
@@ -29,7 +32,10 @@ BACK, PARAPHRASING, FLOW, PLUS = (
     f"+ Context ({name})" for name in ("Back-Translation", "Paraphrasing", "Language Flow", "Language Flow+")
 )
 WORDS, FILTER = CONTROLS = ("random words", "filter alone")
+SETS = {CHOICES: "TVQA", SPANS: "SQuAD"}
 LARGE = 1.0  # points: the meaning of "largely"
+KEPT = (0.3, 0.5)  # the meaning of "approximately 40%"
+UNHARMED = 0.01  # the meaning of "without affecting": of the judge's score, 1 point
 THREE = "in accuracy, EM and F1"
 
 
@@ -60,11 +66,23 @@ def cell(table: str, row: str, column: str) -> Reference:
 
 def ordered(numbers: Numbers, *pairs: tuple[str, str], margin: float = 0.0) -> Finding:
     """The first row of each pair above the second, by at least a margin, in all three columns."""
-    return join(
-        below(numbers, cell(table, second, column), cell(table, first, column), -margin)
-        for first, second in pairs
-        for table, column in COLUMNS
-    )
+
+    def judge(table: str) -> Iterator[Finding]:
+        for first, second in pairs:
+            for own, column in COLUMNS:
+                if own == table:
+                    yield below(numbers, cell(table, second, column), cell(table, first, column), -margin)
+
+    return each(numbers, (CHOICES, SPANS), judge)
+
+
+def each(numbers: Numbers, tables: Sequence[str], judge: Callable[[str], Iterable[Finding]]) -> Finding:
+    """Join what ``judge`` finds for each table; nothing is concluded where ours is of other text."""
+    found: list[Finding] = []
+    for table in tables:
+        other = stand_in(numbers, cell(table, BASELINE, dict(COLUMNS)[table]), SETS[table])
+        found += judge(table) if other is None else [other]
+    return join(found)
 
 
 def most_that_differ(gain: float, questions: int, z: float) -> float:
@@ -83,7 +101,7 @@ def p_values(numbers: Numbers, stated: Stated) -> Finding:
     """Language Flow's gains over the baseline with a one-sided p below the stated one, over questions."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, possible(stated))
-    return join(_p_value(numbers, stated, column) for column in stated.columns)
+    return each(numbers, [stated.table], lambda table: [_p_value(numbers, stated, column) for column in stated.columns])
 
 
 def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
@@ -98,6 +116,41 @@ def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
     if gain.difference > 0 and 1 / (found.draws + 1) >= stated.p:
         return Finding(UNDECIDED, f"{text}; {found.draws} draws tell no p below {stated.p:g}", gain.p - stated.p)
     return Finding(HOLDS if gain.p < stated.p else FAILS, text, gain.p - stated.p)
+
+
+def acceptance(numbers: Numbers) -> Finding:
+    """Whether the filter keeps between the bounds `KEPT` of Language Flow's contexts, on both sets."""
+    return _filtered(numbers, lambda seed: seed["acceptance"], "kept", *KEPT)
+
+
+def answerability(numbers: Numbers) -> Finding:
+    """Whether the baseline's score falls by at most `UNHARMED` on Language Flow's contexts before any is dropped."""
+    return _filtered(numbers, lambda seed: seed["original"] - seed["unfiltered"], "lower by", -1.0, UNHARMED)
+
+
+def _filtered(
+    numbers: Numbers, number: Callable[[Mapping[str, Any]], float], what: str, least: float, most: float
+) -> Finding:
+    """Whether a number of the filter, in shares, lies within bounds; undecided within two errors over seeds."""
+    if not isinstance(numbers, Ours):
+        return Finding(NOT_PRINTED, "no number printed of the filter")
+
+    def judge(table: str) -> Iterator[Finding]:
+        run, _ = numbers.address(cell(table, FLOW, dict(COLUMNS)[table]))
+        made = numbers.results.comparison(table)
+        one = next((one for one in made.contexts if one["run"] == run), None) if made else None
+        if one is None:
+            yield Finding(NOT_RUN, f"{run or FLOW}: no contexts were filtered")
+            return
+        values = [number(seed) for seed in one["seeds"]]
+        mean, count = statistics.fmean(values), len(values)
+        error = statistics.stdev(values) / math.sqrt(count) if count > 1 else None
+        beyond = max(least - mean, mean - most)
+        text = f"{SETS[table]}: {what} {100 * mean:.1f} %" + ("" if error is None else f" ± {100 * error:.1f}")
+        unclear = error is not None and abs(beyond) < 2 * error
+        yield Finding(UNDECIDED if unclear else FAILS if beyond > 0 else HOLDS, text, beyond, error)
+
+    return each(numbers, (CHOICES, SPANS), judge)
 
 
 def claims_of_order(*rows: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -153,5 +206,14 @@ CLAIMS = (
         "the flow is what helps answers", "3.3", "either paraphrases or different expressions of the same subject "
         "without affecting the answerability", f"{FLOW} above the controls, {WORDS} and {FILTER}, {THREE}",
         lambda n: ordered(n, *((FLOW, row) for row in CONTROLS)),
+    ),
+    Claim(
+        "about 40 percent are kept", "A.8", "filter them to obtain approximately 40% of augmented data",
+        f"{100 * KEPT[0]:g} to {100 * KEPT[1]:g} % of the contexts of {FLOW} are kept, both sets", acceptance,
+    ),
+    Claim(
+        "questions can still be answered", "3.3", "either paraphrases or different expressions of the same subject "
+        "without affecting the answerability", f"the baseline's score on contexts of {FLOW} before the filter at most "
+        f"{100 * UNHARMED:g} point below that on the originals, both sets", answerability,
     ),
 )  # fmt: skip

@@ -10,13 +10,13 @@ from seqflows.report.judging import (
     HOLDS,
     NOT_PRINTED,
     NOT_RUN,
-    STAND_IN,
     UNDECIDED,
     Finding,
     Numbers,
     Ours,
     below,
     join,
+    stand_in,
 )  # fmt: skip
 from seqflows.report.papers.base import Claim
 
@@ -30,26 +30,17 @@ PEOPLE = {  # the rows of the printed counts: against the baseline, and against 
     "SQuAD": {"Baseline": "Human Eval 3", "FlowSeq": "Human Eval 4"},
 }
 RARE, CLEAR = 0.001, 0.05  # p of the paper's sentence, and of the sign test
-NOT_CONCLUDED = "its text stands in for the paper's, nothing is concluded"
 
 
 def each(numbers: Numbers, judge: Callable[[str, str], Iterable[Finding]]) -> Finding:
     """Join what ``judge`` finds for each set and its table; nothing is concluded where ours is of other text."""
     found: list[Finding] = []
     for name, table in TABLES.items():
-        if stand_in(numbers, table):
-            found.append(Finding(STAND_IN, f"{name}: {NOT_CONCLUDED}"))
+        if (other := stand_in(numbers, (table, BASELINE, COLUMNS[0]), name)) is not None:
+            found.append(other)
         else:
             found += [one._replace(text=f"{name}: {one.text}") for one in judge(name, table)]
     return join(found)
-
-
-def stand_in(numbers: Numbers, table: str) -> bool:
-    """Whether our numbers of a table are of other text than the paper's."""
-    if not isinstance(numbers, Ours):
-        return False
-    run, _ = numbers.address((table, BASELINE, COLUMNS[0]))
-    return bool(run) and numbers.results.stand_in(numbers.results.dataset(run))
 
 
 def ordered(numbers: Numbers, *pairs: tuple[str, str]) -> Finding:

@@ -1,0 +1,109 @@
+"""The rewritten contexts that a table's rows are also trained with: what generators wrote, and what the filter kept."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seqflows.report.cells import NOTHING, Cell
+from seqflows.report.comparisons import Comparison
+from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
+from seqflows.report.pages import shared
+
+SAID = {"f1": "F1", "probability": "probability of the right answer"}  # a judge's score
+EQUAL = "equal to the original"  # counted by generators, and a column of its own
+
+
+def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """The section on the contexts of a table's augmented rows; nothing without any."""
+    if found is None or not found.contexts:
+        return []
+    labels = {run: label for label, run in shared.runs_of(cells).items()}
+    told = [one for one in found.contexts if one["run"] in labels]
+    if not told:
+        return []
+    rows = [(labels[one["run"]], one) for one in told]
+    score = SAID[told[0]["score"]]
+    form = (
+        f"A context is kept if the baseline's {score} with it is not lower than with the original; the mean over the "
+        "baseline's seeds ± their standard deviation. An answer's own line is never rewritten. Changed: the fewest "
+        "tokens to replace, add or take out, of all tokens of the longer line. Perplexity: of a trigram model of the "
+        "training lines, that of the lines themselves in parentheses."
+    )
+    made = Table(
+        ["generated lines", "changed tokens", "equal lines", "distinct lines", "perplexity", "noise variance",
+         "tokens right at noise 0"],
+        [[label, *_lines(one)] for label, one in rows],
+    )  # fmt: skip
+    judged = Table(
+        ["contexts", "kept, %", "with another text, %", f"{score}, original", "unfiltered", "questions with one, %",
+         "without any"],
+        [[label, *_contexts(one)] for label, one in rows],
+    )  # fmt: skip
+    parts = [Paragraph(form), made, judged, *_counted(rows), *_examples(labels, found)]
+    return shared.section("Generated contexts", "", *parts)
+
+
+def over_seeds(one: Mapping[str, Any], part: str) -> tuple[float, float | None] | None:
+    """The mean of a number of the filter over the judge's seeds with its standard deviation; None without one."""
+    values = [seed[part] for seed in one["seeds"] if seed[part] is not None]
+    if not values:
+        return None
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def _percent(one: Mapping[str, Any], part: str) -> str:
+    found = over_seeds(one, part)
+    if found is None:
+        return NOTHING
+    mean, std = found
+    return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
+
+
+def _lines(one: Mapping[str, Any]) -> Iterable[Text]:
+    """Numbers of a generator's lines."""
+    numbers, noise = one["numbers"], one["noise"]
+    yield f"{100 * numbers['changed']:.1f} %"
+    yield f"{100 * numbers['equal']:.1f} %"
+    yield f"{100 * numbers['distinct']:.1f} %"
+    yield f"{numbers['perplexity']:.1f} ({numbers['perplexity_of_originals']:.1f})"
+    if not noise:
+        yield from (NOTHING, NOTHING)
+        return
+    yield f"{noise['variance']:g}" + (", below the paper's grid" if noise.get("below_the_grid") else "")
+    yield f"{100 * noise['right']:.1f} %"
+
+
+def _contexts(one: Mapping[str, Any]) -> Iterable[Text]:
+    """Numbers of the filter."""
+    yield from (_percent(one, part) for part in ("acceptance", "acceptance_changed", "original", "unfiltered", "kept"))
+    yield f"{one['without_candidates']:,} of {one['questions']:,}"
+
+
+def _counted(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Block]:
+    """What generators counted, where it is not nothing, and words that the reader does not know."""
+    items: list[Text] = []
+    for label, one in rows:
+        parts = [f"{count:,} {what}" for what, count in one["exceptions"].items() if count and what != EQUAL]
+        parts += [f"{100 * one['unknown']:.1f} % of the words unknown to the reader"] * bool(one["unknown"])
+        if parts:
+            items.append(f"{label}: {', '.join(parts)}")
+    return [Facts(items)] if items else []
+
+
+def _examples(labels: Mapping[str, str], found: Comparison) -> list[Block]:
+    """Training questions with their contexts and one that each generator wrote."""
+    items = []
+    for one in found.originals:
+        question = (Strong("question"), ": ", Foreign(one["question"]), " ", Emphasis(f"({one['answer']})"))
+        under: list[Text] = [(Strong("original"), ": ", Foreign(one["context"]))]
+        for text in one["texts"]:
+            if text["run"] in labels:
+                verdict = "kept" if text["kept"] else "not kept"
+                under.append((Emphasis(labels[text["run"]]), f", {verdict}: ", Foreign(text["text"])))
+        items.append(Fact(question, under))
+    if not items:
+        return []
+    text = "Training questions drawn by the table's name, and for each row the first context with another text:"
+    return [Paragraph(text), Facts(items)]
