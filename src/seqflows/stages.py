@@ -196,9 +196,9 @@ def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
     runs = found.table_runs(name)
     data = dict.fromkeys(paths.prepared(scale, found.runs[run]["dataset"]) for run in runs)
     read = [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
-    for run in runs:
-        if other := found.runs[run].get("augmented"):
-            read += [*_data(found, scale, run), *_candidates(found, scale, other), paths.filtered(scale, other)]
+    for name, entry in found.rewrites.items():
+        if (judge := entry.get("judge")) in runs:
+            read += [*_data(found, scale, judge), *_candidates(found, scale, name), paths.filtered(scale, name)]
     return list(dict.fromkeys(read))
 
 

@@ -49,11 +49,11 @@ def test_beside_an_original_stands_the_first_other_text_with_its_verdict(kept):
     assert found["context"] == " ".join(lines) and found["answer"] == split.contexts.answers_of(index)[0]
     (text,) = found["texts"]
     wanted = " ".join("w11 w11" if other else line for line, other in zip(lines, free, strict=True))
-    assert text == {"run": "flow", "text": wanted, "seed": 4, "kept": kept[1]}
+    assert text == {"rewriting": "flow", "text": wanted, "seed": 4, "kept": kept[1]}
 
 
 MADE = {
-    "run": "flow", "score": "f1", "questions": 1200, "without_candidates": 3, "unknown": 0.015,
+    "rewriting": "lines", "run": "flow", "score": "f1", "questions": 1200, "without_candidates": 3, "unknown": 0.015,
     "exceptions": {"too long": 2, "nothing written": 0, "equal to the original": 9},
     "numbers": {"changed": 0.25, "equal": 0.125, "distinct": 0.5, "perplexity": 21.06, "perplexity_of_originals": 1.94},
     "noise": {"variance": 0.05, "below_the_grid": True, "right": 0.999},
@@ -73,7 +73,7 @@ def page(made, originals=()):
 
 
 def test_the_page_has_the_numbers_of_generator_and_filter():
-    told = {"run": "flow", "text": "w5 | w6", "seed": 0, "kept": False}
+    told = {"rewriting": "lines", "text": "w5 | w6", "seed": 0, "kept": False}
     one = {"id": "7", "question": "w1 ?", "answer": "w2", "context": "w2 w3", "texts": [told]}
     text = page([MADE], [one])
     for shown in ("25.0 %", "12.5 %", "50.0 %", "21.1 (1.9)", "0.05, below the paper's grid", "99.9 %",
@@ -82,6 +82,11 @@ def test_the_page_has_the_numbers_of_generator_and_filter():
         assert shown in text, shown
     assert "nothing written" not in text and "9 equal" not in text
     assert " 25.0 | 62.0" in " ".join(text.split()), "of the one seed that has other texts"
+
+
+def test_contexts_that_no_row_is_trained_with_have_the_name_of_their_entry():
+    text = page([MADE, MADE | {"rewriting": "squad-other", "run": None}])
+    assert text.count("| + Context (Language Flow) |") == 2 and text.count("| squad-other ") == 2
 
 
 def test_a_table_without_other_contexts_has_no_such_section():

@@ -1,4 +1,4 @@
-"""The rewritten contexts that a table's runs are also trained with: their numbers, and some beside the originals."""
+"""The rewritten contexts that a run of a table judged: their numbers, and some beside the originals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seqflows import paths
 from seqflows.data import filtered, prepared
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import JOIN
@@ -18,24 +19,32 @@ MADE = ("generator", "rewritten", "kept_questions", "exceptions", "numbers", "no
 KEPT = ("judge", "score", "questions", "without_candidates", "candidates", "equal", "unknown", "seeds")  # of a filter's
 
 
-def told(matrix: Params, scale: str, runs: Sequence[str], seed: int) -> dict[str, Any]:
-    """What comparison.json says of the contexts of ``runs``, all of one dataset.
+def judged(matrix: Params, runs: Sequence[str]) -> list[str]:
+    """The entries of rewritten contexts that one of ``runs`` judges, in their order."""
+    return [name for name, entry in matrix.rewrites.items() if entry.get("judge") in runs]
 
-    ``contexts`` has for each augmented run, in order, the numbers of its generator and of the filter. ``originals`` are
-    training questions drawn by ``seed`` with their contexts, and the ``texts`` of each run that has a candidate, the
-    first one with another text, with whether the first seed of the judge ``kept`` it.
+
+def told(matrix: Params, scale: str, runs: Sequence[str], seed: int) -> dict[str, Any]:
+    """What comparison.json says of the contexts that a run of a table judged, all of one dataset.
+
+    ``contexts`` has for each entry of rewritten contexts, in the order of ``runs``, the numbers of its generator and of
+    the filter, and the ``run`` that is trained with them; entries that no run is trained with come last, if they were
+    filtered. ``originals`` are training questions drawn by ``seed`` with their contexts, and of each entry that has a
+    candidate the first one with another text, with whether the first seed of the judge ``kept`` it.
 
     Raises `Problem` for candidates that are missing or of other data or models than the present ones.
     """
-    names = {run: name for run in runs if (name := matrix.runs[run].get("augmented"))}
+    used = {name: run for run in runs if (name := matrix.runs[run].get("augmented"))}
+    others = (name for name in judged(matrix, runs) if paths.filtered(scale, name).exists())
+    names = list(dict.fromkeys([*used, *others]))
     if not names:
         return {"contexts": [], "originals": []}
-    dataset = prepared.of(matrix, scale, matrix.runs[next(iter(names))]["dataset"])
-    found = {run: filtered.of(matrix, scale, name, dataset) for run, name in names.items()}
+    dataset = prepared.of(matrix, scale, matrix.runs[runs[0]]["dataset"])
+    found = {name: filtered.of(matrix, scale, name, dataset) for name in names}
     contexts = [
-        {"run": run, "rewriting": names[run], **{part: one.candidates.header[part] for part in MADE},
+        {"rewriting": name, "run": used.get(name), **{part: one.candidates.header[part] for part in MADE},
          **{part: one.header[part] for part in KEPT}}
-        for run, one in found.items()
+        for name, one in found.items()
     ]  # fmt: skip
     passages = dataset.train.contexts
     some = np.flatnonzero([passages.free_of(index).any() for index in range(len(passages))])
@@ -44,16 +53,16 @@ def told(matrix: Params, scale: str, runs: Sequence[str], seed: int) -> dict[str
 
 
 def _beside(dataset: Dataset, index: int, found: dict[str, Augmentation]) -> dict[str, Any]:
-    """A training question with its context, and another of each run."""
+    """A training question with its context, and another of each entry."""
     passages, written = dataset.train.contexts, []
     original = JOIN.join(passages.gather([index]).texts[0])
-    for run, one in found.items():
+    for name, one in found.items():
         seed, kept = next(iter(one.kept.items()))
         for number in range(one.candidates.count):
             replaced = one.candidates.replacement(passages, [index], [number])
             text = JOIN.join(passages.gather([index], replaced).texts[0])
             if text != original:
-                written.append({"run": run, "text": text, "seed": seed, "kept": bool(kept[index, number])})
+                written.append({"rewriting": name, "text": text, "seed": seed, "kept": bool(kept[index, number])})
                 break
     answers = passages.answers_of(index)
     right = answers[int(dataset.train.symbols[index])] if dataset.kind == "choices" else answers[0]

@@ -19,18 +19,18 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     """The section on the contexts of a table's augmented rows; nothing without any."""
     if found is None or not found.contexts:
         return []
-    labels = {run: label for label, run in shared.runs_of(cells).items()}
-    told = [one for one in found.contexts if one["run"] in labels]
-    if not told:
-        return []
-    rows = [(labels[one["run"]], one) for one in told]
-    score = SAID[told[0]["score"]]
+    runs = {run: label for label, run in shared.runs_of(cells).items()}
+    labels = {one["rewriting"]: runs.get(one["run"], one["rewriting"]) for one in found.contexts}
+    rows = [(labels[one["rewriting"]], one) for one in found.contexts]
+    score = SAID[found.contexts[0]["score"]]
     form = (
         f"A context is kept if the baseline's {score} with it is not lower than with the original; the mean over the "
         "baseline's seeds ± their standard deviation. An answer's own line is never rewritten. Changed: the fewest "
         "tokens to replace, add or take out, of all tokens of the longer line. Perplexity: of a trigram model of the "
         "training lines, that of the lines themselves in parentheses."
     )
+    if any(one["run"] not in runs for one in found.contexts):
+        form += " No run is trained with those that have the name of their entry in params.yaml."
     made = Table(
         ["generated lines", "changed tokens", "equal lines", "distinct lines", "perplexity", "noise variance",
          "tokens right at noise 0"],
@@ -99,9 +99,8 @@ def _examples(labels: Mapping[str, str], found: Comparison) -> list[Block]:
         question = (Strong("question"), ": ", Foreign(one["question"]), " ", Emphasis(f"({one['answer']})"))
         under: list[Text] = [(Strong("original"), ": ", Foreign(one["context"]))]
         for text in one["texts"]:
-            if text["run"] in labels:
-                verdict = "kept" if text["kept"] else "not kept"
-                under.append((Emphasis(labels[text["run"]]), f", {verdict}: ", Foreign(text["text"])))
+            verdict = "kept" if text["kept"] else "not kept"
+            under.append((Emphasis(labels[text["rewriting"]]), f", {verdict}: ", Foreign(text["text"])))
         items.append(Fact(question, under))
     if not items:
         return []
