@@ -268,12 +268,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "comparison/readers.py": [
         (
-            "answers to other questions count",
-            "if [name for name, _ in read] != list(ids):",
-            "if len(read) != len(ids):",
-            "test_compare_readers.py::test_answers_to_other_questions_are_refused",
-        ),
-        (
             "an answer is right by its place alone",
             "float(answer in right)",
             "float(answer == 0)",
@@ -910,12 +904,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("the spread over seeds is left out", "return math.hypot(sequences, *seeds)", "return sequences", PAIRED),
     ],
     "report/inputs.py": [
-        (
-            "n for n - 1 over seeds",
-            "std=statistics.stdev(values) if",
-            "std=statistics.pstdev(values) if",
-            "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
-        ),
         (
             "scores that are gone are not missed",
             "for path in sorted({*listed, *folder",
@@ -1609,9 +1597,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "texts in another order are compared",
-            "if [name for name, _ in read] != list(ids):",
-            "if len(read) != len(ids):",
+            "if [name for name, _ in read] != list(wanted):",
+            "if len(read) != len(wanted):",
             "test_compare.py::test_texts_that_are_not_of_the_questions_are_refused",
+        ),
+        (
+            "answers to other questions count",
+            "if [name for name, _ in read] != list(wanted):",
+            "if len(read) != len(wanted):",
+            "test_compare_readers.py::test_answers_to_other_questions_are_refused",
         ),
     ],
     "comparison/raters.py": [
@@ -1641,6 +1635,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "report/comparisons.py": [
+        (
+            "n for n - 1 over seeds",
+            "statistics.stdev(values) if",
+            "statistics.pstdev(values) if",
+            "test_evaluation_exact.py::test_seeds_have_the_spread_of_n_minus_one",
+        ),
         ("verdicts on other texts count", 'if row["draw"] != draw:', "if False:", REFUSED_SHEETS),
         (
             "a doubled verdict counts",

@@ -9,7 +9,7 @@ reference without torch.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,12 @@ class Params:
     def filters(self) -> dict[str, Any]:
         """The entries of rewritten contexts whose candidates a run judges, by name."""
         return {name: entry for name, entry in self.rewrites.items() if "judge" in entry}
+
+    def contexts(self, runs: Sequence[str]) -> list[str]:
+        """The entries of rewritten contexts that one of some runs is trained with, then those that one judges."""
+        used = [self.runs[run]["augmented"] for run in runs if "augmented" in self.runs[run]]
+        judged = [name for name, entry in self.filters.items() if entry["judge"] in runs]
+        return list(dict.fromkeys([*used, *judged]))
 
     def table(self, name: str) -> dict[str, Any]:
         """A table's block."""

@@ -192,13 +192,13 @@ def _rewrite_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 
 def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """The questions, what each system wrote for them, and the other contexts that it was trained with."""
+    """The questions, what each system wrote for them, and the rewritten contexts that it learns from or judges."""
     runs = found.table_runs(name)
     data = dict.fromkeys(paths.prepared(scale, found.runs[run]["dataset"]) for run in runs)
     read = [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
-    for name, entry in found.rewrites.items():
-        if (judge := entry.get("judge")) in runs:
-            read += [*_data(found, scale, judge), *_candidates(found, scale, name), paths.filtered(scale, name)]
+    for other in found.contexts(runs):
+        read += [*_data(found, scale, found.judge(other)), *_candidates(found, scale, other)]
+        read += [paths.filtered(scale, other)]
     return list(dict.fromkeys(read))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 
+import pytest
+
 import staged
 from conftest import ROOT
 from seqflows import cli, files, params, paths
@@ -11,14 +13,24 @@ from seqflows import cli, files, params, paths
 TABLE, RUN, OTHERS = "tang2021-table9", "squad-qa", "squad-same"
 
 
-def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """Put a project with a smaller dataset and shorter trainings of the runs whose names begin with one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEQFLOWS_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    content = params.read(ROOT / "params.yaml")
-    content["datasets"]["squad_answers"]["demo"].update(train=40, valid=10, test=20)
-    for run in (run for run in content["runs"] if run.startswith(RUN)):
-        content["runs"][run]["demo"]["training"].update(epochs=2)
-    staged.write(content)
+
+    def write(dataset, run, *, train, epochs):
+        content = params.read(ROOT / "params.yaml")
+        content["datasets"][dataset]["demo"].update(train=train, valid=10, test=20)
+        for one in (one for one in content["runs"] if one.startswith(run)):
+            content["runs"][one]["demo"]["training"].update(epochs=epochs)
+        staged.write(content)
+
+    return write
+
+
+def test_a_table_of_answers_comes_from_embedded_text(small):
+    small("squad_answers", RUN, train=40, epochs=2)
     for stage in ("download", "prepare", "features"):
         assert cli.main([stage, "demo/squad_answers"]) == 0
     assert cli.main(["train", f"demo/{RUN}"]) == cli.main(["evaluate", f"demo/{RUN}"]) == 0
@@ -52,15 +64,9 @@ def test_a_table_of_answers_comes_from_embedded_text(tmp_path, monkeypatch):
     assert "embedded corpora are not the paper's" in page and "## Generated contexts" in page
 
 
-def test_a_table_of_chosen_answers_comes_from_embedded_dialogues(tmp_path, monkeypatch):
+def test_a_table_of_chosen_answers_comes_from_embedded_dialogues(small):
     table, run, others = "tang2021-table8", "tvqa-qa", "tvqa-same"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEQFLOWS_CHECKPOINTS", str(tmp_path / "checkpoints"))
-    content = params.read(ROOT / "params.yaml")
-    content["datasets"]["tvqa_answers"]["demo"].update(train=60, valid=10, test=20)
-    for one in (one for one in content["runs"] if one.startswith(run)):
-        content["runs"][one]["demo"]["training"].update(epochs=1)
-    staged.write(content)
+    small("tvqa_answers", run, train=60, epochs=1)
     jobs = [("download", "tvqa_answers"), ("prepare", "tvqa_answers"), ("train", run), ("evaluate", run)]
     jobs += [("rewrite", others), ("filter", others), ("train", f"{run}-same"), ("evaluate", f"{run}-same")]
     for stage, name in [*jobs, ("compare", table), ("table", table)]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,19 +42,17 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     absent = [name for name in block["runs"] if name not in here]
     if matrix.datasets[data[0]]["kind"] == "translation":
         content = translations.compared(key, matrix, here, settings, lambda purpose: stream(key, purpose))
-        with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
-            files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
-        _say(key, content, ("bleu",))
+        _write(key, content | {"absent": absent}, ("bleu",))
         return
     if len(data) > 1:
         raise Problem(f"expected runs of one dataset in {key.name}, got {', '.join(data)}; make a table of each")
-    dataset = prepared.load(paths.prepared(key.scale, data[0]))
+    entries = contexts.names(matrix, key.scale, here)
+    path = paths.prepared(key.scale, data[0])
+    dataset = prepared.of(matrix, key.scale, data[0]) if entries else prepared.load(path)
     if dataset.kind in readers.READINGS:
-        content = readers.compared(key, dataset, here, settings, stream(key, "bootstrap"), stream(key, "examples"))
-        content |= contexts.told(matrix, key.scale, here, stream(key, "contexts"))
-        with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
-            files.write_lines(folder / paths.compared(*key).name, files.sealed(content | {"absent": absent}))
-        _say(key, content, list(readers.READINGS[dataset.kind].scores))
+        content = readers.compared(key, dataset, here, settings, stream(key, "bootstrap"))
+        content |= contexts.told(matrix, key.scale, dataset, entries, stream(key, "contexts"))
+        _write(key, content | {"absent": absent}, list(readers.READINGS[dataset.kind].scores))
         return
     asked = systems.questions(dataset)
     ids = [question.id for question in asked]
@@ -62,14 +61,26 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     content = compared(key, written, asked, settings, systems.likeliest(dataset))
     content["absent"] = absent
     content["trained"] = {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}
-    with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
-        content["human"] = [
+
+    def sheets(folder: Path) -> list[dict[str, Any]]:
+        return [
             raters.write(folder, key, sheet, written, asked, pair, settings.judged, stream(key, f"sheet {sheet}"))
             for sheet, pair in block["human"].items()
             if {*pair} <= {*here}
         ]
-        files.write_lines(folder / paths.compared(*key).name, files.sealed(content))
-    _say(key, content, scores.HEADLINES)
+
+    _write(key, content, scores.HEADLINES, sheets)
+
+
+def _write(
+    key: paths.Key, content: dict[str, Any], headlines: Sequence[str],
+    sheets: Callable[[Path], list[dict[str, Any]]] | None = None,
+) -> None:  # fmt: skip
+    """Put comparison.json, with what is said of the ``sheets`` that are written beside it, and print the headlines."""
+    with files.replacing_folder(paths.comparison(key.scale, key.name)) as folder:
+        human = {"human": sheets(folder)} if sheets else {}
+        files.write_lines(folder / paths.compared(*key).name, files.sealed(content | human))
+    _say(key, content, headlines)
 
 
 def _say(key: paths.Key, content: Mapping[str, Any], headlines: Sequence[str]) -> None:

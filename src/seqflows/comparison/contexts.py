@@ -1,14 +1,14 @@
-"""The rewritten contexts that a run of a table judged: their numbers, and some beside the originals."""
+"""The rewritten contexts that a table's runs learn from or judge: their numbers, and some beside the originals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from seqflows import paths
-from seqflows.data import filtered, prepared
+from seqflows.data import filtered
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import JOIN
 from seqflows.data.prepared import Dataset
@@ -19,30 +19,32 @@ MADE = ("generator", "rewritten", "kept_questions", "exceptions", "numbers", "no
 KEPT = ("judge", "score", "questions", "without_candidates", "candidates", "equal", "unknown", "seeds")  # of a filter's
 
 
-def judged(matrix: Params, runs: Sequence[str]) -> list[str]:
-    """The entries of rewritten contexts that one of ``runs`` judges, in their order."""
-    return [name for name, entry in matrix.rewrites.items() if entry.get("judge") in runs]
+def names(matrix: Params, scale: str, runs: Sequence[str]) -> dict[str, str | None]:
+    """The entries of rewritten contexts of a table's runs, each with the run that is trained with it.
+
+    Those without such a run, which one of ``runs`` judges, are left out unless they were filtered.
+    """
+    used = {name: run for run in runs if (name := matrix.runs[run].get("augmented"))}
+    entries = matrix.contexts(runs)
+    return {name: used.get(name) for name in entries if name in used or paths.filtered(scale, name).exists()}
 
 
-def told(matrix: Params, scale: str, runs: Sequence[str], seed: int) -> dict[str, Any]:
-    """What comparison.json says of the contexts that a run of a table judged, all of one dataset.
+def told(
+    matrix: Params, scale: str, dataset: Dataset, entries: Mapping[str, str | None], seed: int
+) -> dict[str, Any]:  # fmt: skip
+    """What comparison.json says of the ``entries`` of `names`, whose ``dataset`` has its features.
 
-    ``contexts`` has for each entry of rewritten contexts, in the order of ``runs``, the numbers of its generator and of
-    the filter, and the ``run`` that is trained with them; entries that no run is trained with come last, if they were
-    filtered. ``originals`` are training questions drawn by ``seed`` with their contexts, and of each entry that has a
-    candidate the first one with another text, with whether the first seed of the judge ``kept`` it.
+    ``contexts`` has for each the numbers of its generator and of the filter, and the ``run`` that is trained with it.
+    ``originals`` are training questions drawn by ``seed`` with their contexts, and of each entry that has a candidate
+    the first one with another text, with whether the first seed of the judge ``kept`` it.
 
     Raises `Problem` for candidates that are missing or of other data or models than the present ones.
     """
-    used = {name: run for run in runs if (name := matrix.runs[run].get("augmented"))}
-    others = (name for name in judged(matrix, runs) if paths.filtered(scale, name).exists())
-    names = list(dict.fromkeys([*used, *others]))
-    if not names:
+    if not entries:
         return {"contexts": [], "originals": []}
-    dataset = prepared.of(matrix, scale, matrix.runs[runs[0]]["dataset"])
-    found = {name: filtered.of(matrix, scale, name, dataset) for name in names}
+    found = {name: filtered.of(matrix, scale, name, dataset) for name in entries}
     contexts = [
-        {"rewriting": name, "run": used.get(name), **{part: one.candidates.header[part] for part in MADE},
+        {"rewriting": name, "run": entries[name], **{part: one.candidates.header[part] for part in MADE},
          **{part: one.header[part] for part in KEPT}}
         for name, one in found.items()
     ]  # fmt: skip

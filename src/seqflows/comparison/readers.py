@@ -21,7 +21,6 @@ from seqflows.comparison.records_of import record
 from seqflows.comparison.scores import PERCENT, SHARE, Measure, Seed
 from seqflows.comparison.systems import System
 from seqflows.config.comparisons import Comparison
-from seqflows.data.lines import JOIN
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
 from seqflows.textscores import answers
@@ -33,7 +32,7 @@ def written(path: Path, ids: Sequence[str], again: str) -> list[str]:
         read = [(str(one["id"]), str(one["answer"])) for one in files.read_json(path)["questions"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(f"expected questions with id and answer in {path}, got others ({error!r}); {again}") from None
-    return _checked(read, path, ids, again)
+    return systems.in_order(read, ids, "test questions", path, again)
 
 
 def chosen(path: Path, ids: Sequence[str], again: str) -> list[int]:
@@ -43,14 +42,7 @@ def chosen(path: Path, ids: Sequence[str], again: str) -> list[int]:
             read = [(row["id"], int(row["answer"])) for row in csv.DictReader(file)]
         except (KeyError, TypeError, ValueError) as error:
             raise Problem(f"expected columns id and answer in {path}, got others ({error!r}); {again}") from None
-    return _checked(read, path, ids, again)
-
-
-def _checked(read: Sequence[tuple[str, Any]], path: Path, ids: Sequence[str], again: str) -> list[Any]:
-    if [name for name, _ in read] != list(ids):
-        got = f"{len(read)} others" if len(read) == len(ids) else f"{len(read)}"
-        raise Problem(f"expected the {len(ids)} test questions in {path}, in their order, got {got}; {again}")
-    return [answer for _, answer in read]
+    return systems.in_order(read, ids, "test questions", path, again)
 
 
 Score = Callable[[Any, Sequence[Any]], float]
@@ -83,13 +75,10 @@ READINGS = {  # by kind
 }  # fmt: skip
 
 
-def compared(
-    key: paths.Key, dataset: Dataset, runs: Sequence[str], settings: Comparison, seed: int, examples: int
-) -> dict[str, Any]:
-    """The content of comparison.json for the evaluated runs of a table; ``seed`` and ``examples`` are of draws."""
+def compared(key: paths.Key, dataset: Dataset, runs: Sequence[str], settings: Comparison, seed: int) -> dict[str, Any]:
+    """The content of comparison.json for the evaluated runs of a table; ``seed`` is of the bootstrap."""
     split, how = dataset.test, READINGS[dataset.kind]
-    passages, count = split.contexts, len(split)
-    ids = passages.ids.tolist()
+    ids, count = split.contexts.ids.tolist(), len(split)
 
     def read(path: Path, again: str) -> list[Any]:
         return how.read(path, ids, again)
@@ -98,25 +87,14 @@ def compared(
     right = [how.right(split, place) for place in range(count)]
     found = measures(some, right, how.scores)
     values = scores.drawn(found, settings.draws, seed)
-    said = {(one.run, one.seed): [how.told(split, *pair) for pair in enumerate(one.texts)] for one in some}
-    shares = [(one, len(set(said[one.run, one.seed])) / count) for one in some]
+    shares = [(one, len({how.told(split, *pair) for pair in enumerate(one.texts)}) / count) for one in some]
     references = [how.told(split, place, own[0]) for place, own in enumerate(right)]
-    drawn = np.sort(np.random.Generator(np.random.PCG64(examples)).permutation(count)[: settings.examples]).tolist()
-    first: dict[str, System] = {}
-    for one in some:
-        first.setdefault(one.run, one)
-    shown = [
-        {"id": ids[place], "before": JOIN.join(passages.lines.texts[line] for line in passages.of(place)), "answer": "",
-         "after": passages.questions.texts[place], "reference": references[place],
-         "texts": {run: said[run, one.seed][place] for run, one in first.items()}}
-        for place in drawn
-    ]  # fmt: skip
     return {
         "scale": key.scale, "table": key.name, "sequences": count, "draws": settings.draws,
         "metrics": [record(one, "different", share, None, SHARE, count) for one, share in shares], "missing": {},
         "intervals": scores.intervals(values), "pairs": scores.pairs(values, tuple(how.scores)),
         "differ": differing(found[0].statistics), "systems": [{"run": one.run, "seed": one.seed} for one in some],
-        "reference": {"different": len(set(references)) / count}, "reachable": {}, "examples": shown,
+        "reference": {"different": len(set(references)) / count}, "reachable": {}, "examples": [],
         "trained": {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}, "human": [],
     }  # fmt: skip
 

@@ -97,7 +97,14 @@ def questions_of(path: Path, again: str, *, ids: Sequence[str]) -> list[list[str
         read = [(str(one["id"]), one["hypothesis"].split()) for one in files.read_json(path)["questions"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(f"expected questions with id and hypothesis in {path}, got others ({error!r}); {again}") from None
-    if [name for name, _ in read] != list(ids):
-        got = f"{len(read)} others" if len(read) == len(ids) else f"{len(read)}"
-        raise Problem(f"expected the {len(ids)} test questions in {path}, in their order, got {got}; {again}")
-    return [words for _, words in read]
+    return in_order(read, ids, "test questions", path, again)
+
+
+def in_order(
+    read: Sequence[tuple[Any, Any]], wanted: Sequence[Any], what: str, path: Path, again: str
+) -> list[Any]:  # fmt: skip
+    """What was ``read`` with its name, checked to be of the ``wanted`` names, in their order."""
+    if [name for name, _ in read] != list(wanted):
+        got = f"{len(read)} others" if len(read) == len(wanted) else f"{len(read)}"
+        raise Problem(f"expected the {len(wanted)} {what} in {path}, in their order, got {got}; {again}")
+    return [one for _, one in read]

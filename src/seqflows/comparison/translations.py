@@ -63,13 +63,10 @@ def sentences(dataset: Dataset) -> list[Sentence]:
 def written(path: Path, wanted: Sequence[Sentence], again: str) -> list[str]:
     """The translations of texts.json, checked to be those of the sentences, in their order."""
     try:
-        read = [(one["id"], one["set"], str(one["hypothesis"])) for one in files.read_json(path)["translations"]]
+        read = [((one["id"], one["set"]), str(one["hypothesis"])) for one in files.read_json(path)["translations"]]
     except (KeyError, TypeError, AttributeError) as error:
         raise Problem(f"expected translations with id, set and hypothesis in {path}, got {error!r}; {again}") from None
-    if [one[:2] for one in read] != [(sentence.id, sentence.part) for sentence in wanted]:
-        got = f"{len(read)} others" if len(read) == len(wanted) else f"{len(read)}"
-        raise Problem(f"expected the {len(wanted)} sentences in {path}, in their order, got {got}; {again}")
-    return [text for *_, text in read]
+    return systems.in_order(read, [(sentence.id, sentence.part) for sentence in wanted], "sentences", path, again)
 
 
 def groups(scale: str, runs: Mapping[str, Dataset]) -> list[Group]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,6 +62,11 @@ class Comparison:
     def texts(self) -> dict[str, dict[int, str]]:
         """The sha256 of the texts that were compared, by run and seed."""
         return {run: {one["seed"]: one["texts_sha256"] for one in some} for run, some in self.records.items()}
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean of some seeds' values, and their sample standard deviation (divisor n - 1); None with one seed."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
 def read(scale: str, table: str) -> Comparison | None:

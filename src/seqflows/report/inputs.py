@@ -144,6 +144,8 @@ def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summar
     if len(units) != 1:
         raise Problem(f"expected one unit for {metric} in the metrics of {run}, got {', '.join(sorted(units))}")
 
+    mean, std = comparisons.spread(values)
+
     def joined(field: str) -> str:
         return ", ".join(dict.fromkeys(str(record.get(field, "")) for record in records))
 
@@ -151,8 +153,8 @@ def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summar
         run=run,
         metric=metric,
         unit=units.pop(),
-        value=statistics.fmean(values),
-        std=statistics.stdev(values) if len(values) > 1 else None,
+        value=mean,
+        std=std,
         standard_error=math.sqrt(statistics.fmean(error * error for error in known)) if known else None,
         seeds=tuple(int(record["seed"]) for record in records),
         samples=max((record["samples"] for record in records if record.get("samples") is not None), default=None),

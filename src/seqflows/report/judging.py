@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from seqflows.report.cells import addresses, counted, human, reported
@@ -90,14 +90,27 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     return Finding(verdict, text, nearest.excess, nearest.error, short)
 
 
-def stand_in(numbers: Numbers, reference: Reference, what: str) -> Finding | None:
-    """That nothing is concluded where our number of a cell is of other text than the paper's; None elsewhere."""
+def each(
+    numbers: Numbers, sets: Mapping[str, Reference], judge: Callable[[str], Iterable[Finding]]
+) -> Finding:  # fmt: skip
+    """Join what ``judge`` finds for each of some data sets, by their names with a cell of each.
+
+    Nothing is concluded where our number of that cell is of other text than the paper's.
+    """
+    found: list[Finding] = []
+    for name, reference in sets.items():
+        if _stands_in(numbers, reference):
+            found.append(Finding(STAND_IN, f"{name}: its text stands in for the paper's, nothing is concluded"))
+        else:
+            found += judge(name)
+    return join(found)
+
+
+def _stands_in(numbers: Numbers, reference: Reference) -> bool:
     if not isinstance(numbers, Ours):
-        return None
+        return False
     run, _ = numbers.address(reference)
-    if not run or not numbers.results.stand_in(numbers.results.dataset(run)):
-        return None
-    return Finding(STAND_IN, f"{what}: its text stands in for the paper's, nothing is concluded")
+    return bool(run) and numbers.results.stand_in(numbers.results.dataset(run))
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqflows.report.cells import NOTHING, Cell
-from seqflows.report.comparisons import Comparison
+from seqflows.report.comparisons import Comparison, spread
 from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
 from seqflows.report.pages import shared
 
@@ -45,19 +44,12 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     return shared.section("Generated contexts", "", *parts)
 
 
-def over_seeds(one: Mapping[str, Any], part: str) -> tuple[float, float | None] | None:
-    """The mean of a number of the filter over the judge's seeds with its standard deviation; None without one."""
+def _percent(one: Mapping[str, Any], part: str) -> str:
+    """A number of the filter over the judge's seeds: the mean ± the standard deviation, in percent."""
     values = [seed[part] for seed in one["seeds"] if seed[part] is not None]
     if not values:
-        return None
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
-
-
-def _percent(one: Mapping[str, Any], part: str) -> str:
-    found = over_seeds(one, part)
-    if found is None:
         return NOTHING
-    mean, std = found
+    mean, std = spread(values)
     return f"{100 * mean:.1f}" + ("" if std is None else f" ± {100 * std:.1f}")
 
 

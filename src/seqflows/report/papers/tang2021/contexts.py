@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seqflows.report.comparisons import spread
 from seqflows.report.judging import (
     FAILS,
     HOLDS,
@@ -18,8 +18,7 @@ from seqflows.report.judging import (
     Ours,
     Reference,
     below,
-    join,
-    stand_in,
+    each,
 )
 from seqflows.report.papers.base import Claim
 
@@ -32,7 +31,7 @@ BACK, PARAPHRASING, FLOW, PLUS = (
     f"+ Context ({name})" for name in ("Back-Translation", "Paraphrasing", "Language Flow", "Language Flow+")
 )
 WORDS, FILTER = CONTROLS = ("random words", "filter alone")
-SETS = {CHOICES: "TVQA", SPANS: "SQuAD"}
+SETS = {"TVQA": CHOICES, "SQuAD": SPANS}
 LARGE = 1.0  # points: the meaning of "largely"
 KEPT = (0.3, 0.5)  # the meaning of "approximately 40%"
 UNHARMED = 0.01  # the meaning of "without affecting": of the judge's score, 1 point
@@ -64,25 +63,19 @@ def cell(table: str, row: str, column: str) -> Reference:
     return table, BASELINES[table] if row == BASELINE else row, column
 
 
+BOTH = {name: cell(table, BASELINE, dict(COLUMNS)[table]) for name, table in SETS.items()}  # a cell of each set
+
+
 def ordered(numbers: Numbers, *pairs: tuple[str, str], margin: float = 0.0) -> Finding:
     """The first row of each pair above the second, by at least a margin, in all three columns."""
 
-    def judge(table: str) -> Iterator[Finding]:
+    def judge(name: str) -> Iterator[Finding]:
         for first, second in pairs:
-            for own, column in COLUMNS:
-                if own == table:
+            for table, column in COLUMNS:
+                if table == SETS[name]:
                     yield below(numbers, cell(table, second, column), cell(table, first, column), -margin)
 
-    return each(numbers, (CHOICES, SPANS), judge)
-
-
-def each(numbers: Numbers, tables: Sequence[str], judge: Callable[[str], Iterable[Finding]]) -> Finding:
-    """Join what ``judge`` finds for each table; nothing is concluded where ours is of other text."""
-    found: list[Finding] = []
-    for table in tables:
-        other = stand_in(numbers, cell(table, BASELINE, dict(COLUMNS)[table]), SETS[table])
-        found += judge(table) if other is None else [other]
-    return join(found)
+    return each(numbers, BOTH, judge)
 
 
 def most_that_differ(gain: float, questions: int, z: float) -> float:
@@ -101,7 +94,8 @@ def p_values(numbers: Numbers, stated: Stated) -> Finding:
     """Language Flow's gains over the baseline with a one-sided p below the stated one, over questions."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, possible(stated))
-    return each(numbers, [stated.table], lambda table: [_p_value(numbers, stated, column) for column in stated.columns])
+    some = {name: reference for name, reference in BOTH.items() if SETS[name] == stated.table}
+    return each(numbers, some, lambda name: [_p_value(numbers, stated, column) for column in stated.columns])
 
 
 def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
@@ -135,22 +129,22 @@ def _filtered(
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "no number printed of the filter")
 
-    def judge(table: str) -> Iterator[Finding]:
-        run, _ = numbers.address(cell(table, FLOW, dict(COLUMNS)[table]))
+    def judge(name: str) -> Iterator[Finding]:
+        table, _, column = BOTH[name]
+        run, _ = numbers.address(cell(table, FLOW, column))
         made = numbers.results.comparison(table)
         one = next((one for one in made.contexts if one["run"] == run), None) if made else None
         if one is None:
             yield Finding(NOT_RUN, f"{run or FLOW}: no contexts were filtered")
             return
-        values = [number(seed) for seed in one["seeds"]]
-        mean, count = statistics.fmean(values), len(values)
-        error = statistics.stdev(values) / math.sqrt(count) if count > 1 else None
+        mean, std = spread([number(seed) for seed in one["seeds"]])
+        error = None if std is None else std / math.sqrt(len(one["seeds"]))
         beyond = max(least - mean, mean - most)
-        text = f"{SETS[table]}: {what} {100 * mean:.1f} %" + ("" if error is None else f" ± {100 * error:.1f}")
+        text = f"{name}: {what} {100 * mean:.1f} %" + ("" if error is None else f" ± {100 * error:.1f}")
         unclear = error is not None and abs(beyond) < 2 * error
         yield Finding(UNDECIDED if unclear else FAILS if beyond > 0 else HOLDS, text, beyond, error)
 
-    return each(numbers, (CHOICES, SPANS), judge)
+    return each(numbers, BOTH, judge)
 
 
 def claims_of_order(*rows: Sequence[str]) -> tuple[tuple[str, str], ...]:

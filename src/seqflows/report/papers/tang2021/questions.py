@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from seqflows.report import judging
 from seqflows.report.comparisons import sign_test
 from seqflows.report.judging import (
     FAILS,
@@ -15,8 +16,6 @@ from seqflows.report.judging import (
     Numbers,
     Ours,
     below,
-    join,
-    stand_in,
 )  # fmt: skip
 from seqflows.report.papers.base import Claim
 
@@ -34,13 +33,11 @@ RARE, CLEAR = 0.001, 0.05  # p of the paper's sentence, and of the sign test
 
 def each(numbers: Numbers, judge: Callable[[str, str], Iterable[Finding]]) -> Finding:
     """Join what ``judge`` finds for each set and its table; nothing is concluded where ours is of other text."""
-    found: list[Finding] = []
-    for name, table in TABLES.items():
-        if (other := stand_in(numbers, (table, BASELINE, COLUMNS[0]), name)) is not None:
-            found.append(other)
-        else:
-            found += [one._replace(text=f"{name}: {one.text}") for one in judge(name, table)]
-    return join(found)
+
+    def named(name: str) -> Iterator[Finding]:
+        return (one._replace(text=f"{name}: {one.text}") for one in judge(name, TABLES[name]))
+
+    return judging.each(numbers, {name: (table, BASELINE, COLUMNS[0]) for name, table in TABLES.items()}, named)
 
 
 def ordered(numbers: Numbers, *pairs: tuple[str, str]) -> Finding:
