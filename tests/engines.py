@@ -5,6 +5,8 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+from seqflows import stages
+
 # In the place of a scratch project's cli.py: each stage's outputs are a digest of its inputs, made at once.
 STUB = textwrap.dedent(
     """
@@ -85,12 +87,21 @@ def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
         for stage in repo.index.stages:
             command, job = COMMAND.fullmatch(stage.cmd).groups()
             inputs = {name for dep in stage.deps for name in _expanded(folder, dep.def_path)}
-            block = {path for path in inputs if path.startswith(".matrix/")}
-            if block:
+            matrix = {path for path in inputs if path.startswith(".matrix/")}
+            code = {path for path in matrix if path.startswith(".matrix/code/")}
+            if block := matrix - code:
                 (blocks[job],) = block
+            summed = {name for path in code for name in _summed(folder, Path(path).stem)}
             outputs = frozenset(out.def_path for out in stage.outs)
-            jobs[job] = Job(command, frozenset(inputs - block), outputs)
+            jobs[job] = Job(command, frozenset(inputs - matrix | summed), outputs)
     return jobs, blocks
+
+
+def _summed(folder: Path, stage: str) -> list[str]:
+    """The source files in a stage's list of checksums, which its first stage will write."""
+    sources = stages.TABLE[stage].sources()
+    assert sources and all((folder / path).is_file() for path in sources)
+    return [path.as_posix() for path in sources]
 
 
 def _expanded(folder: Path, name: str) -> list[str]:

@@ -18,7 +18,7 @@ SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
 HUMAN = Path("human")  # what raters said, by scale
-MATRIX = Path(".matrix")  # the parts of params.yaml that stages depend on, one folder per scale
+MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale, and checksums of code
 
 
 class Key(NamedTuple):
@@ -74,6 +74,11 @@ def filtered(scale: str, name: str) -> Path:
 def block(scale: str, stage: str, name: str) -> Path:
     """The part of params.yaml that one stage depends on."""
     return MATRIX / scale / f"{stage}-{name}.json"
+
+
+def code(stage: str) -> Path:
+    """The checksums of the source that one stage depends on."""
+    return MATRIX / "code" / f"{stage}.json"
 
 
 def run(scale: str, name: str) -> Path:

@@ -9,7 +9,7 @@ import yaml
 
 from conftest import ROOT, _Plain
 from engines import STUB, by_dvc, by_snakemake
-from seqflows import params, paths, stages
+from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
 from seqflows.pipeline import matrix as matrix_stage
@@ -394,6 +394,28 @@ def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(proje
     assert written == {name: matrix_stage.text(block) for name, block in held.items() if block is not None}
 
 
+def test_the_matrix_stage_sums_up_each_stage_s_code(project):
+    """A change of a file changes the lists of the stages that depend on it, and no other."""
+    scratch = project()
+
+    def written():
+        scratch.run("python", "-m", "seqflows", "matrix")
+        return {path.stem: json.loads(path.read_text()) for path in (scratch.folder / ".matrix/code").iterdir()}
+
+    before = written()
+    assert set(before) == set(stages.TABLE)
+    for stage, found in before.items():
+        assert set(found) == {str(path.relative_to(stages.SOURCE)) for path in stages.TABLE[stage].sources()}
+        assert found == {path: files.sha256(scratch.folder / stages.SOURCE / path) for path in found}
+    changed = "evaluation/ngrams.py"
+    with (scratch.folder / stages.SOURCE / changed).open("a") as file:
+        file.write("# changed\n")
+    after = written()
+    assert {stage for stage in after if after[stage] != before[stage]} == {
+        stage for stage in before if changed in before[stage]
+    } == {"evaluate", "generate", "rewrite", "speed"}
+
+
 def test_every_command_names_the_scale_that_was_asked_for(project):
     printed = project().run("snakemake", "-n", "-p", "--config", "scale=laptop")
     commands = [line for line in printed.splitlines() if line.startswith("python -m seqflows ")]
@@ -514,6 +536,7 @@ def test_a_change_reruns_what_shows_it_and_nothing_else(project, matrix, engine)
         assert "Nothing to be done" in made.scratch.run("snakemake", "-n", "--", *tables)
         check_forced(made, tables)
         check_scales(made)
+        check_code(made, runs)
         check_clone(made)
 
 
@@ -581,6 +604,14 @@ def check_scales(made):
     made.scratch.scale("demo")
     made.make("demo")
     assert not {name for name in made.ran() if name.split()[0] in ("download", "prepare", "train", "evaluate")}
+
+
+def check_code(made, runs):
+    """A change of code runs the stages again that depend on it; what reads their outputs sees no other."""
+    with (made.scratch.folder / "src/seqflows/evaluation/ngrams.py").open("a") as file:
+        file.write("# changed\n")
+    made.make("demo")
+    assert made.ran() == DIVIDED | {f"evaluate demo/{run}" for run in runs}
 
 
 def check_clone(made):

@@ -17,18 +17,12 @@ from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
-# code that the blocks depend on
-MATRIX = (
-    "config/*.py",
-    "params.py",
-    "pipeline/matrix.py",
-    "stages.py",
-)
 # A scale may lack their entries; DVC then gets placeholder outputs.
 PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded", "filters")
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
-# it anew. Each stage depends on a file with its own part of params.yaml: a change there reruns what it touches.
+# it anew. Each stage depends on a file with its own part of params.yaml and one with the checksums of its own code: a
+# change of either reruns what it touches.
 
 """
 NAME = re.compile(
@@ -55,8 +49,8 @@ def text(found: params.Params) -> str:
 
     Raises `Problem` if a key reads different runs or datasets at different scales.
     """
-    code = sorted(str(path) for name in MATRIX for path in stages.SOURCE.glob(name))
-    matrix = {"cmd": "python -m seqflows matrix", "deps": ["params.yaml", *code], "outs": [str(paths.MATRIX)]}
+    read = ["params.yaml", str(stages.SOURCE)]  # all code, since it sums up that of each stage
+    matrix = {"cmd": "python -m seqflows matrix", "deps": read, "outs": [str(paths.MATRIX)]}
     written = [_dumped({"matrix": matrix})]
     for stage in stages.TABLE:
         read = _inputs(found, stage)
@@ -122,7 +116,7 @@ def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of:
     ]
     return {
         "cmd": f"python -m seqflows {stage} ${{scale}}/{name}",
-        "deps": [*blocks, *(str(stages.SOURCE / path) for path in row.code), *read],
+        "deps": [*blocks, str(paths.code(stage)), *read],
         "outs": outs,
     }
 

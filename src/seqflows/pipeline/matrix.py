@@ -1,8 +1,9 @@
-"""The ``matrix`` stage: validate params.yaml and split it into one file per stage and key.
+"""The ``matrix`` stage: validate params.yaml and split it into one file per stage and key; sum up each stage's code.
 
 DVC rereads the whole of params.yaml for every stage that depends on a part of it, which for a hundred stages takes
-longer than anything else in DVC. Small files avoid that. Snakemake has the same blocks in
-memory.
+longer than anything else in DVC. And it reads and writes the whole of dvc.lock after every stage: what each stage
+depends on has to be few files. Small files and one list of checksums of a stage's code avoid both. Snakemake has the
+same blocks in memory and compares the sources themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ ABSENT = "not at this scale"
 
 
 def run() -> None:
-    """Write each stage's part of params.yaml to ``.matrix/<scale>/<stage>-<name>.json``.
+    """Write each stage's part of params.yaml to ``.matrix/<scale>/<stage>-<name>.json``, its code's checksums to
+    ``.matrix/code/<stage>.json``.
 
     The stage takes no scale: no part of an unvalidated params.yaml enters a command or a path.
     Raises `Problem` if dvc.yaml lacks a key of params.yaml, which DVC would not make.
@@ -33,6 +35,12 @@ def run() -> None:
                 if block is not None:
                     target = folder / paths.block(scale, stage, name).relative_to(paths.MATRIX)
                     target.write_text(text(block), encoding="utf-8")
+        (folder / "code").mkdir()
+        for stage, row in stages.TABLE.items():
+            target = folder / paths.code(stage).relative_to(paths.MATRIX)
+            sources = row.sources(stages.PACKAGE)
+            sums = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in sources}
+            target.write_text(text(sums), encoding="utf-8")
 
 
 def text(block: object) -> str:
