@@ -180,14 +180,13 @@ class Translator(Fusing):
     def minus_log_words(self, batch: Batch, memory: Memory, smoothing: float) -> Tensor:
         """-log p(y_t | y_<t, x) (B, T), nats, smoothed; 0 beyond a translation's end."""
         targets = batch.x.masked_fill(~batch.mask, END_ID)
-        h = self.states(targets, memory)
-        logits = h @ self.pieces.T
-        total = (logits + self.never).logsumexp(-1)
-        found = total - logits.gather(-1, targets[..., None])[..., 0] - self.never[targets]
+        h, wanted = self.states(targets, memory)[batch.mask], targets[batch.mask]
+        found = F.cross_entropy(F.linear(h, self.pieces, self.never), wanted, reduction="none")
         if smoothing:
             even = self.pieces[torch.isfinite(self.never)].mean(0)  # the mean of the logits is that of E times h
-            found = (1 - smoothing) * found + smoothing * (total - h @ even)
-        return found.masked_fill(~batch.mask, 0.0)
+            nearer = F.embedding(wanted, self.pieces) - even
+            found = found + smoothing * (h * nearer).sum(-1)  # (1 - s) (total - h e_y) + s (total - h even)
+        return torch.zeros_like(targets, dtype=found.dtype).masked_scatter(batch.mask, found)
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """``generation``, the mean of -log p over each translation's subwords, and ``bits`` of the flow, (B,) each."""
