@@ -18,6 +18,8 @@ SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
 HUMAN = Path("human")  # what raters said, by scale
+SUMMARY = "summary.json"
+HISTORY = "history.csv"
 MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale, and checksums of code
 
 
@@ -104,6 +106,11 @@ def weights(scale: str, name: str) -> Path:
 def metrics(scale: str, name: str) -> Path:
     """The metrics of a run, sealed by their sha256."""
     return run(scale, name) / "metrics.json"
+
+
+def summary(scale: str, name: str) -> Path:
+    """The main number of a run as `dvc metrics` reads it."""
+    return run(scale, name) / SUMMARY
 
 
 def evaluation(scale: str, name: str) -> Path:

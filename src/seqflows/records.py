@@ -55,7 +55,7 @@ def trained(scale: str, run: str) -> list[Trained]:
     found = []
     for seed in seed_folders(folder):
         if (path := seed / "train.json").exists():
-            history = seed / "history.csv"
+            history = seed / paths.HISTORY
             content = history.read_bytes() if history.exists() else b""
             found.append(_training(files.read_sealed(path), content, scale, run, number(seed), path))
     return found
@@ -176,7 +176,7 @@ def _training(record: dict[str, Any], history: bytes, scale: str, run: str, seed
     for name in COUNTS:
         if name in record:
             _number(record[name], name, path)
-    found, wanted = hashlib.sha256(history).hexdigest(), (record.get("files") or {}).get("history.csv")
+    found, wanted = hashlib.sha256(history).hexdigest(), (record.get("files") or {}).get(paths.HISTORY)
     if found != wanted:
         raise Problem(
             f"expected history.csv of seed {seed} with sha256 {wanted}, which {path} has of it, got {found}; "

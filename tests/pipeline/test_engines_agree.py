@@ -56,3 +56,27 @@ def test_both_engines_end_in_the_same_tables(project):
         assert found == numbers(by_snakemake.folder, run) and len(found) > 4
     history = paths.seed("demo", AFFINE, 0) / "model.safetensors"
     assert (by_dvc.folder / history).read_bytes() == (by_snakemake.folder / history).read_bytes()
+    check_dvc_shows(by_dvc, runs[0])
+
+
+def check_dvc_shows(made, runs):
+    """DVC's own habits find the numbers, the curves and a changed param."""
+    shown = json.loads(made.run("dvc", "metrics", "show", "--json"))[""]["data"]
+    assert {path for path, found in shown.items() if "data" in found} == {
+        str(paths.summary("demo", run)) for run in runs
+    }
+    for run in runs:
+        found = shown[str(paths.summary("demo", run))]["data"]
+        (nll,) = [record for record in numbers(made.folder, run) if record["metric"] == "nll"]
+        wanted = {name: nll[name] for name in ("metric", "unit", "value", "standard_error")}
+        assert found == {**wanted, "seeds": 1}
+    made.run("git", "add", "--all")
+    made.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "made")
+    made.params(lambda content: content["runs"][AFFINE]["demo"]["training"].update(epochs=3))
+    changed = json.loads(made.run("dvc", "params", "diff", "--json"))["params.yaml"]
+    assert changed == {f"runs.{AFFINE}.demo.training.epochs": {"old": 2, "new": 3, "diff": 1}}
+    plots = json.loads(made.run("dvc", "plots", "show", "--json"))["data"]
+    (curves,) = plots["ptb: validation loss"]
+    points = curves["content"]["data"]["values"]
+    assert len({point["filename"] for point in points}) == len(runs)
+    assert {point["epoch"] for point in points} == {"1", "2"} and all(float(one["valid_loss"]) > 0 for one in points)

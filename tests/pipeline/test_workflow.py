@@ -115,7 +115,7 @@ READ_AND_WRITTEN = {
     "evaluate demo/ptb-lstm": (
         SCORING,
         {DATA, f"{RUN}/train"},
-        {f"{RUN}/metrics.json", f"{RUN}/evaluation"},
+        {f"{RUN}/metrics.json", f"{RUN}/summary.json", f"{RUN}/evaluation"},
     ),
     "train demo/squad-qg": (
         TRAINING,
@@ -125,7 +125,7 @@ READ_AND_WRITTEN = {
     "evaluate demo/squad-qg": (
         SCORING,
         {*ENCODED, "runs/demo/squad-qg/train"},
-        {"runs/demo/squad-qg/metrics.json", "runs/demo/squad-qg/evaluation"},
+        {f"runs/demo/squad-qg/{name}" for name in ("metrics.json", "summary.json", "evaluation")},
     ),
     "generate demo/tvqa-att_s-samples": (
         WRITING,
@@ -222,7 +222,7 @@ def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
     for stage in ("evaluate", "compare", "speed", "table", "figure", "audit"):
         names = stages.TABLE[stage].keys(matrix)
         made[stage] = {str(path) for name in names for path in stages.TABLE[stage].outputs("demo", name)}
-    numbers = {path for path in made["evaluate"] if path.endswith(".json")}
+    numbers = {path for path in made["evaluate"] if path.endswith("metrics.json")}
     read = {
         stage: {str(path) for path in stages.TABLE[stage].inputs(matrix, "demo", "all")}
         for stage in ("audit", "page", "track")
@@ -411,9 +411,11 @@ def test_the_matrix_stage_sums_up_each_stage_s_code(project):
     with (scratch.folder / stages.SOURCE / changed).open("a") as file:
         file.write("# changed\n")
     after = written()
-    assert {stage for stage in after if after[stage] != before[stage]} == {
-        stage for stage in before if changed in before[stage]
-    } == {"evaluate", "generate", "rewrite", "speed"}
+    assert (
+        {stage for stage in after if after[stage] != before[stage]}
+        == {stage for stage in before if changed in before[stage]}
+        == {"evaluate", "generate", "rewrite", "speed"}
+    )
 
 
 def test_every_command_names_the_scale_that_was_asked_for(project):

@@ -14,7 +14,7 @@ import pytest
 import report_world
 from reliability import count, record
 from seqflows import files, params, paths, records, tracking
-from seqflows.tracking.entries import numbers
+from seqflows.tracking.entries import grouped
 from seqflows.training.live import Guard
 
 mlflow = pytest.importorskip("mlflow")
@@ -81,15 +81,15 @@ def stored(address):
     client, found = mlflow.MlflowClient(tracking_uri=address), {}
     experiment = client.get_experiment_by_name("seqflows-demo").experiment_id
     for run in client.search_runs([experiment]):
-        steps = sorted(point.step for point in client.get_metric_history(run.info.run_id, "valid_loss"))
+        steps = sorted(point.step for point in client.get_metric_history(run.info.run_id, "valid/loss"))
         names = sorted(item.path for item in client.list_artifacts(run.info.run_id))
-        found[run.data.tags["seqflows.id"]] = (steps, run.data.metrics.get("final.nll"), names)
+        found[run.data.tags["seqflows.id"]] = (steps, run.data.metrics.get("final/nll"), names)
     return found
 
 
 def rows():
     """The epochs of the finished run."""
-    return [numbers(row) for row in records.trained("demo", NAME)[0].history]
+    return [grouped(row) for row in records.trained("demo", NAME)[0].history]
 
 
 def served(live):

@@ -17,6 +17,7 @@ from seqflows.training.live import Guard
 mlflow = pytest.importorskip("mlflow")
 KEY = paths.Key("demo", "all")
 RUNS = ("ptb-lstm", "ptb-af_af")
+WEIGHTS = paths.seed("demo", "ptb-lstm", 0) / "model.safetensors"
 
 
 @pytest.fixture
@@ -29,6 +30,8 @@ def world(tmp_path, monkeypatch):
     for name in RUNS:
         report_world.write_run("demo", name, (0, 1))
     files.write_text(paths.results("demo") / "ziegler2019-table1.md", "a table\n")
+    files.write_text(paths.audit("demo")[0], AUDIT)
+    files.write_text(WEIGHTS, "of one seed; the store has their checksum, not them")
     return matrix
 
 
@@ -42,7 +45,7 @@ def store():
     mine = client()
     experiment = mine.get_experiment_by_name("seqflows-demo").experiment_id
     for run in mine.search_runs([experiment]):
-        curve = [(point.step, point.value) for point in mine.get_metric_history(run.info.run_id, "valid_loss")]
+        curve = [(point.step, point.value) for point in mine.get_metric_history(run.info.run_id, "valid/loss")]
         artifacts = sorted(item.path for item in mine.list_artifacts(run.info.run_id))
         tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.log-model")}
         found[tags["seqflows.id"]] = (
@@ -63,16 +66,18 @@ def test_track_live_and_replace(world):
     assert set(first) == {"demo/ptb-lstm/0", "demo/ptb-lstm/1", "demo/ptb-af_af/0", "demo/ptb-af_af/1", "demo/results"}
     _, parameters, metrics, tags, artifacts, curve = first["demo/ptb-af_af/1"]
     assert parameters["model.width"] == "32" and parameters["seed"] == "1"
-    assert metrics["final.nll"] == pytest.approx(1.422) and "final.nll_K50" in metrics
+    assert metrics["final/nll"] == pytest.approx(1.422) and "final/nll_K50" in metrics
     assert tags["unit.nll"] == "bpc" and tags["paper"] == "ziegler2019" and tags["dataset_sha256"] == "ab" * 32
     assert (
         tags["table"] == "ziegler2019-table1 ziegler2019-table2"
         and tags["scale"] == "demo"
         and tags["revision"] == "r1"
     )
+    assert metrics["valid/loss"] == curve[-1][1] and "train/kl_weight" in metrics
     assert artifacts == ["metrics.json", "samples", "train"]
+    check_connections(first)
     assert [step for step, _ in curve] == list(range(1, 21))
-    assert first["demo/results"][4] == ["ziegler2019-table1.md"]
+    assert first["demo/results"][4] == ["audit.csv", "ziegler2019-table1.md"]
     content = json.loads(listing)
     assert content["logged"] and content["store"] == "sqlite" and len(content["runs"]) == 5
 
@@ -109,9 +114,36 @@ def test_track_live_and_replace(world):
     finished = store()
     assert finished["demo/ptb-af_scf/0"][0] == begun
     assert [step for step, _ in finished["demo/ptb-af_scf/0"][5]] == list(range(1, 21))
-    assert finished["demo/ptb-af_scf/0"][2]["final.nll"] == pytest.approx(1.46)
+    assert finished["demo/ptb-af_scf/0"][2]["final/nll"] == pytest.approx(1.46)
     tracking.run(KEY)
     assert store() == finished
+
+
+def check_connections(found):
+    """Data and model of each seed by checksum, what the paper prints, and a description in words."""
+    run_id, _, metrics, tags, _, _ = found["demo/ptb-lstm/0"]
+    assert metrics["reported/nll"] == 1.41
+    assert metrics["difference/nll"] == pytest.approx(0.25) and tags["verdict.nll"] == "outside"
+    assert "reported/elbo" not in metrics and "verdict.elbo" not in tags
+    note = tags["mlflow.note.content"]
+    assert "python -m seqflows train demo/ptb-lstm" in note and "ziegler2019-table1 prints 1.41: outside" in note
+    run = client().get_run(run_id)
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.name == "ptb" and used.dataset.digest == ("ab" * 32)[: stores.DIGITS]
+    assert json.loads(used.dataset.source) == {"uri": "data/prepared/demo/ptb", "sha256": "ab" * 32}
+    (made,) = client().search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    assert made.tags["path"] == str(WEIGHTS) and made.tags["sha256"] == report_world.MODEL_SHA256
+    assert made.tags["load"] == "seqflows.load('demo/ptb-lstm')" and made.status == "READY"
+    experiment = client().get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "scale demo" in experiment.tags["mlflow.note.content"]
+
+
+AUDIT = """table,row,column,reported,difference,verdict
+ziegler2019-table1,LSTM (sentence-wise),Test NLL,1.41,0.25,outside
+ziegler2019-table1,LSTM (sentence-wise),unknown,1.41,0.25,outside
+ziegler2019-table1,AF / AF,Test NLL,,,no number
+"""
 
 
 def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):

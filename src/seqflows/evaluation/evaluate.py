@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from seqflows.evaluation.scoring import Task
 
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
-    """Write ``metrics.json`` and ``evaluation/``.
+    """Write ``metrics.json``, ``evaluation/`` and ``summary.json``.
 
     Raises `Problem` if a model is missing or was trained with other params, or if it scores better
     than the source of its data beyond chance. Nothing is written then.
@@ -29,7 +31,8 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     settings = EVALUATIONS[dataset.kind].of(block["evaluation"], "evaluation")
     rows: list[dict[str, Any]] = []
     # Remove numbers and scores of an earlier model.
-    paths.metrics(key.scale, key.name).unlink(missing_ok=True)
+    for path in (paths.metrics, paths.summary):
+        path(key.scale, key.name).unlink(missing_ok=True)
     shutil.rmtree(paths.evaluation(key.scale, key.name), ignore_errors=True)
     with files.replacing_folder(paths.evaluation(key.scale, key.name)) as output:
         for seed in block["seeds"]:
@@ -43,10 +46,27 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "files": _checksums(paths.evaluation(key.scale, key.name)),
     }
     files.write_json(paths.metrics(key.scale, key.name), files.sealed(content))
-    for row in rows:
-        if row["metric"] == kinds.of(dataset.kind).headline:
-            error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.4f}"
-            print(f"{key} seed {row['seed']}: {row['metric']} {row['value']:.4f}{error} {row['unit']}", flush=True)
+    main = [row for row in rows if row["metric"] == kinds.of(dataset.kind).headline]
+    for row in main:
+        error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.4f}"
+        print(f"{key} seed {row['seed']}: {row['metric']} {row['value']:.4f}{error} {row['unit']}", flush=True)
+    files.write_json(paths.summary(key.scale, key.name), summary(main))
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One number of a run, of all its seeds: what ``dvc metrics`` and ``dvc exp show`` print in a line.
+
+    ``value`` is the mean over seeds, ``spread`` their standard deviation, and ``standard_error`` that over the test
+    set of one seed (the root of the mean square).
+    """
+    first, values = rows[0], [row["value"] for row in rows]
+    errors = [row["standard_error"] for row in rows if row["standard_error"] is not None]
+    found = {"metric": first["metric"], "unit": first["unit"], "value": statistics.fmean(values)}
+    if errors:
+        found["standard_error"] = math.sqrt(statistics.fmean(error**2 for error in errors))
+    if len(rows) > 1:
+        found["spread"] = statistics.stdev(values)
+    return {**found, "seeds": len(rows)}
 
 
 def _checksums(folder: Path) -> dict[str, str]:

@@ -59,7 +59,9 @@ def text(found: params.Params) -> str:
             written.append(_foreach(found, stage, {name: read[name] for name in shared}))
         alone = [name for name in read if name not in shared]
         written += [_dumped({_alone(stage, name): _entry(found, stage, name, read[name])}) for name in alone]
-    return HEAD + "stages:\n" + "\n".join(written)
+    # `dvc params diff` and `dvc exp show` compare all of params.yaml; no stage depends on it so
+    shown = yaml.dump({"params": ["params.yaml"], "plots": _curves(found)}, Dumper=_Dumper, sort_keys=False, width=1000)
+    return HEAD + "stages:\n" + "\n".join(written) + "\n" + shown
 
 
 def addresses(found: params.Params) -> dict[tuple[str, str], str]:
@@ -110,15 +112,33 @@ def _entry(found: params.Params, stage: str, name: str, read: Iterable[str], of:
     here, scale = next((at, scale) for scale in paths.SCALES if key in row.keys(at := found.at(scale)))
     blocks = [] if row.block(here, scale, key) is None else [str(paths.block("${scale}", stage, name))]
     # Results are committed and small: DVC need not cache them.
+    written = row.outputs("${scale}", name)
     outs = [
-        {path: {"cache": False}} if path.startswith("results/") else path
-        for path in map(str, row.outputs("${scale}", name))
+        {str(path): {"cache": False}} if path.parts[0] == "results" else str(path)
+        for path in written
+        if path.name != paths.SUMMARY
     ]
+    metrics = [str(path) for path in written if path.name == paths.SUMMARY]
     return {
+        "desc": row.what,
         "cmd": f"python -m seqflows {stage} ${{scale}}/{name}",
         "deps": [*blocks, str(paths.code(stage)), *read],
         "outs": outs,
+        **({"metrics": metrics} if metrics else {}),
     }
+
+
+def _curves(found: params.Params) -> list[dict[str, Any]]:
+    """DVC's plots: for each dataset the validation loss of the first seed of its runs by epoch."""
+    runs: dict[str, list[str]] = {}
+    for name, entry in found.runs.items():
+        runs.setdefault(entry["dataset"], []).append(name)
+    plots = []
+    for dataset, names in runs.items():
+        curves = {str(paths.seed("${scale}", name, 0) / paths.HISTORY): "valid_loss" for name in names}
+        labels = {"title": f"{dataset}, seed 0", "x_label": "epoch", "y_label": "validation loss"}
+        plots.append({f"{dataset}: validation loss": {"x": "epoch", "y": curves, **labels}})
+    return plots
 
 
 def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...]]) -> str:

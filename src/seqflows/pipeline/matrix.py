@@ -17,10 +17,10 @@ ABSENT = "not at this scale"
 
 
 def run() -> None:
-    """Write each stage's part of params.yaml to ``.matrix/<scale>/<stage>-<name>.json``, its code's checksums to
-    ``.matrix/code/<stage>.json``.
+    """Write what DVC's stages depend on.
 
-    The stage takes no scale: no part of an unvalidated params.yaml enters a command or a path.
+    Each stage's part of params.yaml is in ``.matrix/<scale>/<stage>-<name>.json``, the checksums of its code in
+    ``.matrix/code/<stage>.json``. The stage takes no scale: no part of an unvalidated params.yaml enters a command or a path.
     Raises `Problem` if dvc.yaml lacks a key of params.yaml, which DVC would not make.
     """
     found = params.load()

@@ -17,6 +17,8 @@ from seqflows.tracking.store import Store, address
 
 __all__ = ["Live", "run"]
 
+STEP = 50  # runs between two lines of progress
+
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Bring the store up to date with the files of a scale; write results/<scale>/track.json.
@@ -27,8 +29,10 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     reached = True
     try:
         with Store(key.scale) as store:
-            for entry in made:
+            for number, entry in enumerate(made, 1):
                 store.put(entry)
+                if number % STEP == 0 or number == len(made):
+                    print(f"MLflow: {number} of {len(made)} runs of scale {key.scale}", flush=True)
     except Exception as error:  # no error of a tracker may fail a pipeline
         reached = False
         warn(error)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from seqflows.tracking.entries import description, numbers, parameters
+from seqflows.tracking.entries import description, grouped, parameters
 from seqflows.tracking.store import DIGEST, LIVE, Store
 
 
@@ -34,7 +34,7 @@ class Live:
             ]
             for known in left:
                 if known not in again[:1]:
-                    store.client.delete_run(known.info.run_id)
+                    store.delete(known.info.run_id)
             if again:
                 self._run = again[0].info.run_id
                 self._present = store.epochs(self._run)
@@ -47,7 +47,7 @@ class Live:
 
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Log one epoch."""
-        values = numbers(row)
+        values = grouped(row)
         if self._store and self._run and int(values["epoch"]) not in self._present:
             self._store.log(self._run, self._store.points(values, int(1000 * time.time())), [], [])
 

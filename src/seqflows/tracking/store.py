@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import random
 import time
@@ -17,6 +18,12 @@ from seqflows.tracking.entries import Entry
 STORE = "sqlite:///mlflow.db"
 LOCK = Path(".locks/mlflow.lock")
 ID, DIGEST, LIVE = "seqflows.id", "seqflows.digest", "live"
+NOTE, KIND = "mlflow.note.content", ("mlflow.experimentKind", "custom_model_development")  # opens on its runs
+ABOUT = (
+    "Runs of scale {}, one for each seed. final/... are the numbers of the test set, reported/... those that a paper "
+    "prints, difference/... ours less these; a run's description has the units and the audit's verdicts."
+)
+DIGITS = 36  # of a dataset's digest in MLflow
 BUSY = 300.0  # seconds to retry while other jobs use a store
 BUSY_SIGNS = ("database is locked", "QueuePool limit")  # sqlite's and SQLAlchemy's, which MLflow passes on
 LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, of at most 1000 in all
@@ -95,6 +102,9 @@ class Store:
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
         self.experiment = experiment.experiment_id if experiment else self._create_experiment()
+        for tag, value in (KIND, (NOTE, ABOUT.format(self.experiment_name.partition("-")[2]))):
+            if experiment is None or experiment.tags.get(tag) != value:
+                self.client.set_experiment_tag(self.experiment, tag, value)
         self.known: dict[str, list[Any]] = {}
         token = None
         while True:
@@ -126,12 +136,39 @@ class Store:
             run_id = keep.info.run_id if keep else self.create(entry.id, started)
             begun = keep.info.start_time if keep else started
             self._fill(run_id, entry, begun, self.epochs(run_id) if keep else frozenset())
+            self._connect(run_id, entry)
             # Last, so that an interrupted run does not count as complete.
             self.client.set_tag(run_id, DIGEST, digest)
             self.client.set_terminated(run_id, "FINISHED", begun + int(1000 * entry.seconds))
         for other in present:
             if other is not keep:
-                self.client.delete_run(other.info.run_id)
+                self.delete(other.info.run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run and the models that it logged."""
+        for model in self._models(run_id):
+            self.client.delete_logged_model(model.model_id)
+        self.client.delete_run(run_id)
+
+    def _connect(self, run_id: str, entry: Entry) -> None:
+        """Tell which dataset a run used and which model it made: by checksums, the files stay where they are."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput
+
+        if entry.data:
+            name, sha256, folder = entry.data
+            data = Dataset(name, sha256[:DIGITS], "local", json.dumps({"uri": str(folder), "sha256": sha256}))
+            self.client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+        if entry.model and not self._models(run_id):
+            path, sha256, kind = entry.model
+            tags = {"path": str(path), "sha256": sha256, "load": f"seqflows.load({entry.id.rpartition('/')[0]!r})"}
+            model = self.client.create_logged_model(
+                self.experiment, entry.id.replace("/", "-"), run_id, tags, model_type=kind
+            )
+            self.client.finalize_logged_model(model.model_id, "READY")
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
+
+    def _models(self, run_id: str) -> Any:
+        return self.client.search_logged_models([self.experiment], f"source_run_id = '{run_id}'")
 
     def create(self, name: str, started: int, tags: Mapping[str, str] | None = None) -> str:
         """Create a run; return its MLflow id."""
@@ -140,7 +177,7 @@ class Store:
 
     def epochs(self, run_id: str) -> frozenset[int]:
         """The epochs of a run's curves."""
-        return frozenset(point.step for point in self.client.get_metric_history(run_id, "train_loss"))
+        return frozenset(point.step for point in self.client.get_metric_history(run_id, "train/loss"))
 
     def _continues(self, live: Any, entry: Entry) -> bool:
         """Whether a live run has the same configuration, data and code."""
@@ -150,12 +187,13 @@ class Store:
     def _fill(self, run_id: str, entry: Entry, begun: int, present: frozenset[int]) -> None:
         points, clock = [], float(begun)
         for row in entry.curves:
-            clock += 1000 * row.get("seconds", 0.0)
+            clock += 1000 * row.get("train/seconds", 0.0)
             if int(row["epoch"]) not in present:
                 points += self.points(row, int(clock))
         last = begun + int(1000 * entry.seconds)
-        points += [self.Metric(f"final.{name}", value, last, 0) for name, value in entry.metrics.items()]
-        tags = [self.RunTag(name, value[:5000]) for name, value in entry.tags.items()]
+        points += [self.Metric(name, value, last, 0) for name, value in entry.metrics.items()]
+        shown = {NOTE: entry.note} if entry.note else {}
+        tags = [self.RunTag(name, value[:5000]) for name, value in {**entry.tags, **shown}.items()]
         self.log(run_id, points, [self.Param(name, value) for name, value in entry.params.items()], tags)
         for path, folder in entry.artifacts.items():
             self.client.log_artifact(run_id, str(path), folder or None)

@@ -27,7 +27,7 @@ from seqflows.errors import Problem
 STATE = "checkpoint.json"
 TENSORS = re.compile(r"tensors-[0-9]+-[0-9]+\.safetensors")  # no path: they lie beside the JSON
 FINISHED, KEPT = "finished", "kept"
-MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"  # what a seed that is done has
+MODEL, HISTORY, RECORD = "model.safetensors", paths.HISTORY, "train.json"  # what a seed that is done has
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
