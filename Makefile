@@ -85,6 +85,7 @@ format: $(STAMP) ## format the source for lint
 	snakefmt Snakefile workflow
 
 ui: $(STAMP) ## MLflow in the browser
+	@echo "open http://127.0.0.1:5000/#/experiments?workflowType=machine_learning"
 	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
 weights: $(STAMP) ## weights/laptop: the trained models of the laptop's runs, to be used without data by seqflows.load

@@ -38,7 +38,7 @@ for stage_name, stage in stages.TABLE.items():
         output:
             [str(path) if path.suffix else directory(str(path)) for path in stage.outputs(SCALE, own)],
         log:
-            f"logs/{stage_name}/{SCALE}/{own}.log",
+            "logs/" + stage_name + "/" + SCALE + "/" + own + ".log",
         wildcard_constraints:
             name="|".join(stage.keys(MATRIX)),
         threads: alone() if stage.alone else COMPUTE["threads"] if stage.computes else 1

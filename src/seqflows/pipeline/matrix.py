@@ -20,7 +20,8 @@ def run() -> None:
     """Write what DVC's stages depend on.
 
     Each stage's part of params.yaml is in ``.matrix/<scale>/<stage>-<name>.json``, the checksums of its code in
-    ``.matrix/code/<stage>.json``. The stage takes no scale: no part of an unvalidated params.yaml enters a command or a path.
+    ``.matrix/code/<stage>.json``. The stage takes no scale: no part of an unvalidated params.yaml enters a command or a
+    path.
     Raises `Problem` if dvc.yaml lacks a key of params.yaml, which DVC would not make.
     """
     found = params.load()
