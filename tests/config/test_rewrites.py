@@ -84,6 +84,7 @@ OTHERS = [
         "demo.training.epochs: expected 8, as squad-qa has, for equal st",
     ),
     (AUGMENTED, {"demo": {"training": {"patience": 2}}}, "demo.training.patience: expected none, as squad-qa has, for"),
+    (AUGMENTED, {"demo": {"training": {"patience": 2}}}, "demo.training.patience: expected none with augmented, got 2"),
     (
         "squad-qa",
         {"demo": {"training": {"replace": 0.5}}},
