@@ -70,6 +70,17 @@ def test_a_run_has_its_settings_curves_and_command(page, data):
     assert run["seeds"][0]["curves"]["valid_loss"][-1] == pytest.approx(last, rel=1e-4)
 
 
+def test_a_run_has_the_deviations_that_can_change_it(data):
+    def whats(run):
+        found = data["runs"][run]
+        return {data["deviations"][found["paper"]][place][0] for place in found["deviations"]}
+
+    assert "baseline's optimiser (D)" in whats("ptb-lstm") and "posterior variance (5)" not in whats("ptb-lstm")
+    assert "posterior variance (5)" in whats("ptb-af_af") and "baseline's optimiser (D)" not in whats("ptb-af_af")
+    assert "seeds and errors" in whats("ptb-lstm") & whats("ptb-af_af")
+    assert all("figure 3a" not in whats(run) for run in data["runs"])
+
+
 def test_it_needs_no_network_and_is_small(page):
     text = page[0].read_text()
     assert len(text.encode()) < index.LARGEST

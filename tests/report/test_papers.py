@@ -1,5 +1,6 @@
 """The papers' folders: all that is read from them is checked, and what is wrong is named with its file."""
 
+import fnmatch
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,28 @@ def test_other_content_names_the_file(folder, content, message):
     (folder / "tang2021/deviations.yaml").write_text(content)
     with pytest.raises(Problem, match=message):
         base.read(folder / "tang2021")
+
+
+@pytest.mark.parametrize("name", base.names())
+def test_deviations_name_the_runs_that_they_can_change(name):
+    """Each pattern matches a run of the paper, and every run is touched by more than what touches all."""
+    runs = [run for run, block in inputs.matrix().runs.items() if block["reproduces"] == name]
+    rows = base.papers()[name].deviations
+    for row in rows:
+        patterns = [pattern.removeprefix("!") for pattern in row.touches.split()]
+        assert patterns == ["-"] or all(fnmatch.filter(runs, pattern) for pattern in patterns), row.what
+        assert patterns == ["-"] or any(row.of(run) for run in runs), row.what
+    for run in runs:
+        assert [row for row in rows if row.touches != "*" and row.of(run)], run
+
+
+def test_a_deviation_of_the_flows_does_not_touch_the_baseline():
+    rows = {row.what: row for row in base.papers()["ziegler2019"].deviations}
+    variance, optimiser, nlsq = rows["posterior variance (5)"], rows["baseline's optimiser (D)"], rows["NLSq: α (B)"]
+    assert variance.of("jsb-af_scf") and not variance.of("jsb-lstm")
+    assert optimiser.of("jsb-lstm") and not optimiser.of("jsb-af_scf")
+    assert nlsq.of("ptb-af_af") and not nlsq.of("ptb-af_af-affine")
+    assert not any(rows["figure 3a"].of(run) for run in inputs.matrix().runs)
 
 
 def test_one_text_for_all_deviations(folder):

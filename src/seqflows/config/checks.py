@@ -235,8 +235,8 @@ def _augmented(path: str, entry: Mapping[str, Any], scale: str, parts: Mapping[s
         yield f"{path}.{scale}.training.replace: expected a share with augmented, got none"
     if isinstance(training, Mapping) and (patience := training.get("patience")) is not None:
         yield (
-            f"{path}.{scale}.training.patience: expected none with augmented, got {patience!r}: runs that stop by their "
-            "own losses take different numbers of steps"
+            f"{path}.{scale}.training.patience: expected none with augmented, got {patience!r}: runs that stop by "
+            "their own losses take different numbers of steps"
         )
     if other.get("dataset") != entry.get("dataset"):
         yield f"{path}.augmented: expected contexts of {entry.get('dataset')}, got those of {other.get('dataset')}"

@@ -266,7 +266,7 @@ def contradictions(paper: Paper) -> Table:
 
 def deviations(paper: Paper) -> Table:
     """The points on which paper, released code and this project differ."""
-    return _prose(("what", "paper", "released code", "here", "why"), paper.deviations)
+    return _prose(("what", "paper", "released code", "here", "why"), [row[:-1] for row in paper.deviations])
 
 
 def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -1,7 +1,7 @@
 """The stage ``page``: everything of a scale in one HTML file that needs no network.
 
 The verdicts, every table with its cells by verdict, and behind each cell its run: settings beside the paper's, seeds,
-curves, device, checksums, the command that makes it, and the deviations of its paper.
+curves, device, checksums, the command that makes it, and the deviations from its paper that can change it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from seqflows.report.audit import Audited
 from seqflows.report.cells import Cell, cells, number
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Block, Paragraph, Table
+from seqflows.report.papers.base import Paper
 from seqflows.report.settings import settings
 from seqflows.report.verdict import Judged
 
@@ -54,7 +55,7 @@ def written(results: Results) -> str:
     data = {
         "scale": results.scale,
         "cells": {cell["id"]: cell for paper in shown for table in paper["tables"] for cell in table["cells"]},
-        "runs": {run: _run(results, run) for run in runs if run},
+        "runs": {run: _run(results, run, {one.paper.name: one.paper for one in audits}) for run in runs if run},
         "deviations": {one.paper.name: _deviations(one) for one in audits},
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -171,12 +172,14 @@ def _signature(cell: Cell) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _run(results: Results, run: str) -> dict[str, Any]:
+def _run(results: Results, run: str, papers: Mapping[str, Paper]) -> dict[str, Any]:
+    paper = results.params.runs[run]["reproduces"]
     ours, theirs = settings(results.params, results.scale, run), inputs.paper_settings().get(run, {})
     scale = f"{results.scale}/{run}"
     trained = records.trained(results.scale, run)
     return {
-        "paper": results.params.runs[run]["reproduces"],
+        "paper": paper,
+        "deviations": [place for place, one in enumerate(papers[paper].deviations) if one.of(run)],
         "settings": [
             [name, _said(ours.get(name)), _said(theirs.get(name))] for name in dict.fromkeys([*ours, *theirs])
         ],

@@ -11,6 +11,7 @@ import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -39,13 +40,30 @@ class Claim:
 
 
 class Deviation(NamedTuple):
-    """One point on which paper, released code and this project differ."""
+    """One point on which paper, released code and this project differ.
+
+    ``touches`` are patterns of the names of the runs whose numbers it can change, as a shell has them, "!" before those
+    of exceptions; "-" if it changes none.
+    """
 
     what: str
     paper: str
     code: str
     here: str
     why: str
+    touches: str
+
+    def of(self, run: str) -> bool:
+        """Whether it can change a run's numbers.
+
+        >>> one = Deviation("", "", "", "", "", touches="ptb-* !*-lstm")
+        >>> one.of("ptb-af_af"), one.of("ptb-lstm"), one.of("jsb-af_af")
+        (True, False, False)
+        """
+        patterns = self.touches.split()
+        barred = [pattern[1:] for pattern in patterns if pattern[0] == "!"]
+        found = [pattern for pattern in patterns if pattern[0] != "!"]
+        return any(fnmatchcase(run, one) for one in found) and not any(fnmatchcase(run, one) for one in barred)
 
 
 class Contradiction(NamedTuple):
