@@ -8,7 +8,18 @@ import pytest
 import torch
 
 from seqflows import cli, files, models, params
-from seqflows.benchmark import contexts, epoch, language, measure, parts, quality, questions, translation, words
+from seqflows.benchmark import (
+    contexts,
+    epoch,
+    language,
+    measure,
+    parts,
+    quality,
+    questions,
+    readers,
+    translation,
+    words,
+)
 from seqflows.config.models import LatentSequence
 from seqflows.data import prepared
 from seqflows.data.batching import Batch
@@ -254,6 +265,19 @@ def test_translations_are_trained_and_written_beside_torchs_own(root, monkeypatc
     assert all(row[name] > 0 for row in rows for name in ("sentences_per_second", "seconds", "written_per_second"))
 
 
+def test_readers_are_trained_and_answer(root, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(readers, "REPEATS", 1)
+    rows = readers.run(2, words=4, width=6)
+    assert [row["model"] for row in rows] == list(readers.RUNS) and all(tuple(row) == readers.READERS for row in rows)
+    assert [row["words"] for row in rows] == [readers.SENTENCES * 4, readers.LINES * 4]
+    assert all(row[name] > 0 for row in rows for name in readers.READERS[1:])
+    assert all(row["answered_gflop"] < row["gflop"] for row in rows)
+    twice = readers.run(4, words=4, width=6)
+    for few, many in zip(rows, twice, strict=True):
+        assert many["gflop"] == pytest.approx(2 * few["gflop"], abs=0.02)
+
+
 def test_the_operations_of_an_lstm_are_counted_by_hand():
     lstm = torch.nn.LSTM(5, 7, num_layers=2, batch_first=True, bidirectional=True)
     with measure.lstm_flops(lstm) as counted:
@@ -269,7 +293,7 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, "
-        "questions, contexts, translation, got trainings" in capsys.readouterr().err
+        "questions, contexts, translation, readers, got trainings" in capsys.readouterr().err
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, translation, words
+from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, readers, translation, words
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
@@ -29,6 +29,7 @@ COLUMNS = {
     "questions": questions.QUESTIONS,
     "contexts": contexts.CONTEXTS,
     "translation": translation.TRANSLATION,
+    "readers": readers.READERS,
 }
 
 
@@ -63,6 +64,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "questions": questions.run,
     "contexts": contexts.run,
     "translation": translation.run,
+    "readers": readers.run,
 }
 
 

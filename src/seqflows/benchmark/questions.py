@@ -76,7 +76,7 @@ def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer, group=group: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()
-        search = _flops(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
+        search = flops(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
         written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)
         values = (name, batch, round(batch / seconds, 1), round(seconds, 4), round(gflop, 2))
         values += (round(seconds * limit / gflop, 2), round(batch / written, 1), round(search, 2))
@@ -89,7 +89,7 @@ def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **
     return rows
 
 
-def _flops(model: nn.Module, call: Callable[[], Any]) -> float:
+def flops(model: nn.Module, call: Callable[[], Any]) -> float:
     """Floating point operations of a call without gradients: a third of what `measure.lstm_flops` counts for LSTMs."""
     with measure.lstm_flops(model) as counted, FlopCounterMode(display=False) as counter:
         call()
