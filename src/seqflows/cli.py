@@ -301,9 +301,14 @@ def _adopt(given: argparse.Namespace) -> None:
 
 def _check(given: argparse.Namespace) -> None:
     from seqflows import params
+    from seqflows.config import own
 
     matrix = params.load()
     importlib.import_module("seqflows.pipeline.dvc").check(matrix)
+    for scale in paths.SCALES:
+        here = matrix.at(scale)
+        for name in here.datasets:
+            own.compare(here.dataset(scale, name))
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "
