@@ -248,7 +248,8 @@ def _absent(stage: str, key: paths.Key) -> None:
             f"expected a key of scale {key.scale}, got one of another: {said}; add a block {key.scale}: to it"
         )
     for path in TABLE[stage].outputs(key.scale, key.name):
-        files.write_text(path if path.suffix else path / "absent.txt", said + "\n")
+        content = "{}" if path.name == paths.SUMMARY else said  # which DVC reads as metrics
+        files.write_text(path if path.suffix else path / "absent.txt", content + "\n")
     print(said)
 
 
