@@ -1218,6 +1218,40 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_words.py::test_entropy",
         ),
     ],
+    "config/own.py": [
+        (
+            "a link may lead out of the project",
+            "if not any(found.resolve().is_relative_to(root.resolve()) for root in roots):",
+            "if False:",
+            "test_data_own.py::test_a_link_that_leads_out_is_refused_and_one_into_the_mirror_is_not",
+        ),
+        (
+            "a changed file is taken without a word",
+            "if expected in (None, found):",
+            "if True:",
+            "test_data_own.py::test_a_changed_file_is_told_with_both_checksums_and_the_remedy",
+        ),
+        (
+            "the record wins over params.yaml",
+            "expected = stated.lower() if stated else recorded().get(path)",
+            "expected = recorded().get(path) or stated",
+            "test_data_own.py::test_a_changed_file_is_told_with_both_checksums_and_the_remedy",
+        ),
+    ],
+    "data/kinds/shared.py": [
+        (
+            "a sequence is in two splits",
+            "[found[place] for place in np.sort(places)]",
+            "[found[place] for place in np.sort(order[: len(places)])]",
+            "test_data_own.py::test_a_text_is_divided_by_its_shares_and_the_seed",
+        ),
+        (
+            "the seed divides nothing",
+            "np.random.default_rng([filled.seed, 3])",
+            "np.random.default_rng([0, 3])",
+            "test_data_own.py::test_a_text_is_divided_by_its_shares_and_the_seed",
+        ),
+    ],
     "data/readers/polyphonic.py": [
         ("a pickle may name any number of frames", "frames > FRAMES or notes > NOTES", "False", PICKLES),
         (
@@ -1410,6 +1444,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "data/download.py": [
+        (
+            "a file with an error is recorded",
+            "        if given:\n            _try(",
+            "        if False:\n            _try(",
+            "test_data_own.py::test_a_wrong_text_is_refused_and_can_be_corrected",
+        ),
         (
             "the mirror's gzip has no limit",
             "with unpacking.gunzipped(zipped) as content:",

@@ -248,7 +248,8 @@ def _absent(stage: str, key: paths.Key) -> None:
             f"expected a key of scale {key.scale}, got one of another: {said}; add a block {key.scale}: to it"
         )
     for path in TABLE[stage].outputs(key.scale, key.name):
-        files.write_text(path if path.suffix else path / "absent.txt", said + "\n")
+        content = "{}" if path.name == paths.SUMMARY else said  # which DVC reads as metrics
+        files.write_text(path if path.suffix else path / "absent.txt", content + "\n")
     print(said)
 
 
@@ -301,9 +302,14 @@ def _adopt(given: argparse.Namespace) -> None:
 
 def _check(given: argparse.Namespace) -> None:
     from seqflows import params
+    from seqflows.config import own
 
     matrix = params.load()
     importlib.import_module("seqflows.pipeline.dvc").check(matrix)
+    for scale in paths.SCALES:
+        here = matrix.at(scale)
+        for name in here.datasets:
+            own.compare(here.dataset(scale, name))
     print(
         f"params.yaml is valid: scale {matrix.scale}, {len(matrix.datasets)} datasets, {len(matrix.runs)} runs, "
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seqflows import paths
+from seqflows.config import own
 from seqflows.errors import Problem
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _whole_inputs(found: Params, scale: str, _: str) -> list[Path]:
 # A change of data, flows or models reaches evaluate and generate through the train folder, whose records differ after
 # each training. It is not listed again: DVC rewrites dvc.lock after every stage, and a short list keeps that quick.
 TYPED = "config/typed.py"
-CORPORA = (TYPED, "config/corpora.py", "config/registry.py")
+CORPORA = (TYPED, "config/corpora.py", "config/own.py", "config/registry.py")
 MODELS = (TYPED, "config/models.py")
 SCORES = (TYPED, "config/evaluation.py")
 TABLE = {
@@ -254,7 +255,7 @@ TABLE = {
         code=(*CORPORA, "data", "kinds.py"),
         inputs=_download_inputs,
         outputs=lambda scale, name: [paths.raw(scale, name)],
-        block=lambda found, scale, name: found.dataset(scale, name),
+        block=lambda found, scale, name: own.stated(found.dataset(scale, name)),
         usual=5.0,
         limit=60,
         memory=1000,

@@ -130,9 +130,7 @@ class Trained:
 
     def unknown(self, texts: Iterable[str]) -> list[str]:
         """The words of texts that a flow of language knows only as ``<unk>``, in the order of their first places."""
-        known = set(self.known.vocabulary)
-        found = (word for line in texts for word in tokens.tokenize(line))
-        return list(dict.fromkeys(word for word in found if word not in known))
+        return tokens.unknown(texts, self.known.vocabulary)
 
     def _flow(self, what: str) -> LanguageFlow:
         if not isinstance(self.model, LanguageFlow):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqflows import cli, params, paths
+from seqflows import cli, files, params, paths
 from seqflows.config.entries import expand, merged
 from seqflows.errors import Problem
 from seqflows.paths import SCALES
@@ -172,6 +172,7 @@ def test_dvc_has_one_stage_for_all_scales_and_an_absent_run_leaves_a_word(alone,
     assert cli.main(["train", "demo/mine"]) == 0 and cli.main(["evaluate", "demo/mine"]) == 0
     for path in (paths.train("demo", "mine") / "absent.txt", paths.metrics("demo", "mine")):
         assert path.read_text() == "params.yaml has no entry mine at scale demo\n"
+    assert files.read_json(paths.summary("demo", "mine")) == {}
 
 
 def test_a_run_needs_its_dataset_at_its_scales(alone):

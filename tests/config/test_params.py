@@ -100,7 +100,8 @@ def test_every_default_holds_and_every_block_of_the_matrix_is_read_as_its_stage_
         assert vars(row.block()) == {key: field.default for key, field in row.block.entries().items()}
     for source, block in corpora.SOURCES.items():
         missing = {key: 7 for key, field in block.entries().items() if field.default is dataclasses.MISSING}
-        missing |= {key: value for key, value in (("glove", "own"), ("sha256", 64 * "0")) if key in missing}
+        known = {"glove": "own", "sha256": 64 * "0", "path": "x.npz", "vectors": "x.zip"}
+        missing |= {key: value for key, value in known.items() if key in missing}
         assert block.of(missing | {"source": source}, "").source == source
     for scale in paths.SCALES:
         for name in matrix.at(scale).datasets:

@@ -316,8 +316,9 @@ def test_counts_of_ones_own(tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(lines.encode(), mtime=0))
     monkeypatch.setenv("SEQFLOWS_MIRROR", str(tmp_path))
     block = {"kind": "words", "source": "own-words", "valid_tokens": 5}
-    with pytest.raises(Problem, match="sha256: expected the file's sha256, 64 hex digits, got none"):
-        download.fetch(block, tmp_path / "raw")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Problem, match="sha256: expected the file's sha256, 64 hex digits, .*, got 'abc'"):
+        download.fetch(block | {"sha256": "abc"}, tmp_path / "raw")
     download.fetch(block | {"sha256": files.sha256(path)}, tmp_path / "raw")
     prepare.prepare(block | {"sha256": files.sha256(path)}, tmp_path / "raw", tmp_path / "out", "words")
     assert files.read_json(tmp_path / "out" / "statistics.json")["types"] == 3  # of two letters and more

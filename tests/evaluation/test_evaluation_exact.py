@@ -206,6 +206,13 @@ def test_the_noise_of_a_regeneration_has_its_deviation():
     assert not torch.allclose(*(one - still))  # each context has noise of its own
 
 
+def test_unknown_words_of_ones_own_texts_are_found():
+    given = generate.given_texts({"sentences": (("a b", "Zz c"), ("q a", "zz!"))})
+    assert tokens.unknown(given, VOCABULARY) == ["zz", "q", "!"]
+    assert generate.given_texts({"contexts": ("a x", "b")}) == ["a x", "b"]
+    assert generate.given_texts({"contexts": 3}) == generate.given_texts({"sentences": ()}) == []
+
+
 def test_a_ratio_weighs_the_first_sentence():
     model, dataset = Recorder(), SimpleNamespace(test=language_split(4), vocabulary=VOCABULARY)
     generate.interpolations(model, dataset, {"pairs": 2, "sentences": [], "ratios": [1.0, 0.3, 0.0], "beam": 1}, 7)

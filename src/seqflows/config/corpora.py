@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from typing import Any
 
-from seqflows.config import registry
+from seqflows.config import own, registry
 from seqflows.config.typed import TEXT, TEXTS, Block, Rule, choice, entry, number, several, whole
 from seqflows.errors import Problem
 from seqflows.names import near
@@ -35,7 +35,8 @@ def sources(kind: str, *names: str) -> Callable[[type[Corpus]], type[Corpus]]:
 
 def real(kind: str, *, pinned: bool | None = True) -> Callable[[type[Corpus]], type[Corpus]]:
     """Register the block of a kind's real sources: those with all files pinned, with some not, or any."""
-    found = {name: all(file.sha256 for file in one.files) for name, one in registry.SOURCES.items() if one.kind == kind}
+    known = {name: one for name, one in registry.SOURCES.items() if one.kind == kind and name not in own.ENDS}
+    found = {name: all(file.sha256 for file in one.files) for name, one in known.items()}
     return sources(kind, *(name for name, whole in found.items() if pinned in (None, whole)))
 
 
@@ -65,6 +66,33 @@ class Sequences(Corpus):
     test_sequences: int | None = entry(SIZE, None)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Own(Block):
+    """A user's own files: ``sha256`` of the file, or of several by path; without it that of the first use counts."""
+
+    path: str | dict[str, str] = entry(own.PATHS)
+    sha256: str | dict[str, str] | None = entry(own.SHA256, None)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield what the entries of the files contradict."""
+        yield from own.contradictions(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnSequences(Own, Sequences):
+    """One file, of which shares drawn by ``seed`` are the validation and the test split; or a file for each split."""
+
+    valid_share: float = entry(number(above=0, below=1), 0.1)
+    test_share: float = entry(number(above=0, below=1), 0.1)
+    seed: int = entry(SEED, 0)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield also shares that leave nothing for training."""
+        yield from super().contradictions()
+        if (held := self.valid_share + self.test_share) >= 1:
+            yield "test_share", f"expected less than 1 with valid_share, got {held:g}"
+
+
 @real("music")
 @dataclass(frozen=True, kw_only=True)
 class Music(Sequences):
@@ -85,6 +113,20 @@ class Text(Sequences):
     """A corpus of sentences; longer ones are dropped."""
 
     max_length: int | None = entry(SIZE, None)
+
+
+@sources("text", "own-text")
+@dataclass(frozen=True, kw_only=True)
+class OwnText(OwnSequences):
+    """A text with a sequence a line; longer ones are dropped."""
+
+    max_length: int | None = entry(SIZE, None)
+
+
+@sources("music", "own-music")
+@dataclass(frozen=True, kw_only=True)
+class OwnMusic(OwnSequences):
+    """Piano rolls: .npz with an array (T, 88) a piece, or .json with the MIDI notes of each frame of each piece."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,12 +202,17 @@ class Words(Corpus):
             )
 
 
-@real("words", pinned=False)
+@sources("words", "own-words")
 @dataclass(frozen=True, kw_only=True)
-class OwnWords(Words):
-    """A user's file of counts: the block states its checksum."""
+class OwnWords(Own, Words):
+    """A user's file of counts: ``word<tab>count`` lines in .tsv or .tsv.gz, or the columns ngram and freq in .csv."""
 
-    sha256: str = entry(SHA256)
+    path: str = entry(own.PATH, own.COUNTS)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield those of the file, then those of the words."""
+        yield from Own.contradictions(self)
+        yield from Words.contradictions(self)
 
 
 @sources("words", "embedded-words")
@@ -193,6 +240,30 @@ class Language(Sequences):
     min_count: int = entry(SIZE, 1)
     vocabulary_size: int | None = entry(SIZE, None)
     sha256: dict[str, str] | None = entry(TEXTS, None)
+
+
+OWN_VECTORS = tuple(name for name, listed in registry.VECTORS.items() if all(file.sha256 for file in listed))
+
+
+@sources("language", "own-language")
+@dataclass(frozen=True, kw_only=True)
+class OwnLanguage(OwnSequences):
+    """Texts, one a line, and vectors: a file in GloVe's text format, .txt or .zip, or the name of public ones.
+
+    ``length``, ``dimensions``, ``min_count`` and ``vocabulary_size`` as in `Language`.
+    """
+
+    length: int = entry(whole(3))
+    dimensions: int = entry(SIZE)
+    vectors: str = entry(
+        Rule(
+            f"{own.PATH.expected}, that ends with {' or '.join(own.VECTORS)}, or one of {', '.join(OWN_VECTORS)}",
+            lambda value: value in OWN_VECTORS or (own.PATH.holds(value) and value.endswith(own.VECTORS)),
+            OWN_VECTORS,
+        )
+    )
+    min_count: int = entry(SIZE, 1)
+    vocabulary_size: int | None = entry(SIZE, None)
 
 
 @sources("language", "embedded-language")

@@ -133,13 +133,6 @@ SOURCES = {
         citation="the 10,000 most frequent words of Google Books English Fiction, version 20200217; compiled by orgtre",
         homepage="https://github.com/orgtre/google-books-ngram-frequency",
     ),
-    "own-words": Source(
-        kind="words",
-        files=(File("counts.tsv.gz", "wordfreq/counts.tsv.gz", None, None),),
-        licence="its owner's",
-        citation="word<tab>count lines, counted by whoever states their sha256 in params.yaml",
-        homepage="",
-    ),
 }
 GLOVE = "J. Pennington, R. Socher, C. Manning: GloVe: global vectors for word representation. EMNLP 2014"
 SQUAD = "https://rajpurkar.github.io/SQuAD-explorer/dataset/"
@@ -508,7 +501,12 @@ SOURCES["msr-paraphrases"] = Source(
 )
 
 
+SOURCES |= {
+    f"own-{kind}": Source(kind, (), "its owner's", "a user's own files, by path in params.yaml", "")
+    for kind in ("text", "music", "words", "language")
+}
+
+
 def files(block: Mapping[str, Any]) -> tuple[File, ...]:
-    """The raw files of a real source's block: the source's own and, for language, the word vectors."""
-    listed = SOURCES[block["source"]].files
-    return (*listed, *VECTORS[block["glove"]]) if "glove" in block else listed
+    """The raw files of a real source's block: the source's own and, for language, public word vectors."""
+    return (*SOURCES[block["source"]].files, *VECTORS.get(block.get("glove", block.get("vectors")), ()))

@@ -2,8 +2,8 @@
 
 A real file is looked for in ``$SEQFLOWS_MIRROR`` (laid out as ``<dataset>/<file>``, gzipped or not), then in
 ``data/cache/<sha256>``, then on the network, and then cached; files of a package are
-taken from the installed package instead of the network. An embedded source generates its
-files and needs neither mirror nor network.
+taken from the installed package instead of the network. A user's own files are copied from the project or the mirror.
+An embedded source generates its files and needs neither mirror nor network.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from seqflows import files, params, paths
-from seqflows.config import corpora, registry
+from seqflows import files, kinds, params, paths
+from seqflows.config import corpora, own, registry
 from seqflows.config.registry import File, Source
 from seqflows.data import embedded
 from seqflows.data.prepared import seal
@@ -44,11 +44,12 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
     """
     corpora.block(block)
     with files.replacing_folder(Path(out)) as folder:
+        given: dict[str, str] = {}
         if block["source"] in embedded.MODULES:
             embedded.generate(dict(block), folder)
         else:
             source = registry.SOURCES[block["source"]]
-            listed = registry.files(block)
+            listed, given = registry.files(block), _own(block, folder)
             for file in listed:
                 expected = file.sha256 or _given(block, file)
                 if (zipped := _zipped(file)) is not None:
@@ -56,8 +57,37 @@ def fetch(block: Mapping[str, Any], out: Path, cache: Path = CACHE) -> None:
                     continue
                 shutil.copyfile(_locate(file, block, source, cache), folder / file.name)
                 _verify(folder / file.name, expected, f"free disk space and run download again for {file.name}")
-            files.write_json(folder / "registry.json", _provenance(block["source"], source, listed))
+            content = _provenance(block["source"], source, listed)
+            content["addresses"] |= own.listed(block)
+            files.write_json(folder / "registry.json", content)
+        if given:
+            _try(block, folder, Path(out).name)
         seal(folder)
+        own.record(given)
+
+
+def _own(block: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Copy a user's own files into a raw folder; the sha256 of each by its path in params.yaml."""
+    found = {}
+    for name, path in own.listed(block).items():
+        shutil.copyfile(own.located(path), folder / name)
+        found[path] = files.sha256(folder / name)
+        own.verify(block, path, found[path])
+    return found
+
+
+def _try(block: Mapping[str, Any], folder: Path, dataset: str) -> None:
+    """Prepare own files, so that one with an error is neither recorded nor kept, and can be corrected.
+
+    An error names the file where its owner has it.
+    """
+    try:
+        kinds.load(kinds.of(block["kind"]).data).prepare(block, folder, None, dataset)
+    except Problem as problem:
+        said = str(problem)
+        for name, path in own.listed(block).items():
+            said = said.replace(str(folder / name), path)
+        raise Problem(said.replace(str(folder), f"the files of {dataset}")) from None
 
 
 def _given(block: Mapping[str, Any], file: File) -> str:

@@ -35,6 +35,8 @@ def prepare(block: Mapping[str, Any], raw: Path, out: Path, dataset: str) -> str
         "source_specification": files.read_json(raw / embedded.SPECIFICATION) if source else None,
         "raw": checksums,
     }
+    for line in made.told:
+        print(line, flush=True)
     return save(Path(out), made.vocabulary, made.splits, statistics, made.vectors, made.rarer, made.files)
 
 

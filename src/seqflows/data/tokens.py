@@ -123,6 +123,16 @@ def encode(sequences: Sequence[Sequence[str]], known: Sequence[str], length: int
     return ids
 
 
+def unknown(texts: Iterable[str], known: Sequence[str]) -> list[str]:
+    """The tokens of texts that are not ``known``, in the order of their first places.
+
+    >>> unknown(["a b", "C b a"], [*SPECIAL, "a"])
+    ['b', 'c']
+    """
+    among = set(known)
+    return list(dict.fromkeys(token for text in texts for token in tokenize(text) if token not in among))
+
+
 def decode(ids: Iterable[int], known: Sequence[str]) -> str:
     """The tokens between ``<s>`` and ``</s>`` (or the end), joined by spaces.
 

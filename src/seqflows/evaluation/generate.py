@@ -65,6 +65,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     written = WRITERS[block["kind"]](model, dataset, settings, own)
     shown = sum(len(part.lines) for part in written)
     written += numbers(model, dataset, block["kind"], settings, own)
+    strange = tokens.unknown(given_texts(settings), dataset.vocabulary)
     threads = f"{machine.threads} thread{'s' * (machine.threads != 1)}"
     header = {
         "text": key.name,
@@ -81,8 +82,18 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "revision": files.revision(),
         "device": f"{machine.device.type}, {machine.name}, {threads}",
     }
+    if strange:
+        header["unknown"] = f"<unk> stands for {', '.join(strange)}"
+        print(f"{key}: {header['unknown']}", flush=True)
     files.write_text(paths.text(key.scale, key.name), page(header, written))
     print(f"{key}: {shown} texts of {block['run']} seed {seed}", flush=True)
+
+
+def given_texts(settings: Mapping[str, Any]) -> list[str]:
+    """A user's own texts among the settings."""
+    contexts = settings.get("contexts")
+    pairs = [text for pair in settings.get("sentences") or () for text in pair]
+    return [*pairs, *(contexts if isinstance(contexts, tuple) else ())]
 
 
 def page(header: Mapping[str, Any], written: Sequence[Group]) -> str:
@@ -132,7 +143,7 @@ def _drawn(model: LanguageFlow, dataset: Dataset, count: int, seed: int) -> Tens
 
 
 def _given(model: LanguageFlow, dataset: Dataset, texts: Sequence[str]) -> Tensor:
-    """Tokens (n, T) of a user's texts, cut as the dataset's own; unknown tokens are ``<unk>``.
+    """Tokens (n, T) of a user's texts, cut as the dataset's own; unknown tokens are ``<unk>``, which `run` tells.
 
     Raises:
         Problem: a text without tokens, or with too many.

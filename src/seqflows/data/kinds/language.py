@@ -5,6 +5,7 @@ Legend: N sequences, T tokens of each, V tokens of the vocabulary, D numbers per
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqflows.config import corpora
+from seqflows.config import corpora, own
 from seqflows.data import embedded, sentences, tokens
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS
@@ -23,6 +24,9 @@ SQUAD_TRAIN = (
     *("train-v1.1.json", "du_test-v1.1.json", "train_splinter_paragraphs.json", "train_extra_paragraphs.json"),
     "cs224n_val.jsonl",
 )
+
+
+EXAMPLES = 10  # of words that are told
 
 
 class Corpus(NamedTuple):
@@ -45,7 +49,7 @@ def prepare(
             f"expected length of at least {source.longest} for the embedded source in {raw}, got {length}: cutting its "
             "sequences would falsify the known probabilities; run download again"
         )
-    corpus = READERS[block["source"]](raw)
+    corpus = _own(block, raw) if own.listed(block) else READERS[block["source"]](raw)
     selections = tokenized(corpus, length, raw)
     known = source.vocabulary if source else vocabulary(block, selections["train"], raw)
     words = shared.embedding(known, block["dimensions"], raw)
@@ -54,9 +58,15 @@ def prepare(
         return tokens.encode(sequences, known, length).ravel()
 
     made = shared.prepared(block, raw, source, dataset, selections, known, encode, length)
+    told = []
     for name, split in made.splits.items():
         sequences = selections[name].sequences[: len(split)]
         made.statistics["splits"][name] |= statistics(sequences, split.symbols.reshape(-1, length), known, words)
+        if own.listed(block):
+            found = Counter(token for sequence in sequences for token in sequence[: length - 1])
+            strange = Counter({token: found[token] for token in found.keys() - set(known)})
+            made.statistics["splits"][name]["unknown"] = counted(strange)
+            told += noted(f"{dataset}, {name}: <unk> stands for", strange, found)
     vectors = words.vectors
     content = {
         **{"max_length": length, "text": corpus.unit, "length": length, "dimensions": vectors.shape[1]},
@@ -65,7 +75,34 @@ def prepare(
         **{"mean": float(vectors.mean(dtype=np.float64)), "deviation": float(vectors.std(dtype=np.float64))},
         "smallest_distance": glove.smallest_distance(vectors),
     }
-    return replace(made, statistics=content, vectors=vectors)
+    if own.listed(block):
+        usual = Counter(token for token in known if token not in tokens.SPECIAL)
+        drawn = Counter({token: usual[token] for token in np.array(known)[~words.known].tolist() if token in usual})
+        content["without_vector"] = counted(drawn)
+        told += noted(f"{dataset}: random vectors, since the file has none, for", drawn, usual)
+    return replace(made, statistics=content, vectors=vectors, told=told)
+
+
+def counted(strange: Counter[str]) -> dict[str, Any]:
+    """The number of words of a kind that is told, how many differ, and the most frequent of them."""
+    return {"words": strange.total(), "types": len(strange), "examples": _first(strange)}
+
+
+def noted(what: str, strange: Counter[str], among: Counter[str]) -> list[str]:
+    """A line about these words ``among`` others; none if there are none."""
+    if not strange:
+        return []
+    more = ", ..." if len(strange) > EXAMPLES else ""
+    return [f"{what} {strange.total()} of {among.total()} words: {', '.join(_first(strange))}{more}"]
+
+
+def _first(strange: Counter[str]) -> list[str]:
+    return sorted(strange, key=lambda token: (-strange[token], token))[:EXAMPLES]
+
+
+def _own(block: Mapping[str, Any], raw: Path) -> Corpus:
+    """A user's texts, one a line."""
+    return Corpus(shared.splits(block, raw, lambda path: shared.lines(path)[0]), "texts")
 
 
 def _embedded(raw: Path) -> Corpus:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seqflows.config import own
 from seqflows.data.embedded import Source
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import KEYS, SPLITS
@@ -17,15 +18,19 @@ from seqflows.errors import Problem
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
     """Prepare the pieces of a raw folder's file; the support of p(T) is `reach`, as in the paper's code."""
-    found = sorted(path for path in raw.iterdir() if path.suffix in (".mat", ".pickle"))
-    if len(found) != 1:
-        raise Problem(f"expected one .mat or .pickle file in {raw}, got {len(found)}; run download again")
-    pieces = polyphonic.read(found[0])
+    given = own.listed(block)
+    if given:
+        pieces = shared.splits(block, raw, polyphonic.read_own)
+    else:
+        found = sorted(path for path in raw.iterdir() if path.suffix in (".mat", ".pickle"))
+        if len(found) != 1:
+            raise Problem(f"expected one .mat or .pickle file in {raw}, got {len(found)}; run download again")
+        pieces = polyphonic.read(found[0])
     selections = {
         name: shared.Selection(pieces[name], np.array([len(piece) for piece in pieces[name]])) for name in SPLITS
     }
     keys = {"low": polyphonic.LOW, "high": polyphonic.HIGH}
-    longest = shared.reach(selections)
+    longest = shared.reach(selections, SPLITS if given else SPLITS[:2])
     made = shared.prepared(block, raw, source, dataset, selections, keys, lambda some, _: np.concatenate(some), longest)
     for name, split in made.splits.items():
         made.statistics["splits"][name] |= {

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from seqflows.config import corpora, own
 from seqflows.data.embedded import Source
-from seqflows.data.prepared import Split
-from seqflows.data.readers import glove, squad
+from seqflows.data.prepared import SPLITS, Split
+from seqflows.data.readers import glove, squad, strict_json
 from seqflows.errors import Problem
 
+Item = TypeVar("Item")
 REACH = 1.25  # p(T) reaches to this multiple of the longest training or validation sequence
 
 
@@ -30,6 +32,7 @@ class Prepared:
     vectors: np.ndarray | None = None
     rarer: Sequence[str] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)  # others, by name
+    told: Sequence[str] = ()  # lines to be printed
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,53 @@ class Selection:
     dropped_long: int = 0
 
 
-def reach(selections: Mapping[str, Selection]) -> int:
-    """`REACH` times the longest, before any ``*_sequences`` limit, so that all such subsets share it."""
-    return int(REACH * max(selections["train"].lengths.max(), selections["valid"].lengths.max()))
+def reach(selections: Mapping[str, Selection], names: Sequence[str] = ("train", "valid")) -> int:
+    """`REACH` times the longest of some splits, before any ``*_sequences`` limit, so that all such subsets share it."""
+    return int(REACH * max(selections[name].lengths.max() for name in names))
+
+
+def lines(path: Path) -> tuple[list[str], int]:
+    """The sentences of a file, one a line, without surrounding space, and the number of empty lines."""
+    text = strict_json.decoded(path.read_bytes(), path, "utf-8")
+    lines = [line.strip() for line in text.removesuffix("\n").split("\n")]
+    sentences = [line for line in lines if line]
+    if not sentences:
+        raise Problem(f"expected a sentence a line in {path}, got no text; replace the file")
+    return sentences, len(lines) - len(sentences)
+
+
+def splits(block: Mapping[str, Any], raw: Path, read: Callable[[Path], list[Item]]) -> dict[str, list[Item]]:
+    """The sequences of each split of a user's own files: of a file for each, or of one that is divided.
+
+    Of N sequences the test split has round(``test_share`` N) and the validation split round(``valid_share`` N), drawn
+    by ``seed``, all in the order of the file. Raises `Problem` if a split would be empty.
+    """
+    named = {name.partition(".")[0]: raw / name for name in own.listed(block)}
+    if own.WHOLE not in named:
+        return {name: read(named[name]) for name in SPLITS}
+    found, filled = read(named[own.WHOLE]), corpora.block(block)
+    sizes = _sizes(filled, len(found))
+    if not all(sizes.values()):
+        least = int(0.5 / min(filled.valid_share, filled.test_share))
+        while not all(_sizes(filled, least).values()):
+            least += 1
+        raise Problem(
+            f"expected at least {least} sequences in {named[own.WHOLE]} for valid_share {filled.valid_share:g} and "
+            f"test_share {filled.test_share:g}, got {len(found)}; add some, or give a file for each split: "
+            "path: {train: .., valid: .., test: ..}"
+        )
+    order = np.random.default_rng([filled.seed, 3]).permutation(len(found))
+    ends = np.cumsum([sizes[name] for name in SPLITS])[:-1]
+    return {
+        name: [found[place] for place in np.sort(places)]
+        for name, places in zip(SPLITS, np.split(order, ends), strict=True)
+    }
+
+
+def _sizes(filled: Any, count: int) -> dict[str, int]:
+    """The number of sequences of each split, of ``count``."""
+    valid, test = round(filled.valid_share * count), round(filled.test_share * count)
+    return {"train": max(0, count - valid - test), "valid": valid, "test": test}
 
 
 def prepared(

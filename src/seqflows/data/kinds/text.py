@@ -8,21 +8,27 @@ from typing import Any
 
 import numpy as np
 
+from seqflows.config import own
 from seqflows.data.embedded import Source
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import SPLITS
-from seqflows.data.readers import strict_json
 from seqflows.errors import Problem
 
 
 def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset: str) -> shared.Prepared:
-    """Prepare sentences as characters; ``max_length`` drops longer ones."""
+    """Prepare sentences as characters; ``max_length`` drops longer ones.
+
+    The vocabulary is that of the training text; of a user's one file, which is divided, that of the whole.
+    """
     limit = block.get("max_length")
     selections, characters = {}, []
+    found, given = _sentences(block, raw), own.listed(block)
+    if any(name.startswith(own.WHOLE) for name in given):
+        characters = vocabulary([sentence for sentences, _ in found.values() for sentence in sentences])
     for name in SPLITS:
         path = raw / f"{name}.txt"
-        sentences, empty = read(path)
-        if name == "train":  # of all training text, so that no limit changes the vocabulary
+        sentences, empty = found[name]
+        if not characters:  # of all training text, so that no limit changes the vocabulary
             characters = vocabulary(sentences)
         lengths = np.array([len(sentence) for sentence in sentences])
         within = np.ones(len(lengths), bool) if limit is None else lengths <= limit
@@ -38,7 +44,7 @@ def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset:
             f"expected max_length of at least {source.longest} for source: {block['source']}, got {limit}: dropping "
             "its longest sequences would falsify the known probabilities; raise it or leave it out"
         )
-    longest = limit or (source.longest if source else shared.reach(selections))
+    longest = limit or (source.longest if source else shared.reach(selections, SPLITS if given else SPLITS[:2]))
 
     def encoded(sentences: list[str], where: Path) -> np.ndarray:
         return encode(sentences, characters, where)
@@ -46,14 +52,19 @@ def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset:
     return shared.prepared(block, raw, source, dataset, selections, characters, encoded, longest)
 
 
-def read(path: Path) -> tuple[list[str], int]:
-    """The sentences of a file without surrounding space, and the number of empty lines."""
-    text = strict_json.decoded(path.read_bytes(), path, "utf-8")
-    lines = [line.strip() for line in text.removesuffix("\n").split("\n")]
-    sentences = [line for line in lines if line]
-    if not sentences:
-        raise Problem(f"expected a sentence a line in {path}, got no text; replace the file")
-    return sentences, len(lines) - len(sentences)
+def _sentences(block: Mapping[str, Any], raw: Path) -> dict[str, tuple[list[str], int]]:
+    """The sentences of each split, and the number of empty lines; of a divided file these are with the training."""
+    if not own.listed(block):
+        return {name: shared.lines(raw / f"{name}.txt") for name in SPLITS}
+    empty: list[int] = []
+
+    def noted(path: Path) -> list[str]:
+        sentences, count = shared.lines(path)
+        empty.append(count)
+        return sentences
+
+    found = shared.splits(block, raw, noted)
+    return {name: (found[name], count) for name, count in zip(SPLITS, (*empty, 0, 0), strict=False)}
 
 
 def code_points(sentences: list[str]) -> np.ndarray:

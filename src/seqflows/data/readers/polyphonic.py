@@ -1,4 +1,4 @@
-"""Piano rolls from MATLAB files, and from the original pickles by an unpickler that admits only data.
+"""Piano rolls from MATLAB files, from the original pickles by an unpickler that admits only data, and a user's own.
 
 Shapes: T frames of a piece, 88 keys (MIDI 21 to 108), zeros and ones.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -14,6 +16,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from seqflows.data.prepared import KEYS, SPLITS
+from seqflows.data.readers import strict_json, unpacking
 from seqflows.errors import Problem
 
 LOW, HIGH = 21, 108  # MIDI numbers of the first and the last key
@@ -69,6 +72,7 @@ def _frames(piece: Any, where: str) -> np.ndarray:
 
 
 FRAMES, NOTES = 2**20, 2**23  # of a pickle, several times those of any known one, which may repeat what it shares
+RATIO = 500  # bytes out of each packed byte of piano rolls, which are mostly zeros
 
 
 class RestrictedUnpickler(pickle._Unpickler):
@@ -125,6 +129,48 @@ def read_pickle(path: Path) -> dict[str, list[np.ndarray]]:
         split: [_roll(piece, f"piece {place} of {split} of {path}") for place, piece in enumerate(content[split])]
         for split in SPLITS
     }
+
+
+def read_own(path: Path) -> list[np.ndarray]:
+    """A user's pieces, (T, 88) uint8 each, in the order of their file.
+
+    Of .npz each array (T, 88) is a piece, whatever its name. Of .json the file is a list of pieces, a piece a list of
+    frames, a frame a list of MIDI notes.
+    """
+    if path.suffix == ".npz":
+        pieces = _arrays(path)
+    else:
+        content = strict_json.whole(path)
+        if not isinstance(content, list):
+            raise Problem(f"expected a list of pieces in {path}, got {type(content).__name__}; convert the file")
+        pieces = [_roll(piece, f"piece {place} of {path}") for place, piece in enumerate(content)]
+    if not pieces:
+        raise Problem(f"expected pieces in {path}, got none; replace the file")
+    return pieces
+
+
+def _arrays(path: Path) -> list[np.ndarray]:
+    """Each array of a .npz file as a piece."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            packed = path.stat().st_size
+        if unpacked > max(unpacking.SMALL, RATIO * packed) or unpacked > FRAMES * KEYS * 8:
+            raise Problem(f"expected fewer bytes to come out of {path}, got {unpacked} of {packed}; replace the file")
+        with np.load(path, allow_pickle=False) as arrays:
+            return [_frames(_array(arrays, name, path), f"the array {name} of {path}") for name in arrays.files]
+    except (zipfile.BadZipFile, EOFError, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
+        raise Problem(f"expected arrays in .npz in {path}, got {error}; write it by numpy.savez") from None
+
+
+def _array(arrays: Any, name: str, path: Path) -> Any:
+    try:
+        return arrays[name]
+    except ValueError as error:  # objects
+        raise Problem(
+            f"expected an array (T, {KEYS}) of numbers as {name} of {path}, got {error}; write each piece "
+            "as an array of its own"
+        ) from None
 
 
 def _note(found: Any) -> str:
