@@ -10,7 +10,7 @@ import pytest
 import report_world
 from seqflows import files, params, paths
 from seqflows.errors import Problem
-from seqflows.report import figures, gaps
+from seqflows.report import figures, gaps, inputs
 from seqflows.report.inputs import Results
 from seqflows.report.plots import curves
 from seqflows.report.plots.common import SOURCES, corpus_label
@@ -100,6 +100,22 @@ def test_words_that_are_not_drawn_are_counted(world):
     _, written = drawn(world, "schmidt2018-figure2")
     assert any(f"of the words still alive, {len(words):,} at step 1" in text for text in written)
     assert {f"{len(found):,}" for found in gaps.at_steps(words).values()} <= set(written)
+
+
+def test_figures_name_what_they_show(world):
+    report_world.write_all("demo", world)
+    for run in ("gaussians-nlsq", "gaussians-affine"):
+        path = paths.metrics("demo", run)
+        record = next(r for r in files.read_json(path)["metrics"] if r["metric"] == "source")
+        known = [*files.read_json(path)["metrics"], record | {"metric": "source_entropy", "value": 1.97}]
+        report_world.rewrite(path, metrics=known)
+    written = drawn(world, "ziegler2019-figure5")[1]
+    assert "(c) four Gaussians, true\nentropy 1.970, test 1.980 nats" in written
+    assert any("NLSq, " in text and "seed 0\n2.000 nats" in text for text in written)
+    assert any("the mean of the posterior" in text for text in drawn(world, "ziegler2019-figure6")[1])
+    (title,) = [text for text in drawn(world, "ziegler2019-figure7")[1] if "fresh weights" in text]
+    machine = inputs.times("demo", "ptb")[1]
+    assert f"on {machine}; bars: 95 % intervals" in title
 
 
 def test_datasets_have_their_proper_names(root):

@@ -14,8 +14,10 @@ from seqflows.errors import Problem
 from seqflows.report import audit, cells, figures, gaps, inputs, tables
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Ours, Printed, Value, weighted
+from seqflows.report.pages import words as pages_of_words
 from seqflows.report.papers.base import papers
 from seqflows.report.papers.schmidt2018 import alike, predicates, steps
+from seqflows.report.plots import trajectories
 from seqflows.report.plots.common import label
 
 PAPER = papers()["schmidt2018"]
@@ -564,16 +566,49 @@ def test_gaps_are_verified(world):
         claim("the gap decreases").judge(ours(world))
 
 
-def test_the_printed_band_and_the_source_stand_where_they_belong(world):
+def test_printed_values_and_floors_stand_where_they_belong_and_have_names(world):
     from matplotlib import pyplot
 
-    for scale, expected in (("laptop", {"printed, Table 1"}), ("demo", {"source"})):
+    for scale, printed in (("laptop", True), ("demo", False)):
         report_world.write_words(scale, world)
         figure, _ = figures.draw(Results(world, scale), world.figures["schmidt2018-trajectories"])
-        shown = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+        shown = [text.get_text() for text in figure.legends[0].get_texts()]
+        ticks = [text.get_text() for axis in figure.axes for text in axis.get_xticklabels()]
         pyplot.close(figure)
         assert shown[:5] == ["TRIL", "2×TRIL, K=10", "REAL-NVP-[2,3,4,5,6,7]", "BASELINE-8D", "BASELINE-16D"]
-        assert set(shown[5:]) == {"entropy of the\ntest half"} | expected
+        assert [name.partition(":")[0] for name in shown[5:]] == [
+            "BASELINE-8D, exact", "BASELINE-16D, exact", *(["source entropy"] * (scale == "demo")),
+            "entropy of the test half", *(["hollow"] * printed),
+        ]  # fmt: skip
+        assert ("printed" in ticks) == printed and "$-$ELBO" in ticks
+
+
+def test_every_estimate_and_every_floor_lies_in_a_panel_of_the_trajectories():
+    middle, every, floors = [11.8, 13.6], [11.8, 13.6, 18.0, 49.0], [7.0, 9.9, 11.7, 12.4]
+    parts = trajectories.panels(middle, every, floors)
+    for value in [*every, *floors]:
+        assert sum(part.low < value <= part.high for part in parts) == 1, value
+    assert [part.scale for part in parts] == ["log", "linear", "linear"]
+    assert parts[0].low == parts[1].high and parts[1].low > parts[2].high  # the cut
+    assert all(parts[1].low < value <= parts[1].high for value in middle)
+
+
+def test_the_row_of_the_worst_headline_is_explained_only_where_its_bound_is_not_the_worst(world):
+    report_world.write_words("laptop", world)
+    runs = {"TRIL": "words-tril", "REAL-NVP": "words-real_nvp"}
+
+    def said(bounds):
+        for run, value in bounds.items():
+            path = paths.metrics("laptop", run)
+            content = files.read_json(path)
+            records = [r | ({"value": value} if r["metric"] == "elbo" else {}) for r in content["metrics"]]
+            report_world.rewrite(path, metrics=records)
+        return pages_of_words.order(Results(world, "laptop"), runs)
+
+    assert said({"words-tril": 13.0, "words-real_nvp": 12.9}) == ""  # TRIL is the worst of both
+    text = said({"words-tril": 12.5, "words-real_nvp": 12.9})
+    assert text.startswith("TRIL has the highest headline and place 1 of 2 by -ELBO, 0.40 nats")
+    assert "Why is not measured. Hypotheses" in text and "prior trajectories" not in text
 
 
 def test_labels_read_as_the_papers_rows():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from seqflows import metrics
 from seqflows.report.cells import Cell
@@ -150,4 +151,35 @@ def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
     for block, text in parts.items():
         if shown := shared.metric_table(results, runs, metrics.shown(block, present)):
             blocks += [Paragraph(text), *shown]
+            if block == metrics.BOUND and (said := order(results, runs)):
+                blocks.append(Paragraph(said))
     return shared.section("Beyond the paper", "", *blocks) if blocks else []
+
+
+def order(results: Results, runs: Mapping[str, str]) -> str:
+    """Why a row may have the worst headline and not the worst bound, worded as hypotheses; "" if no row has."""
+    found = {
+        row: (results.summary(run, TEST), results.summary(run, "elbo", optional=True)) for row, run in runs.items()
+    }
+    known = {row: (headline, bound) for row, (headline, bound) in found.items() if headline and bound}
+    ranks = sorted(known, key=lambda row: known[row][1].value)
+    worst = max(known, key=lambda row: known[row][0].value, default="")
+    if len(known) < 2 or worst == ranks[-1]:
+        return ""
+    above = {row: bound.value - headline.value for row, (headline, bound) in known.items()}
+    least, most = (pick(above, key=above.__getitem__) for pick in (min, max))
+    last = known[ranks[-1]][1]
+    error = math.hypot(last.error, known[worst][1].error)
+    text = (
+        f"{worst} has the highest headline and place {ranks.index(worst) + 1} of {len(known)} by -ELBO, "
+        f"{last.value - known[worst][1].value:.2f} nats\nbelow the highest ({ranks[-1]}; standard error {error:.2f}). "
+        f"-ELBO lies {above[least]:.2f} ({least})\nto {above[most]:.2f} nats ({most}) above the headline. "
+        "Why is not measured. Hypotheses: with K > 1, training\nrewards what the proposals reach together, not how "
+        "near each is to the posterior, which loosens -ELBO"
+    )
+    if results.estimator(known[worst][0]) == TRAJECTORIES:
+        text += (
+            ";\nand fewer prior trajectories meet a word where KL is larger, so that a headline by them lies higher "
+            f"there.\nThe headline by {IMPORTANCE} would tell"
+        )
+    return text + "."

@@ -96,3 +96,14 @@ def label(run: str) -> str:
 def variant(text: str) -> str:
     """A part of a run's name after its model: a number of proposals, or another change of the default."""
     return VARIANTS.get(text) or re.sub(r"^k(\d+)$", r"K=\1", text).replace("_", " ")
+
+
+def cut(above: Any, below: Any) -> None:
+    """Mark two strokes where the axis of values is interrupted between two panels, and keep the lower one's ticks."""
+    for axis, edge in ((above, 0), (below, 1)):
+        axis.plot(
+            [0], [edge], transform=axis.transAxes, marker=[(-1, -0.6), (1, 0.6)], markersize=8, ls="none", color="k",
+            mew=0.8, clip_on=False,
+        )  # fmt: skip
+    above.spines["bottom"].set_visible(False)
+    above.tick_params(axis="x", which="both", bottom=False, labelbottom=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 from seqflows import paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, device, label
+from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, cut, device, label
 
 Curve = dict[int, list[float]]  # epoch -> values of the seeds
 Looks = Mapping[str, tuple[str, Any]]  # run -> colour and dashes
@@ -135,7 +136,7 @@ def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[s
 def zoom(
     figure: Any, cell: Any, epochs: range, groups: list[list[str]], curves: Mapping[str, Curve], looks: Looks
 ) -> None:
-    """Draw the last epochs, one panel per group of runs, each with its own scale."""
+    """Draw the last epochs, one panel per group of runs, each with its own scale, and a break between them."""
     cells = cell.subgridspec(len(groups), 1, hspace=0.16, height_ratios=[1 + len(group) for group in groups])
     axes = [figure.add_subplot(cells[number]) for number in range(len(groups))]
     for axis, group in zip(axes, groups, strict=True):
@@ -144,7 +145,8 @@ def zoom(
             line(axis, part, looks[run][0], None, looks[run][1])
         axis.locator_params(axis="x", integer=True)
         axis.locator_params(axis="y", nbins=3 + len(group))
-        axis.tick_params(labelbottom=axis is axes[-1])
+    for above, below in itertools.pairwise(axes):
+        cut(above, below)
     axes[0].set_title(f"epochs {epochs[0]} to {epochs[-1]}", loc="left")
     if alone := [label(run) for run in curves if curves[run] and not any(run in group for group in groups)]:
         without = alone[0] if len(alone) == 1 else f"{len(alone)} that end far apart"

@@ -13,7 +13,7 @@ COLUMNS = 4  # as in the paper
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
-    """Draw panels, each scaled to its maximum; the cross is z_t, the posterior's mean."""
+    """Draw panels, each scaled to its maximum; the cross is z_t, the posterior's mean, and is named so."""
     import numpy
     from matplotlib import pyplot
 
@@ -23,7 +23,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     x, y, log_density, z = (content[part] for part in ("x", "y", "log_density", "z"))
     rows = math.ceil(len(z) / COLUMNS)
     figure, axes = pyplot.subplots(
-        rows, COLUMNS, figsize=(6.4, 0.75 + 1.72 * rows), sharex=True, sharey=True, squeeze=False
+        rows, COLUMNS, figsize=(6.4, 0.95 + 1.72 * rows), sharex=True, sharey=True, squeeze=False
     )
     for step, axis in enumerate(axes.flat):
         if step >= len(z):
@@ -46,6 +46,10 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     for axis in axes[:, 0]:
         axis.set_ylabel(r"$z_{t,2}$")
     shown = "".join(visible(character) for character in string[: len(z)])
-    figure.suptitle(f"{block['title']}\n" + rf"$p(z_t \mid z_{{<t}})$ along “{shown}”; + marks $z_t$", fontsize=10)
+    lines = (
+        rf"$p(z_t \mid z_{{<t}})$ along “{shown}”, each panel scaled to its maximum",
+        r"+: $z_t$, the mean of the posterior $q(z \mid x)$ of the whole string, which is no sample",
+    )
+    figure.suptitle("\n".join([block["title"], *lines]), fontsize=10)
     figure.tight_layout(h_pad=0.8, rect=(0, 0.015, 1, 1))
     return figure, device(results, [run])

@@ -10,13 +10,15 @@ from seqflows.report.inputs import Results, times
 from seqflows.report.intervals import mean_interval
 from seqflows.report.plots.common import CYCLE, corpus_label, label
 
+CONFIDENCE = "95 % intervals"
+
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     """Draw a panel per speed block, a line per run."""
     from matplotlib import pyplot
 
     names = block["speeds"]
-    figure, axes = pyplot.subplots(1, len(names), figsize=(0.6 + 3.1 * len(names), 3.1), squeeze=False)
+    figure, axes = pyplot.subplots(1, len(names), figsize=(0.6 + 3.1 * len(names), 3.4), squeeze=False)
     machines: dict[str, None] = {}
     for axis, name in zip(axes[0], names, strict=True):
         if (measured := times(results.scale, name)) is None:
@@ -39,7 +41,9 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         shown = corpus_label(results, results.dataset(results.params.speeds[name]["runs"][0]))
         axis.set_title(f"{shown}, {'/'.join(map(str, sorted(repeats)))} generations a length", loc="left")
         axis.legend(loc="upper left")
-    axes[0, 0].set_ylabel("seconds a sequence (batch size 1)")
-    figure.suptitle(block["title"], fontsize=10)
+    axes[0, 0].set_ylabel("seconds a sequence")
+    shown = "; ".join(machines)
+    lines = ("models of the runs' sizes with fresh weights, batch size 1", f"on {shown}; bars: {CONFIDENCE}")
+    figure.suptitle("\n".join([block["title"], *lines]), fontsize=10)
     figure.tight_layout(rect=(0, 0.025, 1, 1))
-    return figure, "; ".join(machines)
+    return figure, shown
