@@ -12,7 +12,7 @@ import pytest
 from seqflows import files
 from seqflows.data import download, prepare, prepared
 from seqflows.data.embedded.chords import mat
-from seqflows.data.kinds import text
+from seqflows.data.kinds.shared import lines
 from seqflows.data.readers import polyphonic
 from seqflows.errors import Problem
 
@@ -109,7 +109,7 @@ def test_bad_text_is_refused(tmp_path, contents, block, message):
 def test_text_read_alone_names_the_byte(tmp_path):
     (tmp_path / "x.txt").write_bytes("fa\u00e7ade\n".encode("latin-1"))
     with pytest.raises(Problem, match="line 1 of .*, got byte 0xe7; convert"):
-        text.read(tmp_path / "x.txt")
+        lines(tmp_path / "x.txt")
 
 
 @pytest.mark.parametrize("change", ["truncated", "altered", "removed", "list altered"])

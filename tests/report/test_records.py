@@ -239,7 +239,7 @@ def test_a_clone_with_what_was_kept_says_what_the_runs_said(world):
         )  # fmt: skip
         assert name == "laptop/results" or [path.suffix for path in kept.artifacts] == [".json"]
     assert Results(world, "laptop").scores(RUN) == scores
-    assert not again and entries[f"laptop/{RUN}/1"].metrics["nll"]
+    assert not again and entries[f"laptop/{RUN}/1"].metrics["final/nll"]
 
 
 def test_scores_that_are_listed_and_gone_are_missed(world):

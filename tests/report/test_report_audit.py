@@ -257,6 +257,8 @@ def test_the_papers_settings_are_those_of_the_scale_paper():
             mended = {"time": ["start permutation (paper rotation)"], "past": ["mixing both (paper time)"]}
             expected = mended.get(ours.get("structure"), []) if "start" in ours or "mixing" in ours else []
             expected = expected or ["fusion normalised (paper mlp)"] * (ours.get("fusion") == "normalised")
+            if name.startswith("tvqa-qa"):  # as in STAGE's code; here every row takes the same steps
+                expected = ["patience none (paper 5)", "stop_rate none (paper 0.0005)", "epochs 30 (paper 100)"]
             assert Results(matrix, "paper").differences(name) == expected, name
         else:  # which says little: what it does say is so, less the corpus
             assert set(ours) == set(theirs), name
