@@ -312,6 +312,31 @@ def flops(model: Model, batch: Batch, samples: int = 1) -> float:
     return counter.get_total_flops() + counted[0]
 
 
+def flops_of(model: Model, call: Callable[[], Any]) -> float:
+    """Floating point operations of a call without gradients: a third of what `lstm_flops` counts for LSTMs."""
+    with lstm_flops(model) as counted, FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops() + counted[0] / 3
+
+
+def beside(
+    name: str, batch: int, limit: float, step: tuple[float, float], use: tuple[float, float], does: str
+) -> tuple[float, ...]:
+    """Print and give the rates of a training step on ``batch`` questions and of the model's ``use`` for them.
+
+    Both have seconds and GFLOP, ``limit`` is in GFLOP/s: questions a second, seconds, GFLOP and the time over that of
+    the arithmetic at the limit; of the use without its seconds.
+    """
+    (seconds, gflop), (used, work) = step, use
+    print(
+        f"  {name}: {batch / seconds:.0f} questions/s, {seconds * limit / gflop:.1f} x its arithmetic; {does} "
+        f"{batch / used:.0f} a second, {used * limit / work:.1f} x",
+        flush=True,
+    )
+    values = round(batch / seconds, 1), round(seconds, 4), round(gflop, 2), round(seconds * limit / gflop, 2)
+    return *values, round(batch / used, 1), round(work, 2), round(used * limit / work, 2)
+
+
 @contextlib.contextmanager
 def lstm_flops(model: Model) -> Iterator[list[float]]:
     """Count the operations of a model's LSTMs inside the context, forward and backward, in a list of one number."""

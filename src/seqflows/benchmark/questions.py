@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from seqflows import compute, models, params
 from seqflows.benchmark import measure
@@ -76,21 +74,8 @@ def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer, group=group: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()
-        search = flops(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
+        search = measure.flops_of(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
         written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)
-        values = (name, batch, round(batch / seconds, 1), round(seconds, 4), round(gflop, 2))
-        values += (round(seconds * limit / gflop, 2), round(batch / written, 1), round(search, 2))
-        rows.append(dict(zip(QUESTIONS, (*values, round(written * limit / search, 2)), strict=True)))
-        print(
-            f"  {name}: {batch / seconds:.0f} questions/s, {seconds * limit / gflop:.1f} x its arithmetic; writes "
-            f"{batch / written:.0f} a second, {written * limit / search:.1f} x",
-            flush=True,
-        )
+        values = measure.beside(name, batch, limit, (seconds, gflop), (written, search), "writes")
+        rows.append(dict(zip(QUESTIONS, (name, batch, *values), strict=True)))
     return rows
-
-
-def flops(model: nn.Module, call: Callable[[], Any]) -> float:
-    """Floating point operations of a call without gradients: a third of what `measure.lstm_flops` counts for LSTMs."""
-    with measure.lstm_flops(model) as counted, FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops() + counted[0] / 3

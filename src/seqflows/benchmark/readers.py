@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from seqflows import models, params
-from seqflows.benchmark import measure, questions
+from seqflows.benchmark import measure
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch, Choices, Lined
 from seqflows.data.prepared import Facts
@@ -85,16 +85,10 @@ def run(batch: int = 32, **sizes: int) -> list[dict[str, Any]]:
         seconds = measure.best(_stepping(model, texts, Training.of(block["training"], "training")), repeats=REPEATS)
         model.eval()
         answer = _answering(model, texts)
-        answered, work = measure.best(answer, repeats=REPEATS), questions.flops(model, answer) / 1e9
+        answered, work = measure.best(answer, repeats=REPEATS), measure.flops_of(model, answer) / 1e9
         context = int(texts.given.lengths[0]) if isinstance(texts.given, Lined) else texts.given.lines[0].numel()
-        values = (name, batch, context, round(batch / seconds, 1), round(seconds, 4), round(gflop, 2))
-        values += (round(seconds * limit / gflop, 2), round(batch / answered, 1), round(work, 2))
-        rows.append(dict(zip(READERS, (*values, round(answered * limit / work, 2)), strict=True)))
-        print(
-            f"  {name}: {batch / seconds:.0f} questions/s, {seconds * limit / gflop:.1f} x its arithmetic; answers "
-            f"{batch / answered:.0f} a second, {answered * limit / work:.1f} x",
-            flush=True,
-        )
+        values = measure.beside(name, batch, limit, (seconds, gflop), (answered, work), "answers")
+        rows.append(dict(zip(READERS, (name, batch, context, *values), strict=True)))
     return rows
 
 

@@ -52,11 +52,12 @@ def written(results: Results) -> str:
     shown = [_paper(results, one, other) for one in audits]
     runs = dict.fromkeys(cell["run"] for paper in shown for table in paper["tables"] for cell in table["cells"])
     runs |= dict.fromkeys(run for one in audits for claim in one.claims for run in claim.runs)
+    papers = {one.paper.name: one.paper for one in audits}
     data = {
         "scale": results.scale,
         "cells": {cell["id"]: cell for paper in shown for table in paper["tables"] for cell in table["cells"]},
-        "runs": {run: _run(results, run, {one.paper.name: one.paper for one in audits}) for run in runs if run},
-        "deviations": {one.paper.name: _deviations(one) for one in audits},
+        "runs": {run: _run(results, run, papers) for run in runs if run},
+        "deviations": {name: [[row.what, row.here] for row in paper.deviations] for name, paper in papers.items()},
     }
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -209,10 +210,6 @@ def _curve(history: list[dict[str, str]], name: str) -> list[float]:
         return [float(f"{value:.5g}") for value in values]
     places = [round(place * (len(values) - 1) / (POINTS - 1)) for place in range(POINTS)]
     return [float(f"{values[place]:.5g}") for place in places]
-
-
-def _deviations(one: Audited) -> list[list[str]]:
-    return [[row.what, row.here] for row in one.paper.deviations]
 
 
 def _picture(path: Path) -> str:
