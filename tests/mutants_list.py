@@ -882,6 +882,20 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_evaluation_exact.py::test_a_ratio_weighs_the_first_sentence",
         ),
     ],
+    "report/causes.py": [
+        (
+            "a cause counts from any share on",
+            "tried[0].share >= LEAST",
+            "tried[0].share > 0",
+            "test_causes.py::test_a_cause_explains_what_its_run_leaves",
+        ),
+        (
+            "a number beyond the printed one explains more than all",
+            "share, remarks = 1 - rest / abs(row",
+            "share, remarks = 1 - (changed.value - float(cell.reported)) / abs(row",
+            "test_causes.py::test_a_cause_explains_what_its_run_leaves",
+        ),
+    ],
     "report/judging.py": [
         (
             "gains of texts have no pairing",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
-from seqflows.report import figures, markdown, verdict
+from seqflows.report import causes, figures, markdown, verdict
 from seqflows.report.cells import NOTHING, Cell, cells, number, reported
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import STAND_IN
@@ -36,7 +36,7 @@ from seqflows.report.verdict import Judged
 
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
-    "verdict", "reason", "dataset", "device",
+    "verdict", "reason", "cause", "measured", "dataset", "device",
 )  # fmt: skip
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 UNREACHABLE = "unreachable as defined"
@@ -98,6 +98,10 @@ class Audited(NamedTuple):
 def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
     rows = [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
+    full = results.beside() if results.scale != "paper" else None
+    for cell, row in rows:
+        if found := causes.judge(results, full, paper, cell, row):
+            row |= {"cause": found.cause, "measured": found.text}
     return Audited(paper, rows, verdict.judged(results, paper))
 
 
@@ -224,6 +228,8 @@ def made(rows: Rows) -> str:
     models = [(cell, row) for cell, row in wanted if (cell, row) not in of_data]
     count = sum(cell.summary is not None for cell, _ in models)
     text = f"{count} of {len(models)} cells of models have a number of ours" + _verdicts(models)
+    if known_causes := causes.counted(row for _, row in models):
+        text += f" ({known_causes})"
     if of_data:
         text += f"; {len(of_data)} cells of the data alone" + _verdicts(of_data)
     others = Counter(row["verdict"] for cell, row in rows if cell.status != "reproduce")
@@ -248,6 +254,7 @@ def section(results: Results, one: Audited) -> list[Block]:
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
         blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
+    blocks += measured(rows)
     blocks += reductions(results, rows)
     blocks += remarks(results, rows)
     blocks += claims(paper, one.claims)
@@ -286,6 +293,26 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
         body.append((cell.row, cell.column, verdict, cell.reported, ours, difference, allowed, *where))
     header = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
     return Table(header, body, left=3)
+
+
+def measured(rows: Rows) -> list[Block]:
+    """What was measured on the causes of differences: a line per cell; nothing if nothing was."""
+    if not any(row.get("cause") for _, row in rows):
+        return []
+    text = (
+        "A cause of a difference counts when a run that differs in that alone was scored, and explains at least "
+        f"{100 * causes.LEAST:.0f} % of the\ndifference; a cell without one is {causes.UNEXPLAINED}, whatever is "
+        f"reduced in it. {causes.counted(row for _, row in rows).capitalize()}."
+    )
+    header = ("table", "row", "column", "difference", "cause", "measured")
+    body = [
+        (
+            cell.table.rpartition("-")[2], cell.row, cell.column, f"{row['difference']:+.3f}", row["cause"],
+            row["measured"],
+        )
+        for cell, row in causes.order(rows)
+    ]  # fmt: skip
+    return [Heading(3, "Causes of differences"), Paragraph(text), *([Table(header, body, wide=True)] if body else [])]
 
 
 def reductions(results: Results, rows: Rows) -> list[Block]:

@@ -28,7 +28,6 @@ TEMPLATE = Path(__file__).with_name("index.html")
 LARGEST = 5_000_000  # bytes of a page
 POINTS = 60  # of a curve
 CURVES = ("train_loss", "valid_loss")
-BESIDE = ("laptop", "paper")  # scales that stand beside each other
 
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
@@ -48,7 +47,7 @@ def written(results: Results) -> str:
     import jinja2
 
     audits = [audit.audited(results, paper) for paper in audit.ordered(results)]
-    other = _beside(results)
+    other = results.beside()
     shown = [_paper(results, one, other) for one in audits]
     runs = dict.fromkeys(cell["run"] for paper in shown for table in paper["tables"] for cell in table["cells"])
     runs |= dict.fromkeys(run for one in audits for claim in one.claims for run in claim.runs)
@@ -69,13 +68,6 @@ def written(results: Results) -> str:
         footer=_footer(results, data["runs"].values()),
         data=json.dumps(data, ensure_ascii=False).replace("</", "<\\/"),
     )
-
-
-def _beside(results: Results) -> Results | None:
-    """The results at the other of the two scales of real data."""
-    if results.scale not in BESIDE:
-        return None
-    return Results(results.params, BESIDE[1 - BESIDE.index(results.scale)])
 
 
 def _paper(results: Results, one: Audited, other: Results | None) -> dict[str, Any]:
@@ -153,6 +145,8 @@ def _cell(cell: Cell, verdicts: dict[Any, dict[str, Any]], other: Results | None
         "ours": number(cell.summary, digits) if cell.summary else "",
         "verdict": named,
         "reason": row.get("reason") or cell.reason or cell.note,
+        "cause": row.get("cause", ""),
+        "measured": row.get("measured", ""),
         "difference": row.get("difference"),
         "tolerance": row.get("tolerance"),
         "run": cell.run,

@@ -36,6 +36,7 @@ def matrix() -> Any:
 
 EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
 HALF = "cross_entropy_test_half"  # in records by importance sampling, beside the headline
+BESIDE = ("laptop", "paper")  # scales of the same data
 STAND_INS = (
     "tvqa-descriptions",
     "tvqa-choices-descriptions",
@@ -207,6 +208,11 @@ class Results:
         self._scores: dict[str, list[Mean] | None] = {}
         self._comparisons: dict[str, Comparison | None] = {}
         self._judged: dict[tuple[str, str], Judged | None] = {}
+
+    def beside(self) -> Results | None:
+        """The results at the other of the two scales of real data; None at scale demo."""
+        other = {scale: BESIDE[1 - place] for place, scale in enumerate(BESIDE)}.get(self.scale)
+        return Results(self.params, other) if other else None
 
     def metrics(self, run: str) -> dict[str, Summary] | None:
         """Every metric of a run, in the order of its file; None without metrics.json."""

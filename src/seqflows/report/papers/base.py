@@ -1,7 +1,7 @@
 """Reading and checking a paper's folder: printed tables and the audit's data.
 
 ``paper.yaml`` makes a folder a paper. Beside it are a csv for each printed table, ``settings.json``, ``deviations``,
-``contradictions`` and, optionally, ``assumptions`` as yaml; and ``claims.py``, with its CLAIMS.
+``contradictions`` and, optionally, ``assumptions`` and ``causes`` as yaml; and ``claims.py``, with its CLAIMS.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent
 STATUSES = ("reproduce", "quoted", "human")
+CAUSES = {  # of a cell's difference, which a run that differs in that alone can measure
+    "size": "smaller models than the paper's",
+    "budget": "less training than the paper's",
+    "corpus": "other or less text than the paper's",
+    "estimator": "another estimate of the same number",
+    "reading": "another reading of the paper's text",
+}
 CELL = ("row", "column", "unit", "reported", "status", "section", "note")  # the columns of a printed table
 Row = TypeVar("Row", bound=tuple)
 
@@ -83,6 +90,29 @@ class Assumption(NamedTuple):
     why: str
 
 
+class Cause(NamedTuple):
+    """A hypothesis on why cells differ: a run that differs from theirs in that alone.
+
+    ``cells`` has patterns of the table, the row and the column, as a shell has them, between bars; ``cause`` is a key
+    of `CAUSES`, ``changed`` the run.
+    """
+
+    cells: str
+    cause: str
+    changed: str
+    why: str
+
+    def of(self, table: str, row: str, column: str) -> bool:
+        """Whether it is about a cell.
+
+        >>> one = Cause("table4 | Att-S | TVQA*", "size", "tvqa-att_s-deep", "")
+        >>> one.of("table4", "Att-S", "TVQA Subtitle"), one.of("table4", "Att-S", "SQuAD Article")
+        (True, False)
+        """
+        patterns = [pattern.strip() for pattern in self.cells.split("|")]
+        return all(map(fnmatchcase, (table, row, column), patterns))
+
+
 @dataclass(frozen=True)
 class Paper:
     """One audited paper; ``name`` is that of its folder, used by ``reproduces`` in params.yaml."""
@@ -93,6 +123,7 @@ class Paper:
     deviations: tuple[Deviation, ...]
     contradictions: tuple[Contradiction, ...]
     assumptions: tuple[Assumption, ...]
+    causes: tuple[Cause, ...]
     convention: str  # convention of our numbers in the claims, if needed
 
     @property
@@ -118,7 +149,7 @@ def read(folder: Path) -> Paper:
     for name in (path.name, "deviations.yaml", "contradictions.yaml", "claims.py"):
         if not (folder / name).exists():
             raise Problem(f"expected {folder / name}, found none; write it")
-    left_open = folder / "assumptions.yaml"
+    left_open, tried = folder / "assumptions.yaml", folder / "causes.yaml"
     head = _texts(str(path), params.written(path), ("title",), {"convention": "", "code": ""})
     shared = {"code": head["code"]} if head["code"] else {}
     return Paper(
@@ -128,8 +159,26 @@ def read(folder: Path) -> Paper:
         deviations=_rows(folder / "deviations.yaml", Deviation, shared),
         contradictions=_rows(folder / "contradictions.yaml", Contradiction),
         assumptions=_rows(left_open, Assumption) if left_open.exists() else (),
+        causes=_causes(tried) if tried.exists() else (),
         convention=head["convention"],
     )
+
+
+def _causes(path: Path) -> tuple[Cause, ...]:
+    """The entries of causes.yaml."""
+    found = _rows(path, Cause)
+    for number, one in enumerate(found, 1):
+        if one.cause not in CAUSES:
+            raise Problem(
+                f"expected a cause of {', '.join(CAUSES)} in entry {number} of {path}, got {one.cause!r}"
+                f"{near(one.cause, CAUSES)}"
+            )
+        if one.cells.count("|") != 2:
+            raise Problem(
+                f"expected table | row | column for cells in entry {number} of {path}, got {one.cells!r}; write a "
+                "pattern for each"
+            )
+    return found
 
 
 def _rows(path: Path, row: Callable[..., Row], shared: Mapping[str, str] | None = None) -> tuple[Row, ...]:

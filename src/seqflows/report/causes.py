@@ -1,0 +1,108 @@
+"""Measured causes of cells outside their tolerance.
+
+A cause is a hypothesis until a run that differs from the cell's in that alone was scored. With d = ours - reported and
+c the changed run's number, the cause explains the share 1 - |c - reported| / |d| of the difference, and all of it if c
+is within the tolerance. Such runs are the cell's own run at scale paper, and those that a paper's causes.yaml names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from seqflows.report.cells import Cell, number
+from seqflows.report.inputs import Results, Summary
+from seqflows.report.papers.base import CAUSES, Paper
+from seqflows.report.settings import settings
+
+REDUCTION = "reduction"  # of size, budget and corpus together
+MEANINGS = {
+    REDUCTION: "at scale paper, with all that this scale reduces as in the paper, our number is within the tolerance",
+    **CAUSES,
+}
+UNEXPLAINED = "unexplained"
+LEAST = 0.5  # of a difference, which a cause has to explain to be one
+JUDGED = ("outside", "differs")  # the verdicts that ask for a cause
+
+
+class Tried(NamedTuple):
+    """A hypothesis with its measurement: the changed run's number, and the share of the difference that it explains.
+
+    The share is negative if the change leads away from the printed number, and less than 1 of a number beyond it.
+    """
+
+    cause: str
+    what: str
+    changed: Summary
+    share: float
+    whole: bool
+    remarks: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """``size (tvqa-att_s-deep: steps): -8.009 (0.021), the whole difference``, and remarks on the number."""
+        part = f"{100 * self.share:.0f} %" if self.share > 0 else "nothing"
+        part = "the whole difference" if self.whole else f"{part} of the difference"
+        return f"{self.cause} ({self.what}): {number(self.changed)}, " + ", ".join((part, *self.remarks))
+
+
+class Judgement(NamedTuple):
+    """The cause of a cell's difference: a key of `MEANINGS` or `UNEXPLAINED`, and all that was tried."""
+
+    cause: str
+    tried: tuple[Tried, ...]
+
+    @property
+    def text(self) -> str:
+        """All measurements, the best first; "" if none was made."""
+        return "; ".join(one.text for one in self.tried)
+
+
+def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row: Mapping[str, Any]) -> Judgement | None:
+    """The cause of a cell's difference; None if its verdict asks for none.
+
+    ``full`` are the results at scale paper, if ``results`` are of a smaller scale of the same data; ``row`` is the
+    cell's row of the audit, with its verdict, difference and tolerance.
+    """
+    if row.get("verdict") not in JUDGED or cell.summary is None:
+        return None
+    tried = []
+    if full is not None and (changed := full.summary(cell.run, cell.metric, optional=True)):
+        tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row))
+    for entry in paper.causes:
+        known = entry.changed in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
+        if known and (changed := results.summary(entry.changed, cell.metric, optional=True)):
+            what = f"{entry.changed}: {_changes(results, cell.run, entry.changed)}"
+            tried.append(_tried(results, entry.cause, what, changed, cell, row))
+    tried.sort(key=lambda one: (one.whole, one.share), reverse=True)
+    named = tried[0].cause if tried and (tried[0].whole or tried[0].share >= LEAST) else UNEXPLAINED
+    return Judgement(named, tuple(tried))
+
+
+def _tried(results: Results, cause: str, what: str, changed: Summary, cell: Cell, row: Mapping[str, Any]) -> Tried:
+    rest = abs(changed.value - float(cell.reported))
+    share, remarks = 1 - rest / abs(row["difference"]), results.outdated(changed.run, changed)
+    return Tried(cause, what, changed, share, rest <= row["tolerance"], tuple(remarks))
+
+
+def _changes(results: Results, run: str, changed: str) -> str:
+    """The settings in which two runs differ: ``epochs, learning_rate``."""
+    ours, theirs = (settings(results.params, results.scale, name) for name in (run, changed))
+    return ", ".join(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))
+
+
+def counted(rows: Iterable[Mapping[str, Any]]) -> str:
+    """``of 34 outside, 3 by reduction, 1 by size, 30 unexplained``; "" without a cell that asks for a cause."""
+    named = Counter(row["cause"] for row in rows if row.get("cause"))
+    if not named:
+        return ""
+    parts = [f"{named[cause]} by {cause}" for cause in MEANINGS if named[cause]]
+    parts += [f"{named[UNEXPLAINED]} {UNEXPLAINED}"] if named[UNEXPLAINED] else []
+    return f"of {named.total()} that differ, by a measured cause: {', '.join(parts)}"
+
+
+def order(rows: Sequence[tuple[Cell, Mapping[str, Any]]]) -> list[tuple[Cell, Mapping[str, Any]]]:
+    """The cells for which something was measured, explained ones first, each cause in the order of `MEANINGS`."""
+    places = {cause: place for place, cause in enumerate([*MEANINGS, UNEXPLAINED])}
+    return sorted((one for one in rows if one[1].get("measured")), key=lambda one: places[one[1]["cause"]])

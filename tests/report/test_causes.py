@@ -1,0 +1,171 @@
+"""Causes of differences: the share that a changed run explains, what counts, and the entries that are shipped."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+import report_world
+from seqflows import files, params, paths
+from seqflows.errors import Problem
+from seqflows.report import audit, causes, inputs
+from seqflows.report.cells import cells
+from seqflows.report.inputs import Results
+from seqflows.report.papers import base
+from seqflows.report.papers.base import Cause
+
+CELL = ("ziegler2019-table3", "AF / AF", "JSB")  # printed 6.53
+CHANGED = "jsb-af_scf"
+
+
+def scored(scale, run, nll):
+    """A run of the synthetic project with its NLL at a place of our own."""
+    report_world.write_run(scale, run)
+    content = files.read_sealed(paths.metrics(scale, run))
+    for record in content["metrics"]:
+        if record["metric"] in ("nll", f"nll@{record['samples']}"):
+            record["value"] = nll
+    files.write_json(paths.metrics(scale, run), files.sealed(content))
+    (paths.evaluation(scale, run) / "seed-0" / "scores.csv").unlink(missing_ok=True)
+
+
+def judged(world, *entries, verdict=None):
+    """The judgement of the cell at scale laptop under some entries of causes.yaml."""
+    results = Results(world, "laptop")
+    found = next(cell for cell in cells(results, CELL[0]) if (cell.row, cell.column) == CELL[1:])
+    _, row = audit.judged(results, found)
+    row |= {"verdict": verdict} if verdict else {}
+    return causes.judge(results, results.beside(), SimpleNamespace(causes=entries), found, row)
+
+
+def cause(kind="size", cells="table3 | AF / AF | *", changed=CHANGED):
+    return Cause(cells, kind, changed, "why")
+
+
+@pytest.mark.parametrize(
+    ("changed", "share", "named"),
+    [
+        (7.53, 0.0, "unexplained"),  # as far
+        (7.10, 0.43, "unexplained"),  # less than half
+        (7.00, 0.53, "size"),
+        (6.60, 0.93, "size"),  # within the tolerance of 0.1: all of it
+        (6.33, 0.8, "size"),  # beyond the printed number
+        (5.00, -0.53, "unexplained"),  # far beyond
+        (8.00, -0.47, "unexplained"),  # away from it
+    ],
+)
+def test_a_cause_explains_what_its_run_leaves(world, changed, share, named):
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", CHANGED, changed)
+    found = judged(world, cause())
+    assert found.cause == named
+    assert found.tried[0].share == pytest.approx(share)
+    assert found.tried[0].whole == (abs(changed - 6.53) < 0.1)
+    part = "the whole difference" if found.tried[0].whole else f"{100 * share:.0f} %" if share > 0 else "nothing of the"
+    assert part in found.text and f"size ({CHANGED}: " in found.text
+
+
+def test_the_best_explanation_is_named_and_all_are_said(world):
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", CHANGED, 6.9)
+    scored("laptop", "jsb-lstm", 6.5)
+    found = judged(world, cause("size"), cause("budget", changed="jsb-lstm"), cause("reading", "table1 | * | *"))
+    assert found.cause == "budget" and [one.cause for one in found.tried] == ["budget", "size"]
+    assert found.text.count("; ") == 1
+
+
+def test_the_paper_scale_is_tried_for_every_cell(world):
+    scored("laptop", "jsb-af_af", 7.53)
+    assert judged(world).cause == "unexplained" and judged(world).text == ""
+    scored("paper", "jsb-af_af", 6.5)
+    found = judged(world)
+    assert found.cause == "reduction" and "jsb-af_af at scale paper" in found.text
+
+
+@pytest.mark.parametrize("verdict", ["within", "not run", "stand-in", "other corpus", "reproduced"])
+def test_only_a_difference_has_a_cause(world, verdict):
+    scored("laptop", "jsb-af_af", 7.53)
+    assert judged(world, cause(), verdict=verdict) is None
+
+
+def test_a_run_that_is_not_there_was_not_tried(world):
+    scored("laptop", "jsb-af_af", 7.53)
+    assert judged(world, cause(), cause(changed="jsb-none")).tried == ()
+
+
+def test_the_settings_that_differ_are_said(world):
+    world.runs[CHANGED]["laptop"]["training"] = {"epochs": 9}
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", CHANGED, 6.5)
+    assert f"size ({CHANGED}: epochs)" in judged(world, cause()).text
+
+
+def test_the_audit_counts_and_lists_them(world, monkeypatch):
+    report_world.write_all("laptop", world)
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", "piano-af_af", 9.0)
+    scored("paper", "jsb-af_af", 6.5)
+    one = audit.audited(Results(world, "laptop"), base.papers()["ziegler2019"])
+    ours = [(cell, row) for cell, row in one.rows if cell.table == CELL[0]]
+    rows = {(cell.row, cell.column): row for cell, row in ours if row.get("cause")}
+    assert {place: row["cause"] for place, row in rows.items()} == {
+        ("AF / AF", "JSB"): "reduction",
+        ("AF / AF", "Piano"): "unexplained",
+    }
+    assert causes.counted(rows.values()) == "of 2 that differ, by a measured cause: 1 by reduction, 1 unexplained"
+    assert causes.counted([{"verdict": "within"}]) == ""
+    assert causes.counted(rows.values()) in audit.made(ours)
+    *_, table = audit.measured(ours)
+    assert [line[:3] for line in table.rows] == [("table3", "AF / AF", "JSB")]
+    assert audit.measured([(cell, row) for cell, row in ours if not row.get("cause")]) == []
+
+
+SETTINGS = {
+    "tvqa-att_s-deep": "steps",
+    "tvqa-att_s-long": "epochs, learning_rate",
+    "tvqa-rnn_s-single": "scales, squeeze, steps",
+    "tvqa-rnn_ar-literal": "cell",
+    "words-tril-inference_tril": "inference",
+    "words-tril-annealing": "kl_free_epochs, kl_ramp_epochs",
+}
+
+
+@pytest.mark.parametrize("name", base.names())
+def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
+    """At every scale a changed run differs in the same settings, and all cells of an entry have one run."""
+    paper, matrix = base.papers()[name], params.load()
+    for entry in paper.causes:
+        results = Results(matrix, "laptop")
+        runs = {
+            cell.run for table in paper.tables for cell in cells(results, table)
+            if cell.status == "reproduce" and entry.of(table.partition("-")[2], cell.row, cell.column)
+        }  # fmt: skip
+        assert len(runs) == 1, entry
+        for scale in ("laptop", "paper"):
+            changes = causes._changes(Results(matrix, scale), *runs, entry.changed)
+            assert changes == SETTINGS[entry.changed], (entry, scale)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cause": "sise"}, "a cause of size, .* in entry 1 of .*causes.yaml, got 'sise'; nearest: size"),
+        (
+            {"cells": "table4 Att-S"},
+            r"table \| row \| column for cells in entry 1 of .*, got 'table4 Att-S'",
+        ),
+        ({"chnaged": "x"}, "entry 1 of .*causes.yaml.*, got 'chnaged'; nearest: changed"),
+    ],
+)
+def test_mistakes_name_the_file(tmp_path, change, message):
+    entry = {"cells": "table4 | Att-S | *", "cause": "size", "changed": "tvqa-att_s-deep", "why": "depth"}
+    path = tmp_path / "causes.yaml"
+    files.write_text(path, "- " + str(entry | change) + "\n")
+    with pytest.raises(Problem, match=message):
+        base._causes(path)
+
+
+def test_an_embedded_scale_has_no_full_one():
+    assert Results(inputs.matrix(), "demo").beside() is None
+    assert Results(inputs.matrix(), "paper").beside().scale == "laptop"
