@@ -113,8 +113,9 @@ def test_the_audit_counts_and_lists_them(world, monkeypatch):
         ("AF / AF", "JSB"): "reduction",
         ("AF / AF", "Piano"): "unexplained",
     }
-    assert causes.counted(rows.values()) == "of 2 that differ, by a measured cause: 1 by reduction, 1 unexplained"
+    assert causes.counted(rows.values()) == "a measured cause for 1 of 2 that differ: 1 reduction"
     assert causes.counted([{"verdict": "within"}]) == ""
+    assert causes.counted([{"cause": "unexplained"}]) == "a measured cause for none of 1 that differ"
     assert causes.counted(rows.values()) in audit.made(ours)
     *_, table = audit.measured(ours)
     assert [line[:3] for line in table.rows] == [("table3", "AF / AF", "JSB")]
