@@ -1,15 +1,17 @@
 # Everything runs in .venv, made anew when the lock files change.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV ?= .venv
 JOBS ?= 2
+PY ?= 3.12
+SNAKEMAKE ?= 9.27.1
 LOCKS := requirements.lock requirements-torch.txt pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake9 reliability mutants laptop laptop-packages paper adopt benchmark weights docs lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark weights docs lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -18,7 +20,7 @@ help: ## list the targets
 venv: $(STAMP) ## make .venv with the pinned dependencies
 
 $(STAMP):
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and "expected Python 3.11, got %d.%d; run make PYTHON=<path of python3.11>" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "expected Python 3.11, 3.12 or 3.13, got %d.%d; run make PYTHON=<path of one>" % v)'
 	rm -f $(VENV)/.installed-*
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -40,10 +42,17 @@ test-all: $(STAMP) ## the whole test suite: every flow at every size, every run 
 test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)
 	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/pipeline/test_slurm.py
 
-test-snakemake9: $(STAMP) ## the same Snakefile and profile under Snakemake 9, in .venv9
-	$(PYTHON) -m venv .venv9
-	.venv9/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-snakemake9.txt
-	SEQFLOWS_SNAKEMAKE9=$(CURDIR)/.venv9/bin/snakemake python -m pytest -q -rs tests/pipeline/test_snakemake9.py
+test-snakemake: $(STAMP) ## the same Snakefile and profile under SNAKEMAKE=9.27.1 or 8.30.0, in .venv-snakemake
+	$(PYTHON) -m venv --clear .venv-snakemake
+	.venv-snakemake/bin/python -m pip install --quiet --disable-pip-version-check snakemake==$(SNAKEMAKE) -r requirements-snakemake.txt
+	SEQFLOWS_SNAKEMAKE=$(CURDIR)/.venv-snakemake/bin/snakemake python -m pytest -q -rs tests/pipeline/test_snakemake_later.py
+
+test-python: ## the tests under PY=3.12 or another Python, in .venv-3.12; the outcome goes into results/pythons.md
+	$(MAKE) VENV=.venv-$(PY) PYTHON=$(or $(shell command -v python$(PY)),python$(PY)) test-recorded
+
+test-recorded: $(STAMP)
+	python -m pytest -q -n 2 --dist worksteal -m "not slow" --junitxml=.pythons.xml
+	python tests/pythons.py .pythons.xml
 
 reliability: $(STAMP) ## every fault as often as in results/reliability.md, a quarter of an hour
 	rm -f .reliability.jsonl
@@ -99,8 +108,8 @@ docs: ## the site of README, docs, audits and interfaces in site/, in its own .v
 readme: $(STAMP) ## update the tables in README.md and docs from the results
 	python -m seqflows readme
 
-lock: $(STAMP) ## compile requirements.lock from requirements.in (needs pip-tools)
-	python -m piptools compile --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header --no-emit-options --no-emit-index-url --no-emit-find-links -o requirements.lock requirements.in
+lock: ## compile requirements.lock, for all Pythons, from requirements.in; what is pinned there stays (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-package torch -o requirements.lock requirements.in
 
 clean: ## remove the pipeline's outputs except downloads, .venv, results/laptop and results/paper
 	rm -rf runs checkpoints logs results/demo data/raw data/prepared data/features .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

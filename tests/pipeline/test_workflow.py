@@ -420,14 +420,14 @@ def test_the_matrix_stage_sums_up_each_stage_s_code(project):
 
 def test_every_command_names_the_scale_that_was_asked_for(project):
     printed = project().run("snakemake", "-n", "-p", "--config", "scale=laptop")
-    commands = [line for line in printed.splitlines() if line.startswith("python -m seqflows ")]
+    commands = [job.command for job in by_snakemake(printed).values()]
     assert len(commands) > 80
-    assert all(line.split()[4].startswith("laptop/") for line in commands)
+    assert all(command.split()[4].startswith("laptop/") for command in commands)
 
 
 def test_snakemake_accepts_a_cluster(project):
     scratch = project()
-    assert "train" in scratch.run("snakemake", "-n", "--quiet", "--cluster", "sbatch", "-j", "32")
+    assert "train" in scratch.run("snakemake", "-n", "--quiet", "rules", "--cluster", "sbatch", "-j", "32")
     assert not (scratch.folder / "profiles" / "default").exists()
 
 
