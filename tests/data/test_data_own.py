@@ -104,7 +104,16 @@ def test_a_file_for_each_split(here):
         (TEXT | {"sha256": {"own/x.txt": 64 * "0"}}, "expected those of own/mine.txt, got one of own/x.txt"),
         (LANGUAGE | {"sha256": 64 * "0"}, "expected one for each of own/mine.txt, own/vectors.txt, by path, got one"),
         (LANGUAGE | {"vectors": "own/vectors.vec"}, "vectors: expected a path .* ends with .txt or .zip, or one of 6B"),
-        (MUSIC | {"path": "own/mine.mid"}, "expected a path that ends with .npz or .json, got 'own/mine.mid'; convert"),
+        (
+            MUSIC | {"path": "own/mine.mid"},
+            "expected a path that ends with .npz or .json or .zip, got 'own/mine.mid'; conv",
+        ),
+        (
+            MUSIC | {"path": "own/mine.zip"},
+            "step: expected the time step of the MIDI files, in quarter notes, got none",
+        ),
+        (MUSIC | {"step": 0.5}, "step: expected none without .zip files of MIDI, got 0.5"),
+        (MUSIC | {"path": "own/mine.zip", "step": 0}, "step: expected a finite number above 0, got 0"),
         (WORDS | {"path": "own/mine.txt"}, "expected a path that ends with .tsv.gz or .tsv or .csv"),
         (TEXT, "expected the file own/mine.txt in the project .* or in the mirror .*, found none"),
         (TEXT | {"path": "own"}, "expected a file at own, got a folder"),

@@ -126,7 +126,21 @@ class OwnText(OwnSequences):
 @sources("music", "own-music")
 @dataclass(frozen=True, kw_only=True)
 class OwnMusic(OwnSequences):
-    """Piano rolls: .npz with an array (T, 88) a piece, or .json with the MIDI notes of each frame of each piece."""
+    """Piano rolls: .npz with an array (T, 88) a piece, or .json with the MIDI notes of each frame of each piece.
+
+    Or a .zip of MIDI files, a piece each, read at a time ``step``, in quarter notes.
+    """
+
+    step: float | None = entry(number(above=0), None)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield also MIDI files without a time step, and a time step of other files."""
+        yield from super().contradictions()
+        several = self.path.values() if isinstance(self.path, Mapping) else [self.path]
+        if all(path.endswith(own.MIDI) for path in several) and self.step is None:
+            yield "step", "expected the time step of the MIDI files, in quarter notes, got none; 0.5 is an eighth note"
+        if not all(path.endswith(own.MIDI) for path in several) and self.step is not None:
+            yield "step", f"expected none without {own.MIDI} files of MIDI, got {self.step:g}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,10 @@ from seqflows.errors import Problem
 RECORD = Path("own-data.json")
 WHOLE = "all"  # the name of a file that is to be divided
 SPLITS = ("train", "valid", "test")
+MIDI = ".zip"  # of MIDI files, a piece each
 ENDS = {  # source -> the ends of its files' names; "" is any other
     "own-text": (".txt", ""),
-    "own-music": (".npz", ".json"),
+    "own-music": (".npz", ".json", MIDI),
     "own-words": (".tsv.gz", ".tsv", ".csv"),
     "own-language": (".txt", ""),
 }

@@ -6,7 +6,9 @@ a string of letters; a text, a list of words, is treated alike, with words as le
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -32,6 +34,18 @@ def grams(word: Sequence[str], order: int) -> Iterator[tuple[str, ...]]:
             yield tuple(symbols[place - size + 1 : place + 1])
 
 
+@contextlib.contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Let packages that were not imported yet seem absent."""
+    names = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(names))
+    try:
+        yield
+    finally:
+        for name in names:
+            del sys.modules[name]
+
+
 def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> Any:
     """Fit the n-gram model to words with weights.
 
@@ -40,7 +54,8 @@ def fit(words: Sequence[Sequence[str]], weights: Sequence[int], order: int) -> A
     the probabilities after any context sum to one over letters and end symbol.
     """
     try:
-        from nltk.lm import KneserNeyInterpolated, NgramCounter, Vocabulary
+        with _hidden("sklearn", "scipy"):  # which nltk imports if they are there: four fifths of its time
+            from nltk.lm import KneserNeyInterpolated, NgramCounter, Vocabulary
     except ImportError:
         raise Problem("expected the package nltk for n-grams, found none; install it") from None
     counter = NgramCounter()

@@ -12,7 +12,7 @@ from seqflows.config import own
 from seqflows.data.embedded import Source
 from seqflows.data.kinds import shared
 from seqflows.data.prepared import KEYS, SPLITS
-from seqflows.data.readers import polyphonic
+from seqflows.data.readers import midi, polyphonic
 from seqflows.errors import Problem
 
 
@@ -20,7 +20,8 @@ def prepare(block: Mapping[str, Any], raw: Path, source: Source | None, dataset:
     """Prepare the pieces of a raw folder's file; the support of p(T) is `reach`, as in the paper's code."""
     given = own.listed(block)
     if given:
-        pieces = shared.splits(block, raw, polyphonic.read_own)
+        step = block.get("step")
+        pieces = shared.splits(block, raw, (lambda path: midi.read(path, step)) if step else polyphonic.read_own)
     else:
         found = sorted(path for path in raw.iterdir() if path.suffix in (".mat", ".pickle"))
         if len(found) != 1:
