@@ -18,6 +18,8 @@ from typing import Any
 from seqflows.errors import Problem
 from seqflows.names import near
 
+SPLITS = ("train", "valid", "test")  # of a dataset of any kind
+
 
 @dataclass(frozen=True)
 class Kind:

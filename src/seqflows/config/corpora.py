@@ -16,7 +16,6 @@ SEED = whole(0)
 VECTORS = Rule(
     f"one of {', '.join(registry.VECTORS)}", lambda value: value in tuple(registry.VECTORS), tuple(registry.VECTORS)
 )
-SHA256 = Rule("the file's sha256, 64 hex digits", lambda value: isinstance(value, str) and len(value) == 64)
 SPLITS = choice("tokens", "types")
 SOURCES: dict[str, type[Corpus]] = {}
 KINDS: dict[str, str] = {}  # source -> kind of data
@@ -104,7 +103,7 @@ class Music(Sequences):
 class MusicPickle(Sequences):
     """An original pickle, without a published checksum: the block states it."""
 
-    sha256: str | None = entry(SHA256, None)
+    sha256: str | None = entry(own.DIGEST, None)
 
 
 @real("text")

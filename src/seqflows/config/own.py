@@ -16,10 +16,10 @@ from typing import Any
 from seqflows import files, paths
 from seqflows.config.typed import Rule, either
 from seqflows.errors import Problem
+from seqflows.kinds import SPLITS
 
 RECORD = Path("own-data.json")
 WHOLE = "all"  # the name of a file that is to be divided
-SPLITS = ("train", "valid", "test")
 MIDI = ".zip"  # of MIDI files, a piece each
 ENDS = {  # source -> the ends of its files' names; "" is any other
     "own-text": (".txt", ""),
@@ -51,8 +51,9 @@ PATHS = either(
         lambda value: isinstance(value, dict) and set(value) == set(SPLITS) and all(map(_within, value.values())),
     ),
 )
+DIGEST = Rule("the file's sha256, 64 hex digits", _digest)
 SHA256 = either(
-    Rule("the file's sha256, 64 hex digits", _digest),
+    DIGEST,
     Rule(
         "those of several files by path",
         lambda value: isinstance(value, dict) and all(map(_within, value)) and all(map(_digest, value.values())),

@@ -27,11 +27,11 @@ from seqflows import files, kinds, paths
 from seqflows.config.features import NONE
 from seqflows.data.lines import Passages
 from seqflows.errors import Problem
+from seqflows.kinds import SPLITS
 
 if TYPE_CHECKING:
     from seqflows.params import Params
 
-SPLITS = ("train", "valid", "test")
 CHECKSUMS = "checksums.json"
 HEADER = "header.json"
 EMBEDDINGS = "embeddings.npz"
