@@ -8,10 +8,13 @@ SNAKEMAKE ?= 9.27.1
 LOCKS := requirements.lock requirements-torch.txt pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
 
+# an rocrate whose package has the JSON-LD context of RO-Crate 1.1, so that validation needs no network
+CONTEXT := rocrate==0.15.0
+
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark weights docs lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark weights docs provenance lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -104,6 +107,12 @@ docs: ## the site of README, docs, audits and interfaces in site/, in its own .v
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
+
+provenance: ## crates/<scale>, an RO-Crate of each scale with kept records, validated, in its own .venv-provenance
+	$(PYTHON) -m venv .venv-provenance
+	.venv-provenance/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-provenance.txt
+	.venv-provenance/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv-provenance/context $(CONTEXT)
+	set -e; for scale in $(patsubst results/%/runs,%,$(wildcard results/*/runs)); do .venv-provenance/bin/python -m seqflows crate $$scale; .venv-provenance/bin/python tests/validate_crate.py crates/$$scale; done
 
 readme: $(STAMP) ## update the tables in README.md and docs from the results
 	python -m seqflows readme

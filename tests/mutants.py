@@ -37,6 +37,8 @@ TREE = (
     "params.yaml",
     "pyproject.toml",
     "README.md",
+    "CITATION.cff",
+    "LICENSE",
 )
 
 

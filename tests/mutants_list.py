@@ -882,6 +882,48 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_evaluation_exact.py::test_a_ratio_weighs_the_first_sentence",
         ),
     ],
+    "provenance/requirements.py": [
+        (
+            "what was not run counts as failed",
+            "judging.NOT_RUN: NOT_RUN",
+            "judging.NOT_RUN: FAILED",
+            "test_requirements.py::test_shares_and_scores_roll_up_as_by_hand",
+        ),
+        (
+            "what is quoted has weight",
+            '"weight": int(state != NONE)',
+            '"weight": 1',
+            "test_requirements.py::test_shares_and_scores_roll_up_as_by_hand",
+        ),
+        (
+            "a score is a share of everything",
+            '"score": shares[MET] / decided if decided else None',
+            '"score": shares[MET] if decided else None',
+            "test_requirements.py::test_shares_and_scores_roll_up_as_by_hand",
+        ),
+    ],
+    "provenance/actions.py": [
+        (
+            "data of another checksum pass as those that are kept",
+            'now if sha256 == now.sha256 else Dataset(name, sha256, "")',
+            "now",
+            "test_crate.py::test_data_have_their_source_only_where_their_checksum_says_so",
+        ),
+        (
+            "the training's inputs lack the seeds",
+            "ref(SETTINGS.as_posix(), *objects, *(one.id for one in inputs))",
+            "ref(SETTINGS.as_posix(), *objects)",
+            "test_crate.py::test_every_kept_run_has_its_action",
+        ),
+    ],
+    "provenance/crate.py": [
+        (
+            "the workflow's actions are not mentioned",
+            '"mentions": ref(*made)',
+            '"mentions": ref(made[0])',
+            "test_crate.py::test_every_action_is_mentioned_and_the_workflow_has_its_run",
+        ),
+    ],
     "report/causes.py": [
         (
             "a cause counts from any share on",

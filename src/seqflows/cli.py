@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     weights = commands.add_parser("weights", help="write weights/<scale> of all trained runs, for use without data")
     weights.add_argument("scale", choices=paths.SCALES)
     weights.set_defaults(act=_weights)
+    crate = commands.add_parser("crate", help="write crates/<scale>, an RO-Crate of the results, and other exports")
+    crate.add_argument("scale", choices=paths.SCALES)
+    crate.set_defaults(act=_crate)
     readme = commands.add_parser("readme", help="update the tables in README.md and docs from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring against the authors' code")
@@ -285,6 +288,11 @@ def _tracker(kind: str) -> Any:
 def _keep(given: argparse.Namespace) -> None:
     kept = importlib.import_module("seqflows.report.keep").run(given.scale)
     print(f"kept the records of {', '.join(kept)} in {paths.results(given.scale) / 'runs'}")
+
+
+def _crate(given: argparse.Namespace) -> None:
+    written = importlib.import_module("seqflows.provenance.crate").run(given.scale)
+    print("\n".join(map(str, written)))
 
 
 def _benchmark(given: argparse.Namespace) -> None:
