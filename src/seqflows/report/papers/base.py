@@ -175,8 +175,8 @@ def _causes(path: Path) -> tuple[Cause, ...]:
             )
         if one.cells.count("|") != 2:
             raise Problem(
-                f"expected table | row | column for cells in entry {number} of {path}, got {one.cells!r}; write a "
-                "pattern for each"
+                f"expected patterns of table, row and column between bars for cells in entry {number} of {path}, got "
+                f"{one.cells!r}; write a pattern for each"
             )
     return found
 
