@@ -18,7 +18,7 @@ AGREEING = 4  # standard errors within which two numbers count as equal
 
 @dataclass(frozen=True)
 class Found:
-    """The numbers of a witness: a table, its ``left`` first columns names, and the conclusion in one or two sentences."""
+    """The numbers of a witness, a table whose ``left`` first columns are names, and the conclusion."""
 
     header: Sequence[Text]
     rows: Sequence[Sequence[Text]]

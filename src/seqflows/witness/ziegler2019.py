@@ -95,7 +95,7 @@ def conventions() -> dict[str, Scored]:
     return {
         "-log p(x, T) over T + 1, all sentences together (Ziegler & Rush's code)": _whole(nats, whole),
         "-log p(x | T): the length is given": _whole(at_length, whole),
-        f"{UNKNOWN} is one symbol, not {len(UNKNOWN)}": _whole(at_symbols, symbols),
+        f"“unk” is one symbol, not {len(UNKNOWN)}": _whole(at_symbols, symbols),
         "the mean of each sentence's own bits per symbol (CategoricalNF's code)": Scored(
             float(each.mean()), each - each.mean()
         ),
@@ -128,7 +128,8 @@ def categorical() -> Found:
         rows,
         f"By the convention alone the same probabilities score {moved:+.3f} ± {error:.3f} bits. And of the "
         f"{flows:.2f} bits between the two flows {baselines:.2f} are between the two LSTMs, so that, within "
-        "rounding, neither paper's flow is apart from its own LSTM: 1.27 beside 1.42 does not say which flow is better. "
+        "rounding, neither paper's flow is apart from its own LSTM: 1.27 beside 1.42 does not say which flow is "
+        "better. "
         "What the convention makes on Penn Treebank itself is not computed here, since its text is not at hand without "
         "a network; the article of CategoricalNF could not be read either: its numbers and conventions are those of "
         "the authors' code and its README.",
@@ -147,8 +148,8 @@ WITNESSES = (
         "categorical", "CategoricalNF's 1.27 beside 1.42", PAPER, "Table 1, beside Lippe & Gavves 2021",
         (("deviations", "T or T + 1, log p(T)"), ("deviations", "longest sentence (6.1)")),
         f"1.42 bpc of AF / AF on Penn Treebank; 1.27 bits per dimension of a Categorical Normalizing Flow ({README}).",
-        "The later code scores log p(x | T) alone, takes <unk> as one symbol and a space after each word, and averages "
-        "each sentence's own bits. A source of sentences with known probabilities, the best model there can be, is "
+        "The later code scores log p(x | T) alone, takes `<unk>` as one symbol and a space after each word, and "
+        "averages each sentence's own bits. A source of sentences with known probabilities, the best model there can be, is "
         "scored by both conventions, one change after another; the probabilities of lengths are exact.",
         categorical,
     ),
