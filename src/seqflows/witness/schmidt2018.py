@@ -37,7 +37,7 @@ WORDS, DRAWS = 2_000, 20  # of H_gap: generated words; draws or trajectories, th
 SETS = 50  # independent sets of trajectories
 GENERATED = 14_300
 TRAJECTORIES = (20, 1_000, 20_000)
-SAMPLES = 200  # of a word's importance sampling
+SAMPLES = 2_000  # of a word's importance sampling
 
 
 class Trained(NamedTuple):
@@ -193,7 +193,7 @@ def trajectories() -> Found:
         [f"{k:,} shared trajectories", within(one.value, one.error), f"{excess[k]:+.3f}", f"{one.words:.3f}"]
         for k, one in found.items()
     ]
-    rows.append([f"importance sampling, {SAMPLES} samples or more a word", within(value, error), "0", ""])
+    rows.append([f"importance sampling, {SAMPLES:,} samples or more a word", within(value, error), "0", ""])
     return Found(
         ("estimate of -log P(w)", "cross entropy, nats a word", "above the model's own", "error as of the words"),
         rows,

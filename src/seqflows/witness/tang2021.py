@@ -203,9 +203,9 @@ def bijection() -> Found:
         ("scheme", "deviation", "total probability", "error of the grid", "bits per dimension won"),
         rows,
         "The score of the released scheme is no log-density: its total is not 1, and the narrower the Gaussians that "
-        "it learns, the larger the total, up to deviation^-M of M numbers, without limit. Such scores do not compare with "
-        "those of densities. That alone does not explain all cells below the floor: the rows -AR have no multi-scale "
-        "architecture (section 2.3).",
+        "it learns, the larger the total, up to deviation^-M of M numbers, without limit. Such scores do not compare "
+        "with those of densities. That alone does not explain all cells below the floor: the rows -AR have no "
+        "multi-scale architecture (section 2.3).",
     )
 
 

@@ -149,8 +149,8 @@ WITNESSES = (
         (("deviations", "T or T + 1, log p(T)"), ("deviations", "longest sentence (6.1)")),
         f"1.42 bpc of AF / AF on Penn Treebank; 1.27 bits per dimension of a Categorical Normalizing Flow ({README}).",
         "The later code scores log p(x | T) alone, takes `<unk>` as one symbol and a space after each word, and "
-        "averages each sentence's own bits. A source of sentences with known probabilities, the best model there can be, is "
-        "scored by both conventions, one change after another; the probabilities of lengths are exact.",
+        "averages each sentence's own bits. A source of sentences with known probabilities, the best model that there "
+        "can be, is scored by both conventions, one change after another; the probabilities of lengths are exact.",
         categorical,
     ),
 )  # fmt: skip
