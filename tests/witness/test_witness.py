@@ -182,6 +182,10 @@ def test_shares_of_the_bound_are_those_of_the_printed_cells():
     assert rows["Table 2, - AF hidden and NLSq"] == ["0.29", "1.56", "84.3", "84.6"]
 
 
+def test_cells_that_a_paper_quotes_are_left_out():
+    assert set(cells("ziegler2019-table3", "JSB")) == {"LSTM", "AF / AF", "AF / SCF", "IAF / SCF"}
+
+
 def test_sums_of_lengths_are_those_of_all_sequences():
     chain = heterogeneous(np.random.default_rng(3), 4, peaked(1, 3))
     weights, expected = np.array([1, 3, 3, 6]), {}

@@ -13,7 +13,7 @@ import numpy as np
 from seqflows.data.embedded import sentences
 from seqflows.data.embedded.chain import Chain
 from seqflows.kinds import divisors
-from seqflows.report.page import Text
+from seqflows.report.page import Text, prose
 from seqflows.witness.base import ERRORS, Found, Witness, cells, hold
 
 PAPER = "ziegler2019"
@@ -35,7 +35,7 @@ def share() -> Found:
             below += [f"{title}, {row}"] * (most <= CLAIMED)
     hold(bool(below), f"a row with a share of at most {CLAIMED:.0%}", "none")
     return Found(
-        ("row", "reconstruction, bpc", "KL, bpc", "KL's share, %", "at most, by rounding, %"),
+        ("row", "printed reconstruction, bpc", "printed KL, bpc", "KL's share, %", "at most, by rounding, %"),
         rows,
         f"Of {len(rows)} rows {len(below)} are not over 90 %, however the printed numbers were rounded: "
         f"{'; '.join(below)}.",
@@ -95,7 +95,7 @@ def conventions() -> dict[str, Scored]:
     return {
         "-log p(x, T) over T + 1, all sentences together (Ziegler & Rush's code)": _whole(nats, whole),
         "-log p(x | T): the length is given": _whole(at_length, whole),
-        f"“unk” is one symbol, not {len(UNKNOWN)}": _whole(at_symbols, symbols),
+        f"`{UNKNOWN}` is one symbol, not {len(UNKNOWN)}": _whole(at_symbols, symbols),
         "the mean of each sentence's own bits per symbol (CategoricalNF's code)": Scored(
             float(each.mean()), each - each.mean()
         ),
@@ -114,13 +114,18 @@ def categorical() -> Found:
     flows, baselines = (round(printed[name] - LATER[name], 2) for name in ("flow", "LSTM"))
     hold(round(flows - baselines, 2) <= 4 * ROUNDED, "flows that differ as the LSTMs do", f"{flows} and {baselines}")
     rows: list[list[Text]] = [
-        [name, f"{one.value:.4f}", f"{one.value - first.value:+.4f}"] for name, one in found.items()
+        [prose(name), f"{one.value:.4f}", f"{one.value - first.value:+.4f}"] for name, one in found.items()
     ]
     rows += [
-        [f"Ziegler & Rush, Table 1: {EARLIER[name]}, Penn Treebank", f"{printed[name]:.2f}", ""] for name in EARLIER
+        [f"Ziegler & Rush, Table 1: {EARLIER[name]}, Penn Treebank, printed", f"{printed[name]:.2f}", ""]
+        for name in EARLIER
     ]
     rows += [
-        [f"CategoricalNF: its {name}, Penn Treebank", f"{LATER[name]:.2f}", f"{LATER[name] - printed[name]:+.2f}"]
+        [
+            f"CategoricalNF: its {name}, Penn Treebank, printed",
+            f"{LATER[name]:.2f}",
+            f"{LATER[name] - printed[name]:+.2f}",
+        ]
         for name in EARLIER
     ]
     return Found(
@@ -132,7 +137,7 @@ def categorical() -> Found:
         "better. "
         "What the convention makes on Penn Treebank itself is not computed here, since its text is not at hand without "
         "a network; the article of CategoricalNF could not be read either: its numbers and conventions are those of "
-        "the authors' code and its README.",
+        "the authors' public code, which calls itself a simplified re-implementation, and of its README.",
     )
 
 
