@@ -14,7 +14,7 @@ CONTEXT := rocrate==0.15.0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark weights docs provenance lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark witness weights docs provenance lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -83,6 +83,9 @@ adopt: $(STAMP) ## hand Snakemake's outputs, at the scale of params.yaml, to DVC
 
 benchmark: $(STAMP) ## training steps, epochs, sampling and memory, and time to quality, half an hour on an idle machine
 	python -m seqflows benchmark
+
+witness: $(STAMP) ## compute why some numbers of the papers cannot be, into results/witness.md, a minute
+	python -m seqflows witness
 
 lint: $(STAMP) ## check with ruff, import-linter and snakefmt; check params.yaml and dvc.yaml
 	ruff check .

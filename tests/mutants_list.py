@@ -88,6 +88,48 @@ CELLS = "test_tables_of_params.py::test_every_cell_is_of_the_run_of_its_row_and_
 PRINTED = "test_tables_of_params.py::test_printed_numbers_are_those_that_were_checked"
 
 PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
+    "witness/base.py": [
+        (
+            "a witness that does not hold passes",
+            '    if not condition:\n        raise Problem(f"expected {expected}',
+            '    if False:\n        raise Problem(f"expected {expected}',
+            "test_witness.py::test_one_reading_of_the_words_is_refused",
+        ),
+        (
+            "cells that the paper quotes are its own",
+            'row["column"] == column and row["status"] == "reproduce"',
+            'row["column"] == column',
+            "test_witness.py::test_cells_that_a_paper_quotes_are_left_out",
+        ),
+    ],
+    "witness/tang2021.py": [
+        (
+            "the grid's cells have the size of one axis",
+            "float((float(edge[1] - edge[0]) * scale).prod())",
+            "float((float(edge[1] - edge[0]) * scale).flatten()[0]) ** scale.numel()",
+            "test_witness.py::test_the_mass_of_a_gaussian_is_one",
+        ),
+        (
+            "the released scheme scores its first block once",
+            "return _gaussian(z_1 - mean, deviation) + log_det_1 + _gaussian(z_2, deviation) + log_det_2",
+            "return log_det_1 + _gaussian(z_2, deviation) + log_det_2",
+            "test_witness.py::test_the_page_has_each_witness_and_is_the_same_twice",
+        ),
+    ],
+    "witness/ziegler2019.py": [
+        (
+            "the last word's length is not counted",
+            "at[np.arange(len(weights)), weights] = chain.start",
+            "at[:, 0] = chain.start",
+            "test_witness.py::test_sums_of_lengths_are_those_of_all_sequences",
+        ),
+        (
+            "rounding is not allowed for",
+            "most = (value + ROUNDED) / (value + reconstruction[row])",
+            "most = printed",
+            "test_witness.py::test_shares_of_the_bound_are_those_of_the_printed_cells",
+        ),
+    ],
     "training/trainer.py": [
         (
             "an epoch too many is averaged",

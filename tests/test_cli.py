@@ -32,7 +32,20 @@ def stage(monkeypatch, root, tmp_path):
 def test_help_names_every_command(root):
     done = subprocess.run([sys.executable, "-m", "seqflows", "--help"], capture_output=True, text=True, cwd=root)
     assert done.returncode == 0
-    others = ["list", "status", "matrix", "dvc", "show", "check", "readme", "keep", "benchmark", "plan", "adopt"]
+    others = [
+        "list",
+        "status",
+        "matrix",
+        "dvc",
+        "show",
+        "check",
+        "readme",
+        "keep",
+        "benchmark",
+        "witness",
+        "plan",
+        "adopt",
+    ]
     for name in (*TABLE, *others):
         assert f"\n    {name}" in done.stdout
 

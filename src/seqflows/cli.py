@@ -145,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
         help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, questions",
     )
     benchmark.set_defaults(act=_benchmark)
+    witness = commands.add_parser("witness", help="show, by computations, which printed numbers cannot be")
+    witness.set_defaults(act=lambda given: importlib.import_module("seqflows.witness.pages").run())
     plan = commands.add_parser("plan", help="simulate the time of a scale on some GPUs; no stage is run")
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
