@@ -227,9 +227,9 @@ WITNESSES = (
             ("contradictions", "4.1, reliably approximate"),
             ("contradictions", "5.1 against 5.2 and 4.1, the number of trajectories"),
         ),
-        "P(w) is estimated by a mean over K trajectories that all words share; the only number of them that is named is "
-        "20 (section 5.2), and section 5.1 says that the cross entropy “effectively evaluates a single h sample on |V| "
-        "datapoints”.",
+        "P(w) is estimated by a mean over K trajectories that all words share; the only number of them that is named "
+        "is 20 (section 5.2), and section 5.1 says that the cross entropy “effectively evaluates a single h sample on "
+        "|V| datapoints”.",
         "The cross entropy of the same model by 20, 1,000 and 20,000 trajectories, the mean over independent sets of "
         "them, against importance sampling with the trained posterior. By Jensen's inequality few trajectories err "
         "upwards.",
