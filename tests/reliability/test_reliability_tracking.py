@@ -167,5 +167,6 @@ def test_many_jobs_track_at_once(world, monkeypatch, request, kind):
         process.returncode == 0 and "warning:" not in text and kept
         for process, text, kept in zip(jobs, said, whole, strict=True)
     )
-    print(*{text.splitlines()[-1][:400] for text in said if "warning:" in text}, sep="\n")  # shown where it fails
+    shown = [text[-1500:] for text in said if text]
+    print(*shown, [process.returncode for process in jobs], whole, sep="\n")  # where it fails
     record(fault, many, held, "every run with every epoch, no warning")

@@ -220,6 +220,52 @@ class Locked:
         raise RuntimeError("the server is down")
 
 
+RACED = "INTERNAL_ERROR: (sqlite3.IntegrityError) UNIQUE constraint failed (https://sqlalche.me/e/21/gkpj)"
+
+
+class Raced:
+    """A server on which another job writes the same row first."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __getattr__(self, name):
+        def ask(*given):
+            self.asked.append(name)
+            if self.asked.count(name) == 1:
+                raise RuntimeError(RACED)
+            return given
+
+        return ask
+
+
+def test_a_row_that_another_job_wrote_is_asked_for_again_but_nothing_is_made_twice():
+    client = Raced()
+    assert stores.RetryingClient(client).set_experiment_tag("1", "a", "b") == ("1", "a", "b")
+    assert stores.RetryingClient(client).log_inputs("run", []) == ("run", [])
+    with pytest.raises(RuntimeError, match="IntegrityError"):
+        stores.RetryingClient(client).create_experiment("a")
+    assert [client.asked.count(name) for name in ("set_experiment_tag", "log_inputs", "create_experiment")] == [2, 2, 1]
+
+
+def test_an_experiment_is_made_with_its_tags(tmp_path, monkeypatch):
+    """So that jobs that begin at once do not write them one after another."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setitem(vars(stores), "RACES", ())
+    set_apart = []
+    monkeypatch.setattr(
+        "mlflow.MlflowClient.set_experiment_tag", lambda self, *given: set_apart.append(given), raising=True
+    )
+    for _ in range(2):
+        with stores.Store("demo") as store:
+            found = store.client.get_experiment(store.experiment)
+            assert (
+                found.tags[stores.NOTE] == stores.ABOUT.format("demo") and found.tags[stores.KIND[0]] == stores.KIND[1]
+            )
+    assert set_apart == []
+
+
 def test_a_busy_database_is_asked_again(monkeypatch):
     assert stores.RetryingClient(Locked(4)).create_run("a") == "a"
     client = Locked(0)

@@ -26,6 +26,9 @@ ABOUT = (
 DIGITS = 36  # of a dataset's digest in MLflow
 BUSY = 300.0  # seconds to retry while other jobs use a store
 BUSY_SIGNS = ("database is locked", "QueuePool limit")  # sqlite's and SQLAlchemy's, which MLflow passes on
+# Two jobs that write the same row at once: the second is refused (IntegrityError, whose page SQLAlchemy names), and
+# finds the row when it asks again.
+RACES, RACED_SIGN = ("set_experiment_tag", "log_inputs"), "/gkpj"
 LIMIT = 800, 100, 100  # metrics, parameters and tags of one request, of at most 1000 in all
 
 
@@ -35,7 +38,10 @@ def address() -> str:
 
 
 class RetryingClient:
-    """A client that retries while the database of a server is in use; MLflow itself gives up after seconds."""
+    """A client that retries while the database of a server is in use; MLflow itself gives up after seconds.
+
+    It also asks again where another job has just written the same tag of the experiment, or the same dataset.
+    """
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -50,6 +56,7 @@ class RetryingClient:
                     return method(*arguments, **options)
                 except Exception as error:
                     busy = any(sign in str(error) for sign in BUSY_SIGNS)
+                    busy |= name in RACES and RACED_SIGN in str(error)
                     if not busy or time.monotonic() + pause > until:
                         raise
                 time.sleep(pause * random.SystemRandom().uniform(0.5, 1))  # so that jobs do not retry at once
@@ -101,10 +108,11 @@ class Store:
         experiment = self.client.get_experiment_by_name(self.experiment_name)
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
-        self.experiment = experiment.experiment_id if experiment else self._create_experiment()
-        for tag, value in (KIND, (NOTE, ABOUT.format(self.experiment_name.partition("-")[2]))):
-            if experiment is None or experiment.tags.get(tag) != value:
-                self.client.set_experiment_tag(self.experiment, tag, value)
+        tags = dict((KIND, (NOTE, ABOUT.format(self.experiment_name.partition("-")[2]))))
+        self.experiment = experiment.experiment_id if experiment else self._create_experiment(tags)
+        for tag in tags if experiment else ():
+            if experiment.tags.get(tag) != tags[tag]:
+                self.client.set_experiment_tag(self.experiment, tag, tags[tag])
         self.known: dict[str, list[Any]] = {}
         token = None
         while True:
@@ -114,10 +122,10 @@ class Store:
             if not (token := page.token):
                 break
 
-    def _create_experiment(self) -> str:
-        """The experiment's id; one of several concurrent jobs creates it, and the others find it."""
+    def _create_experiment(self, tags: Mapping[str, str]) -> str:
+        """The experiment's id; one of several concurrent jobs creates it with its tags, and the others find it."""
         try:
-            return self.client.create_experiment(self.experiment_name)
+            return self.client.create_experiment(self.experiment_name, tags=dict(tags))
         except Exception:
             experiment = self.client.get_experiment_by_name(self.experiment_name)
             if experiment is None:
