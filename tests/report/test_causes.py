@@ -36,7 +36,7 @@ def judged(world, *entries, verdict=None):
     found = next(cell for cell in cells(results, CELL[0]) if (cell.row, cell.column) == CELL[1:])
     _, row = audit.judged(results, found)
     row |= {"verdict": verdict} if verdict else {}
-    return causes.judge(results, results.beside(), SimpleNamespace(causes=entries), found, row)
+    return causes.judge(results, results.beside, SimpleNamespace(causes=entries), found, row)
 
 
 def cause(kind="size", cells="table3 | AF / AF | *", changed=CHANGED):
@@ -168,5 +168,5 @@ def test_mistakes_name_the_file(tmp_path, change, message):
 
 
 def test_an_embedded_scale_has_no_full_one():
-    assert Results(inputs.matrix(), "demo").beside() is None
-    assert Results(inputs.matrix(), "paper").beside().scale == "laptop"
+    assert Results(inputs.matrix(), "demo").beside is None
+    assert Results(inputs.matrix(), "paper").beside.scale == "laptop"

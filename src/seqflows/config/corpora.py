@@ -136,9 +136,10 @@ class OwnMusic(OwnSequences):
         """Yield also MIDI files without a time step, and a time step of other files."""
         yield from super().contradictions()
         several = self.path.values() if isinstance(self.path, Mapping) else [self.path]
-        if all(path.endswith(own.MIDI) for path in several) and self.step is None:
+        zipped = all(path.endswith(own.MIDI) for path in several)
+        if zipped and self.step is None:
             yield "step", "expected the time step of the MIDI files, in quarter notes, got none; 0.5 is an eighth note"
-        if not all(path.endswith(own.MIDI) for path in several) and self.step is not None:
+        if not zipped and self.step is not None:
             yield "step", f"expected none without {own.MIDI} files of MIDI, got {self.step:g}"
 
 

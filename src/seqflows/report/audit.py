@@ -98,7 +98,7 @@ class Audited(NamedTuple):
 def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
     rows = [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
-    full = results.beside() if results.scale != "paper" else None
+    full = results.beside if results.scale != "paper" else None
     for cell, row in rows:
         if found := causes.judge(results, full, paper, cell, row):
             row |= {"cause": found.cause, "measured": found.text}

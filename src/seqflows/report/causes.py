@@ -17,10 +17,7 @@ from seqflows.report.papers.base import CAUSES, Paper
 from seqflows.report.settings import settings
 
 REDUCTION = "reduction"  # of size, budget and corpus together
-MEANINGS = {
-    REDUCTION: "at scale paper, with all that this scale reduces as in the paper, our number is within the tolerance",
-    **CAUSES,
-}
+MEASURED = (REDUCTION, *CAUSES)
 UNEXPLAINED = "unexplained"
 LEAST = 0.5  # of a difference, which a cause has to explain to be one
 JUDGED = ("outside", "differs")  # the verdicts that ask for a cause
@@ -48,7 +45,7 @@ class Tried(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """The cause of a cell's difference: a key of `MEANINGS` or `UNEXPLAINED`, and all that was tried."""
+    """The cause of a cell's difference: one of `MEASURED` or `UNEXPLAINED`, and all that was tried."""
 
     cause: str
     tried: tuple[Tried, ...]
@@ -98,11 +95,11 @@ def counted(rows: Iterable[Mapping[str, Any]]) -> str:
     if not named:
         return ""
     count = named.total() - named[UNEXPLAINED]
-    parts = ", ".join(f"{named[cause]} {cause}" for cause in MEANINGS if named[cause])
+    parts = ", ".join(f"{named[cause]} {cause}" for cause in MEASURED if named[cause])
     return f"a measured cause for {count or 'none'} of {named.total()} that differ" + (f": {parts}" if parts else "")
 
 
 def order(rows: Sequence[tuple[Cell, Mapping[str, Any]]]) -> list[tuple[Cell, Mapping[str, Any]]]:
-    """The cells for which something was measured, explained ones first, each cause in the order of `MEANINGS`."""
-    places = {cause: place for place, cause in enumerate([*MEANINGS, UNEXPLAINED])}
+    """The cells for which something was measured, explained ones first, each cause in the order of `MEASURED`."""
+    places = {cause: place for place, cause in enumerate((*MEASURED, UNEXPLAINED))}
     return sorted((one for one in rows if one[1].get("measured")), key=lambda one: places[one[1]["cause"]])

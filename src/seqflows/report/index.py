@@ -47,7 +47,7 @@ def written(results: Results) -> str:
     import jinja2
 
     audits = [audit.audited(results, paper) for paper in audit.ordered(results)]
-    other = results.beside()
+    other = results.beside
     shown = [_paper(results, one, other) for one in audits]
     runs = dict.fromkeys(cell["run"] for paper in shown for table in paper["tables"] for cell in table["cells"])
     runs |= dict.fromkeys(run for one in audits for claim in one.claims for run in claim.runs)

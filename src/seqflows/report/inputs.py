@@ -209,8 +209,9 @@ class Results:
         self._comparisons: dict[str, Comparison | None] = {}
         self._judged: dict[tuple[str, str], Judged | None] = {}
 
+    @functools.cached_property
     def beside(self) -> Results | None:
-        """The results at the other of the two scales of real data; None at scale demo."""
+        """The results at the other of the two scales of real data, each read once; None at scale demo."""
         other = {scale: BESIDE[1 - place] for place, scale in enumerate(BESIDE)}.get(self.scale)
         return Results(self.params, other) if other else None
 

@@ -53,13 +53,16 @@ def roll(content: bytes, step: float, where: str) -> np.ndarray:
             "file"
         )
     first = min(_place(start, step) for start, *_ in notes)
-    placed = [(_place(start, step) - first, _place(end, step) - first, note) for start, end, note in notes]
-    length = max(max(end, start + 1) for start, end, _ in placed)
+    placed = [
+        (begun := _place(start, step) - first, max(_place(end, step) - first, begun + 1), note)
+        for start, end, note in notes
+    ]
+    length = max(end for _, end, _ in placed)
     if length > FRAMES:
         raise Problem(f"expected at most {FRAMES} time steps in {where}, got {length}; use a larger step than {step:g}")
     made = np.zeros((length, KEYS), dtype=np.uint8)
     for start, end, note in placed:
-        made[start : max(end, start + 1), note - LOW] = 1
+        made[start:end, note - LOW] = 1
     return made
 
 
