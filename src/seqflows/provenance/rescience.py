@@ -6,7 +6,6 @@ The keys are those of https://github.com/ReScience/template. What only authors o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from seqflows.provenance.citation import Citation, Reference
 from seqflows.provenance.requirements import Audit
 from seqflows.report.audit import VERDICTS
 from seqflows.report.papers.base import Paper, papers
-from seqflows.report.verdict import ANSWERS, NO_ANSWERS
+from seqflows.report.verdict import ANSWERS, NO_ANSWERS, tally
 
 METADATA, BIBLIOGRAPHY = "metadata.yaml", "bibliography.bib"
 HEAD = """\
@@ -97,24 +96,14 @@ def abstract(paper: Paper, rows: Audit, scale: str) -> str:
     """What the audit says of a paper: how many claims and cells came out how."""
     claims = [row for row in rows.claims if row["paper"] == paper.name]
     cells = [row for row in rows.cells if row["table"] in paper.tables and row["status"] == "reproduce"]
-    known = [*ANSWERS.items(), *((name, name) for name in NO_ANSWERS)]
-    printed, ours = (_counted((row[side] for row in claims), known) for side in ("printed", "ours"))
-    found = _counted((row["verdict"] for row in cells), [(name, f"“{name}”") for name in VERDICTS])
+    known = {**ANSWERS, **dict(zip(NO_ANSWERS, NO_ANSWERS, strict=True))}
+    printed, ours = (tally(Counter(row[side] for row in claims), known) for side in ("printed", "ours"))
+    found = tally(Counter(row["verdict"] for row in cells), {name: f"“{name}”" for name in VERDICTS})
     return (
         f"We audit {len(claims)} claims and {len(cells)} printed numbers of {paper.title}, with models of scale "
         f"{scale}. The claims on the numbers that the paper prints: {printed}; on ours: {ours}. "
         f"The printed numbers beside ours: {found}."
     )
-
-
-def _counted(verdicts: Iterable[str], known: Iterable[tuple[str, str]]) -> str:
-    """``2 hold, 1 not run``, in the order of ``known``.
-
-    >>> _counted(["not run", "holds", "holds"], [("holds", "hold"), ("not run", "not run")])
-    '2 hold, 1 not run'
-    """
-    counts = Counter(verdicts)
-    return ", ".join(f"{counts[name]} {said}" for name, said in known if counts[name])
 
 
 def entry(name: str, reference: Reference) -> str:

@@ -238,7 +238,7 @@ def made(rows: Rows) -> str:
 
 def _verdicts(rows: Rows) -> str:
     counts = Counter(row["verdict"] for _, row in rows)
-    return ": " + ", ".join(f"{counts[name]} {name}" for name in VERDICTS if counts[name]) if rows else ""
+    return ": " + verdict.tally(counts, {name: name for name in VERDICTS}) if rows else ""
 
 
 def section(results: Results, one: Audited) -> list[Block]:

@@ -15,6 +15,7 @@ from seqflows.report.cells import Cell, number
 from seqflows.report.inputs import Results, Summary
 from seqflows.report.papers.base import CAUSES, Paper
 from seqflows.report.settings import settings
+from seqflows.report.verdict import tally
 
 REDUCTION = "reduction"  # of size, budget and corpus together
 MEASURED = (REDUCTION, *CAUSES)
@@ -95,7 +96,7 @@ def counted(rows: Iterable[Mapping[str, Any]]) -> str:
     if not named:
         return ""
     count = named.total() - named[UNEXPLAINED]
-    parts = ", ".join(f"{named[cause]} {cause}" for cause in MEASURED if named[cause])
+    parts = tally(named, {cause: cause for cause in MEASURED})
     return f"a measured cause for {count or 'none'} of {named.total()} that differ" + (f": {parts}" if parts else "")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seqflows.report.inputs import Results
@@ -80,9 +80,17 @@ def _counted(verdicts: Iterable[str]) -> str:
     '2 hold (1 not run)'
     """
     counts = Counter(verdicts)
-    answers = ", ".join(f"{counts[name]} {said}" for name, said in ANSWERS.items() if counts[name]) or "none is decided"
-    rest = ", ".join(f"{counts[name]} {name}" for name in NO_ANSWERS if counts[name])
-    return answers + (f" ({rest})" if rest else "")
+    answers, rest = tally(counts, ANSWERS), tally(counts, dict(zip(NO_ANSWERS, NO_ANSWERS, strict=True)))
+    return (answers or "none is decided") + (f" ({rest})" if rest else "")
+
+
+def tally(counts: Mapping[str, int], said: Mapping[str, str]) -> str:
+    """What was counted, in the order and by the names of ``said``.
+
+    >>> tally({"not run": 1, "holds": 2}, {"holds": "hold", "fails": "fail", "not run": "not run"})
+    '2 hold, 1 not run'
+    """
+    return ", ".join(f"{counts[name]} {text}" for name, text in said.items() if counts.get(name))
 
 
 def reduced(results: Results, runs: Iterable[str]) -> str:
