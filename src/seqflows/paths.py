@@ -199,6 +199,11 @@ def strips(scale: str, paper: str) -> tuple[Path, Path]:
     return folder / f"{paper}.png", folder / f"{paper}.svg"
 
 
+def witnesses() -> Path:
+    """The page of the witnesses, which belongs to no scale."""
+    return Path("results/witness.md")
+
+
 def page(scale: str) -> Path:
     """The page of everything."""
     return results(scale) / "index.html"

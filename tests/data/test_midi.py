@@ -84,10 +84,10 @@ def test_a_roll_written_as_midi_is_read_back(roll, step):
         (written([(0, 1, C4)])[:-9], "expected a MIDI file in x, got .*; replace or remove it"),
         (written([]), "expected notes in x, got none"),
         (written([(0, 1, 40)], channel=midi.DRUMS), "expected notes in x, got none"),
-        (written([(0, 1, C4)], kind=2), "MIDI file of type 0 or 1 .* in x, got tracks that are not of one time"),
+        (written([(0, 1, C4)], kind=2), "MIDI file of type 0 or 1 .* in x, got tracks that .*; save it as"),
         (
             written([(0, 1, C4)], ticks=1).replace(b"\x00\x01MTrk", b"\xe7\x28MTrk"),
-            "got time in seconds, not in quarter",
+            "got time in seconds, not in quarter notes; save it as type 1",
         ),
         (written([(0, 1, C4), (0, 1, 12)]), "expected MIDI notes of 21 to 108 in x, got 12; transpose it, or remove"),
         (

@@ -3,15 +3,18 @@
 import dataclasses
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
 
-from seqflows import cli, noise
+from seqflows import cli, noise, paths
 from seqflows.data.embedded.chain import heterogeneous, peaked
 from seqflows.errors import Problem
-from seqflows.report import markdown
+from seqflows.report import audit, markdown
+from seqflows.report.page import anchor
+from seqflows.report.papers.base import papers
 from seqflows.witness import pages, schmidt2018, tang2021, ziegler2019
 from seqflows.witness.base import Found, cells
 
@@ -63,7 +66,7 @@ def test_the_page_has_each_witness_and_is_the_same_twice(tmp_path, monkeypatch):
 
 def test_the_committed_page_is_of_these_witnesses(root):
     """Its titles and texts, and the table of the one witness that is arithmetic alone."""
-    text = (root / pages.PAGE).read_text()
+    text = (root / paths.witnesses()).read_text()
     for one in pages.WITNESSES:
         *head, _, _ = pages.section(one, Found(("a",), [], ""))
         assert markdown.blocks(head) in text
@@ -80,10 +83,22 @@ def test_the_command_names_the_witness_that_fails_and_writes_nothing(tmp_path, m
     assert said.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
-def test_an_entry_that_the_audit_lacks_is_refused():
-    one = dataclasses.replace(BY_NAME["share"], entries=(("contradictions", "6.1, KL shares"),))
-    with pytest.raises(Problem, match="expected an entry '6.1, KL shares' in contradictions.yaml of ziegler2019"):
-        one.check()
+def test_a_witness_that_the_audit_does_not_name_is_refused():
+    one = dataclasses.replace(BY_NAME["share"], title="The KL's shares")
+    with pytest.raises(Problem, match='expected an entry with the witness "The KL\'s shares" in .* of ziegler2019'):
+        one.entries()
+
+
+def test_the_audit_names_witnesses_that_there_are_and_links_their_headings(root):
+    page = (root / paths.witnesses()).read_text()
+    headings = {anchor(line[3:]) for line in page.splitlines() if line.startswith("## ")}
+    for paper in papers().values():
+        named = {row.witness for row in (*paper.contradictions, *paper.deviations, *paper.assumptions)} - {""}
+        assert named == {one.title for one in pages.WITNESSES if one.paper == paper.name}
+        tables = audit.contradictions(paper), audit.deviations(paper)
+        text = markdown.blocks(tables)
+        linked = re.findall(r"Witness: \[([^]]+)\]\(\.\./witness\.md#([^)]+)\)", text)
+        assert linked and {title for title, _ in linked} <= named and {place for _, place in linked} <= headings
 
 
 # -- Tang et al. 2021

@@ -20,6 +20,8 @@ from seqflows.report.page import (
     Fact,
     Facts,
     Heading,
+    Inline,
+    Link,
     Page,
     Paragraph,
     Picture,
@@ -27,10 +29,11 @@ from seqflows.report.page import (
     Strong,
     Table,
     Text,
+    anchor,
     listed,
     prose,
 )  # fmt: skip
-from seqflows.report.papers.base import Paper, papers
+from seqflows.report.papers.base import Assumption, Contradiction, Deviation, Paper, papers
 from seqflows.report.plots import strips
 from seqflows.report.verdict import Judged
 
@@ -273,11 +276,25 @@ def contradictions(paper: Paper) -> Table:
 
 def deviations(paper: Paper) -> Table:
     """The points on which paper, released code and this project differ."""
-    return _prose(("what", "paper", "released code", "here", "why"), [row[:-1] for row in paper.deviations])
+    return _prose(("what", "paper", "released code", "here", "why"), paper.deviations)
 
 
-def _prose(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    return Table(header, [[prose(text) for text in row] for row in rows], wide=True)
+def _prose(header: Sequence[str], rows: Iterable[Deviation | Contradiction | Assumption]) -> Table:
+    """The first fields of each row, as many as the header has, the last with a link to the row's witness."""
+    body: list[list[Text]] = []
+    for row in rows:
+        *first, last = map(prose, row[: len(header)])
+        body.append([*first, (*_parts(last), " Witness: ", _link(row.witness), ".") if row.witness else last])
+    return Table(header, body, wide=True)
+
+
+def _parts(text: Text) -> tuple[Inline, ...]:
+    return text if isinstance(text, tuple) else (text,)
+
+
+def _link(witness: str) -> Link:
+    """A link from a scale's page to a witness, by its title."""
+    return Link(f"../{paths.witnesses().name}#{anchor(witness)}", witness)
 
 
 def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:

@@ -67,8 +67,8 @@ def inline(text: Text) -> str:
             return f"`{inner}`"
         case Foreign(inner):
             return re.sub(r"([\\`*_<\[])", r"\\\1", inner)
-        case Link(path):
-            return f"[`{path}`]({path})"
+        case Link(path, shown):
+            return f"[{shown}]({path})" if shown else f"[`{path}`]({path})"
         case Status(inner):
             return inner
 

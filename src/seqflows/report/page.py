@@ -41,9 +41,10 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Link:
-    """A link to a file, by its path."""
+    """A link to a file by its path, or to one of its headings, shown as the ``text`` if there is one."""
 
     path: str
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,15 @@ def prose(text: str) -> Text:
         parts += [text[end : found.start()], Code(found["code"]) if found["code"] else Emphasis(found["emphasis"])]
         end = found.end()
     return tuple(part for part in (*parts, text[end:]) if part) if parts else text
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub derives it.
+
+    >>> anchor("CategoricalNF's 1.27 beside “1.42”")
+    'categoricalnfs-127-beside-142'
+    """
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def listed(texts: Iterable[Text | Fact]) -> list[Block]:

@@ -32,10 +32,9 @@ class Witness:
 
     Attributes:
         name: of the command line.
-        title: the heading.
+        title: the heading, by which the audit's entries name it.
         paper: the paper's folder.
         place: where it is in the paper.
-        entries: the audit's entries that it is the witness of: the file, and the entry's ``where`` or ``what``.
         printed: what the paper prints.
         computed: what is computed, in one or two sentences.
         find: the computation; a `Problem` if the claim does not hold.
@@ -45,20 +44,29 @@ class Witness:
     title: str
     paper: str
     place: str
-    entries: tuple[tuple[str, str], ...]
     printed: str
     computed: str
     find: Callable[[], Found]
 
-    def check(self) -> None:
-        """Raise a `Problem` if the audit lacks one of the entries."""
+    def entries(self) -> list[tuple[str, str]]:
+        """The audit's entries that it is the witness of: the file, and the entry's ``where`` or ``what``.
+
+        Raises:
+            Problem: there is none.
+        """
         paper = base.papers()[self.paper]
-        for file, name in self.entries:
-            known = [row[0] for row in getattr(paper, file)]
-            if name not in known:
-                raise Problem(
-                    f"expected an entry {name!r} in {file}.yaml of {self.paper}, got none; correct {self.name}"
-                )
+        found = [
+            (file, row[0])
+            for file in ("contradictions", "deviations", "assumptions")
+            for row in getattr(paper, file)
+            if row.witness == self.title
+        ]
+        if not found:
+            raise Problem(
+                f"expected an entry with the witness {self.title!r} in contradictions.yaml, deviations.yaml or "
+                f"assumptions.yaml of {self.paper}, got none; name it there"
+            )
+        return found
 
 
 def hold(condition: bool, expected: str, got: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from seqflows import compute, files
+from seqflows import compute, files, paths
 from seqflows.errors import Problem
 from seqflows.report import markdown
 from seqflows.report.page import Block, Code, Heading, Inline, Page, Paragraph, Strong, Table, prose
@@ -13,14 +13,13 @@ from seqflows.report.papers import base
 from seqflows.witness import schmidt2018, tang2021, ziegler2019
 from seqflows.witness.base import Found, Witness
 
-PAGE = Path("results/witness.md")
 WITNESSES = (*tang2021.WITNESSES, *schmidt2018.WITNESSES, *ziegler2019.WITNESSES)
 
 
 def section(one: Witness, found: Found) -> Iterator[Block]:
     """The blocks of a witness."""
     yield Heading(2, one.title)
-    where = ", ".join(f"“{name}” ({file})" for file, name in one.entries)
+    where = ", ".join(f"“{name}” ({file})" for file, name in one.entries())
     yield Paragraph((Strong(base.papers()[one.paper].title), f", {one.place}. In the audit: {where}."))
     for lead, text in (("Printed.", one.printed), ("Computed.", one.computed)):
         parsed = prose(text)
@@ -50,16 +49,17 @@ def page(found: Iterable[tuple[Witness, Found]]) -> Page:
     return Page("Numbers that cannot be, and their witnesses", blocks)
 
 
-def run(path: Path = PAGE) -> None:
+def run(path: Path | None = None) -> None:
     """Compute every witness, print its conclusion and write the page; a `Problem` names the witness that fails."""
     compute.prepare({"device": "cpu"}, "demo", training=True)
     found = []
     for one in WITNESSES:
-        one.check()
+        one.entries()
         try:
             found.append((one, one.find()))
         except Problem as problem:
             raise Problem(f"{one.name}: {problem}") from problem
         print(f"{one.name}: {found[-1][1].concluded}", flush=True)
+    path = path or paths.witnesses()
     files.write_text(path, markdown.written(page(found)))
     print(f"wrote {path}")

@@ -81,7 +81,10 @@ def _notes(content: bytes, where: str) -> list[tuple[float, float, int]]:
         file = mido.MidiFile(file=io.BytesIO(content))
         if file.type == 2 or file.ticks_per_beat <= 0:
             what = "tracks that are not of one time" if file.type == 2 else "time in seconds, not in quarter notes"
-            raise Problem(f"expected a MIDI file of type 0 or 1 with ticks per quarter note in {where}, got {what}")
+            raise Problem(
+                f"expected a MIDI file of type 0 or 1 with ticks per quarter note in {where}, got {what}; "
+                "save it as type 1 with ticks per quarter note, or remove it from the file"
+            )
         messages: list[Any] = list(mido.merge_tracks(file.tracks))
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise Problem(f"expected a MIDI file in {where}, got {shown(error)}; replace or remove it") from None

@@ -59,6 +59,7 @@ class Deviation(NamedTuple):
     here: str
     why: str
     touches: str
+    witness: str = ""  # the title of one, which computes it
 
     def of(self, run: str) -> bool:
         """Whether it can change a run's numbers.
@@ -79,6 +80,7 @@ class Contradiction(NamedTuple):
     where: str
     says: str
     derivation: str
+    witness: str = ""
 
 
 class Assumption(NamedTuple):
@@ -88,6 +90,7 @@ class Assumption(NamedTuple):
     paper: str
     here: str
     why: str
+    witness: str = ""
 
 
 class Cause(NamedTuple):
@@ -182,14 +185,14 @@ def _causes(path: Path) -> tuple[Cause, ...]:
 
 
 def _rows(path: Path, row: Callable[..., Row], shared: Mapping[str, str] | None = None) -> tuple[Row, ...]:
-    """The entries of a yaml file, with ``shared`` values that they may omit."""
+    """The entries of a yaml file; they may omit the ``shared`` values and what their type has a default of."""
     content = params.written(path)
     if not isinstance(content, list):
         raise Problem(f"expected a list in {path}, got {type(content).__name__}; begin each entry with '- '")
-    fields = [name for name in row._fields if name not in (shared or {})]
+    optional = {**row._field_defaults, **(shared or {})}
+    required = [name for name in row._fields if name not in optional]
     return tuple(
-        row(**_texts(f"entry {number} of {path}", entry, fields, shared or {}))
-        for number, entry in enumerate(content, 1)
+        row(**_texts(f"entry {number} of {path}", entry, required, optional)) for number, entry in enumerate(content, 1)
     )
 
 
