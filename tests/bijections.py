@@ -21,10 +21,13 @@ from seqflows.flows import (
     SPLITS,
     Actnorm,
     AffineCoupling,
+    AttentiveInTime,
     AutoregressiveInTime,
     Bijection,
     Chain,
+    Components,
     FixedLength,
+    GaussianMixture,
     Independent,
     Inverse,
     Invertible1x1,
@@ -109,6 +112,8 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
         for module in flow.modules():
             if hasattr(module, "scalar"):
                 module.scalar = Gain(module.scalar, std)
+            if isinstance(module, Components):
+                module.means.mul_(std)
             if isinstance(module, (Actnorm, MaskedActnorm)):
                 module.shift.mul_(std)
                 module.log_scale.mul_(std)
@@ -203,6 +208,10 @@ def _vector(kind: str, scalar: str, dim: int, context: int, layers: int = 1, wid
     return Independent(dim, context, _scalar(scalar))
 
 
+def _mixture(dim: int, components: int, context: int) -> Bijection:
+    return GaussianMixture(Components(components, dim), nn.Linear(context, components), context)
+
+
 def _in_time(
     kind: str, scalar: str, dim: int, layers: int = 2, inverse: bool = False, context: int = 2, depth: int = 2
 ) -> Bijection:
@@ -226,12 +235,16 @@ VECTORS: dict[str, Callable[[], Bijection]] = {
     "diag": lambda: Triangular(4, 3, 8, 0.3, diagonal=True),
     "2xtril": lambda: triangular(3, 4, 8, 0.1, 2),
     "real_nvp": lambda: real_nvp(5, 3, 8, (2, 3, 4)),
+    "mixture": lambda: _mixture(3, 5, 2),
+    "mixture-one_dimension": lambda: GaussianMixture(Components(4, 1)),
     "scalar-nlsq": lambda: _vector("independent", "nlsq", 1, 0),
     "scalar-affine": lambda: _vector("independent", "affine", 1, 0),
 }
 SEQUENCES: dict[str, Callable[[], Bijection]] = {
     "af-one_layer": lambda: _in_time("made", "nlsq", 3, layers=1, depth=1),
     "af-one_dimension": lambda: _in_time("coupling", "nlsq", 1, layers=3),
+    "af-mixture": lambda: AutoregressiveInTime(_mixture(2, 4, 6), 2, 6, 2, 0.2),
+    "attentive-mixture": lambda: AttentiveInTime(_mixture(2, 4, 8), 2, SMALL, 2, 0.2),
     "chain-in_time": _two_layers_in_time,
 }
 for _k in KINDS:

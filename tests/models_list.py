@@ -20,6 +20,7 @@ from seqflows.data.batching import Batch, Choices, Given, collate
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
+from seqflows.models.codebook_sequence import CodebookSequence
 from seqflows.models.encoder_decoder import EncoderDecoder
 from seqflows.models.flowseq import FlowSeq
 from seqflows.models.language_flow import LanguageFlow
@@ -128,6 +129,16 @@ LATENT = [
         ("af", "iaf", "none"), ("made", "coupling", "independent"), ("nlsq", "affine"), ("categorical", "bernoulli")
     )
 ]
+_BOOK = {"class": "codebook_sequence", "latent": 1} | {name: SMALL[name] for name in ("width", "depth", "position")}
+CODEBOOKS = [
+    Case("codebook", _BOOK),
+    Case("codebook-transformer", _BOOK | {"network": "transformer", "heads": 2, "inner": 8}),
+    Case("codebook-free", _BOOK | {"mixture": "free", "components": 2}),
+    Case(
+        "codebook-iaf", _BOOK | {"mixture": "none", "time": "iaf", "hidden": "coupling", "layers": 2, "flow_width": 8}
+    ),
+]
+LATENT += CODEBOOKS
 RECURRENT = [
     Case(f"lstm-{emission}{suffix}", {"class": "recurrent_baseline"} | SMALL | more, emission)
     for emission in ("categorical", "bernoulli")
@@ -196,7 +207,16 @@ CHOICES = [Case("stage", {"class": "stage", "width": 6, "dropout": 0.0, "margin"
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS + CHOICES
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
 FEW = (
-    LATENT[::5] + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + [PAIRS[0], *PAIRS[2:5], PAIRS[8]] + SPANS + CHOICES
+    LATENT[::5]
+    + CODEBOOKS[:3]
+    + RECURRENT
+    + DENSITIES
+    + STATES
+    + GRUS
+    + LANGUAGE
+    + [PAIRS[0], *PAIRS[2:5], PAIRS[8]]
+    + SPANS
+    + CHOICES
 )
 
 
@@ -222,7 +242,11 @@ def sharpened(model: Model) -> Model:
                 parameter.mul_(2.0)
             elif "lstm" in name:  # bounded: what the prior remembers of earlier steps
                 parameter.mul_(3.0)
-        if not model.exact:
+        if isinstance(model, CodebookSequence):
+            book = model.emission.components
+            for parameter, deviation in ((book.means, 0.7), (book.log_scales, 0.2), (model.emission.bias, 1.0)):
+                parameter.copy_(deviation * torch.randn_like(parameter))
+        elif not model.exact:
             lengths = torch.full((2000,), model.positions.max_length)
             eps = torch.randn(2000, int(lengths[0]), model.config.latent, dtype=torch.float64)
             z, _ = model.prior.inverse(eps, model.positions(lengths, eps.shape[1]))

@@ -455,13 +455,25 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "around = ahead, back",
             DECODER,
         ),
-        ("the entropy lacks its 1 / 2", "0.5 * (1 + LOG_TWO_PI)", "0.5 * LOG_TWO_PI", EXACT),
         (
-            "the prior lacks its log-determinant",
-            "(standard_normal_log_density(eps).sum(-1) * mask).sum(1) + log_det",
-            "(standard_normal_log_density(eps).sum(-1) * mask).sum(1)",
-            EXACT,
+            "the bound of importance samples is their sum",
+            "torch.logsumexp(log_weights, 1) - math.log(samples)",
+            "torch.logsumexp(log_weights, 1)",
+            "test_weighted_objective.py::test_the_value_is_that_of_the_importance_weights",
         ),
+        (
+            "the posterior's gradient has weights, not their squares",
+            "z.register_hook(lambda gradient: gradient * shares.flatten()[:, None, None])",
+            "pass",
+            "test_weighted_objective.py::test_the_gradient_is_that_of_the_bound_in_expectation",
+        ),
+        (
+            "the score of the posterior is left in",
+            "apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()",
+            "apart, fixed = (z - mean) * torch.exp(-log_scale), log_scale",
+            "test_weighted_objective.py::test_the_gradient_is_that_of_the_bound_in_expectation",
+        ),
+        ("the entropy lacks its 1 / 2", "0.5 * (1 + LOG_TWO_PI)", "0.5 * LOG_TWO_PI", EXACT),
         (
             "the proposal's density has the deviation for 1 over it",
             "(z - mean) * torch.exp(-log_scale)",
@@ -600,6 +612,61 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "given.double().sum(1) + self.length_log_prob(batch.lengths)",
             "given.double().sum(1)",
             EQUAL,
+        ),
+    ],
+    "flows/bijection.py": [
+        ("the density lacks the log-determinant", "return log_base + log_det", "return log_base", EXACT),
+        (
+            "padding counts in the density",
+            "(log_base if mask is None else log_base * mask).sum(1)",
+            "log_base.sum(1)",
+            ALONE,
+        ),
+    ],
+    "flows/mixture.py": [
+        (
+            "the conditional weights see their own dimension",
+            "each.cumsum(-1) - each",
+            "each.cumsum(-1)",
+            "test_flows_contract.py::test_the_log_density_is_that_of_the_noise[mixture]",
+        ),
+        (
+            "the upper tail is taken for the lower",
+            "sign = torch.where(below < above, 1.0, -1.0)",
+            "sign = torch.where(below < above, 1.0, 1.0)",
+            "test_flows_contract.py::test_the_log_density_is_that_of_the_noise[mixture]",
+        ),
+        (
+            "the inverse's weights forget what was drawn",
+            "            log_w = log_w.log_softmax(-1)\n        return",
+            "            log_w = self.log_weights(context).double()\n        return",
+            "test_flows_contract.py::test_the_log_density_is_that_of_the_noise[mixture]",
+        ),
+        (
+            "the closed density has no scales",
+            "- self.log_scales.sum(-1)",
+            "",
+            "test_flows_contract.py::test_the_log_density_is_that_of_the_noise[mixture]",
+        ),
+        (
+            "the quantile has no gradient",
+            "    return x + _newton(x, log_p)",
+            "    return (x + _newton(x, log_p)).detach()",
+            "test_flows_contract.py",
+        ),
+        (
+            "Newton's steps may leave the bracket",
+            "good = (z + step >= low) & (z + step <= high) & (",
+            "good = (",
+            "test_mixture.py",
+        ),
+    ],
+    "models/codebook_sequence.py": [
+        (
+            "the symbols' own weights are left out",
+            "return self.bias + self.components.log_density(features)",
+            "return self.components.log_density(features)",
+            "test_weighted_objective.py::test_the_gradient_of_a_codebook_has_no_noise_at_the_exact_posterior",
         ),
     ],
     "flows/temporal.py": [

@@ -64,6 +64,13 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
 PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
+CODEBOOKS = {  # this project's rows
+    "Codebook": {"mixture": "tied", "network": "lstm"}, "Codebook, Transformer": {"network": "transformer"},
+    "Codebook, 5 importance samples": {"mixture": "tied", "network": "lstm"},
+    "Codebook, mixture not tied": {"mixture": "free"}, "Codebook, fewer components": {"mixture": "free"},
+    "Codebook, AF / SCF": {"mixture": "none", "time": "af", "hidden": "coupling"},
+    "Codebook, IAF / SCF": {"mixture": "none", "time": "iaf", "hidden": "coupling"},
+}  # fmt: skip
 READINGS = {
     "copies added": {"copies": "sum"},
     "u times the MLP": {"fusion": "gate"},
@@ -92,6 +99,8 @@ def said(row, translated=False, chosen=False):
     if label in ("- NLSq", "- AF hidden", "- AF hidden and NLSq"):
         changed = {"scalar": "affine"} if "NLSq" in label else {}
         return "latent_sequence", MUSIC | changed | ({"hidden": "independent"} if "hidden" in label else {})
+    if label in CODEBOOKS:
+        return "codebook_sequence", CODEBOOKS[label]
     if label == "without KL annealing":
         return latent
     if found := re.match(r"(Att|RNN)-(S|C|AR)(?:, (.*))?$", label):
@@ -171,7 +180,10 @@ def wrong(matrix):
                 if (config | block)["copies"] != copies or momentum != row.endswith(", momentum"):
                     found.append(f"{cell} has other copies or another optimiser at scale {scale}")
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")
-            ramp = ramp or name == "flowseq"
+            ramp = ramp or name == "flowseq" or entries.get("mixture") == "none"
+            samples = matrix.run(scale, run)["training"].get("samples") if "importance samples" in row else None
+            if samples is not None and (samples != 5 or matrix.run(scale, run)["training"]["bound"] != "importance"):
+                found.append(f"{cell} is not trained on 5 importance samples at scale {scale}")
             if annealed(matrix, scale, run) != ramp:
                 found.append(f"{cell} has another KL annealing at scale {scale}")
     return found

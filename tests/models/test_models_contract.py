@@ -79,7 +79,7 @@ def _seconds(cases):
 
 
 def _build(case, **changes):
-    more = SIZES if case.block["class"] == "latent_sequence" else {}
+    more = SIZES if case in LATENT else {}
     return case.build(LONG[case.emission], **more, **changes)
 
 

@@ -132,6 +132,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
+            yield from _bound(f"{at}.training.bound", block)
             yield from _from(f"{path}.from", entry, scale, kind, parts)
             yield from _augmented(path, entry, scale, parts)
 
@@ -181,6 +182,15 @@ def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected loss for {kind}, whose models answer by no spans, got 'f1'"
     if keep == "accuracy" and kind and kinds.of(kind).emission != "chosen":
         yield f"{path}: expected loss for {kind}, whose models choose no answers, got 'accuracy'"
+
+
+def _bound(path: str, block: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a run trained on importance samples has a model that can be."""
+    model, training = block["model"], block["training"]
+    row = MODELS.get(model.get("class")) if isinstance(model, Mapping) else None
+    if row and isinstance(training, Mapping) and training.get("bound") == "importance" and not row.block.weighted:
+        known = ", ".join(name for name, one in MODELS.items() if one.block.weighted)
+        yield f"{path}: expected elbo for {model['class']}, got 'importance', which is for {known}"
 
 
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:

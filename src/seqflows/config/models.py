@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from seqflows.config import features
 from seqflows.config.typed import Block, choice, entry, number, several, whole
@@ -18,7 +18,9 @@ FUSION = choice("mlp", "gate", "normalised")
 
 
 class ModelBlock(Block):
-    """A model's sizes."""
+    """A model's sizes; ``weighted`` says whether it can be trained on importance samples."""
+
+    weighted: ClassVar[bool] = False
 
     def idle(self) -> tuple[str, ...]:
         """The entries that have no effect, given the others."""
@@ -70,6 +72,7 @@ def sizes(block: Mapping[str, Any]) -> dict[str, Any]:
 class LatentSequence(ModelBlock):
     """The latent flow model. ``time`` / ``hidden`` name it: af / made is AF/AF, none / made is AF-only."""
 
+    weighted = True
     time: str = entry(choice("af", "iaf", "none"), "af")
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")
@@ -81,6 +84,44 @@ class LatentSequence(ModelBlock):
     flow_width: int = entry(SIZE, 100)
     position: int = entry(SIZE, 500)
     dropout: float = entry(DROPOUT, 0.2)
+
+
+@model("codebook_sequence", "codebook_sequence.CodebookSequence", "text")
+@dataclass(frozen=True, kw_only=True)
+class CodebookSequence(ModelBlock):
+    """The latent flow with a codebook; the prior's ``mixture`` is ``tied`` to it, ``free`` or ``none``: then a flow."""
+
+    weighted = True
+    network: str = entry(choice("lstm", "transformer"), "lstm")  # in time, of a prior with a mixture
+    heads: int = entry(SIZE, 4)  # of the Transformer
+    inner: int = entry(SIZE, 256)  # of its linear layers
+    latent: int = entry(SIZE, 32)
+    width: int = entry(SIZE, 128)
+    depth: int = entry(SIZE, 1)
+    position: int = entry(SIZE, 32)
+    dropout: float = entry(DROPOUT, 0.2)
+    mixture: str = entry(choice("tied", "free", "none"), "tied")
+    components: int | None = entry(SIZE, None)  # of a free mixture
+    time: str = entry(choice("af", "iaf", "none"), "af")  # this and the rest only of a prior without mixture
+    hidden: str = entry(HIDDEN, "made")
+    scalar: str = entry(SCALAR, "nlsq")
+    layers: int = entry(SIZE, 5)
+    flow_width: int = entry(SIZE, 100)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield a free mixture without components, components of another prior, and heads that divide no width."""
+        if self.network == "transformer" and self.width % self.heads:
+            yield "heads", f"expected a number that divides width, {self.width}, got {self.heads}"
+        if (self.mixture == "free") != (self.components is not None):
+            expected = (
+                "a whole number of at least 1" if self.mixture == "free" else f"none with mixture: {self.mixture}"
+            )
+            yield "components", f"expected {expected}, got {self.components}"
+
+    def idle(self) -> tuple[str, ...]:
+        """The flow's entries for a prior that is a mixture, the network's for one that is not, a Transformer's."""
+        flow = ("time", "hidden", "scalar", "layers", "flow_width") if self.mixture != "none" else ("network",)
+        return flow if self.network == "transformer" else (*flow, "heads", "inner")
 
 
 @model("recurrent_baseline", "recurrent_baseline.RecurrentBaseline", "text", "music")

@@ -53,6 +53,7 @@ class Training(Block):
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence
+    bound: str = entry(choice("elbo", "importance"), "elbo")  # of them: the mean of log-weights, or the log of the mean
     validation_samples: int = entry(whole(1), 1)
     kl_free_epochs: float = entry(number(least=0), 0)  # epochs with KL weight 0
     kl_ramp_epochs: float = entry(number(least=0), 0)  # epochs in which it rises to 1
@@ -86,6 +87,8 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
+        if self.bound == "importance" and schedule:
+            yield "bound", "expected elbo with a KL weight below 1, got importance, which has no KL term"
         if self.inverse_root is not None and self.warmup is not None:
             yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
         if self.average > self.epochs:

@@ -17,9 +17,10 @@ from seqflows.flows.distribution import BijectionTransform, Flow
 from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
+from seqflows.flows.mixture import Components, GaussianMixture
 from seqflows.flows.multiscale import SQUEEZES, AffineCoupling, MultiScale, multiscale
 from seqflows.flows.scalar import Affine, NLSq, Scalar
-from seqflows.flows.temporal import AutoregressiveInTime, Stepwise
+from seqflows.flows.temporal import AttentiveInTime, AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
 from seqflows.flows.unidirectional import (
     CELLS,
@@ -43,12 +44,15 @@ __all__ = [
     "Actnorm",
     "Affine",
     "AffineCoupling",
+    "AttentiveInTime",
     "AutoregressiveInTime",
     "Bijection",
     "BijectionTransform",
     "Chain",
+    "Components",
     "FixedLength",
     "Flow",
+    "GaussianMixture",
     "Independent",
     "Inverse",
     "Invertible1x1",

@@ -67,6 +67,14 @@ class Bijection(nn.Module):
         """Base noise to data."""
         raise TypeError(f"Expected {type(self).__name__} to define inverse(eps, context, mask)")
 
+    def log_density(self, z: Tensor, context: Context = None, mask: Tensor | None = None) -> Tensor:
+        """log p(z), (B,), nats, under standard normal noise: log N(eps; 0, I) + log_det."""
+        eps, log_det = self.forward(z, context, mask)
+        log_base = standard_normal_log_density(eps).sum(-1)
+        if self.sequence:
+            log_base = (log_base if mask is None else log_base * mask).sum(1)
+        return log_base + log_det
+
     def at(self, context: Tensor) -> Map:
         """The vector flow at fixed contexts (B, C), to be applied to several vectors per context."""
         return Map(self, context)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqflows.flows.attention import Size, TransformerLayer
 from seqflows.flows.bijection import Bijection, clean
 from seqflows.flows.fused import LSTMGates
 from seqflows.flows.initial import start
@@ -95,6 +96,12 @@ class AutoregressiveInTime(Bijection):
         z = clean(z, mask)
         return _flatten(self.inner, "forward", z, self.states(z, context), mask)
 
+    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """log p(z), (B,), nats: the sum of the inner flow's, of which some are known without the noise."""
+        self.check(z, context)
+        z = clean(z, mask)
+        return _density(self.inner, z, self.states(z, context), mask)
+
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step; the products with the context are computed once for all steps."""
         self.check(eps, context)
@@ -111,6 +118,75 @@ class AutoregressiveInTime(Bijection):
             log_dets.append(log_det)
         z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
         return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+
+
+class AttentiveInTime(Bijection):
+    r"""eps_t = f(z_t; Transformer(z_{<t}, position_{<=t})): `AutoregressiveInTime` with masked self-attention.
+
+    ``depth`` blocks (Vaswani et al. 2017, normalised before each part) see z_{t-1}, a zero vector at first, and the
+    context of t, which says where t is. ``forward`` is parallel in time, ``inverse`` serial, from cached steps.
+
+    Args:
+        inner: a vector flow over D with a context of width ``size.width``.
+        context: C, the width of the context of each step.
+        size: of a block.
+        depth: the number of blocks.
+        dropout: on what the blocks read and give, while training.
+    """
+
+    sequence = True
+
+    def __init__(self, inner: Bijection, context: int, size: Size, depth: int = 2, dropout: float = 0.0) -> None:
+        super().__init__(inner.dim, context)
+        if inner.context != size.width:
+            raise ValueError(f"Expected an inner flow with context {size.width}, got {inner.context}")
+        self.inner, self.dropout = inner, nn.Dropout(dropout)
+        self.first = nn.Linear(inner.dim + context, size.width)
+        self.blocks = nn.ModuleList(TransformerLayer(size, causal=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(size.width)
+
+    def states(self, z: Tensor, context: Tensor) -> Tensor:
+        """The context of the inner flow at every step, (B, T, W), from z_{<t} and the position."""
+        before = F.pad(z[:, :-1], (0, 0, 1, 0))
+        x = self.dropout(self.first(torch.cat([before, context], -1)))
+        for block in self.blocks:
+            x = self.dropout(block(x)[0])
+        return self.norm(x)
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise, all steps at once."""
+        self.check(z, context)
+        z = clean(z, mask)
+        return _flatten(self.inner, "forward", z, self.states(z, context), mask)
+
+    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """log p(z), (B,), nats, as `AutoregressiveInTime.log_density`."""
+        self.check(z, context)
+        z = clean(z, mask)
+        return _density(self.inner, z, self.states(z, context), mask)
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data, step by step."""
+        self.check(eps, context)
+        eps = clean(eps, mask)
+        caches: list[tuple[Tensor, Tensor] | None] = [None] * len(self.blocks)
+        before, steps, log_dets = torch.zeros_like(eps[:, 0]), [], []
+        for eps_t, context_t in zip(eps.unbind(1), context.unbind(1), strict=True):
+            x = self.dropout(self.first(torch.cat([before, context_t], -1)[:, None]))
+            for place, block in enumerate(self.blocks):
+                x, caches[place] = block(x, caches[place])
+                x = self.dropout(x)
+            before, log_det = self.inner.inverse(eps_t, self.norm(x)[:, 0])
+            steps.append(before)
+            log_dets.append(log_det)
+        z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
+        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+
+
+def _density(inner: Bijection, z: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
+    """The sum of a vector flow's log-densities over the steps within the mask, (B,), nats."""
+    steps = inner.log_density(z.flatten(0, 1), context.flatten(0, 1)).view(z.shape[:2])
+    return (steps if mask is None else steps * mask).sum(1)
 
 
 class _Cell:

@@ -30,6 +30,8 @@ class Model(nn.Module):
 
     - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats per sequence, whose sum is to be
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
+    - ``weighted_objective(batch, samples) -> Terms``: the same of latent models that can be trained on importance
+      samples: ``nll``, minus the bound by all of them, and ``length``.
     - ``importance(batch, samples)`` if ``exact`` is false: the log importance weights log p(x, z_k, T) / q(z_k | x) of
       draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
     - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
@@ -52,6 +54,10 @@ class Model(nn.Module):
     def objective(self, batch: Batch, samples: int) -> Terms:
         """Named terms of the loss, (B,) each, nats per sequence."""
         raise TypeError(f"Expected {type(self).__name__} to define objective(batch, samples)")
+
+    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+        """Named terms of the importance-weighted bound, (B,) each, nats per sequence."""
+        raise TypeError(f"Expected a model that is trained on importance samples, got {type(self).__name__}")
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """Importance log-weights (B, K), nats."""

@@ -93,9 +93,7 @@ class LatentSequence(Model):
 
     def log_prior(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """log p(z | T), (B,), nats."""
-        mask = step_mask(lengths, z_BTD.shape[1])
-        eps, log_det = self.prior.forward(z_BTD, position, mask)
-        return (standard_normal_log_density(eps).sum(-1) * mask).sum(1) + log_det
+        return self.prior.log_density(z_BTD, position, step_mask(lengths, z_BTD.shape[1]))
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         r"""The three terms of the negative ELBO, averaged over ``samples`` draws of z (section 5).
@@ -117,6 +115,29 @@ class LatentSequence(Model):
         entropy = ((log_scale + 0.5 * (1 + LOG_TWO_PI)).sum(-1) * mask).sum(1)
         length = -self.length_log_prob(batch.lengths)
         return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
+
+    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+        r"""nll = -log (1/K) sum_k w_k with w_k = p(x, z_k | T) / q(z_k | x), and length = -log p(T).
+
+        The bound of Burda et al. 2016. Its gradient is the doubly reparametrised one (Tucker et al. 2019): with the
+        normalised weights v_k, that of the generative model is sum_k v_k grad log w_k, and that of the posterior's
+        parameters flows through z_k alone, by v_k^2.
+        """
+        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
+        mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
+        z = mean + log_scale.exp() * torch.randn_like(mean)
+        position, mask = self.positions(rows.lengths, rows.x.shape[1]), step_mask(rows.lengths, rows.x.shape[1])
+        apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()
+        log_q = ((standard_normal_log_density(apart) - fixed).sum(-1) * mask).sum(1)
+        log_joint = self.log_likelihood(rows.x, z, rows.lengths, position) + self.log_prior(z, rows.lengths, position)
+        log_weights = (log_joint - log_q).view(-1, samples)
+        shares = log_weights.detach().softmax(1)
+        if z.requires_grad:
+            z.register_hook(lambda gradient: gradient * shares.flatten()[:, None, None])
+        bound = torch.logsumexp(log_weights, 1) - math.log(samples)
+        surrogate = (shares * log_weights).sum(1)  # whose gradient it is
+        length = -self.length_log_prob(batch.lengths)
+        return {"nll": -(surrogate + (bound - surrogate).detach()), "length": length.to(mean.dtype)}
 
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
         """log p(x, z_k, T) - log q(z_k | x) and log p(x | z_k, T) for z_k ~ q(z | x), (B, K) each, nats (section 6).

@@ -27,6 +27,7 @@ from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import Replacement
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Interrupted, Problem
+from seqflows.models.base import Terms
 from seqflows.models.search import written
 from seqflows.textscores import answers, bleu
 from seqflows.training import checkpoint, optimise
@@ -170,7 +171,7 @@ class Trainer:
             if not self.steps and total is None:
                 self.model.initialise(batch)
             with self.machine.autocast():
-                terms = self.model.objective(batch, self.settings.samples)
+                terms = self._objective(batch, self.settings.samples)
             terms = {name: value.float() for name, value in terms.items()}
             weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
             loss = (weighted / self._symbols(batch.lengths)).sum() / count
@@ -201,6 +202,11 @@ class Trainer:
         """The KL weight after ``epochs`` passes."""
         settings = self.settings
         return kl_weight(epochs, settings.kl_free_epochs, settings.kl_ramp_epochs, settings.kl_floor)
+
+    def _objective(self, batch: Batch, samples: int) -> Terms:
+        """The terms of the loss that training minimises."""
+        weighted = self.settings.bound == "importance"
+        return (self.model.weighted_objective if weighted else self.model.objective)(batch, samples)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
         """The divisor of each sequence's loss."""
@@ -315,7 +321,7 @@ class Trainer:
             for batch in batches:
                 if reason := stop.reason:
                     break
-                for name, value in self.model.objective(batch, self.settings.validation_samples).items():
+                for name, value in self._objective(batch, self.settings.validation_samples).items():
                     totals[name] = totals.get(name, 0) + value.sum(dtype=torch.float64)
         if reason:
             self._restore(own, ended=False)

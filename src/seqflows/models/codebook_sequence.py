@@ -1,0 +1,89 @@
+"""A latent flow whose posterior is a codebook and whose prior is a mixture of Gaussians in time; this project's own.
+
+Legend: B batch, T time, D latent dimensions, P position width, W units, V symbols, M components.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqflows.config.models import CodebookSequence as Config
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.flows import AttentiveInTime, AutoregressiveInTime, Components, GaussianMixture, Size
+from seqflows.models.base import Terms, check_emission
+from seqflows.models.latent_sequence import LatentSequence, flow_prior
+from seqflows.models.networks import Emission, LengthModel, Positions
+
+
+class Codebook(Emission):
+    """A Gaussian of each symbol: q(z_t | x_t = v) = N(mu_v, diag sigma_v^2), and p(x_t | z_t) by Bayes' rule of it."""
+
+    def __init__(self, facts: Facts, components: Components) -> None:
+        nn.Module.__init__(self)
+        self.categorical, self.symbols = True, facts.symbols
+        self.components = components
+        self.bias = nn.Parameter(torch.zeros(facts.symbols))
+
+    @property
+    def weight(self) -> Tensor:
+        """mu, (V, D)."""
+        return self.components.means
+
+    def logits(self, features: Tensor) -> Tensor:
+        """log pi_v + log N(z; mu_v, diag sigma_v^2), (..., V), from z (..., D)."""
+        return self.bias + self.components.log_density(features)
+
+
+class CodebookSequence(LatentSequence):
+    r"""p(x, z, T) = p(T) p(z | T) prod_t p(x_t | z_t), with q(z | x) = prod_t N(mu_{x_t}, diag sigma_{x_t}^2).
+
+    p(x_t = v | z_t) is proportional to pi_v N(z_t; mu_v, diag sigma_v^2). The prior is autoregressive in time, each
+    step a mixture of Gaussians as a flow: ``tied``, of the codebook's own; ``free``, of ``components`` others; or a
+    flow of Ziegler & Rush 2019 (``none``). As the codebook's Gaussians move apart, a tied prior becomes the discrete
+    autoregressive model whose probabilities are the mixture's weights, and the bound its log-likelihood.
+    """
+
+    def __init__(self, config: Config, facts: Facts) -> None:
+        nn.Module.__init__(self)
+        check_emission(facts, ("categorical",), "codebook_sequence")
+        self.config = config
+        self.lengths = LengthModel(facts)
+        codebook = Components(facts.symbols, config.latent)
+        self.emission = Codebook(facts, codebook)
+        self.positions = Positions(facts.max_length, config.position, 1.0)
+        if config.mixture == "none":
+            self.prior = flow_prior(config)
+            return
+        tied = config.mixture == "tied"
+        count = facts.symbols if tied else config.components
+        components = [codebook] if tied else Components(count, config.latent)
+        inner = GaussianMixture(components, nn.Linear(config.width, count), config.width)
+        if config.network == "lstm":
+            self.prior = AutoregressiveInTime(inner, config.position, config.width, config.depth, config.dropout)
+        else:
+            size = Size(config.width, config.inner, config.heads)
+            self.prior = AttentiveInTime(inner, config.position, size, config.depth, config.dropout)
+
+    def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The mean and log standard deviation of q(z_t | x_t), (B, T, D) each."""
+        book = self.emission.components
+        return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_scales)
+
+    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+        """The bound of `LatentSequence.weighted_objective` with its plain gradient.
+
+        The score of q cancels in p(x_t | z_t) / q(z_t | x_t) = pi_{x_t} / sum_v pi_v N(z_t; mu_v, diag sigma_v^2),
+        which leaves less noise than the doubly reparametrised gradient.
+        """
+        nll = math.log(samples) - torch.logsumexp(self.importance(batch, samples)[0], 1)
+        length = -self.length_log_prob(batch.lengths).to(nll.dtype)
+        return {"nll": nll - length, "length": length}
+
+    def logits(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
+        """The logits of p(x_t | z_t), (B, T, V)."""
+        return self.emission.logits(z_BTD)

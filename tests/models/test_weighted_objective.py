@@ -1,0 +1,91 @@
+"""The bound of K importance samples and its doubly reparametrised gradient (Burda et al. 2016, Tucker et al. 2019)."""
+
+import math
+
+import pytest
+import torch
+
+from models_list import CASES, CODEBOOKS, FACTS, sequences, sharpened
+from seqflows.config.training import Training
+from seqflows.data.batching import Batch
+
+LATENT = [case for case in CASES if case.name == "af-made-nlsq-categorical"]
+K = 3
+named = pytest.mark.parametrize("case", [*LATENT, *CODEBOOKS[:3:2]], ids=lambda case: case.name)
+
+
+def ragged() -> Batch:
+    x = torch.tensor([[0, 1], [1, 0]])
+    return Batch(x, torch.tensor([2, 1]), torch.arange(2))
+
+
+def plain(model, batch):
+    """The same bound from `importance`, whose gradient contains the score of q."""
+    return -(torch.logsumexp(model.importance(batch, K)[0], 1) - math.log(K))
+
+
+def weighted(model, batch):
+    return sum(model.weighted_objective(batch, K).values())
+
+
+@named
+def test_the_value_is_that_of_the_importance_weights(case):
+    model, batch = sharpened(case.build()), ragged()
+    torch.manual_seed(1)
+    one = weighted(model, batch)
+    torch.manual_seed(1)
+    assert torch.allclose(one, plain(model, batch), rtol=0, atol=1e-12)
+
+
+def gradients(model, batch, objective, count: int):
+    """(count, N) of as many gradients as draws, of every parameter."""
+    found = []
+    parameters = list(model.parameters())
+    for seed in range(count):
+        torch.manual_seed(seed)
+        found.append(torch.cat([g.flatten() for g in torch.autograd.grad(objective(model, batch).sum(), parameters)]))
+    return torch.stack(found)
+
+
+@named
+def test_the_gradient_is_that_of_the_bound_in_expectation(case):
+    """Against the gradient of the reparametrised bound."""
+    model, batch = sharpened(case.build()), ragged()
+    ours, theirs = (gradients(model, batch, one, 600) for one in (weighted, plain))
+    error = ((ours.var(0) + theirs.var(0)) / 600).sqrt()
+    apart = (ours.mean(0) - theirs.mean(0)).abs()
+    assert (apart <= 5 * error + 1e-9).all()
+    assert (ours.mean(0).abs() > 5 * error).any()
+    if case in LATENT:  # less noise in the posterior's parameters, which is what it is for
+        sizes = [parameter.numel() for parameter in model.parameters()]
+        names = [name for name, _ in model.named_parameters()]
+        noise = [
+            sum(
+                part.var(0).sum()
+                for name, part in zip(names, one.split(sizes, 1), strict=True)
+                if "to_posterior" in name
+            )
+            for one in (ours, theirs)
+        ]
+        assert noise[0] < noise[1]
+
+
+def test_the_gradient_of_a_codebook_has_no_noise_at_the_exact_posterior():
+    """With every weight equal, nothing is left to gain."""
+    case = next(one for one in CODEBOOKS if one.name == "codebook")
+    model = sharpened(case.build())
+    batch = sequences(FACTS["categorical"], 1)
+    with torch.no_grad():  # a prior whose weights are the codebook's is the mixture that its symbols' Gaussians make
+        model.prior.inner.weights.weight.zero_()
+        model.prior.inner.weights.bias.copy_(model.emission.bias)
+    book = [model.emission.components.means, model.emission.components.log_scales]
+    found = torch.autograd.grad(weighted(model, batch).sum(), book)
+    assert all(gradient.abs().max() < 1e-12 for gradient in found)
+
+
+@pytest.mark.parametrize("schedule", [{"kl_ramp_epochs": 2}, {"kl_free_epochs": 1}])
+def test_a_kl_schedule_is_refused(schedule):
+    block = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1, "bound": "importance", "samples": 5}
+    assert not list(Training.errors("training", block))
+    (error,) = Training.errors("training", block | schedule)
+    assert "bound: expected elbo with a KL weight below 1, got importance" in error
