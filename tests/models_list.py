@@ -23,6 +23,7 @@ from seqflows.models import Model, build
 from seqflows.models.codebook_sequence import CodebookSequence
 from seqflows.models.encoder_decoder import EncoderDecoder
 from seqflows.models.flowseq import FlowSeq
+from seqflows.models.hidden_markov import HiddenMarkov
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.spans import Reader
 from seqflows.models.state_space import StateSpace
@@ -159,6 +160,7 @@ STATES = [
     Case("state_space-diag-shared", _STATE | {"transition": "diag", "inference": "shared"}, "words"),
 ]
 GRUS = [Case("gru", {"class": "gru_baseline", "state": 5}, "words")]
+GRUS += [Case("hidden_markov", {"class": "hidden_markov", "states": 3}, "words")]
 _FLOW = {"class": "language_flow", "scales": 1, "steps": 2, "width": 6, "inner": 8, "heads": 2, "hidden": 8}
 LANGUAGE = [
     Case("language-time-attention", _FLOW | {"structure": "time", "network": "attention"}, "language"),
@@ -230,6 +232,10 @@ def sharpened(model: Model) -> Model:
     if isinstance(model, StateSpace):
         return _sharpened_states(model)
     with torch.no_grad():
+        if isinstance(model, HiddenMarkov):
+            for table in model.parameters():
+                table.copy_((2 * table).log_softmax(-1))
+            return model
         if isinstance(model, (LanguageFlow, FlowSeq, EncoderDecoder, Reader, Translator)):
             for parameter in model.parameters():
                 parameter.add_(0.2 * torch.randn_like(parameter))

@@ -118,6 +118,8 @@ def said(row, translated=False, chosen=False):
         return "span_reader", {}
     if found := re.fullmatch(r"BASELINE-(\d+)D|ORACLE", label):
         return "gru_baseline", {"state": int(found[1] or 8)}
+    if found := re.fullmatch(r"HMM, (\d+) states", label):
+        return "hidden_markov", {"states": int(found[1])}
     if found := re.fullmatch(r"REAL-NVP-\[2,3,4,5,6,7\]", label):
         return "state_space", {"transition": "real_nvp", "keep_from": 2, "keep_to": 7, "proposals": 1}
     if found := re.fullmatch(r"(2×)?(TRIL|DIAG)(?:, K=(\d+))?(, BIDI)?(, F_q TRIL)?(, KL annealing)?", label):

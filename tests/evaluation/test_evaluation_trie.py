@@ -43,6 +43,14 @@ def test_the_trie_scores_what_each_word_scores_alone(texts):
     assert torch.allclose(trie.sums(log_p), wanted.exp().sum(1), rtol=1e-5)
 
 
+def test_words_below_the_range_of_float32_are_summed_by_logarithms():
+    trie = Trie.of(split("zebra", "a", "zoo", "ab"))
+    log_p = torch.randn(300, trie.steps, 27, dtype=torch.float64).log_softmax(-1)
+    log_p[:, :, lexicon.encode(["z"])[0][0]] = -100.0
+    found = trie.sums(log_p)
+    assert torch.allclose(found.log(), trie.log_sums(log_p), rtol=1e-5) and (found[[0, 2]] < 1e-38).all()
+
+
 def test_prefixes_are_shared():
     letters = ["".join(pair) for pair in itertools.product("abc", repeat=2)]
     trie = Trie.of(split(*letters))

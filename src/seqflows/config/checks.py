@@ -132,7 +132,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
-            yield from _bound(f"{at}.training.bound", block)
+            yield from _trainable(f"{at}.training", block)
             yield from _from(f"{path}.from", entry, scale, kind, parts)
             yield from _augmented(path, entry, scale, parts)
 
@@ -184,13 +184,18 @@ def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected loss for {kind}, whose models choose no answers, got 'accuracy'"
 
 
-def _bound(path: str, block: Mapping[str, Any]) -> Iterator[str]:
-    """Check that a run trained on importance samples has a model that can be."""
+def _trainable(path: str, block: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a run is trained on importance samples, or by counts, only if its model can be."""
     model, training = block["model"], block["training"]
     row = MODELS.get(model.get("class")) if isinstance(model, Mapping) else None
     if row and isinstance(training, Mapping) and training.get("bound") == "importance" and not row.block.weighted:
         known = ", ".join(name for name, one in MODELS.items() if one.block.weighted)
-        yield f"{path}: expected elbo for {model['class']}, got 'importance', which is for {known}"
+        yield f"{path}.bound: expected elbo for {model['class']}, got 'importance', which is for {known}"
+    if row and isinstance(training, Mapping) and (training.get("optimizer") == "em") != row.block.tables:
+        known = ", ".join(name for name, one in MODELS.items() if one.block.tables)
+        got = repr(training.get("optimizer", "adam"))
+        expected = "em" if row.block.tables else "adam or sgd"
+        yield f"{path}.optimizer: expected {expected} for {model['class']}, got {got}; em is for {known}, and only it"
 
 
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:

@@ -18,9 +18,14 @@ FUSION = choice("mlp", "gate", "normalised")
 
 
 class ModelBlock(Block):
-    """A model's sizes; ``weighted`` says whether it can be trained on importance samples."""
+    """A model's sizes.
+
+    ``weighted`` says whether it can be trained on importance samples, ``tables`` whether its parameters are tables of
+    log-probabilities, for expectation maximisation.
+    """
 
     weighted: ClassVar[bool] = False
+    tables: ClassVar[bool] = False
 
     def idle(self) -> tuple[str, ...]:
         """The entries that have no effect, given the others."""
@@ -188,6 +193,15 @@ class GruBaseline(ModelBlock):
     """The GRU baseline; its embedding is as wide as its state (section 5)."""
 
     state: int = entry(SIZE, 8)
+
+
+@model("hidden_markov", "hidden_markov.HiddenMarkov", "words")
+@dataclass(frozen=True, kw_only=True)
+class HiddenMarkov(ModelBlock):
+    """The hidden Markov model of words."""
+
+    tables = True
+    states: int = entry(SIZE, 64)
 
 
 @model("language_flow", "language_flow.LanguageFlow", "language")

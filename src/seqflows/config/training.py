@@ -40,7 +40,7 @@ class Training(Block):
     group_rates: tuple[float, ...] | None = entry(  # of each group of the model's parameters, before schedules
         several(number(above=0), "a list of numbers above 0"), None
     )
-    optimizer: str = entry(choice("adam", "sgd"), "adam")
+    optimizer: str = entry(choice("adam", "sgd", "em"), "adam")  # em: learning_rate is the weight of a step's counts
     beta1: float = entry(number(least=0, below=1), 0.9)  # of Adam
     beta2: float = entry(number(least=0, below=1), 0.999)  # of Adam
     epsilon: float = entry(number(above=0), 1.0e-8)  # of Adam
@@ -98,6 +98,10 @@ class Training(Block):
                 "learning_rate",
                 f"expected one of group_rates, {list(self.group_rates)}, got {self.learning_rate:g}",
             )
+        if self.optimizer == "em" and self.learning_rate > 1:
+            yield "learning_rate", f"expected the weight of a step's counts, at most 1, got {self.learning_rate:g}"
+        if self.optimizer == "em" and self.clip is not None:
+            yield "clip", f"expected null with optimizer: em, whose gradients are counts, got {self.clip:g}"
         if self.momentum and self.optimizer != "sgd":
             yield "momentum", f"expected 0 with optimizer: {self.optimizer}, got {self.momentum:g}"
         if self.drawn is not None and self.drawn < self.batch_size:

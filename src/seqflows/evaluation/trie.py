@@ -82,7 +82,10 @@ class Trie:
         return found
 
     def sums(self, log_p: Tensor) -> Tensor:
-        """sum_k P(w | h^k), (N,) float64, by products in float32: values below 1e-38 count as 0."""
+        """sum_k P(w | h^k), (N,) float64, by products in float32, in which values below 1e-38 count as 0.
+
+        Words all of whose values are below are summed by logarithms.
+        """
         total = torch.zeros(self.count, dtype=torch.float64)
         flushed = torch.set_flush_denormal(True)  # denormal numbers take several times as long
         for part in log_p.float().exp().split(AT_ONCE):
@@ -93,7 +96,24 @@ class Trie:
                 total[self.words[t]] += before.index_select(0, self.ends[t]).sum(1, dtype=torch.float64)
         if flushed:
             torch.set_flush_denormal(False)
+        lost = torch.nonzero(total == 0)[:, 0]
+        if len(lost):
+            total[lost] = self._log_sums_of(lost, log_p).exp()
         return total
+
+    def _log_sums_of(self, some: Tensor, log_p: Tensor) -> Tensor:
+        """The same as `log_sums` for some words, (n,), each spelled out."""
+        found = torch.empty(len(some), dtype=torch.float64)
+        places = {word: place for place, word in enumerate(some.tolist())}
+        for t in range(self.steps):
+            for word, node in zip(self.words[t].tolist(), self.ends[t].tolist(), strict=True):
+                if word in places:
+                    path = log_p.new_zeros(len(log_p), dtype=torch.float64)
+                    for level in range(t, -1, -1):
+                        path += log_p[:, level, int(self.symbols[level][node])]
+                        node = int(self.parents[level][node])
+                    found[places[word]] = path.logsumexp(0)
+        return found
 
 
 def cross_entropy(counts: np.ndarray, log_p: np.ndarray) -> float:

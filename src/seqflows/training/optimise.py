@@ -17,6 +17,7 @@ from seqflows.config.training import Training
 from seqflows.errors import Problem
 
 MERGED_STEPS = 16384  # the largest padded size (sequences x time x samples) of a merged batch
+LEAST = 1e-9  # the smallest probability in a table that EM makes
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -129,6 +130,39 @@ class Adam(Sgd):
         }
 
 
+class Em(Sgd):
+    r"""Expectation maximisation of tables of log-probabilities, by steps (Cappe & Moulines 2009, Liang & Klein 2009).
+
+    s <- (1 - rate) s + rate n with the expected counts n of a step, minus the gradient by the tables, and
+    p = log (s / sum s) over the last axis. The first step's counts are taken whole. Rate 1 and a step of all sequences
+    is EM itself, which never lowers the likelihood.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], rate: float) -> None:
+        super().__init__(parameters, rate)
+        self._counts: dict[int, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Make every table anew from the counts so far; entries without any keep LEAST of a row's."""
+        for n, parameter in enumerate(self.parameters):
+            if parameter.grad is None:
+                continue
+            counts = (-parameter.grad).clamp(min=0)
+            self._counts[n] = torch.lerp(self._counts[n], counts, self.rate) if n in self._counts else counts
+            total = self._counts[n].sum(-1, keepdim=True)
+            known = self._counts[n] / total.clamp(min=torch.finfo(total.dtype).tiny)
+            parameter.copy_(torch.where(total > 0, known.clamp(min=LEAST).log().log_softmax(-1), parameter))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The counts by ``<number of the parameter>.counts``."""
+        return {f"{n}.counts": value for n, value in self._counts.items()}
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Restore the state that `tensors` returned."""
+        self._counts = {int(key.split(".")[0]): value.to(self.parameters[0].device) for key, value in saved.items()}
+
+
 def make(model: nn.Module, settings: Training) -> Sgd:
     """Build the optimiser of the settings over all of the model's parameters.
 
@@ -139,6 +173,8 @@ def make(model: nn.Module, settings: Training) -> Sgd:
     if settings.optimizer == "adam":
         rates = settings.beta1, settings.epsilon, settings.beta2
         return Adam(model.parameters(), settings.learning_rate, *rates, factors)
+    if settings.optimizer == "em":
+        return Em(model.parameters(), settings.learning_rate)
     return Sgd(model.parameters(), settings.learning_rate, settings.momentum, factors)
 
 
