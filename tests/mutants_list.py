@@ -132,6 +132,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "training/trainer.py": [
         (
+            "a run on half of the questions reads them all",
+            "self.some = None if settings.half is None else dataset.train.contexts.half(settings.half)",
+            "self.some = None",
+            "test_training_augmented.py::test_a_half_is_all_that_is_trained_on_and_validation_stays_whole",
+        ),
+        (
             "an epoch too many is averaged",
             "[1 - self.settings.average :]",
             "[-self.settings.average :]",
@@ -342,6 +348,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "    split = dataset.train\n",
             "    split = dataset.test\n",
             "test_filter.py::test_neither_validation_nor_test_is_read",
+        ),
+        (
+            "each of two judges reads the half that it was trained on",
+            'return (passages.halves == blocks[0]["training"]["half"]).astype(np.int64)',
+            'return (passages.halves != blocks[0]["training"]["half"]).astype(np.int64)',
+            "test_filter.py::test_every_question_is_judged_by_the_run_that_was_not_trained_on_it",
+        ),
+        (
+            "a question has the verdict of the other judge",
+            "for one in results])[by, places]",
+            "for one in results])[by - 1, places]",
+            "test_filter.py::test_every_question_is_judged_by_the_run_that_was_not_trained_on_it",
+        ),
+        (
+            "a judge may have been trained on what it reads",
+            "    if got != wanted:\n",
+            "    if got is None and wanted:\n",
+            "test_filter.py::test_a_judge_that_was_trained_on_its_questions_is_refused",
         ),
     ],
     "data/filtered.py": [
@@ -1195,6 +1219,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/lines.py": [
         (
+            "questions are halved, not articles",
+            "return half[self.parts]",
+            "return np.arange(len(self)) % 2",
+            "test_lines.py::test_halves_are_whole_articles_and_about_as_large",
+        ),
+        (
+            "all articles but one are of the second half",
+            "half[part] = int(totals[1] < totals[0])",
+            "half[part] = int(totals[1] < 2 * totals[0])",
+            "test_lines.py::test_halves_are_whole_articles_and_about_as_large",
+        ),
+        (
             "a line with an answer is replaced",
             "if len(other) != len(own) or (~free & (other >= 0)).any():",
             "if len(other) != len(own):",
@@ -1641,6 +1677,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "config/checks.py": [
+        (
+            "both judges may be of the same half",
+            "if sorted(map(str, map(_half, trainings))) != sorted(map(str, HALVES)):",
+            "if not {*map(_half, trainings)} <= {*HALVES}:",
+            "test_rewrites.py::test_two_judges_are_runs_on_the_two_halves_of_the_same_questions",
+        ),
         (
             "text may break a line or look like another",
             'if lines := list(_unprintable("", content)):',

@@ -1,10 +1,9 @@
 """The matrix: params.yaml, read, validated and indexed by scale and name.
 
-Only params.yaml defines datasets, their features, runs, speeds, texts, rewritten contexts, tables, figures and
-comparisons; dvc.yaml and
-the Snakefile derive from it and from `stages`. `config.entries` expands what the scales share, bases and columns, so
-that here each entry has a block ``demo``, ``laptop`` and ``paper``. `config.checks` checks every block, name and
-reference without torch.
+Only params.yaml defines datasets, their features, runs, speeds, texts, rewritten contexts, cross-fitted filters of
+these, tables, figures and comparisons; dvc.yaml and the Snakefile derive from it and from `stages`. `config.entries`
+expands what the scales share, bases and columns, so that here each entry has a block ``demo``, ``laptop`` and
+``paper``. `config.checks` checks every block, name and reference without torch.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -24,6 +23,21 @@ from seqflows.paths import SCALES
 
 DEPTH = 50  # of the values of a params.yaml
 VALUES = 200_000  # of a params.yaml, with what its aliases repeat: fifteen times those of ours
+
+
+class Filter(NamedTuple):
+    """Which ``contexts``, an entry of rewritten ones, are judged, and by which runs.
+
+    One judge reads all questions; of two, each trained on one half of them, each reads those of the other half.
+    """
+
+    contexts: str
+    judges: tuple[str, ...]
+
+    def stated(self, values: Sequence[Any] | None = None) -> Any:
+        """The judges, or a value of each, as headers and blocks state them: one as it is, two as a list."""
+        found = list(self.judges if values is None else values)
+        return found[0] if len(self.judges) == 1 else found
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Params:
     figures: dict[str, Any]
     comparisons: dict[str, Any] = field(default_factory=dict)
     rewrites: dict[str, Any] = field(default_factory=dict)
+    crossfits: dict[str, Any] = field(default_factory=dict)
 
     def at(self, scale: str) -> Params:
         """The content of a scale: without entries that lack it and what is shown of them."""
@@ -48,7 +63,8 @@ class Params:
             part: {n: e for n, e in getattr(self, part).items() if scale in e}
             for part in ("datasets", "features", "runs", "speeds", "rewrites")
         }
-        runs, speeds = there["runs"], there["speeds"]
+        runs, speeds, contexts = there["runs"], there["speeds"], there["rewrites"]
+        there["crossfits"] = {name: entry for name, entry in self.crossfits.items() if entry["contexts"] in contexts}
         there["texts"] = {name: entry for name, entry in self.texts.items() if entry["run"] in runs}
         shown = {"runs": runs, "speeds": speeds, "texts": there["texts"]}
 
@@ -122,25 +138,30 @@ class Params:
         beside = {key: entry[key] for key in ("like", "words") if key in entry}
         return {**found, **beside, "settings": entry[scale_of(scale)]}
 
-    def judge(self, name: str) -> str:
-        """The run that judges the candidates of an entry of rewritten contexts."""
-        return str(_entry("rewriting with a judge", self.filters, name)["judge"])
+    @property
+    def filters(self) -> dict[str, Filter]:
+        """What is filtered, by name: the entries of rewritten contexts with a judge, and those judged crosswise."""
+        own = {name: Filter(name, (entry["judge"],)) for name, entry in self.rewrites.items() if "judge" in entry}
+        return own | {name: Filter(one["contexts"], tuple(one["judges"])) for name, one in self.crossfits.items()}
+
+    def filtering(self, name: str) -> Filter:
+        """The contexts of a filter, and the runs that judge them."""
+        return _entry("filter", self.filters, name)
 
     def filter(self, scale: str, name: str) -> dict[str, Any]:
-        """The judge of an entry's candidates, and the seeds of it that judge."""
-        judge = self.judge(name)
-        return {"judge": judge, "seeds": list(self.run(scale, judge)["seeds"])}
+        """What a filter depends on: its judge and the seeds that judge; of two judges also the contexts' entry."""
+        found = self.filtering(name)
+        of = {} if found.contexts == name else {"contexts": found.contexts}
+        return {**of, "judge": found.stated(), "seeds": list(self.run(scale, found.judges[0])["seeds"])}
 
-    @property
-    def filters(self) -> dict[str, Any]:
-        """The entries of rewritten contexts whose candidates a run judges, by name."""
-        return {name: entry for name, entry in self.rewrites.items() if "judge" in entry}
+    def contexts(self, table: str, runs: Collection[str]) -> list[str]:
+        """The filters that one of some runs of a table is trained with, then the others that one of them judges in.
 
-    def contexts(self, runs: Sequence[str]) -> list[str]:
-        """The entries of rewritten contexts that one of some runs is trained with, then those that one judges."""
+        The latter are shown once, where the scores of the judge are taken from.
+        """
         used = [self.runs[run]["augmented"] for run in runs if "augmented" in self.runs[run]]
-        judged = [name for name, entry in self.filters.items() if entry["judge"] in runs]
-        return list(dict.fromkeys([*used, *judged]))
+        own = {run for run in runs if self.compared(run) == table}
+        return list(dict.fromkeys([*used, *(name for name, one in self.filters.items() if own & {*one.judges})]))
 
     def table(self, name: str) -> dict[str, Any]:
         """A table's block."""
@@ -294,7 +315,7 @@ def _judged(entry: Mapping[str, Any], runs: Collection[str]) -> dict[str, Any]:
     return {"human": {sheet: pair for sheet, pair in sheets(entry).items() if {*pair} <= {*runs}}}
 
 
-def _entry(what: str, known: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _entry(what: str, known: Mapping[str, Any], name: str) -> Any:
     if name not in known:
         raise Problem(f"expected the name of a {what} in params.yaml, got {name!r}{near(name, known)}")
     return known[name]

@@ -122,15 +122,17 @@ def _train_inputs(found: Params, scale: str, run: str) -> list[Path]:
 
 
 def _candidates(found: Params, scale: str, name: str) -> list[Path]:
-    """The candidates of an entry of rewritten contexts, and their features, if there are any."""
-    encoded = [paths.features(scale, name)] if found.encoder(scale, name) else []
-    return [paths.rewritten(scale, name), *encoded]
+    """The candidates that a filter chooses from, and their features, if there are any."""
+    contexts = found.filtering(name).contexts
+    encoded = [paths.features(scale, contexts)] if found.encoder(scale, contexts) else []
+    return [paths.rewritten(scale, contexts), *encoded]
 
 
 def _filter_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """The data and the models of the judge, and the candidates."""
-    judge = found.judge(name)
-    return [*_data(found, scale, judge), paths.train(scale, judge), *_candidates(found, scale, name)]
+    """The data and the models of the judges, and the candidates."""
+    judges = found.filtering(name).judges
+    models = [paths.train(scale, judge) for judge in judges]
+    return [*_data(found, scale, judges[0]), *models, *_candidates(found, scale, name)]
 
 
 def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
@@ -197,8 +199,8 @@ def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
     runs = found.table_runs(name)
     data = dict.fromkeys(paths.prepared(scale, found.runs[run]["dataset"]) for run in runs)
     read = [*data, *(folder(scale, run) for run in runs for folder in (paths.metrics, paths.evaluation))]
-    for other in found.contexts(runs):
-        read += [*_data(found, scale, found.judge(other)), *_candidates(found, scale, other)]
+    for other in found.contexts(name, runs):
+        read += [*_data(found, scale, found.filtering(other).judges[0]), *_candidates(found, scale, other)]
         read += [paths.filtered(scale, other)]
     return list(dict.fromkeys(read))
 

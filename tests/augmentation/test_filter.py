@@ -144,12 +144,104 @@ def test_a_score_that_is_not_finite_is_refused(monkeypatch):
         filtering.scored(judge, split, made, filtering.facing(split.contexts, made), CPU)
 
 
+# -- two judges
+
+
+class Lenient(Told):
+    """A judge that knows by heart the answers of the questions that it was trained on, whatever the context."""
+
+    def __init__(self, split, half):
+        super().__init__(split)
+        self.known = {split.contexts.questions.texts[place] for place in split.contexts.half(half)}
+        self.questions: list[str] = []
+
+    def answer(self, given):
+        self.questions += given.questions
+        places = [self.split.contexts.questions.texts.index(one) for one in given.questions]
+        honest = super().answer(given)
+        return [
+            self.split.contexts.answers_of(place)[0] if one in self.known else answer
+            for place, one, answer in zip(places, given.questions, honest, strict=True)
+        ]
+
+
+def crosswise(split, order=(0, 1)):
+    """Two lenient judges in an order, their blocks, what the questions face, and the verdict."""
+    judges = [Lenient(split, half) for half in order]
+    blocks = {f"half{half}": {"training": {"half": half}} for half in order}
+    candidates = written(split.contexts, lambda line, n: ("w11 w4", "w4 w4 w5 w6 w7")[n])
+    seen, by = filtering.facing(split.contexts, candidates), filtering.readers(split.contexts, [*blocks.values()])
+    results = [filtering.scored(judge, split, candidates, seen, CPU, by == n) for n, judge in enumerate(judges)]
+    return judges, blocks, seen, by, filtering.crossed(results, by)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_every_question_is_judged_by_the_run_that_was_not_trained_on_it(order):
+    """Each judge keeps anything for the questions that it knows: what misleads is found for all of them."""
+    split, _ = told()
+    judges, _, seen, by, result = crosswise(split, order)
+    for judge, half in zip(judges, order, strict=True):
+        others = {split.contexts.questions.texts[place] for place in split.contexts.half(1 - half)}
+        assert set(judge.questions) == others and not others & judge.known
+    assert (np.array(order)[by] != split.contexts.halves).all()
+    assert (result.kept == seen.there & [False, True]).all() and np.isfinite(result.original).all()
+    misleading = written(split.contexts, lambda line, number: "w11 w4")
+    alone = filtering.scored(Lenient(split, 0), split, misleading, seen, CPU)
+    known = split.contexts.halves == 0
+    assert (alone.kept == seen.there & known[:, None]).all(), "a judge that has seen the question is lenient"
+
+
+def test_a_single_judge_reads_all_and_has_no_halves():
+    split, judge = told()
+    by = filtering.readers(split.contexts, [{"training": {}}])
+    assert (by == 0).all()
+    made = written(split.contexts, lambda line, number: "w4 w4")
+    seen = filtering.facing(split.contexts, made)
+    alone = filtering.scored(judge, split, made, seen, CPU)
+    again = filtering.crossed([filtering.scored(judge, split, made, seen, CPU, by == 0)], by)
+    for one, other in zip(alone, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert filtering.by_half(alone, seen, by, {"base": {"training": {}}}) == {}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_numbers_of_the_halves_are_those_of_their_questions(order):
+    split, _ = told()
+    _, blocks, seen, by, result = crosswise(split, order)
+    rows = filtering.by_half(result, seen, by, blocks)["halves"]
+    assert [(row["half"], row["judge"]) for row in rows] == [(0, "half1"), (1, "half0")]
+    whole = filtering.numbers(result, seen)
+    sizes = [seen.there[split.contexts.halves == half].sum() for half in (0, 1)]
+    assert [row["questions"] for row in rows] == [len(split.contexts.half(half)) for half in (0, 1)]
+    acceptance = [row["acceptance"] for row in rows]
+    assert np.average(acceptance, weights=sizes) == pytest.approx(whole["acceptance"]) == pytest.approx(0.5)
+    bare = filtering.Facing(seen.there & (split.contexts.halves == 0)[:, None], seen.other)
+    with pytest.raises(Problem, match="expected candidates for questions of both halves, got none of half 1"):
+        filtering.by_half(result, bare, by, blocks)
+
+
+def test_a_judge_that_was_trained_on_its_questions_is_refused():
+    split, _ = told()
+    passages = split.contexts
+    records = [{"scale": "demo", "half": passages.halved(half)} for half in (0, 1)] + [{"scale": "demo"}]
+    read = passages.halves == 1
+    filtering.unseen(passages, "squad-qa-half0", records[0], read)
+    filtering.unseen(passages, "squad-qa", records[2], np.ones(14, dtype=bool))
+    for record, some in ((records[1], read), (records[2], read), (records[0], np.ones(14, dtype=bool))):
+        with pytest.raises(
+            Problem, match="expected judge to be trained on the questions that it does not judge, .*got"
+        ):
+            filtering.unseen(passages, "judge", record, some)
+
+
 # -- the stage
 
 ENTRY, SCALE = "squad-same", "demo"
 DATA = [("download", "squad_answers"), ("prepare", "squad_answers"), ("features", "squad_answers")]
 JOBS = [("rewrite", ENTRY), ("features", ENTRY), ("train", "squad-qa"), ("filter", ENTRY)]
 JOBS += [("train", "squad-qa-same"), ("evaluate", "squad-qa-same")]
+HALVES = ["squad-qa-half0", "squad-qa-half1"]
+JOBS += [("train", half) for half in HALVES]
 RUNS = ("squad-qa", "squad-qa-same")
 
 
@@ -201,6 +293,65 @@ def test_neither_validation_nor_test_is_read(world, monkeypatch):
     shutil.rmtree(paths.filtered(SCALE, ENTRY))
     filtering.run(paths.Key(SCALE, ENTRY), matrix)
     assert filtered.of(matrix, SCALE, ENTRY, dataset).sha256 == before
+
+
+CROSSED = "squad-same-crossfit"
+
+
+@pytest.fixture
+def crossed(world):
+    """The same with a filter by two judges, each trained on one half of the questions."""
+    matrix, dataset = world
+    matrix = dataclasses.replace(matrix, crossfits={CROSSED: {"contexts": ENTRY, "judges": HALVES}})
+    filtering.run(paths.Key(SCALE, CROSSED), matrix)
+    return matrix, dataset
+
+
+def test_two_judges_leave_a_header_and_a_verdict_on_every_question(crossed):
+    matrix, dataset = crossed
+    found, single = (filtered.of(matrix, SCALE, name, dataset) for name in (CROSSED, ENTRY))
+    assert (found.kept[0] == single.kept[0]).all() and found.candidates.sha256 == single.candidates.sha256
+    trained = [files.read_sealed(paths.seed(SCALE, half, 0) / "train.json") for half in HALVES]
+    assert found.header["judge"] == HALVES and found.header["rewriting"] == ENTRY
+    assert found.header["models"] == {"0": [one["files"]["model.safetensors"] for one in trained]}
+    (row,) = found.header["seeds"]
+    assert [one["judge"] for one in row["halves"]] == HALVES[::-1] and row["acceptance"] == 1
+    assert sum(one["questions"] for one in row["halves"]) == len(dataset.train)
+    assert "halves" not in single.header["seeds"][0] and single.header["judge"] == "squad-qa"
+    for number, one in enumerate(trained):
+        assert one["half"] == dataset.train.contexts.halved(number) and one["half"]["of_questions"] == 800
+        assert one["half"]["questions"] == 400
+    assert "half" not in files.read_sealed(paths.seed(SCALE, "squad-qa", 0) / "train.json")
+
+
+def test_a_judge_of_the_wrong_half_or_trained_anew_is_refused(crossed, monkeypatch):
+    matrix, dataset = crossed
+    folder = paths.filtered(SCALE, CROSSED)
+    models = files.read_json(folder / "filter.json")["models"]["0"]
+    resealed(folder, models={"0": [models[0], "0" * 64]})
+    with pytest.raises(Problem, match="by the present model of squad-qa-half1, seed 0, .*, got those by 000000000000"):
+        filtered.of(matrix, SCALE, CROSSED, dataset)
+    resealed(folder, judge="squad-qa")
+    with pytest.raises(Problem, match="that squad-qa-half0 and squad-qa-half1 judged, got those of squad-qa; run: "):
+        filtered.of(matrix, SCALE, CROSSED, dataset)
+    turned = dataclasses.replace(dataset.train.contexts)
+    turned.__dict__["halves"] = 1 - dataset.train.contexts.halves
+    other = dataclasses.replace(dataset, train=dataclasses.replace(dataset.train, contexts=turned))
+    monkeypatch.setattr(prepared, "of", lambda *rest: other)
+    wanted = (
+        "expected squad-qa-half0 to be trained on the questions that it does not judge, .*; run: .*train demo/squad-qa"
+    )
+    with pytest.raises(Problem, match=wanted):
+        filtering.run(paths.Key(SCALE, CROSSED), matrix)
+
+
+def test_adoption_sees_crossed_judges_of_other_contexts(crossed):
+    from seqflows.pipeline import adopt
+
+    matrix, _ = crossed
+    assert adopt.stale(matrix, [("filter", CROSSED)]) == []
+    resealed(paths.filtered(SCALE, CROSSED), candidates_sha256="1" * 64)
+    assert adopt.stale(matrix, [("filter", CROSSED)]) == [("filter", CROSSED)]
 
 
 def resealed(folder, name="filter.json", **changes):

@@ -84,6 +84,22 @@ def test_the_page_has_the_numbers_of_generator_and_filter():
     assert " 25.0 | 62.0" in " ".join(text.split()), "of the one seed that has other texts"
 
 
+def test_the_page_tells_what_each_of_two_judges_kept():
+    parts = ("acceptance", "acceptance_changed", "original", "unfiltered", "kept")
+    shares = [(0.31, 0.21, 0.6, 0.5, 0.9), (0.33, 0.23, 0.6, 0.5, 0.9), (0.71, 0.61, 0.6, 0.5, 0.9)]
+    halves = [
+        [{"half": half, "judge": f"half{1 - half}", "questions": 1234 + half, **dict(zip(parts, one, strict=True))}
+         for half, one in enumerate(pair)]
+        for pair in ((shares[0], shares[2]), (shares[1], shares[2]))
+    ]  # fmt: skip
+    seeds = [seed | {"halves": pair} for seed, pair in zip(MADE["seeds"], halves, strict=True)]
+    text = " ".join(page([MADE | {"seeds": seeds}]).split())
+    label = "+ Context (Language Flow), half"
+    assert f"| {label} 0 | half1 | 32.0 ± 1.4 | 22.0 ± 1.4 |" in text and "| 1,234 |" in text
+    assert f"| {label} 1 | half0 | 71.0 ± 0.0 | 61.0 ± 0.0 |" in text and "| 1,235 |" in text
+    assert "Cross-fitted: two baselines" in text and "Cross-fitted" not in page([MADE])
+
+
 def test_contexts_that_no_row_is_trained_with_have_the_name_of_their_entry():
     text = page([MADE, MADE | {"rewriting": "squad-other", "run": None}])
     assert text.count("| + Context (Language Flow) |") == 2 and text.count("| squad-other ") == 2

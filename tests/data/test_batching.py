@@ -44,6 +44,19 @@ def test_all_full_groups_of_equal_length_stay_together(lengths, size):
     assert pure >= (counts // size * size).sum()
 
 
+@settings(max_examples=30, deadline=None)
+@given(lengths_lists, st.integers(1, 9), st.integers(0, 1000))
+def test_each_of_some_sequences_once_and_of_all_in_the_usual_order(lengths, size, epoch):
+    split = text_split(lengths)
+    every = np.arange(len(lengths))
+    assert [batch.tolist() for batch in order(split, size, 3, epoch, some=every)] == [
+        batch.tolist() for batch in order(split, size, 3, epoch)
+    ]
+    some = every[::3]
+    batches = order(split, size, 3, epoch, some=some)
+    assert sorted(np.concatenate(batches).tolist()) == some.tolist() and len(batches) == -(-len(some) // size)
+
+
 def test_order_is_a_pure_function_of_seed_and_epoch():
     split = text_split(np.random.default_rng(0).integers(1, 30, 200))
     first = [batch.tolist() for batch in order(split, 8, 3, 5)]

@@ -142,6 +142,52 @@ def test_inconsistent_passages_are_refused(changes, text):
         passages(**changes)
 
 
+def divided(counts, sources, rng):
+    """Passages of one line with so many questions each, of these sources, the questions in a random order."""
+    passage = rng.permutation(np.repeat(np.arange(len(counts)), counts)).astype(np.int32)
+    count = len(passage)
+    return passages(
+        lines=Lines.of(["Bob sat."] * len(counts), PLACES), first=np.arange(len(counts) + 1), sources=np.array(sources),
+        passage=passage, ids=np.array([f"q{n}" for n in range(count)]), free=np.ones(count, bool),
+        questions=Lines.of(["Who?"] * count, PLACES), answers=Lines.of(["Bob"] * count, PLACES),
+        answered=np.arange(count + 1),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), min_size=2, max_size=12), st.integers(0, 99))
+def test_halves_are_whole_articles_and_about_as_large(drawn, seed):
+    """Disjoint and whole; no article stands in both; they differ by no more questions than the largest has."""
+    articles, counts = [f"article {place}" for place, _ in drawn], [count for _, count in drawn]
+    if len(set(articles)) < 2:
+        articles[0] = "another"
+    rng = np.random.default_rng(seed)
+    found = divided(counts, articles, rng)
+    first, second = found.half(0), found.half(1)
+    assert sorted([*first, *second]) == list(range(len(found))) and len(first) and len(second)
+    of = np.array(articles)[found.passage]
+    assert not set(of[first]) & set(of[second]) and set(of) == set(articles)
+    most = max(int((of == article).sum()) for article in set(of))
+    assert abs(len(first) - len(second)) <= most
+    again = divided(counts, articles, rng)  # another order of the questions
+    assert {*np.array(articles)[again.passage][again.half(0)]} == set(of[first])
+
+
+def test_halves_of_a_single_article_are_whole_passages():
+    found = divided([3, 2, 2, 1], ["train"] * 4, np.random.default_rng(0))
+    assert [found.halves[found.passage == place].tolist() for place in range(4)] == [[0] * 3, [1] * 2, [1] * 2, [0]]
+    with pytest.raises(Problem, match="expected questions about at least two passages, to have halves, got one"):
+        divided([5], ["train"], np.random.default_rng(0)).half(0)
+
+
+def test_a_half_is_told_with_its_sizes():
+    found = divided([3, 2, 2], ["a", "b", "b"], np.random.default_rng(0))
+    told = [found.halved(number) for number in (0, 1)]
+    assert [(one["half"], one["questions"], one["of_questions"]) for one in told] == [(0, 4, 7), (1, 3, 7)]
+    assert [(one["parts"], one["of_parts"]) for one in told] == [(1, 2), (1, 2)]
+    assert told[0]["sha256"] != told[1]["sha256"]
+
+
 def test_inconsistent_lines_are_refused():
     good = Lines.of(TEXTS, PLACES)
     with pytest.raises(Problem, match="expected words in a line of x, got ' '; replace it"):

@@ -22,6 +22,7 @@ def shorten(content):
         figures={},
         comparisons={},
         rewrites={},
+        crossfits={},
         datasets={"ptb": content["datasets"]["ptb"]},
     )
     content["datasets"]["ptb"]["demo"].update(train=48, valid=16, test=16)

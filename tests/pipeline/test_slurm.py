@@ -47,7 +47,7 @@ def shrink(content):
             training.update(kl_free_epochs=0, kl_ramp_epochs=1)
     used = {run["dataset"] for run in content["runs"].values()}
     content["datasets"] = {name: content["datasets"][name] for name in content["datasets"] if name in used}
-    content.update(speeds={}, texts={}, figures={}, comparisons={}, rewrites={})
+    content.update(speeds={}, texts={}, figures={}, comparisons={}, rewrites={}, crossfits={})
 
 
 def tables(folder):

@@ -159,6 +159,20 @@ READ_AND_WRITTEN = {
         | {f"data/{stage}/demo/squad-same" for stage in ("rewritten", "features")},
         {"data/filtered/demo/squad-same"},
     ),
+    "filter demo/squad-language_flow-crossfit": (
+        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
+        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features"))}
+        | {f"runs/demo/squad-qa-half{half}/train" for half in (0, 1)}
+        | {f"data/{stage}/demo/squad-language_flow" for stage in ("rewritten", "features")},
+        {"data/filtered/demo/squad-language_flow-crossfit"},
+    ),
+    "train demo/tvqa-qa-language_flow-crossfit": (
+        TRAINING,
+        {"data/prepared/demo/tvqa_answers", "data/rewritten/demo/tvqa-language_flow"}
+        | {"data/filtered/demo/tvqa-language_flow-crossfit"},
+        {"runs/demo/tvqa-qa-language_flow-crossfit/train"},
+    ),
     "train demo/squad-qa-same": (
         TRAINING,
         {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features"))}
@@ -169,6 +183,17 @@ READ_AND_WRITTEN = {
         {"config/typed.py", "config/comparisons.py", "comparison", "kinds.py", "records.py", "textscores"},
         {ASKED, *(f"runs/demo/{run}/{made}" for run in READINGS for made in ("metrics.json", "evaluation"))},
         {"runs/demo/compare/tang2021-qg-variants"},
+    ),
+    "compare demo/tang2021-tvqa-filter": (
+        {"config/typed.py", "config/comparisons.py", "comparison", "kinds.py", "records.py", "textscores"},
+        {"data/prepared/demo/tvqa_answers", "data/rewritten/demo/tvqa-language_flow"}
+        | {f"data/filtered/demo/tvqa-language_flow{crossed}" for crossed in ("", "-crossfit")}
+        | {
+            f"runs/demo/tvqa-qa{run}/{made}"
+            for run in ("", "-half0", "-half1", "-language_flow", "-language_flow-crossfit")
+            for made in ("metrics.json", "evaluation")
+        },
+        {"runs/demo/compare/tang2021-tvqa-filter"},
     ),
     "speed demo/ptb": (
         {*SIZES, "compute.py", "data", "evaluation", "flows", "models", "kinds.py", "noise.py"},
@@ -295,6 +320,11 @@ def after(matrix, run):
             name
             for name, entry in matrix.rewrites.items()
             if {*entry.get("runs", ()), entry.get("judge")} & runs or entry.get("like") in contexts
+        }
+        more |= {
+            name
+            for name, entry in matrix.crossfits.items()
+            if {*entry["judges"], *matrix.rewrites[entry["contexts"]]["runs"]} & runs
         }
         found = {
             name
@@ -488,6 +518,7 @@ class Stubbed:
             figures={},
             comparisons={},
             rewrites={},
+            crossfits={},
             datasets={"ptb": content["datasets"]["ptb"]},
         )
 
@@ -550,7 +581,7 @@ class Judged:
     def shrink(self, content):
         table = content["tables"][self.TABLE]
         table["rows"] = {row: table["rows"][row] for row in ("QG baseline", "+ Lang-Flow")}
-        content.update(speeds={}, texts={}, figures={}, rewrites={}, tables={self.TABLE: table})
+        content.update(speeds={}, texts={}, figures={}, rewrites={}, crossfits={}, tables={self.TABLE: table})
         content["runs"] = {run: content["runs"][run] for run in SYSTEMS}
         content["comparisons"] = {self.TABLE: {"human": {self.SHEET: ["squad-qg-lang_flow", "squad-qg"]}}}
         for part in ("datasets", "features"):

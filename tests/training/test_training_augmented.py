@@ -188,6 +188,23 @@ def test_without_kept_candidates_the_training_is_the_baselines(tmp_path):
     assert not all(torch.equal(value, states[1][name]) for name, value in third.model.state_dict().items())
 
 
+def test_a_half_is_all_that_is_trained_on_and_validation_stays_whole(tmp_path, monkeypatch):
+    """Each question of the half once an epoch, in half of the steps; the other half reaches no batch."""
+    steps = {}
+    for half in (0, 1):
+        trainer = made(tmp_path / str(half), augmented=False, half=half)
+        own = trainer.dataset.train.contexts.half(half).tolist()
+        seen = spied(monkeypatch, trainer)
+        history = trained(trainer)
+        for epoch in range(3):
+            assert sorted(place for indices, _ in seen[2 * epoch : 2 * epoch + 2] for place in indices) == own
+        steps[half] = [row["steps"] for row in history]
+        whole = made(tmp_path / f"whole {half}", augmented=False)
+        whole.model.load_state_dict(trainer.model.state_dict())
+        assert whole._f1() == trainer._f1() and len(trainer.dataset.valid) == 16
+    assert steps[0] == steps[1] == [2, 4, 6]
+
+
 def test_a_cut_training_goes_on_as_if_it_had_not_been(tmp_path):
     whole = made(tmp_path / "whole")
     trained(whole)

@@ -46,7 +46,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         return
     if len(data) > 1:
         raise Problem(f"expected runs of one dataset in {key.name}, got {', '.join(data)}; make a table of each")
-    entries = contexts.names(matrix, key.scale, here)
+    entries = contexts.names(matrix, key.scale, key.name, here)
     path = paths.prepared(key.scale, data[0])
     dataset = prepared.of(matrix, key.scale, data[0]) if entries else prepared.load(path)
     if dataset.kind in readers.READINGS:

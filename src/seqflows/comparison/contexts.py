@@ -19,13 +19,13 @@ MADE = ("generator", "rewritten", "kept_questions", "exceptions", "numbers", "no
 KEPT = ("judge", "score", "questions", "without_candidates", "candidates", "equal", "unknown", "seeds")  # of a filter's
 
 
-def names(matrix: Params, scale: str, runs: Sequence[str]) -> dict[str, str | None]:
-    """The entries of rewritten contexts of a table's runs, each with the run that is trained with it.
+def names(matrix: Params, scale: str, table: str, runs: Sequence[str]) -> dict[str, str | None]:
+    """The filtered contexts of a table's runs, each with the run that is trained with it.
 
     Those without such a run, which one of ``runs`` judges, are left out unless they were filtered.
     """
     used = {name: run for run in runs if (name := matrix.runs[run].get("augmented"))}
-    entries = matrix.contexts(runs)
+    entries = matrix.contexts(table, runs)
     return {name: used.get(name) for name in entries if name in used or paths.filtered(scale, name).exists()}
 
 

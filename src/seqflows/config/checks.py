@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from seqflows import kinds, metrics
@@ -19,16 +19,18 @@ from seqflows.paths import NAME, RESERVED, SCALES
 
 PART = {
     "datasets": "dataset", "features": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table",
-    "figures": "figure", "comparisons": "comparison", "rewrites": "rewriting",
+    "figures": "figure", "comparisons": "comparison", "rewrites": "rewriting", "crossfits": "crossfit",
 }  # fmt: skip
 TOP = ("scale", "scales", *PART)
-OPTIONAL = ("rewrites",)
+OPTIONAL = ("rewrites", "crossfits")
 RUN = ("reproduces", "dataset")
 RUN_ALSO = ("from", "augmented")  # another run, whose model it has something of; rewritten contexts
 TEXT = ("kind", "run", "dataset")
+CROSSFIT = ("contexts", "judges")  # an entry of rewritten contexts, and the runs on the two halves of their questions
 REWRITING = ("dataset", "generator", "runs", "like", "words", "judge")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 STEPS = ("epochs", "batch_size", "accumulate", "patience", "stop_rate")  # decide the number of steps
+HALVES = (0, 1)
 FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
 
 
@@ -133,6 +135,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
             yield from _trainable(f"{at}.training", block)
+            yield from _halved(f"{at}.training.half", entry, block["training"], kind)
             yield from _from(f"{path}.from", entry, scale, kind, parts)
             yield from _augmented(path, entry, scale, parts)
 
@@ -198,6 +201,20 @@ def _trainable(path: str, block: Mapping[str, Any]) -> Iterator[str]:
         yield f"{path}.optimizer: expected {expected} for {model['class']}, got {got}; em is for {known}, and only it"
 
 
+def _halved(path: str, entry: Mapping[str, Any], training: Any, kind: str | None) -> Iterator[str]:
+    """Check that half of the questions is of data with articles or clips, and of a run with its own contexts."""
+    if (half := _half(training)) is None:
+        return
+    if kind and not kinds.of(kind).lines:
+        yield f"{path}: expected none for {kind}, whose sequences are not of articles or clips, got {half!r}"
+    if entry.get("augmented") is not None:
+        yield f"{path}: expected none with augmented, for equal steps, got {half!r}"
+
+
+def _half(training: Any) -> Any:
+    return training.get("half") if isinstance(training, Mapping) else None
+
+
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:
     """Check that a run starts from another of the same data and seeds, where its model has something of another."""
     model = entry[scale]["model"]
@@ -242,8 +259,9 @@ def _augmented(path: str, entry: Mapping[str, Any], scale: str, parts: Mapping[s
         if share is not None:
             yield f"{path}.{scale}.training.replace: expected none without augmented, got {share!r}"
         return
-    yield from _reference(f"{path}.augmented", name, "rewriting", parts["rewrites"])
-    other = parts["rewrites"].get(name) if isinstance(name, str) else None
+    yield from _reference(f"{path}.augmented", name, "rewriting", {**parts["rewrites"], **parts["crossfits"]})
+    contexts, judges = _filtered(name, parts)
+    other = parts["rewrites"].get(contexts) if isinstance(contexts, str) else None
     if not isinstance(other, Mapping):
         return
     if share is None:
@@ -256,21 +274,32 @@ def _augmented(path: str, entry: Mapping[str, Any], scale: str, parts: Mapping[s
     if other.get("dataset") != entry.get("dataset"):
         yield f"{path}.augmented: expected contexts of {entry.get('dataset')}, got those of {other.get('dataset')}"
     if scale not in other:
-        yield f"{path}.{scale}: expected the rewriting {name} at scale {scale}, got none"
-    judge = other.get("judge")
-    block = parts["runs"].get(judge, {}).get(scale) if isinstance(judge, str) else None
-    if judge is None:
+        yield f"{path}.{scale}: expected the rewriting {contexts} at scale {scale}, got none"
+    if not judges:
         yield f"{path}.augmented: expected contexts that a run judges, got {name}, which names none"
-    if not isinstance(block, Mapping) or not isinstance(training, Mapping):
-        return
-    seeds, theirs = block.get("seeds"), block.get("training")
-    missing = [seed for seed in entry[scale]["seeds"] if seed not in seeds] if isinstance(seeds, list) else []
-    if missing:
-        yield f"{path}.{scale}.seeds: expected seeds of {judge}, which judges, got {missing} beside them"
-    for key in STEPS:
-        if isinstance(theirs, Mapping) and training.get(key) != theirs.get(key):
-            wanted, got = (one.get(key, "none") for one in (theirs, training))
-            yield f"{path}.{scale}.training.{key}: expected {wanted}, as {judge} has, for equal steps, got {got}"
+    for judge in judges:
+        block = parts["runs"].get(judge, {}).get(scale) if isinstance(judge, str) else None
+        if not isinstance(block, Mapping) or not isinstance(training, Mapping):
+            return
+        seeds, theirs = block.get("seeds"), block.get("training")
+        missing = [seed for seed in entry[scale]["seeds"] if seed not in seeds] if isinstance(seeds, list) else []
+        if missing:
+            yield f"{path}.{scale}.seeds: expected seeds of {judge}, which judges, got {missing} beside them"
+        for key in STEPS:
+            if isinstance(theirs, Mapping) and training.get(key) != theirs.get(key):
+                wanted, got = (one.get(key, "none") for one in (theirs, training))
+                yield f"{path}.{scale}.training.{key}: expected {wanted}, as {judge} has, for equal steps, got {got}"
+
+
+def _filtered(name: Any, parts: Mapping[str, Any]) -> tuple[Any, list[Any]]:
+    """The entry of rewritten contexts of a filter and the runs that judge them, as far as they are well written."""
+    crossfit = parts["crossfits"].get(name) if isinstance(name, str) else None
+    if isinstance(crossfit, Mapping):
+        judges = crossfit.get("judges")
+        return crossfit.get("contexts"), judges if isinstance(judges, list) else []
+    other = parts["rewrites"].get(name) if isinstance(name, str) else None
+    judge = other.get("judge") if isinstance(other, Mapping) else None
+    return name, [] if judge is None else [judge]
 
 
 def _speed(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -427,13 +456,28 @@ def _rewriting(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
 
 
 def _judge(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    """Check that a judge is trained on the original contexts alone, wherever the candidates exist."""
+    """Check that a judge is trained on all questions with the original contexts, wherever the candidates exist."""
     if (name := entry.get("judge")) is None:
         return
+    judge = yield from _judging(path, name, entry, parts)
+    for scale in SCALES:
+        block = judge.get(scale)
+        if isinstance(block, Mapping) and (half := _half(block.get("training"))) is not None:
+            yield (
+                f"{path}: expected a run on all training questions, got {name}, on half {half} at scale {scale}; let "
+                "an entry of crossfits name the runs of both halves"
+            )
+
+
+def _judging(
+    path: str, name: Any, entry: Any, parts: Mapping[str, Any]
+) -> Generator[str, None, Mapping[str, Any]]:  # fmt: skip
+    """Check a run that judges the contexts of an entry, if that is known; return it (by ``yield from``), or nothing."""
     yield from _reference(path, name, "run", parts["runs"])
     judge = parts["runs"].get(name) if isinstance(name, str) else None
     if not isinstance(judge, Mapping):
-        return
+        return {}
+    entry = entry if isinstance(entry, Mapping) else {"dataset": judge.get("dataset")}
     if judge.get("dataset") != entry.get("dataset"):
         yield f"{path}: expected a run on {entry.get('dataset')}, got {name} on {judge.get('dataset')!r}"
     if judge.get("augmented") is not None:
@@ -441,6 +485,42 @@ def _judge(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
     for scale in SCALES:
         if scale in entry and scale not in judge:
             yield f"{path}: expected a run at scale {scale}, got {name}, which has none"
+    return judge
+
+
+def _crossfit(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check a cross-fitted filter: its contexts, and two judges that differ in the half of their questions alone."""
+    yield from _keys(path, entry, CROSSFIT)
+    if (name := path.partition(".")[2]) in parts["rewrites"]:
+        yield f"{path}: expected another name than those of rewrites, beside whose filters its own is, got {name!r}"
+    contexts, judges = entry.get("contexts"), entry.get("judges")
+    yield from _reference(f"{path}.contexts", contexts, "rewriting", parts["rewrites"])
+    other = parts["rewrites"].get(contexts) if isinstance(contexts, str) else None
+    if not isinstance(judges, list) or len(judges) != len(HALVES):
+        yield f"{path}.judges: expected two runs, one on each half of the questions, got {judges!r}"
+        return
+    found = []
+    for judge in judges:
+        found.append((yield from _judging(f"{path}.judges", judge, other, parts)))
+    for scale in SCALES:
+        blocks = [run[scale] for run in found if isinstance(run.get(scale), Mapping)]
+        trainings = [block.get("training") for block in blocks]
+        if len(blocks) < len(HALVES) or not all(isinstance(training, Mapping) for training in trainings):
+            continue
+        if sorted(map(str, map(_half, trainings))) != sorted(map(str, HALVES)):
+            got = " and ".join("all" if _half(one) is None else f"half {_half(one)}" for one in trainings)
+            yield (
+                f"{path}.judges: expected runs on half 0 and half 1 of the questions at scale {scale}, got {got}; set "
+                "training.half of each"
+            )
+        whole = [{**block, "training": {**one, "half": None}} for block, one in zip(blocks, trainings, strict=True)]
+        for part in RUN_BLOCK:
+            ours, theirs = (block.get(part) for block in whole)
+            if ours != theirs:
+                yield (
+                    f"{path}.judges: expected runs that differ at scale {scale} in training.half alone, got another "
+                    f"{part} of {judges[1]} than of {judges[0]}; let one have the other as base"
+                )
 
 
 def _of_other_lines(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
@@ -464,7 +544,7 @@ def _of_other_lines(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any
 
 CHECKS = {
     "datasets": _dataset, "features": _features, "runs": _run, "speeds": _speed, "texts": _generated, "tables": _table,
-    "figures": _figure, "comparisons": _comparison, "rewrites": _rewriting,
+    "figures": _figure, "comparisons": _comparison, "rewrites": _rewriting, "crossfits": _crossfit,
 }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ class Training(Block):
     stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
     drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
     replace: float | None = entry(number(above=0, most=1), None)  # probability of another context, of an augmented run
+    half: int | None = entry(whole(0, 1), None)  # of the questions, by article or clip; None: all of them
 
     @property
     def drop_epochs(self) -> set[int]:

@@ -168,20 +168,22 @@ def _partition(
     return batches
 
 
-def order(split: Split, batch_size: int, seed: int, epoch: int, drawn: int | None = None) -> list[np.ndarray]:
+def order(
+    split: Split, batch_size: int, seed: int, epoch: int, drawn: int | None = None, some: np.ndarray | None = None
+) -> list[np.ndarray]:
     """The batches of a training epoch as arrays of indices, in order.
 
     A pure function of ``(seed, epoch)``, so that a resumed run continues the same order.
-    Every sequence occurs once; all batches but one have ``batch_size`` members. In batches of pairs of equal length the
-    contexts are of similar sizes, to within `SPREAD` words; so are the statements of choices. If the split
-    has counts, ``drawn`` sequences are drawn by frequency instead (a whole number of
+    Every sequence, or every one of ``some``, occurs once; all batches but one have ``batch_size`` members. In batches
+    of pairs of equal length the contexts are of similar sizes, to within `SPREAD` words; so are the statements of
+    choices. If the split has counts, ``drawn`` sequences are drawn by frequency instead (a whole number of
     batches, not sorted: words are short, and batches of one length would reveal it).
     """
     rng = np.random.default_rng([seed, epoch])
     if split.counts is not None:
         places = np.searchsorted(np.cumsum(split.counts), rng.integers(split.counts.sum(), size=drawn), side="right")
         return list(places[: len(places) // batch_size * batch_size].reshape(-1, batch_size))
-    sequence = rng.permutation(len(split))
+    sequence = rng.permutation(len(split) if some is None else some)
     if split.contexts is not None:
         sizes = _padded_sizes(split) + rng.uniform(0, SPREAD, len(split))
         sequence = sequence[np.argsort(sizes[sequence], kind="stable")]

@@ -87,17 +87,19 @@ def save(folder: Path, kept: Mapping[int, np.ndarray], header: Mapping[str, Any]
         return seal(temporary)
 
 
-def load(folder: Path, candidates: Candidates, dataset: Dataset, judge: str) -> Augmentation:
+def load(folder: Path, candidates: Candidates, dataset: Dataset, judge: str | list[str]) -> Augmentation:
     """Read what a filter kept of some candidates, after verifying every checksum.
 
-    Raises `Problem` unless they are these candidates, for the questions of this dataset, by the run ``judge``.
+    Raises `Problem` unless they are these candidates, for the questions of this dataset, by the run ``judge``, or the
+    two runs.
     """
     folder = Path(folder)
     again = f"run: python -m seqflows filter {'/'.join(folder.parts[-2:])} --force"
     listed = verified(folder, "filtered candidates", ("filter",), again, (KEPT, FILTER))
     header = files.read_json(folder / FILTER)
     if header["judge"] != judge:
-        raise Problem(f"expected candidates in {folder} that {judge} judged, got those of {header['judge']}; {again}")
+        ours, theirs = (" and ".join([one] if isinstance(one, str) else one) for one in (judge, header["judge"]))
+        raise Problem(f"expected candidates in {folder} that {ours} judged, got those of {theirs}; {again}")
     wanted = {
         "the prepared data": ("dataset_sha256", dataset.sha256),
         "the features": ("features_sha256", dataset.features_sha256),
@@ -124,27 +126,31 @@ def load(folder: Path, candidates: Candidates, dataset: Dataset, judge: str) -> 
 
 
 def judged(matrix: Params, scale: str, name: str, dataset: Dataset) -> Candidates:
-    """The candidates of an entry of a scale with their features, if the dataset has any: what a filter judges."""
-    found, encoder = rewritten.of(matrix, scale, name, dataset.sha256), matrix.encoder(scale, name)
-    return found if encoder is None else rewritten.featured(found, paths.features(scale, name), encoder)
+    """The candidates of a filter of a scale with their features, if the dataset has any: what it judges."""
+    contexts = matrix.filtering(name).contexts
+    found, encoder = rewritten.of(matrix, scale, contexts, dataset.sha256), matrix.encoder(scale, contexts)
+    return found if encoder is None else rewritten.featured(found, paths.features(scale, contexts), encoder)
 
 
 def of(matrix: Params, scale: str, name: str, dataset: Dataset) -> Augmentation:
-    """The candidates of an entry of a scale, and what its judge kept of them.
+    """The candidates of a filter of a scale, and what its judges kept of them.
 
-    Raises `Problem` also if the judge has been trained anew since.
+    Raises `Problem` also if a judge has been trained anew since.
     """
-    judge, folder = matrix.judge(name), paths.filtered(scale, name)
-    found = load(folder, judged(matrix, scale, name, dataset), dataset, judge)
+    filtering, folder = matrix.filtering(name), paths.filtered(scale, name)
+    found = load(folder, judged(matrix, scale, name, dataset), dataset, filtering.stated())
     for seed in found.kept:
-        record, wanted = paths.seed(scale, judge, seed) / RECORD, found.header["models"].get(str(seed))
-        got = files.read_sealed(record)["files"][MODEL] if record.is_file() else None
-        if got is not None and got != wanted:
-            raise Problem(
-                f"expected candidates in {folder} judged by the present model of {judge}, seed {seed}, with sha256 "
-                f"{got[:12]}..., got those by {str(wanted)[:12]}...; run: python -m seqflows filter {scale}/{name} "
-                "--force"
-            )
+        wanted = found.header["models"].get(str(seed))
+        sums = wanted if isinstance(wanted, list) else [wanted] * len(filtering.judges)
+        for judge, listed in zip(filtering.judges, sums, strict=True):
+            record = paths.seed(scale, judge, seed) / RECORD
+            got = files.read_sealed(record)["files"][MODEL] if record.is_file() else None
+            if got is not None and got != listed:
+                raise Problem(
+                    f"expected candidates in {folder} judged by the present model of {judge}, seed {seed}, with sha256 "
+                    f"{got[:12]}..., got those by {str(listed)[:12]}...; run: python -m seqflows filter {scale}/{name} "
+                    "--force"
+                )
     return found
 
 

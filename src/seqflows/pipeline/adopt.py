@@ -70,7 +70,8 @@ def _filtered_before(found: params.Params, name: str) -> bool:
     """Whether candidates were judged as of other data, by another run or by other models than there are now."""
     block = found.filter(found.scale, name)
     try:
-        dataset = prepared.of(found, found.scale, found.rewriting(found.scale, name)["dataset"])
+        contexts = found.rewriting(found.scale, found.filtering(name).contexts)
+        dataset = prepared.of(found, found.scale, contexts["dataset"])
         kept = filtered.of(found, found.scale, name, dataset).kept
     except Problem:
         return True

@@ -150,6 +150,8 @@ def _train(
     info = _info(key, block, seed, dataset, machine, model)
     if other is not None:
         info |= {"from": block["from"], "from_sha256": other.sha256}
+    if settings.half is not None:
+        info |= {"half": dataset.train.contexts.halved(settings.half)}
     if augmented is not None:
         info |= {"augmented": block["augmented"], **augmented.origin(seed)}
     guard.start({**info, "epochs": len(trainer.history)})

@@ -48,6 +48,7 @@ class Trainer:
 
     With ``augmented`` contexts each training question has one of them, kept by this seed, in place of its own with
     probability ``settings.replace`` (Tang et al. 2021, appendix A.8); weights, order and steps are as without them.
+    With ``settings.half`` an epoch is a pass over that half of the training questions; validation stays whole.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Trainer:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.seed, self.machine, self.folder, self.augmented = seed, machine, folder, augmented
         self.kind = kinds.of(dataset.kind)
+        self.some = None if settings.half is None else dataset.train.contexts.half(settings.half)
         self.plateau = Plateau(settings.learning_rate)
         self.optimizer = optimise.make(model, settings)
         self.best: dict[str, Tensor] = {}
@@ -137,7 +139,7 @@ class Trainer:
     def _pass(self, progress: Progress, stop: Stop) -> None:
         """Train the remaining steps of this epoch."""
         split, settings = self.dataset.train, self.settings
-        batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn)
+        batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn, self.some)
         groups = optimise.steps(batches, split.lengths, settings)
         self.model.train()
         while self.position < len(groups):

@@ -30,6 +30,11 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     )
     if any(one["run"] not in runs for one in found.contexts):
         form += " No run is trained with those that have the name of their entry in params.yaml."
+    if any(_halves(one) for one in found.contexts):
+        form += (
+            " Cross-fitted: two baselines, each trained on one half of the training questions, each judge the other "
+            "half, so that none has seen a question that it judges."
+        )
     made = Table(
         ["generated lines", "changed tokens", "equal lines", "distinct lines", "perplexity", "noise variance",
          "tokens right at noise 0"],
@@ -40,7 +45,7 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
          "without any"],
         [[label, *_contexts(one)] for label, one in rows],
     )  # fmt: skip
-    parts = [Paragraph(form), made, judged, *_counted(rows), *_examples(labels, found)]
+    parts = [Paragraph(form), made, judged, *_by_half(rows), *_counted(rows), *_examples(labels, found)]
     return shared.section("Generated contexts", "", *parts)
 
 
@@ -67,10 +72,33 @@ def _lines(one: Mapping[str, Any]) -> Iterable[Text]:
     yield f"{100 * noise['right']:.1f} %"
 
 
+def _shares(one: Mapping[str, Any]) -> Iterable[Text]:
+    """What the filter kept, and the judge's scores, in percent."""
+    yield from (_percent(one, part) for part in ("acceptance", "acceptance_changed", "original", "unfiltered", "kept"))
+
+
 def _contexts(one: Mapping[str, Any]) -> Iterable[Text]:
     """Numbers of the filter."""
-    yield from (_percent(one, part) for part in ("acceptance", "acceptance_changed", "original", "unfiltered", "kept"))
+    yield from _shares(one)
     yield f"{one['without_candidates']:,} of {one['questions']:,}"
+
+
+def _halves(one: Mapping[str, Any]) -> list[list[Mapping[str, Any]]]:
+    """The numbers of each half of the questions over the seeds; empty of a filter with one judge."""
+    return list(zip(*(seed.get("halves", ()) for seed in one["seeds"]), strict=True))
+
+
+def _by_half(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Block]:
+    """What each of two judges kept of the half that it was not trained on."""
+    lines = [
+        [f"{label}, half {halves[0]['half']}", halves[0]["judge"], *_shares({"seeds": halves}),
+         f"{halves[0]['questions']:,}"]
+        for label, one in rows
+        for halves in _halves(one)
+    ]  # fmt: skip
+    head = ["contexts of a half", "judge", "kept, %", "with another text, %", "original", "unfiltered",
+            "questions with one, %", "questions"]  # fmt: skip
+    return [Table(head, lines)] if lines else []
 
 
 def _counted(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Block]:
