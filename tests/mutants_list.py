@@ -1210,6 +1210,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/kinds/choices.py": [
         (
+            "another clip's question is the same",
+            "if question.id in clips and question.clip != clips",
+            "if False and question.clip != clips",
+            "test_data_choices.py::test_a_second_set_of_other_questions_is_refused",
+        ),
+        (
+            "training questions are in the second set",
+            'name == "test" and question.id in plus',
+            "question.id in plus or question.id == 3",
+            "test_data_choices.py::test_questions_of_tvqa_plus_are_marked_among_those_of_tvqa_by_their_ids",
+        ),
+        (
             "a question without a right answer is kept",
             "    if unknown:",
             "    if False:",
@@ -1223,6 +1235,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "data/embedded/dialogues.py": [
+        (
+            "every question is in the second set",
+            "rows[::2])  # of the last split",
+            "rows)",
+            "test_data_choices.py::test_every_other_test_question_is_in_the_second_set",
+        ),
         (
             "what is told twice is told",
             "len(nouns) == len(found) == 1",
@@ -1263,6 +1281,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "evaluation/kinds/choices.py": [
+        (
+            "the second set is all questions",
+            "right[passages.plus]",
+            "right",
+            "test_evaluation_choices.py::test_the_second_set_is_scored_over_its_own_questions",
+        ),
         (
             "a tie is right",
             "best[correct] / best.sum()",

@@ -28,13 +28,14 @@ def matrix(source):
     return Params("laptop", {}, {"asked": data}, {}, dict.fromkeys(ROWS.values(), run), {}, {}, {TABLE: block}, {}, {})
 
 
-def write_run(name, shift):
+def write_run(name, shift, values):
     rows = []
     for seed in (0, 1):
-        for metric, (unit, value) in VALUES.items():
+        for metric, (unit, value) in values.items():
             rows.append({
                 "seed": seed, "metric": metric, "value": value + shift + seed * (metric == "accuracy"), "unit": unit,
-                "samples": 0, "standard_error": None if metric == "parameters" else 2.0, "sequences": 602,
+                "samples": 0, "standard_error": None if metric == "parameters" else 2.0,
+                "sequences": 119 if metric == "accuracy_plus" else 602,
                 "dataset": "asked", "dataset_sha256": "ab" * 32, "revision": "r1", "train_revision": "r1",
                 "config_hash": files.digest({part: BLOCK.get(part) for part in ("model", "training", "evaluation")}
                                             | {"dataset": "asked"}), "device": "cpu",
@@ -45,9 +46,9 @@ def write_run(name, shift):
     files.write_json(paths.metrics("laptop", name), files.sealed(content))
 
 
-def written(source):
+def written(source, **more):
     for number, name in enumerate(ROWS.values()):
-        write_run(name, float(number))
+        write_run(name, float(number), VALUES | more)
     tables.run(paths.Key("laptop", TABLE), matrix(source))
     csv_path, md_path = paths.table("laptop", TABLE)
     with open(csv_path, newline="", encoding="utf-8") as file:
@@ -74,3 +75,15 @@ def test_what_the_paper_does_not_print_stands_below(place):
     names = ("NLL", "temporal IoU", "IoU of the best lines", "answer and time", "word overlap", "parameters")
     assert [part.strip() for part in header.strip("|").split("|")] == ["Model", *names]
     assert "37.80" in below and "1234" in below and "39.40" in below
+
+
+def test_the_second_set_stands_below_with_its_number_of_questions(place):
+    _, text = written("tvqa-choices", accuracy_plus=("%", 61.0))
+    assert "Accuracy, TVQA+: over 119 of the 602 questions, those of its validation split" in text
+    (header,) = [line for line in text[text.index("## Beyond the paper") :].splitlines() if line.startswith("| Model")]
+    assert "| accuracy, TVQA+ |" in header and "61.00" in text
+
+
+def test_records_without_a_second_set_say_nothing_of_it(place):
+    _, text = written("tvqa-choices")
+    assert "TVQA+:" not in text and "accuracy, TVQA+" not in text

@@ -364,9 +364,9 @@ SOURCES |= {
     ),
     "tvqa-choices": Source(
         kind="choices",
-        files=TVQA_RELEASED,
+        files=(*TVQA_RELEASED, TVQA_PLUS),  # TVQA+'s to score its questions apart
         licence=TVQA_LICENCE,
-        citation=f"{TVQA_CITATION}; {GLOVE}",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
     ),
     "tvqa-plus-choices": Source(

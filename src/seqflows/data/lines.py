@@ -171,6 +171,7 @@ class Passages:
         free: flat bool, for each question and line of its passage, whether that line may be replaced.
         times: (L, 2) float64, the seconds in which a line is said; None without.
         spans: (N, 2) float64, the seconds that a question is about; None without.
+        plus: (N,) bool, whether a question is also in the second test set, which is part of this one; None without.
     """
 
     lines: Lines
@@ -184,6 +185,7 @@ class Passages:
     free: np.ndarray
     times: np.ndarray | None = None
     spans: np.ndarray | None = None
+    plus: np.ndarray | None = None
     offsets: np.ndarray = field(init=False, repr=False)  # (N + 1,) the first of ``free`` of each question
     sizes: np.ndarray = field(init=False, repr=False)  # (N,) words of each question's context
 
@@ -206,6 +208,11 @@ class Passages:
             found = getattr(self, name)
             if found is not None and (found.shape != (rows, 2) or not (found[:, 0] <= found[:, 1]).all()):
                 raise Problem(f"expected a start and an end for each of {rows} {of}, got others; {AGAIN}")
+        if self.plus is not None and (self.plus.shape != (count,) or self.plus.dtype != bool or not self.plus.any()):
+            raise Problem(
+                f"expected whether each of {count} questions is in the second test set, and at least one in it, got "
+                f"{self.plus.dtype} of the shape {self.plus.shape}, {int(self.plus.sum())} in it; {AGAIN}"
+            )
 
     @staticmethod
     def _check(what: str, first: np.ndarray, parts: int, total: int) -> None:
@@ -283,7 +290,7 @@ class Passages:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of a file, without the features."""
-        names = ("first", "sources", "passage", "ids", "answered", "free", "times", "spans")
+        names = ("first", "sources", "passage", "ids", "answered", "free", "times", "spans", "plus")
         found = {f"passages_{name}": getattr(self, name) for name in names if getattr(self, name) is not None}
         return found | self.lines.arrays("lines") | self.questions.arrays("questions") | self.answers.arrays("answers")
 

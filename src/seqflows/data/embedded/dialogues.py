@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seqflows import files
 from seqflows.data.embedded import clauses
 from seqflows.data.prepared import SPLITS
 from seqflows.data.tokens import SPECIAL
@@ -32,6 +33,7 @@ FUNCTION = ("what", "did", "?", "the", ".", ":", "i")
 ANSWERS = 5
 LINE, QUESTION, ANSWER = 7, 5, 2  # words
 SUBTITLES = "subtitles.tar"
+PLUS = "test_plus.json"  # every other question of the test split, as TVQA+'s validation split has some of TVQA's
 WIDER = 0.5  # share of questions whose time has a second line
 
 
@@ -144,7 +146,8 @@ class DialogueSource:
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
         """Write ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``, ``subtitles.tar`` as TVQA, and ``glove.txt``.
 
-        They have ``counts`` questions, and no dialogue is in two of them.
+        They have ``counts`` questions, and no dialogue is in two of them. ``test_plus.json`` has every other question
+        of the last, in TVQA+'s form.
         """
         told: dict[str, Dialogue] = {}
         seen, number = set(), 0
@@ -159,6 +162,7 @@ class DialogueSource:
                     number += 1
             text = "".join(f"{json.dumps(row)}\n" for row in rows)
             (folder / f"{split}.jsonl").write_text(text, encoding="utf-8", newline="\n")
+        files.write_json(folder / PLUS, rows[::2])  # of the last split
         with tarfile.open(folder / SUBTITLES, "w", format=tarfile.USTAR_FORMAT) as archive:
             for clip, dialogue in told.items():
                 content = _srt(dialogue).encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +29,15 @@ SILENCE = "..."  # the one line of a clip in which nothing is said
 
 
 class Corpus(NamedTuple):
-    """The questions of each split, the lines of each clip, and the file that has the lines."""
+    """The questions of each split, the lines of each clip, and the file that has the lines.
+
+    ``plus`` are the questions of a second test set, which are some of the split test's; none without.
+    """
 
     questions: dict[str, list[tvqa.Question]]
     lines: Mapping[str, list[tvqa.Subtitle]]
     path: Path
+    plus: Sequence[tvqa.Question] = ()
 
 
 class Clip(NamedTuple):
@@ -52,17 +57,22 @@ def prepare(
     kept = {name: checked(corpus.questions[name], f"the {name} split of {raw}") for name in SPLITS}
     kept = {name: found[: block.get(f"{name}_sequences")] for name, found in kept.items()}
     clips = {name: told(found, corpus) for name, found in kept.items()}
+    plus = second(corpus, f"the second test set of {raw}")
     known = vocabulary(kept, clips)
     places = {word: place for place, word in enumerate(known)}
     words = shared.embedding(known, limits.dimensions, raw)
     splits, counts = {}, {}
     for name, found in kept.items():
-        passages = encoded(found, clips[name], places)
+        within = np.array([name == "test" and question.id in plus for question in found])
+        passages = replace(encoded(found, clips[name], places), plus=within if within.any() else None)
         correct = np.array([question.correct for question in found], dtype=np.int32)
         asked = [in_words(passages, index, known, int(place)) for index, place in enumerate(correct)] if source else []
         log_probs = shared.log_probs(source, asked, raw / f"{name} split")
         splits[name] = Split("choices", np.ones(len(found)), correct, log_probs, contexts=passages)
         counts[name] = {"questions": len(corpus.questions[name]), **statistics(splits[name], clips[name], words.known)}
+    if plus:
+        inside = sum(question.id in plus for question in kept["test"])
+        counts["test"] |= {"plus": inside, "plus_missing": len(corpus.plus) - len(plus)}
     content = {
         **{"max_length": 1, "vocabulary": len(known), "dimensions": words.vectors.shape[1], "splits": counts},
         "share_with_vector": float(words.known.mean()),
@@ -72,7 +82,8 @@ def prepare(
 
 def _embedded(raw: Path) -> Corpus:
     path = raw / dialogues.SUBTITLES
-    return Corpus({name: tvqa.questions(raw / f"{name}.jsonl") for name in SPLITS}, tvqa.subtitles(path), path)
+    found = {name: tvqa.questions(raw / f"{name}.jsonl") for name in SPLITS}
+    return Corpus(found, tvqa.subtitles(path), path, tvqa.questions(raw / dialogues.PLUS))
 
 
 def _descriptions(raw: Path) -> Corpus:
@@ -83,8 +94,12 @@ def _descriptions(raw: Path) -> Corpus:
 
 
 def _subtitles(raw: Path) -> Corpus:
-    """TVQA's questions with all subtitles of their clips, of the splits of `tvqa.released`."""
-    return _released(raw, "tvqa_train.jsonl", "tvqa_val.jsonl")
+    """TVQA's questions with all subtitles of their clips, of the splits of `tvqa.released`.
+
+    Those of TVQA+'s validation split are the second test set: they are some of TVQA's, by the same ids.
+    """
+    found = _released(raw, "tvqa_train.jsonl", "tvqa_val.jsonl")
+    return found._replace(plus=tvqa.questions(raw / "tvqa_plus_val.json"))
 
 
 def _plus_subtitles(raw: Path) -> Corpus:
@@ -119,6 +134,25 @@ def checked(found: Sequence[tvqa.Question], where: str) -> list[tvqa.Question]:
     if again:
         raise Problem(f"expected each question's id once in {where}, got {again[0]} again; replace the files")
     return list(found)
+
+
+def second(corpus: Corpus, where: str) -> set[int]:
+    """The ids of the second test set's questions that the split test has; empty without such a set.
+
+    Those that it does not have are left out. None of them in it, or one about another clip, is a `Problem`: then the
+    ids are not those of the same questions.
+    """
+    clips = {question.id: question.clip for question in corpus.questions["test"]}
+    for question in corpus.plus:
+        if question.id in clips and question.clip != clips[question.id]:
+            raise Problem(
+                f"expected the question {question.id} in {where} to be about the clip {clips[question.id]}, as in the "
+                f"test split, got {question.clip}; replace the files"
+            )
+    found = {question.id for question in corpus.plus if question.id in clips}
+    if corpus.plus and not found:
+        raise Problem(f"expected questions of the test split in {where}, got none of their ids; replace the files")
+    return found
 
 
 def told(found: Sequence[tvqa.Question], corpus: Corpus) -> dict[str, Clip]:
