@@ -1210,6 +1210,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/kinds/choices.py": [
         (
+            "test questions have targets",
+            'drawn = {} if name == "test" else corpus.drawn',
+            "drawn = corpus.drawn",
+            "test_concepts.py::test_the_answer_s_word_is_like_the_sort_of_its_line_s_noun",
+        ),
+        (
             "another clip's question is the same",
             "if question.id in clips and question.clip != clips",
             "if False and question.clip != clips",
@@ -1232,6 +1238,26 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "within = np.zeros(",
             "within = np.ones(",
             "test_data_choices.py::test_questions_have_all_lines_of_their_clips_and_those_of_their_time_are_free",
+        ),
+    ],
+    "data/concepts.py": [
+        (
+            "any overlap is of the same thing",
+            "iou(one, box) >= OVERLAP for box",
+            "iou(one, box) > 0 for box",
+            "test_concepts.py::test_targets_are_those_of_all_pairs",
+        ),
+        (
+            "a label is of every word",
+            "if _words(box.label) == (word,)",
+            "if _words(box.label)",
+            "test_concepts.py::test_targets_are_those_of_all_pairs",
+        ),
+        (
+            "frames begin at the second 0",
+            "np.arange(1, len(frames) + 1)[:, None]",
+            "np.arange(len(frames))[:, None]",
+            "test_concepts.py::test_a_frame_is_beside_the_nearest_line_and_a_line_has_its_most_frequent_words",
         ),
     ],
     "data/embedded/dialogues.py": [
@@ -1272,6 +1298,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "kept = (overlap(proposed, given.span) >= OVERLAP) & (p",
             "kept = (p",
             "test_stage.py::test_in_training_answers_are_scored_by_the_true_span_and_by_a_near_proposal",
+        ),
+        (
+            "other words are compared with none",
+            "signs == -1).to(x.dtype)",
+            "signs == 0).to(x.dtype)",
+            "test_stage.py::test_the_loss_of_attention_is_that_of_all_pairs",
+        ),
+        (
+            "attention is to repel",
+            "x[:, None, :] - x[:, :, None]",
+            "x[:, :, None] - x[:, None, :]",
+            "test_stage.py::test_the_loss_of_attention_has_the_gradient_of_its_differences",
+        ),
+        (
+            "the first answer is supervised",
+            "reading.cosine[rows, given.correct].transpose",
+            "reading.cosine[rows, 0 * given.correct].transpose",
+            "test_stage.py::test_the_term_is_the_weighted_loss_of_the_right_answer_s_words",
         ),
         (
             "the true span is known when answers are chosen",

@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 
 BLOCK = {"kind": "choices", "source": "embedded-dialogues", "seed": 3, "train": 60, "valid": 15, "test": 20}
 REAL = {"kind": "choices", "source": "tvqa-choices-descriptions", "dimensions": 3, "glove": "6B-50d"}
-OPTIONS = {"lexicon": 24, "lines": 6, "met": 3, "asked": 2, "dimensions": 8}
+OPTIONS = {"lexicon": 24, "lines": 6, "met": 3, "asked": 2, "dimensions": 8, "concepts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,12 @@ def test_no_dialogue_is_in_two_splits_and_a_block_decides_the_files(embedded, tm
 def test_sizes_without_room_are_refused(changes):
     with pytest.raises(Problem, match="expected lines of at least 5, .* got lines"):
         source(**changes)
+
+
+def test_more_things_than_sorts_are_refused():
+    assert source(concepts=6).concepts == 6 and len(source(concepts=6).vocabulary) == len(source().vocabulary) + 6
+    with pytest.raises(Problem, match="expected concepts of at most the sorts of things, 6, for .*, got 7; correct"):
+        source(concepts=7)
 
 
 def test_too_few_dialogues_are_refused(tmp_path):

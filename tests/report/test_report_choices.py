@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,17 @@ def test_a_stand_in_says_so_in_title_cell_and_corpus(place):
     assert "five timed descriptions" in text and "without Att. Sup." in text
     cell = next(row for row in rows if (row["row"], row["column"]) == ("STAGE", "Valid-Accuracy"))
     assert float(cell["reproduced"]) == pytest.approx(40.5) and cell["unit"] == "%" and cell["sequences"] == "602"
+
+
+def test_rows_with_supervised_attention_are_named(place, monkeypatch):
+    models = {"answers-a": {"concepts": "read", "attention": 0.0}, "answers-b": {"concepts": "read"}}
+    found = matrix("tvqa-plus-concepts")
+    runs = {name: {**run, **{scale: BLOCK | {"model": {"class": "stage", **models[name]}} for scale in paths.SCALES}}
+            for name, run in found.runs.items()}  # fmt: skip
+    monkeypatch.setitem(globals(), "matrix", lambda source: replace(found, runs=runs))
+    _, text = written("tvqa-plus-concepts")
+    assert "Att. Sup. of STAGE, wider: its loss is of attention to the words of detected things" in text
+    assert "the other rows are without it" in text and "no file of detections is given" not in text
 
 
 def test_the_papers_own_data_are_no_stand_in(place):
