@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from seqflows.data.concepts import Concepts
 from seqflows.data.lines import Lines, Passages
 from seqflows.data.prepared import Dataset, Split
 from seqflows.data.tokens import SPECIAL
 
 
-def split(rng: np.random.Generator, count: int, *, words: int = 14, answers: int = 3) -> Split:
-    """``count`` questions, two a clip of one to four lines, each about one line or several."""
+def split(rng: np.random.Generator, count: int, *, words: int = 14, answers: int = 3, concepts: int = 0) -> Split:
+    """``count`` questions, two a clip of one to four lines, each about one line or several.
+
+    With ``concepts`` there are up to so many words of detected things beside a line, and targets of attention to some.
+    """
     clips = -(-count // 2)
     sizes = rng.integers(1, 5, clips)
     places = {f"w{place}": place for place in range(len(SPECIAL), words)}
@@ -35,14 +41,31 @@ def split(rng: np.random.Generator, count: int, *, words: int = 14, answers: int
         answers=Lines.of(texts(count * answers, 3), places), answered=np.arange(count + 1) * answers,
         free=np.concatenate(free), times=ends, spans=np.array(spans),
     )  # fmt: skip
+    if concepts:
+        passages = replace(passages, concepts=beside(rng, passages, words, concepts))
     return Split("choices", np.ones(count), rng.integers(0, answers, count).astype(np.int32), contexts=passages)
 
 
-def dataset(seed: int = 0, count: int = 8, *, words: int = 14, dimensions: int = 4) -> Dataset:
+def beside(rng: np.random.Generator, passages: Passages, words: int, most: int) -> Concepts:
+    """Random words beside the lines, none beside the first, and for half of the words of each question targets."""
+    lengths = rng.integers(0, most + 1, len(passages.lines))
+    lengths[0], lengths[-1] = 0, most
+    rows, first = [], [0]
+    for n in range(len(passages)):
+        for word in range(int(passages.questions.lengths[n])):
+            for place, line in enumerate(passages.of(n)):
+                if rng.random() < 0.5:
+                    rows += [(word, place, one, int(rng.choice([1, -1]))) for one in range(lengths[line])]
+        first.append(len(rows))
+    drawn = rng.integers(len(SPECIAL), words, int(lengths.sum())).astype(np.int32)
+    return Concepts(drawn, lengths, np.array(rows, dtype=np.int32).reshape(-1, 4), np.array(first))
+
+
+def dataset(seed: int = 0, count: int = 8, *, words: int = 14, dimensions: int = 4, concepts: int = 0) -> Dataset:
     """A dataset of three such splits."""
     rng = np.random.default_rng(seed)
-    splits = {name: split(rng, count, words=words) for name in ("train", "valid", "test")}
+    splits = {name: split(rng, count, words=words, concepts=concepts) for name in ("train", "valid", "test")}
     vocabulary = [*SPECIAL, *(f"w{place}" for place in range(len(SPECIAL), words))]
-    statistics = {"max_length": 1, "kind": "choices", "dataset": "tiny"}
+    statistics = {"max_length": 1, "kind": "choices", "dataset": "tiny", "concepts": concepts}
     vectors = rng.standard_normal((words, dimensions)).astype(np.float32)
     return Dataset("tiny", "choices", vocabulary, **splits, statistics=statistics, sha256="", vectors=vectors)

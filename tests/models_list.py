@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 import spans
-from seqflows.data.batching import Batch, Choices, Given, collate
+from seqflows.data.batching import Batch, Choices, Given, Seen, collate
 from seqflows.data.prepared import Facts
 from seqflows.flows import standard_normal_log_density
 from seqflows.models import Model, build
@@ -67,14 +67,17 @@ def answered(count: int, facts: Facts, seed: int = 0) -> Batch:
     return batch._replace(given=batch.given._replace(**features))
 
 
-def choosing(words: int = 9) -> Facts:
-    """Facts of choices: that many words with vectors of 4 numbers."""
+def choosing(words: int = 9, concepts: int = 0) -> Facts:
+    """Facts of choices: that many words with vectors of 4 numbers, up to so many words beside a line."""
     vectors = np.random.default_rng(0).standard_normal((words, 4)).astype(np.float32)
-    return Facts("chosen", words, 1, (0, 1), vectors)
+    return Facts("chosen", words, 1, (0, 1), vectors, concepts=concepts)
 
 
 def asked(count: int, facts: Facts, seed: int = 0, answers: int = 3, lines: int = 4) -> Choices:
-    """Random questions with statements and lines of unequal sizes, zeros after the end; the first has all lines."""
+    """Random questions with statements and lines of unequal sizes, zeros after the end; the first has all lines.
+
+    With words beside lines, some lines have none; targets are random too.
+    """
     rng = np.random.default_rng(seed)
     statement_lengths, line_lengths = rng.integers(2, 7, (count, answers)), rng.integers(1, 6, (count, lines))
     there = rng.integers(1, lines + 1, count)
@@ -85,7 +88,16 @@ def asked(count: int, facts: Facts, seed: int = 0, answers: int = 3, lines: int 
     span = np.sort(rng.integers(0, there[:, None], (count, 2)), 1)
     padded = [torch.from_numpy(one * mask) for one, mask in zip(words, inside, strict=True)]
     rest = map(torch.from_numpy, (statement_lengths, line_lengths, rng.integers(0, answers, count), span))
-    return Choices(padded[0], (sizes := list(rest))[0], padded[1], *sizes[1:])
+    given = Choices(padded[0], (sizes := list(rest))[0], padded[1], *sizes[1:])
+    if not facts.concepts:
+        return given
+    lengths = rng.integers(0, facts.concepts + 1, (count, lines)) * (line_lengths > 0)
+    within = np.arange(facts.concepts) < lengths[..., None]
+    beside = rng.integers(4, facts.symbols, within.shape) * within
+    said = np.arange(6) < statement_lengths[np.arange(count), given.correct.numpy()][:, None]
+    there_ = said[:, :, None, None] & within[:, None]
+    wanted = (rng.integers(-1, 2, there_.shape) * there_).astype(np.int8)
+    return given._replace(seen=Seen(*map(torch.from_numpy, (beside, lengths, wanted))))
 
 
 # By the kind of a case: words are symbols whose last one is the end, language is tokens with vectors, pairs and
@@ -99,7 +111,7 @@ FACTS = {
     "pairs": paired(6, 3),
     "spans": Facts("span", 12, 3, (0, 0, 0, 8), None, 12, 12, 3),
     "translation": translated(6, 3),
-    "choices": choosing(),
+    "choices": choosing(concepts=3),
 }
 SMALL = {"embedding": 5, "width": 6, "depth": 2, "position": 3}
 
@@ -205,7 +217,10 @@ PAIRS += [
     Case("translator-latent", _MT | {"fused": "latent"}, "translation"),
     Case("translator-words-gate", _MT | {"fused": "words", "fusion": "gate", "layers": 1}, "translation"),
 ]
-CHOICES = [Case("stage", {"class": "stage", "width": 6, "dropout": 0.0, "margin": 0}, "choices")]
+CHOICES = [
+    Case(f"stage{name}", {"class": "stage", "width": 6, "dropout": 0.0, "margin": 0} | more, "choices")
+    for name, more in (("", {}), ("-concepts", {"concepts": "read"}))
+]
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS + CHOICES
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
 FEW = (

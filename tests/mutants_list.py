@@ -1313,6 +1313,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/kinds/choices.py": [
         (
+            "test questions have targets",
+            'drawn = {} if name == "test" else corpus.drawn',
+            "drawn = corpus.drawn",
+            "test_concepts.py::test_the_answer_s_word_is_like_the_sort_of_its_line_s_noun",
+        ),
+        (
+            "another clip's question is the same",
+            "if question.id in clips and question.clip != clips",
+            "if False and question.clip != clips",
+            "test_data_choices.py::test_a_second_set_of_other_questions_is_refused",
+        ),
+        (
+            "training questions are in the second set",
+            'name == "test" and question.id in plus',
+            "question.id in plus or question.id == 3",
+            "test_data_choices.py::test_questions_of_tvqa_plus_are_marked_among_those_of_tvqa_by_their_ids",
+        ),
+        (
             "a question without a right answer is kept",
             "    if unknown:",
             "    if False:",
@@ -1325,7 +1343,33 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_choices.py::test_questions_have_all_lines_of_their_clips_and_those_of_their_time_are_free",
         ),
     ],
+    "data/concepts.py": [
+        (
+            "any overlap is of the same thing",
+            "iou(one, box) >= OVERLAP for box",
+            "iou(one, box) > 0 for box",
+            "test_concepts.py::test_targets_are_those_of_all_pairs",
+        ),
+        (
+            "a label is of every word",
+            "if _words(box.label) == (word,)",
+            "if _words(box.label)",
+            "test_concepts.py::test_targets_are_those_of_all_pairs",
+        ),
+        (
+            "frames begin at the second 0",
+            "np.arange(1, len(frames) + 1)[:, None]",
+            "np.arange(len(frames))[:, None]",
+            "test_concepts.py::test_a_frame_is_beside_the_nearest_line_and_a_line_has_its_most_frequent_words",
+        ),
+    ],
     "data/embedded/dialogues.py": [
+        (
+            "every question is in the second set",
+            "rows[::2])  # of the last split",
+            "rows)",
+            "test_data_choices.py::test_every_other_test_question_is_in_the_second_set",
+        ),
         (
             "what is told twice is told",
             "len(nouns) == len(found) == 1",
@@ -1359,6 +1403,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_stage.py::test_in_training_answers_are_scored_by_the_true_span_and_by_a_near_proposal",
         ),
         (
+            "other words are compared with none",
+            "signs == -1).to(x.dtype)",
+            "signs == 0).to(x.dtype)",
+            "test_stage.py::test_the_loss_of_attention_is_that_of_all_pairs",
+        ),
+        (
+            "attention is to repel",
+            "x[:, None, :] - x[:, :, None]",
+            "x[:, :, None] - x[:, None, :]",
+            "test_stage.py::test_the_loss_of_attention_has_the_gradient_of_its_differences",
+        ),
+        (
+            "the first answer is supervised",
+            "reading.cosine[rows, given.correct].transpose",
+            "reading.cosine[rows, 0 * given.correct].transpose",
+            "test_stage.py::test_the_term_is_the_weighted_loss_of_the_right_answer_s_words",
+        ),
+        (
             "the true span is known when answers are chosen",
             "        return Answered(_full(self.scores(reading, spans))",
             "        return Answered(_full(self.scores(reading, given.span[:, None].expand_as(spans)))",
@@ -1366,6 +1428,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "evaluation/kinds/choices.py": [
+        (
+            "the second set is all questions",
+            "right[passages.plus]",
+            "right",
+            "test_evaluation_choices.py::test_the_second_set_is_scored_over_its_own_questions",
+        ),
         (
             "a tie is right",
             "best[correct] / best.sum()",

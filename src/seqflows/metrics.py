@@ -170,6 +170,7 @@ CATALOGUE = (
     Metric("words", "words", ("words",), digits=1, blocks=(TEXTS,), compared=True),
     # of choices
     Metric("accuracy", "accuracy", PERCENT, digits=2, blocks=(ANSWERS,)),
+    Metric("accuracy_plus", "accuracy, TVQA+", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("temporal_iou", "temporal IoU", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("temporal_iou_reachable", "IoU of the best lines", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("joint_accuracy", "answer and time", PERCENT, digits=2, blocks=(ANSWERS,)),

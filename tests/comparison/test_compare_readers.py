@@ -61,6 +61,22 @@ def test_chosen_answers_are_right_by_their_place_and_told_by_their_text():
         assert CHOICES.told(split, number, place) == answer
 
 
+def test_the_second_set_is_compared_over_its_own_questions():
+    rng = np.random.default_rng(8)
+    exact = {("one", 0): rng.integers(0, 2, (40, 1)), ("two", 0): rng.integers(0, 2, (40, 1))}
+    within = np.arange(40) % 4 == 1
+    every = scores.Measure("accuracy", "%", exact, lambda sums: 100 * sums[..., 0] / 40)
+    found = readers.of_second(every, within)
+    values = scores.drawn([every, found], 300, 5)
+    assert list(values) == ["accuracy", "accuracy_plus"]
+    for one, right in exact.items():
+        made = values["accuracy_plus"][one]
+        assert made.value == pytest.approx(100 * right[within].mean())
+        wanted = 100 * np.sqrt(right[within].var() / within.sum())
+        assert made.draws.std() == pytest.approx(wanted, rel=0.2)  # over its 10 questions, not over 40
+    assert found.score(np.array([0.0, 0.0])) == 0  # a draw without any
+
+
 def test_choices_of_other_questions_are_refused(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("index,id,answer\n0,a,2\n1,b,0\n")

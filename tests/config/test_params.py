@@ -239,6 +239,11 @@ BROKEN = [
         "model.scales: expected at most 1 with structure: past .*, got 2",
     ),
     ((*ATT_C, "model", "scales"), 6, "model.scales: expected at most 5 with structure: channels and .* 16, got 6"),
+    (
+        ("runs", "tvqa-qa", "demo", "model", "concepts"),
+        "read",
+        "tvqa-qa.demo.model.concepts: expected none, of data without detected words beside lines, got 'read'",
+    ),
     ((*ATT_S, "model", "heads"), 5, "model.heads: expected a divisor of the width, 16, got 5"),
     (("runs", "tvqa-att_s", "paper", "model", "width"), 510, "paper.model.heads: expected a divisor of .*, 510, got 8"),
     (("features", "squad_question"), {}, "features.squad_question: .* of a dataset, .*; nearest: squad_questions"),

@@ -65,6 +65,10 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)}
+SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines, and the weight of the loss of attention
+    "lines alone": {"concepts": "none"}, "detected things": {"concepts": "read", "attention": 0.0},
+    "detected things, Att. Sup.": {"concepts": "read", "attention": 0.1},
+}  # fmt: skip
 PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
 CODEBOOKS = {  # this project's rows
     "Codebook": {"mixture": "tied", "network": "lstm"}, "Codebook, Transformer": {"network": "transformer"},
@@ -115,7 +119,9 @@ def said(row, translated=False, chosen=False):
     if label in CONTROLS:
         return "encoder_decoder", CONTROLS[label]
     if chosen and (label == "Baseline TVQA+" or label in CONTEXTS or label in HALVES):
-        return "stage", {}
+        return "stage", {"concepts": "none"}
+    if label in SEEN:
+        return "stage", SEEN[label]
     if label == "Baseline BERT" or label in CONTEXTS or label in HALVES:
         return "span_reader", {}
     if found := re.fullmatch(r"BASELINE-(\d+)D|ORACLE", label):
@@ -159,6 +165,7 @@ def wrong(matrix):
             wanted = {"unique_known": "oracle_unique_known", "known": "oracle_known"}.get(
                 wanted, wanted.replace("cross_entropy", "oracle")
             )
+        dataset = "tvqa_plus_answers" if row in SEEN else dataset
         wanted = REFERENCES.get(row, wanted)
         if dataset == "words":
             dataset = "words_sample" if row.endswith("sample of the tokens") else "words"
@@ -228,6 +235,7 @@ def test_swapped_cells_are_seen(matrix, root):
         "tang2021-qg-variants": "Meteor",
         "tang2021-table7": "BLEU",
         "tang2021-table8": "Valid-Accuracy",
+        "tang2021-att-sup": "Valid-Accuracy",
         "tang2021-table9": "F1",
         "tang2021-squad-filter": "EM",
         "tang2021-tvqa-filter": "Valid-Accuracy",

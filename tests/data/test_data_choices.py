@@ -17,7 +17,7 @@ from seqflows.errors import Problem
 
 BLOCK = {"kind": "choices", "source": "embedded-dialogues", "seed": 3, "train": 60, "valid": 15, "test": 20}
 REAL = {"kind": "choices", "source": "tvqa-choices-descriptions", "dimensions": 3, "glove": "6B-50d"}
-OPTIONS = {"lexicon": 24, "lines": 6, "met": 3, "asked": 2, "dimensions": 8}
+OPTIONS = {"lexicon": 24, "lines": 6, "met": 3, "asked": 2, "dimensions": 8, "concepts": 0}
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,16 @@ def test_right_answers_are_everywhere_and_a_question_is_of_one_or_two_lines(embe
     assert sizes == {1, 2}
 
 
+def test_every_other_test_question_is_in_the_second_set(embedded):
+    raw, data = embedded
+    assert data.train.contexts.plus is None and data.valid.contexts.plus is None
+    assert data.test.contexts.plus.tolist() == [True, False] * 10
+    listed = [str(question.id) for question in tvqa.questions(raw / dialogues.PLUS)]
+    assert listed == data.test.contexts.ids[::2].tolist()
+    counts = data.statistics["splits"]
+    assert (counts["test"]["plus"], counts["test"]["plus_missing"]) == (10, 0) and "plus" not in counts["train"]
+
+
 def test_what_the_rule_does_not_tell_is_impossible():
     found = source()
     line = ["anna", ":", "i", "put", "the", "book", "."]
@@ -103,6 +113,12 @@ def test_no_dialogue_is_in_two_splits_and_a_block_decides_the_files(embedded, tm
 def test_sizes_without_room_are_refused(changes):
     with pytest.raises(Problem, match="expected lines of at least 5, .* got lines"):
         source(**changes)
+
+
+def test_more_things_than_sorts_are_refused():
+    assert source(concepts=6).concepts == 6 and len(source(concepts=6).vocabulary) == len(source().vocabulary) + 6
+    with pytest.raises(Problem, match="expected concepts of at most the sorts of things, 6, for .*, got 7; correct"):
+        source(concepts=7)
 
 
 def test_too_few_dialogues_are_refused(tmp_path):
@@ -214,10 +230,12 @@ def test_a_clip_without_a_file_of_lines_is_refused(tmp_path):
         prepared_of(tmp_path, questions, [row for row in descriptions if row["vid_name"] != CLIPS[3]])
 
 
-def released(tmp_path, train, valid, members, plus=False):
+def released(tmp_path, train, valid, members, plus=False, second=None):
     ends, write = ("json", json.dumps) if plus else ("jsonl", lambda rows: lines(*rows))
     name = "tvqa_plus" if plus else "tvqa"
     contents = {f"{name}_{split}.{ends}": write(rows) for split, rows in (("train", train), ("val", valid))}
+    if not plus:
+        contents["tvqa_plus_val.json"] = json.dumps(valid[:1] if second is None else second)
     path = archive(tmp_path / "s.tar.gz", members)
     return raw_folder(tmp_path / "raw", contents | {"tvqa_subtitles.tar.gz": path.read_bytes(), "glove.txt": VECTORS})
 
@@ -240,6 +258,51 @@ def test_released_files_validate_on_training_clips_and_test_on_the_validation_sp
         folder.mkdir()
         again = released(folder, train, train, {f"{clip}.srt": SRT for clip in clips}, plus)
         prepare.prepare(block, again, folder / "out", "x")
+
+
+SHOWS = [f"{show}s01e01_seg01_clip_{number:02d}" for show in ("", "castle_") for number in range(20)]
+
+
+def of_shows(tmp_path, second, block=None):
+    """TVQA of two shows, with a ``second`` test set: from the 30th on, the clips' questions are the test split."""
+    rows = [asked(clip, qid=number) for number, clip in enumerate(SHOWS)]
+    members = {f"{clip}.srt": SRT for clip in SHOWS}
+    raw = released(tmp_path, rows[:30], rows[30:], members, second=second)
+    prepare.prepare(REAL | {"source": "tvqa-choices"} | (block or {}), raw, tmp_path / "out", "x")
+    return prepared.load(tmp_path / "out")
+
+
+def test_questions_of_tvqa_plus_are_marked_among_those_of_tvqa_by_their_ids(tmp_path):
+    others = [asked("elsewhere", qid=999), asked(SHOWS[3], qid=3)]  # one of no split, and one of training
+    second = [asked(SHOWS[n], text="Other words?", qid=n, bbox={"1": []}) for n in (38, 31)]
+    data = of_shows(tmp_path, [*second, *others])
+    ids = data.test.contexts.ids
+    assert ids.tolist() == [str(n) for n in range(30, 40)]
+    assert ids[data.test.contexts.plus].tolist() == ["31", "38"]
+    assert data.train.contexts.plus is None and data.valid.contexts.plus is None
+    assert "Other words?" not in data.test.contexts.questions.texts
+    counts = data.statistics["splits"]["test"]
+    assert (counts["plus"], counts["plus_missing"]) == (2, 2)
+
+
+def test_a_limit_that_leaves_none_of_the_second_set_leaves_it_out(tmp_path):
+    data = of_shows(tmp_path, [asked(SHOWS[38], qid=38)], {"test_sequences": 5})
+    assert data.test.contexts.plus is None and data.statistics["splits"]["test"]["plus"] == 0
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ([asked(SHOWS[38], qid=38), asked(SHOWS[33], qid=31)], "expected the question 31 in .* to be about the clip "
+         f"{SHOWS[31]}, as in the test split, got {SHOWS[33]}; replace the files"),
+        ([asked(SHOWS[3], qid=3)], "expected questions of the test split in .*, got none of their ids; replace"),
+        ([], "expected questions in .*tvqa_plus_val.json, got none; replace the file"),
+    ],
+)  # fmt: skip
+def test_a_second_set_of_other_questions_is_refused(tmp_path, second, message):
+    with pytest.raises(Problem, match=message) as error:
+        of_shows(tmp_path, second)
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
 
 
 def test_clips_without_words_and_reversed_times_are_counted(tmp_path):

@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from seqflows.data import download, prepare, prepared
+from seqflows.data import download, prepare, prepared, tokens
 from seqflows.data.batching import order
+from seqflows.data.readers import boxes, tvqa
 from seqflows.evaluation.kinds import choices as scoring
 
 pytestmark = pytest.mark.skipif(
@@ -132,3 +133,18 @@ def test_tvqa_plus_on_descriptions(tmp_path):
     weights = scoring.frequencies(data.train.contexts)
     right = np.concatenate([scoring.word_overlap(getattr(data, name), weights) for name in prepared.SPLITS])
     assert len(right) == 3017 and abs(100 * right.mean() - 35.1) < 1.5
+
+
+def test_drawn_boxes_of_tvqa_plus_name_words_of_the_question_or_its_right_answer(tmp_path):
+    """32,682 of them; so they are no input, and what a word should attend to can be told by them."""
+    block = {"kind": "choices", "source": "tvqa-choices-descriptions", "dimensions": 50, "glove": "6B-50d-9163"}
+    download.fetch(block, tmp_path / "raw", tmp_path / "cache")
+    path = tmp_path / "raw" / "tvqa_plus_val.json"
+    drawn, asked = boxes.drawn(path), {question.id: question for question in tvqa.questions(path)}
+    assert drawn.keys() == asked.keys() and min(asked) == 122_039 and max(asked) < 122_039 + 15_253
+    named = []
+    for number, frames in drawn.items():
+        said = f"{asked[number].text} {asked[number].answers[asked[number].correct]}"
+        words = {(word,) for word in tokens.tokenize(said)}
+        named += [tuple(tokens.tokenize(box.label)) in words for boxes_ in frames.values() for box in boxes_]
+    assert (len(named), sum(named)) == (32_682, 32_671)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,8 +26,10 @@ COUNT = 70  # more than a batch
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
-    """A dataset, a model, its metrics and the rows of scores.csv."""
+    """A dataset of which every third test question is in the second set, a model, its metrics, rows of scores.csv."""
     dataset = choices.dataset(count=COUNT)
+    contexts = replace(dataset.test.contexts, plus=np.arange(COUNT) % 3 == 0)
+    dataset = replace(dataset, test=replace(dataset.test, contexts=contexts))
     torch.manual_seed(0)
     model = build({"class": "stage", "width": 6, "dropout": 0.5}, dataset.facts())
     folder = tmp_path_factory.mktemp("scored")
@@ -67,6 +70,27 @@ def test_the_metrics_are_the_means_of_the_rows(scored):
     assert found["joint_accuracy"]["value"] == pytest.approx(100 * (right * (iou >= 0.5)).mean())
     assert 0 < found["joint_accuracy"]["value"] < found["accuracy"]["value"]
     assert found["parameters"]["value"] == 7
+
+
+def test_the_second_set_is_scored_over_its_own_questions(scored):
+    _, _, found, rows = scored
+    assert [int(row["plus"]) for row in rows] == [int(n % 3 == 0) for n in range(COUNT)]
+    right = np.array([int(row["right"]) for row in rows if row["plus"] == "1"])
+    made, share = found["accuracy_plus"], right.mean()
+    assert made["value"] == pytest.approx(100 * share) and 0 < share < 1
+    assert made["value"] != pytest.approx(found["accuracy"]["value"])
+    assert made["standard_error"] == pytest.approx(100 * math.sqrt(share * (1 - share) / (len(right) - 1)))
+    assert made["sequences"] == len(right) == 24 and made["unit"] == "%"
+
+
+def test_without_a_second_set_there_is_nothing_of_it(tmp_path):
+    dataset = choices.dataset()
+    model = build({"class": "stage", "width": 6, "dropout": 0.0}, dataset.facts())
+    task = scoring.Task(paths.Key("demo", "x"), 1, CPU, 7, tmp_path)
+    records = kind.score(model, dataset, Choices.of({}, "evaluation"), task)
+    assert "accuracy" in {row["metric"] for row in records}
+    assert not any("plus" in row["metric"] for row in records)
+    assert "plus" not in (tmp_path / "scores.csv").read_text().splitlines()[0]
 
 
 def iou(one, other):

@@ -78,10 +78,14 @@ def test_a_table_of_chosen_answers_comes_from_embedded_dialogues(small):
     assert abs(float(rows["Baseline TVQA+"]) - metrics["accuracy"]["value"]) < 0.01
     assert rows["filter alone"] == rows["Baseline TVQA+"] and not rows["+ Context (Language Flow)"]
     made = files.read_sealed(paths.compared("demo", table))
-    values = {one["run"]: one["value"] for one in made["intervals"]}
-    assert set(values) == {run, f"{run}-same"} and abs(values[run] - metrics["accuracy"]["value"]) < 1e-9
+    values = {(one["run"], one["metric"]): one["value"] for one in made["intervals"]}
+    both = ("accuracy", "accuracy_plus")  # over all questions, and over those of the second test set
+    assert set(values) == {(name, metric) for name in (run, f"{run}-same") for metric in both}
+    assert all(abs(values[run, metric] - metrics[metric]["value"]) < 1e-9 for metric in both)
+    assert 2 * metrics["accuracy_plus"]["sequences"] == metrics["accuracy"]["sequences"]
     assert [one["share"] for one in made["differ"]] == [0.0] and {one["p"] for one in made["pairs"]} == {1}
     header = files.read_json(paths.filtered("demo", others) / "filter.json")
     assert header["score"] == "probability" and header["unknown"] == 0.0
     page = paths.table("demo", table)[1].read_text()
     assert "69.42 / " in page and "gain of, over" in page and "without Att. Sup." in page
+    assert "Accuracy, TVQA+: over " in page and "accuracy, TVQA+:" in page

@@ -71,7 +71,7 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
         return Facts("pieces", 12, longest + 1, (0, *[1] * (longest + 1)), None, 12, longest)
     if block["kind"] == "choices":
         vectors = np.random.default_rng(0).standard_normal((12, block["dimensions"])).astype(np.float32)
-        return Facts("chosen", 12, 1, (0, 1), vectors)
+        return Facts("chosen", 12, 1, (0, 1), vectors, concepts=block.get("concepts", 0))
     if block["kind"] == "language":
         vectors = np.random.default_rng(0).standard_normal((9, block["dimensions"])).astype(np.float32)
         length = length or block["length"]
@@ -93,7 +93,8 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
         size = {"symbols": facts.symbols, "window": facts.window, "longest": 3}
         return collate(translations.split(np.random.default_rng(0), 2, **size), np.arange(count))
     if facts.emission == "chosen":
-        return collate(choices.split(np.random.default_rng(0), 2, words=12, answers=5), np.arange(count))
+        size = {"words": 12, "answers": 5, "concepts": facts.concepts}
+        return collate(choices.split(np.random.default_rng(0), 2, **size), np.arange(count))
     if facts.emission == "embedded":
         every = torch.full((count,), facts.max_length)
         return Batch(torch.randint(9, (count, facts.max_length)), every, torch.arange(count))
@@ -114,7 +115,7 @@ def _dataset(facts: Facts, kind: str) -> Dataset:
     if kind == "translation":
         return translations.dataset(count=2, symbols=facts.symbols, window=facts.window, longest=3)
     if kind == "choices":
-        return choices.dataset(count=2, words=12, dimensions=facts.vectors.shape[1])
+        return choices.dataset(count=2, words=12, dimensions=facts.vectors.shape[1], concepts=facts.concepts)
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
@@ -142,6 +143,7 @@ def _step(model_block: str, training_block: str, facts: Facts, kind: str) -> int
     if kind == "language":
         expected = {"generation", "bits"} if model.flow_parameters else {"bits"}
     expected = {"answer", "temporal"} if kind == "choices" else expected
+    expected |= {"attention"} if getattr(getattr(model, "config", None), "concepts", "none") == "read" else set()
     if kind in GIVEN and model.exact:
         expected = {"generation", "bits"} if model.flow_parameters else {"generation"}
     expected = {"start", "end"} if kind == "spans" else expected

@@ -15,14 +15,20 @@ from torch.nn import functional as F
 
 from models_list import CHOICES, asked, choosing
 from seqflows.data.batching import Batch
+from seqflows.errors import Problem
 from seqflows.models import build
 from seqflows.models import stage as module
 
-FACTS = choosing()
+FACTS, SHOWN = choosing(), choosing(concepts=3)
 
 
 def model_of(seed=0, **changes):
     return CHOICES[0].build(FACTS, seed, **changes)
+
+
+def reader_of(seed=0, **changes):
+    """A model that also reads the words beside lines."""
+    return CHOICES[1].build(SHOWN, seed, **changes)
 
 
 def batch_of(given):
@@ -61,22 +67,38 @@ def encode(encoder, x):
     return encoder.after(x)
 
 
-def read(model, statement, line):
-    """The state (H,) of a line for a statement, both as lists of words."""
-    a, c = (encode(model.words, model.embed(model.vectors[words])) for words in (statement, line))
-    joined = []
-    for word in a:
+def found_in(model, word, c):
+    """The layer of a word and what it finds in the words c, a list of states; nothing in none."""
+    u = torch.zeros_like(word)
+    if len(c):
         cosine = torch.stack([F.cosine_similarity(word, other, dim=0) for other in c])
         u = sum(weight * other for weight, other in zip((10 * cosine).softmax(0), c, strict=True))
-        joined.append(model.fuse(torch.cat([word, u, word * u])))
+    return model.fuse(torch.cat([word, u, word * u]))
+
+
+def encoded(model, words):
+    return encode(model.words, model.embed(model.vectors[words])) if len(words) else []
+
+
+def read(model, statement, line):
+    """The state (H,) of a line for a statement, both lists of words; a line may be two, with the words beside it."""
+    a, (c, beside) = encoded(model, statement), line if isinstance(line, tuple) else (line, None)
+    joined = [found_in(model, word, encoded(model, c)) for word in a]
+    if beside is not None:
+        seen = [found_in(model, word, encoded(model, beside)) for word in a]
+        joined = [model.join(torch.cat([x, v, x * v])) for x, v in zip(joined, seen, strict=True)]
     x = encode(model.attended, torch.stack(joined)).amax(0)
     return x + model.line(x)
 
 
 def cut(given, row):
-    """The words of one question's statements and lines."""
+    """The words of one question's statements and lines, these with the words beside them if there are any."""
     statements = [given.statements[row, a, :n] for a, n in enumerate(given.statement_lengths[row].tolist())]
-    return statements, [given.lines[row, line, :n] for line, n in enumerate(given.line_lengths[row].tolist()) if n]
+    lines = [given.lines[row, line, :n] for line, n in enumerate(given.line_lengths[row].tolist()) if n]
+    if given.seen is not None:
+        seen = [given.seen.words[row, line, :n] for line, n in enumerate(given.seen.lengths[row].tolist())]
+        lines = list(zip(lines, seen, strict=False))
+    return statements, lines
 
 
 def by_loops(model, given, row, spans=None):
@@ -194,3 +216,119 @@ def test_dropout_is_for_training_alone():
     assert not torch.equal(model.objective(batch, 1)["answer"], model.objective(batch, 1)["answer"])
     model.eval()
     assert torch.equal(model.log_prob(batch), model.log_prob(batch))
+
+
+# the words of what is seen beside lines
+
+
+def test_what_is_seen_is_read_as_by_the_loops():
+    given, model = asked(5, SHOWN), reader_of()
+    assert (given.seen.lengths[given.line_lengths.any(1)] == 0).any()  # beside some lines nothing is seen
+    with torch.no_grad():
+        found = model.choose(given)
+        for row in range(5):
+            log_probs, best, _ = by_loops(model, given, row)
+            assert torch.allclose(found.log_probs[row], log_probs, atol=1e-9)
+            assert found.spans[row].tolist() == [list(pair) for pair in best]
+        words = torch.where(given.seen.mask, 12 - given.seen.words, 0)
+        other = model.choose(given._replace(seen=given.seen._replace(words=words)))
+    changed = (other.log_probs != found.log_probs).any(1)
+    assert changed.equal(given.seen.mask.flatten(1).any(1)) and changed.any()
+
+
+def test_targets_of_attention_are_no_input():
+    """Other targets leave every probability and every other term as they are, in training too."""
+    given, model = asked(6, SHOWN), reader_of()
+    other = given._replace(seen=given.seen._replace(wanted=-given.seen.wanted))
+    assert torch.equal(model.choose(given).log_probs, model.choose(other).log_probs)
+    for mode in (model.train, model.eval):
+        mode()
+        one, two = (model.objective(batch_of(x), 1) for x in (given, other))
+        assert set(one) == {"answer", "temporal", "attention"}
+        assert torch.equal(one["answer"], two["answer"]) and torch.equal(one["temporal"], two["temporal"])
+        assert not torch.allclose(one["attention"], two["attention"])
+
+
+def pairs_of(cosine, wanted):
+    """The loss of attention of each question by loops over all pairs of a word to attend to and another."""
+    found = []
+    for x, signs in zip(cosine, wanted, strict=True):
+        total = 0.0
+        for word, line in itertools.product(*map(range, signs.shape[:2])):
+            like, unlike = ([c for c in range(signs.shape[2]) if signs[word, line, c] == sign] for sign in (1, -1))
+            for p in like:
+                total += sum(
+                    2 / len(unlike) * math.log1p(math.exp(20 * (x[word, line, n] - x[word, line, p]).item()))
+                    for n in unlike
+                )
+        found.append(total)
+    return found
+
+
+def test_the_loss_of_attention_is_that_of_all_pairs():
+    generator = torch.Generator().manual_seed(0)
+    cosine = 2 * torch.rand(4, 3, 2, 5, generator=generator, dtype=torch.float64) - 1
+    wanted = torch.randint(-1, 2, cosine.shape, generator=generator).to(torch.int8)
+    wanted[3] = wanted[3].clamp(max=0)  # a question without any word to attend to
+    wanted[2] = wanted[2].clamp(min=0)  # and one without any other
+    found = module.attention_loss(cosine, wanted)
+    assert found.tolist() == pytest.approx(pairs_of(cosine, wanted)) and found[2:].tolist() == [0, 0]
+    assert (found[:2] > 1).all()
+
+
+def test_it_is_the_expectation_of_two_that_are_drawn_for_each():
+    generator = torch.Generator().manual_seed(1)
+    cosine = torch.rand(1, 1, 1, 6, generator=generator, dtype=torch.float64) / 4
+    wanted = torch.tensor([1, -1, -1, 1, -1, 0], dtype=torch.int8).view(1, 1, 1, 6)
+    x, rng = cosine.flatten().numpy(), np.random.default_rng(0)
+    drawn = rng.choice([1, 2, 4], (40_000, 2, 2))  # two for each of two
+    total = np.log1p(np.exp(20 * (x[drawn] - x[[0, 3]][:, None]))).sum((1, 2))
+    error = total.std() / math.sqrt(len(total))
+    assert abs(module.attention_loss(cosine, wanted).item() - total.mean()) < 4 * error
+
+
+def test_the_loss_of_attention_has_the_gradient_of_its_differences():
+    generator = torch.Generator().manual_seed(2)
+    cosine = (torch.rand(2, 2, 2, 4, generator=generator, dtype=torch.float64) / 5).requires_grad_()
+    wanted = torch.randint(-1, 2, cosine.shape, generator=generator).to(torch.int8)
+    assert torch.autograd.gradcheck(lambda x: module.attention_loss(x, wanted), cosine)
+    (slope,) = torch.autograd.grad(module.attention_loss(cosine, wanted).sum(), cosine)
+    assert (slope[wanted == 0] == 0).all() and (slope[wanted == 1] <= 0).all() and (slope[wanted == -1] >= 0).all()
+    none = torch.zeros_like(wanted)
+    (slope,) = torch.autograd.grad(module.attention_loss(cosine, none).sum(), cosine)
+    assert (slope == 0).all()
+
+
+def test_the_term_is_the_weighted_loss_of_the_right_answer_s_words():
+    given, model = asked(6, SHOWN), reader_of(attention=0.3)
+    wanted, cosines = given.seen.wanted, torch.zeros(given.seen.wanted.shape, dtype=torch.float64)
+    for row, right in enumerate(given.correct.tolist()):
+        statements, lines = cut(given, row)
+        a = encoded(model, statements[right])
+        for place, (_, beside) in enumerate(lines):
+            for (word, x), (number, c) in itertools.product(enumerate(a), enumerate(encoded(model, beside))):
+                cosines[row, word, place, number] = F.cosine_similarity(x, c, dim=0)
+    found = model.objective(batch_of(given), 1)["attention"]
+    assert found.tolist() == pytest.approx([0.3 * one for one in pairs_of(cosines, wanted)]) and (found > 0).any()
+    model.zero_grad()
+    found.sum().backward()
+    assert model.embed[1].weight.grad.any() and model.score[2].weight.grad is None
+
+
+def test_training_on_the_loss_alone_makes_words_attend_to_what_they_should():
+    given, model = asked(6, SHOWN), reader_of(attention=1.0).train()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = model.objective(batch_of(given), 1)["attention"].mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_data_without_detected_words_are_refused():
+    with pytest.raises(Problem, match="expected data with concepts, .* for concepts: read, got none; choose a dataset"):
+        CHOICES[1].build(FACTS)
+    assert model_of().objective(batch_of(asked(3, SHOWN)), 1).keys() == {"answer", "temporal"}

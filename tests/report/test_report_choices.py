@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -28,13 +29,14 @@ def matrix(source):
     return Params("laptop", {}, {"asked": data}, {}, dict.fromkeys(ROWS.values(), run), {}, {}, {TABLE: block}, {}, {})
 
 
-def write_run(name, shift):
+def write_run(name, shift, values):
     rows = []
     for seed in (0, 1):
-        for metric, (unit, value) in VALUES.items():
+        for metric, (unit, value) in values.items():
             rows.append({
                 "seed": seed, "metric": metric, "value": value + shift + seed * (metric == "accuracy"), "unit": unit,
-                "samples": 0, "standard_error": None if metric == "parameters" else 2.0, "sequences": 602,
+                "samples": 0, "standard_error": None if metric == "parameters" else 2.0,
+                "sequences": 119 if metric == "accuracy_plus" else 602,
                 "dataset": "asked", "dataset_sha256": "ab" * 32, "revision": "r1", "train_revision": "r1",
                 "config_hash": files.digest({part: BLOCK.get(part) for part in ("model", "training", "evaluation")}
                                             | {"dataset": "asked"}), "device": "cpu",
@@ -45,9 +47,9 @@ def write_run(name, shift):
     files.write_json(paths.metrics("laptop", name), files.sealed(content))
 
 
-def written(source):
+def written(source, **more):
     for number, name in enumerate(ROWS.values()):
-        write_run(name, float(number))
+        write_run(name, float(number), VALUES | more)
     tables.run(paths.Key("laptop", TABLE), matrix(source))
     csv_path, md_path = paths.table("laptop", TABLE)
     with open(csv_path, newline="", encoding="utf-8") as file:
@@ -62,6 +64,17 @@ def test_a_stand_in_says_so_in_title_cell_and_corpus(place):
     assert float(cell["reproduced"]) == pytest.approx(40.5) and cell["unit"] == "%" and cell["sequences"] == "602"
 
 
+def test_rows_with_supervised_attention_are_named(place, monkeypatch):
+    models = {"answers-a": {"concepts": "read", "attention": 0.0}, "answers-b": {"concepts": "read"}}
+    found = matrix("tvqa-plus-concepts")
+    runs = {name: {**run, **{scale: BLOCK | {"model": {"class": "stage", **models[name]}} for scale in paths.SCALES}}
+            for name, run in found.runs.items()}  # fmt: skip
+    monkeypatch.setitem(globals(), "matrix", lambda source: replace(found, runs=runs))
+    _, text = written("tvqa-plus-concepts")
+    assert "Att. Sup. of STAGE, wider: its loss is of attention to the words of detected things" in text
+    assert "the other rows are without it" in text and "no file of detections is given" not in text
+
+
 def test_the_papers_own_data_are_no_stand_in(place):
     _, text = written("tvqa-choices")
     assert "stand-in" not in text and "without Att. Sup." in text and "Chance is 20 %" in text
@@ -74,3 +87,15 @@ def test_what_the_paper_does_not_print_stands_below(place):
     names = ("NLL", "temporal IoU", "IoU of the best lines", "answer and time", "word overlap", "parameters")
     assert [part.strip() for part in header.strip("|").split("|")] == ["Model", *names]
     assert "37.80" in below and "1234" in below and "39.40" in below
+
+
+def test_the_second_set_stands_below_with_its_number_of_questions(place):
+    _, text = written("tvqa-choices", accuracy_plus=("%", 61.0))
+    assert "Accuracy, TVQA+: over 119 of the 602 questions, those of its validation split" in text
+    (header,) = [line for line in text[text.index("## Beyond the paper") :].splitlines() if line.startswith("| Model")]
+    assert "| accuracy, TVQA+ |" in header and "61.00" in text
+
+
+def test_records_without_a_second_set_say_nothing_of_it(place):
+    _, text = written("tvqa-choices")
+    assert "TVQA+:" not in text and "accuracy, TVQA+" not in text

@@ -86,13 +86,15 @@ def compared(key: paths.Key, dataset: Dataset, runs: Sequence[str], settings: Co
     some = [one for run in runs for one in systems.systems(key.scale, run, dataset, read)]
     right = [how.right(split, place) for place in range(count)]
     found = measures(some, right, how.scores)
+    if split.contexts.plus is not None:
+        found.append(of_second(found[0], split.contexts.plus))
     values = scores.drawn(found, settings.draws, seed)
     shares = [(one, len({how.told(split, *pair) for pair in enumerate(one.texts)}) / count) for one in some]
     references = [how.told(split, place, own[0]) for place, own in enumerate(right)]
     return {
         "scale": key.scale, "table": key.name, "sequences": count, "draws": settings.draws,
         "metrics": [record(one, "different", share, None, SHARE, count) for one, share in shares], "missing": {},
-        "intervals": scores.intervals(values), "pairs": scores.pairs(values, tuple(how.scores)),
+        "intervals": scores.intervals(values), "pairs": scores.pairs(values, tuple(values)),
         "differ": differing(found[0].statistics), "systems": [{"run": one.run, "seed": one.seed} for one in some],
         "reference": {"different": len(set(references)) / count}, "reachable": {}, "examples": [],
         "trained": {"dataset": dataset.name, "train": len(dataset.train), "valid": len(dataset.valid)}, "human": [],
@@ -111,6 +113,16 @@ def measures(some: Sequence[System], right: Sequence[Sequence[Any]], found: Mapp
         return Measure(metric, PERCENT, of_all, lambda sums: 100 * sums[..., 0] / count)
 
     return [measure(metric, score) for metric, score in found.items()]
+
+
+def of_second(found: Measure, within: np.ndarray) -> Measure:
+    """A measure over the questions ``within`` (N,) the second test set alone, a ratio of two sums over all.
+
+    A draw without any of them has no value and counts as 0.
+    """
+    inside = within.astype(float)[:, None]
+    of_all = {one: np.concatenate([values * inside, inside], 1) for one, values in found.statistics.items()}
+    return Measure(f"{found.metric}_plus", PERCENT, of_all, lambda sums: 100 * sums[..., 0] / sums[..., 1].clip(1))
 
 
 def differing(exact: dict[Seed, np.ndarray]) -> list[dict[str, Any]]:

@@ -158,6 +158,8 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
             data = {**SOURCES[source].defaults(), **data}
         length = data.get("length", data.get("window", data.get("max_length")))
         yield from (f"{path}.{key}: {text}" for key, text in block.unfit(length, data.get("dimensions")))
+        if getattr(block, "concepts", "none") == "read" and not data.get("concepts"):
+            yield f"{path}.concepts: expected none, of data without detected words beside lines, got 'read'"
 
 
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:

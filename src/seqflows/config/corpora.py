@@ -422,13 +422,21 @@ class Choices(Sequences):
     sha256: dict[str, str] | None = entry(TEXTS, None)
 
 
+@sources("choices", registry.DETECTED)
+@dataclass(frozen=True, kw_only=True)
+class SeenChoices(Choices):
+    """The same, with up to ``concepts`` words of things detected beside a line."""
+
+    concepts: int = entry(SIZE, 25)
+
+
 @sources("choices", "embedded-dialogues")
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedDialogues(Embedded):
     """Questions about dialogues; ``train``, ``valid`` and ``test`` are numbers of questions.
 
     The size of the lexicon, the ``lines`` of a dialogue, how many names and verbs meet in it at most, and the most
-    questions about it.
+    questions about it. With ``concepts`` things are seen beside the lines, up to as many.
     """
 
     seed: int = made(SEED, 16)
@@ -437,6 +445,7 @@ class EmbeddedDialogues(Embedded):
     lines: int = made(whole(5), 6)
     met: int = made(whole(3), 3)
     asked: int = made(SIZE, 2)
+    concepts: int = made(whole(0), 0)
 
 
 def block(value: Mapping[str, Any], path: str = "the dataset") -> Corpus:

@@ -466,10 +466,22 @@ class BertSpan(ModelBlock):
 class Stage(ModelBlock):
     """STAGE on lines: ``width`` of all its layers, ``weight`` of the loss of a question's first and last line.
 
-    ``margin`` lines at each side of a span count as local.
+    ``margin`` lines at each side of a span count as local. With ``concepts: read`` it also reads the words of things
+    detected beside the lines, and ``attention`` is the weight of the loss of what its words attend to there.
     """
 
     width: int = entry(SIZE, 128)
     dropout: float = entry(DROPOUT, 0.1)
     weight: float = entry(number(least=0), 0.5)
     margin: int = entry(whole(0), 3)
+    concepts: str = entry(choice("none", "read"), "none")
+    attention: float = entry(number(least=0), 0.1)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a loss is of what the words of a statement attend to."""
+        return self.concepts == "read" and self.attention > 0
+
+    def idle(self) -> tuple[str, ...]:
+        """Without detected words no loss is of them."""
+        return () if self.concepts == "read" else ("attention",)

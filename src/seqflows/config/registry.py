@@ -268,6 +268,20 @@ TVQA_RELEASED = (
     File("tvqa_val.jsonl", "tvqa/tvqa_val.jsonl", f"{TVQA}tvqa_val.jsonl", None),
     TVQA_SUBTITLES,
 )
+TVQA_PLUS_RELEASED = (
+    File(
+        "tvqa_plus_train.json",
+        "tvqa/tvqa_plus_train.json",
+        "http://tvqa.cs.unc.edu/files/tvqa_plus_annotations.tar.gz",
+        None,
+        "tvqa_plus_annotations/tvqa_plus_train.json",
+    ),
+    TVQA_PLUS,
+    TVQA_SUBTITLES,
+)
+# Of the features that TVQA+'s repository links to (tvqa_plus_stage_features_new.tar.gz), which no plain address has.
+TVQA_DETECTIONS = File("tvqa_bbt_frcn_vg_hq_20_100.json", "tvqa/tvqa_bbt_frcn_vg_hq_20_100.json", None, None)
+DETECTED = "tvqa-plus-concepts"  # the source with detections
 TVQA_LICENCE = "MIT; the subtitles' own terms at the homepage; GloVe: PDDL 1.0"
 SOURCES |= {
     "squad-articles": Source(
@@ -364,24 +378,21 @@ SOURCES |= {
     ),
     "tvqa-choices": Source(
         kind="choices",
-        files=TVQA_RELEASED,
+        files=(*TVQA_RELEASED, TVQA_PLUS),  # TVQA+'s to score its questions apart
         licence=TVQA_LICENCE,
-        citation=f"{TVQA_CITATION}; {GLOVE}",
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQA",
     ),
     "tvqa-plus-choices": Source(
         kind="choices",
-        files=(
-            File(
-                "tvqa_plus_train.json",
-                "tvqa/tvqa_plus_train.json",
-                "http://tvqa.cs.unc.edu/files/tvqa_plus_annotations.tar.gz",
-                None,
-                "tvqa_plus_annotations/tvqa_plus_train.json",
-            ),
-            TVQA_PLUS,
-            TVQA_SUBTITLES,
-        ),
+        files=TVQA_PLUS_RELEASED,
+        licence=TVQA_LICENCE,
+        citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
+        homepage="https://github.com/jayleicn/TVQAplus",
+    ),
+    DETECTED: Source(
+        kind="choices",
+        files=(*TVQA_PLUS_RELEASED, TVQA_DETECTIONS),
         licence=TVQA_LICENCE,
         citation=f"{TVQA_CITATION}; {TVQA_PLUS_CITATION}; {GLOVE}",
         homepage="https://github.com/jayleicn/TVQAplus",

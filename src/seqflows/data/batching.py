@@ -78,13 +78,35 @@ class Lined(NamedTuple):
         return torch.arange(self.asked.shape[1], device=self.asked_lengths.device) < self.asked_lengths[:, None]
 
 
+class Seen(NamedTuple):
+    """Words of things detected beside the lines of a batch of questions.
+
+    ``words`` (B, M, C) int64, ``lengths`` (B, M) int64, 0 where nothing is seen. ``wanted`` (B, S, M, C) int8 says of
+    the words of a statement with the right answer what they should attend to: 1 for a word of the same thing, -1 for
+    another, 0 where that is not known. It is a target, no input.
+    """
+
+    words: torch.Tensor
+    lengths: torch.Tensor
+    wanted: torch.Tensor
+
+    def to(self, device: torch.device | str) -> Seen:
+        """The same on another device."""
+        return Seen(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """(B, M, C) bool: True where a word is beside its line."""
+        return _within(self.lengths, self.words)
+
+
 class Choices(NamedTuple):
     """The padded questions of a batch, with A answers each and M lines of W words.
 
     ``statements`` (B, A, S) int64 are each question's words followed by those of an answer, ``lines`` (B, M, W) int64
     its context's; ``statement_lengths`` (B, A) and ``line_lengths`` (B, M) int64, 0 for a line that pads. ``correct``
     (B,) int64 is the place of the right answer, ``span`` (B, 2) int64 the first and the last line of the question's
-    time.
+    time. ``seen`` are words of things detected beside the lines; None without.
     """
 
     statements: torch.Tensor
@@ -93,10 +115,12 @@ class Choices(NamedTuple):
     line_lengths: torch.Tensor
     correct: torch.Tensor
     span: torch.Tensor
+    seen: Seen | None = None
 
     def to(self, device: torch.device | str) -> Choices:
         """The same questions on another device."""
-        return Choices(*(tensor.to(device, non_blocking=True) for tensor in self))
+        tensors = (tensor.to(device, non_blocking=True) for tensor in self[:6])
+        return Choices(*tensors, self.seen and self.seen.to(device))
 
     @property
     def statement_mask(self) -> torch.Tensor:
@@ -281,7 +305,16 @@ def choices(found: Passages, indices: np.ndarray, correct: np.ndarray, replaced:
     padded = np.zeros((*statement_lengths.shape, int(statement_lengths.max(initial=1))), dtype=np.int64)
     padded[np.arange(padded.shape[-1]) < statement_lengths[..., None]] = np.concatenate([*itertools.chain(*statements)])
     arrays = padded, statement_lengths, lines, line_lengths, correct.astype(np.int64), np.array(spans, dtype=np.int64)
-    return Choices(*map(torch.from_numpy, arrays))
+    return Choices(*map(torch.from_numpy, arrays), seen(found, indices, padded.shape[-1]))
+
+
+def seen(found: Passages, indices: np.ndarray, statement: int) -> Seen | None:
+    """The detected words beside the lines of some questions, with statements of up to S words; None without."""
+    if found.concepts is None:
+        return None
+    words, lengths = found.concepts.gather([found.of(index) for index in indices.tolist()])
+    wanted = found.concepts.wanted(indices.tolist(), statement, words.shape[1:])
+    return Seen(*map(torch.from_numpy, (words, lengths, wanted)))
 
 
 def lined(gathered: Gathered) -> tuple[np.ndarray, np.ndarray]:

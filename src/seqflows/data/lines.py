@@ -19,6 +19,7 @@ import numpy as np
 
 from seqflows import files
 from seqflows.data import tokens
+from seqflows.data.concepts import Concepts
 from seqflows.errors import Problem
 
 JOIN = " "  # between the lines of a context's text
@@ -173,6 +174,8 @@ class Passages:
         free: flat bool, for each question and line of its passage, whether that line may be replaced.
         times: (L, 2) float64, the seconds in which a line is said; None without.
         spans: (N, 2) float64, the seconds that a question is about; None without.
+        plus: (N,) bool, whether a question is also in the second test set, which is part of this one; None without.
+        concepts: the words of things detected beside the lines, and the questions' targets of them; None without.
     """
 
     lines: Lines
@@ -186,6 +189,8 @@ class Passages:
     free: np.ndarray
     times: np.ndarray | None = None
     spans: np.ndarray | None = None
+    plus: np.ndarray | None = None
+    concepts: Concepts | None = None
     offsets: np.ndarray = field(init=False, repr=False)  # (N + 1,) the first of ``free`` of each question
     sizes: np.ndarray = field(init=False, repr=False)  # (N,) words of each question's context
 
@@ -208,6 +213,16 @@ class Passages:
             found = getattr(self, name)
             if found is not None and (found.shape != (rows, 2) or not (found[:, 0] <= found[:, 1]).all()):
                 raise Problem(f"expected a start and an end for each of {rows} {of}, got others; {AGAIN}")
+        if self.plus is not None and (self.plus.shape != (count,) or self.plus.dtype != bool or not self.plus.any()):
+            raise Problem(
+                f"expected whether each of {count} questions is in the second test set, and at least one in it, got "
+                f"{self.plus.dtype} of the shape {self.plus.shape}, {int(self.plus.sum())} in it; {AGAIN}"
+            )
+
+        if self.concepts is not None and (len(self.concepts.lengths), len(self.concepts.first)) != (
+            len(self.lines), count + 1,
+        ):  # fmt: skip
+            raise Problem(f"expected detected words beside {len(self.lines)} lines, got those of others; {AGAIN}")
 
     @staticmethod
     def _check(what: str, first: np.ndarray, parts: int, total: int) -> None:
@@ -320,8 +335,9 @@ class Passages:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays of a file, without the features."""
-        names = ("first", "sources", "passage", "ids", "answered", "free", "times", "spans")
+        names = ("first", "sources", "passage", "ids", "answered", "free", "times", "spans", "plus")
         found = {f"passages_{name}": getattr(self, name) for name in names if getattr(self, name) is not None}
+        found |= {} if self.concepts is None else self.concepts.arrays()
         return found | self.lines.arrays("lines") | self.questions.arrays("questions") | self.answers.arrays("answers")
 
     @classmethod
@@ -329,4 +345,6 @@ class Passages:
         """The inverse of `arrays`."""
         own = "passages_"
         found = {name.removeprefix(own): arrays[name] for name in arrays if name.startswith(own)}
+        if "concepts_words" in arrays:
+            found["concepts"] = Concepts.from_arrays(arrays)
         return cls(**{name: Lines.from_arrays(arrays, name) for name in ("lines", "questions", "answers")}, **found)

@@ -52,7 +52,8 @@ class Facts:
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
     width of a context word's features, 0 without. For translation all subwords can be written, and ``max_length`` and
     ``window`` are those of training: longer sequences and contexts occur in the other splits. For questions about
-    passages of lines ``symbols`` counts all words; a choice is a sequence of length 1.
+    passages of lines ``symbols`` counts all words; a choice is a sequence of length 1, and ``concepts`` the most words
+    of things detected beside a line, 0 without.
     """
 
     emission: str
@@ -63,6 +64,7 @@ class Facts:
     outputs: int = 0
     window: int = 0
     features: int = 0
+    concepts: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ class Dataset:
             kinds.of(self.kind).emission, len(self.vocabulary), longest,
             tuple(np.bincount(lengths, minlength=longest + 1).tolist()), self.vectors, self.outputs,
             self.statistics.get("window", 0), 0 if first.features is None else first.features.shape[1],
+            self.statistics.get("concepts", 0),
         )  # fmt: skip
 
     @property

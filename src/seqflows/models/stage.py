@@ -1,11 +1,12 @@
 r"""STAGE without video: question answering by the lines of a clip, with their localisation (Lei et al. 2020).
 
 Written from what the paper and its released code do: a question with each of its answers is read against the lines near
-each frame there, against each line itself here. Without video there is no attention to image regions and so none that
-is supervised.
+each frame there, against each line itself here. Without video there are no image regions to attend to. In their place
+stand, if the data have them, the words of what a detector sees beside a line, and boxes that people drew supervise the
+attention to these.
 
-Legend: B batch, A answers, L lines, W words of a line, S words of a question with an answer, D numbers per word
-vector, H width.
+Legend: B batch, A answers, L lines, W words of a line, C words of what is seen beside it, S words of a question with an
+answer, D numbers per word vector, H width.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from torch.nn import functional as F
 from seqflows.config.models import Stage as Config
 from seqflows.data.batching import Batch, Choices
 from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
 from seqflows.models.base import Answered, Model, Terms, check_emission
 
 SCALE = 10.0  # of cosine similarities before their softmax
+STEEP, NEGATIVES = 20.0, 2  # of the loss of attention: how steep it is, and how many others each pair is compared with
 OVERLAP, LIKELY = 0.5, 0.01  # of a proposed span with the true one, and its probability, to be trained on
 KERNELS = (7, 5)  # of the encoders of words and of words that have attended to a line
 CONVOLUTIONS = 2  # of an encoder
@@ -31,13 +34,15 @@ CONVOLUTIONS = 2  # of an encoder
 class Reading(NamedTuple):
     """What was read of each line: its ``states`` (B, A, L, H), logits of start and end (B, A, L), and the line's mask.
 
-    ``mask`` is (B, L); the logits of lines outside it are -inf.
+    ``mask`` is (B, L); the logits of lines outside it are -inf. ``cosine`` (B, A, L, S, C) is that of the statements'
+    words with the words of what is seen; None where these are not read.
     """
 
     states: Tensor
     start: Tensor
     end: Tensor
     mask: Tensor
+    cosine: Tensor | None = None
 
 
 def positions(steps: int, width: int, like: Tensor) -> Tensor:
@@ -83,8 +88,11 @@ class Stage(Model):
     given the answer or, in training, the true one of the question, and also the one proposed given the right answer,
     where it overlaps enough.
 
+    With ``concepts: read`` the words of what is seen beside a line are attended to as those of the line are, by the
+    same layers, and a layer of [x; v; x v] joins what is so made of both, x and v, before the second encoder.
+
     Raises:
-        Problem: data of another kind.
+        Problem: data of another kind, or without such words where they are to be read.
     """
 
     exact = True
@@ -92,6 +100,11 @@ class Stage(Model):
     def __init__(self, config: Config, facts: Facts) -> None:
         super().__init__()
         check_emission(facts, ("chosen",), "stage")
+        if config.concepts == "read" and not facts.concepts:
+            raise Problem(
+                "expected data with concepts, the words of what is seen beside lines, for concepts: read, got none; "
+                "choose a dataset with concepts or set concepts: none"
+            )
         self.config, width, rate = config, config.width, config.dropout
         vectors = torch.as_tensor(facts.vectors, dtype=torch.float32)
         self.register_buffer("vectors", vectors, persistent=False)
@@ -101,6 +114,8 @@ class Stage(Model):
         self.words, self.attended = (Encoder(width, kernel, rate) for kernel in KERNELS)
         self.dropout = nn.Dropout(rate)
         self.fuse = nn.Sequential(self._layer(3 * width, width), nn.ReLU())
+        if config.concepts == "read":
+            self.join = nn.Sequential(self._layer(3 * width, width), nn.ReLU())
         self.line = nn.Sequential(self._layer(width, width), nn.ReLU())
         self.start, self.end = self._layer(width, 1), self._layer(width, 1)
         self.score = self._layer(2 * width, 1)
@@ -115,29 +130,40 @@ class Stage(Model):
         x = self.words(self.embed(self.vectors[words]).flatten(0, -3), mask.flatten(0, -2))
         return x.view(*words.shape, -1)
 
-    def attend(self, a: Tensor, c: Tensor, mask: Tensor) -> Tensor:
-        """u (B, A, L, S, H): what the words a (B, A, S, H) find in the words c (B, L, W, H) of each line."""
+    def attend(self, a: Tensor, c: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the words a (B, A, S, H) find in the words c (B, L, W, H) of each line: u (B, A, L, S, H).
+
+        With the cosines (B, A, L, S, W).
+        """
         here, there = (self.dropout(F.normalize(x, dim=-1)) for x in (a, c))
         cosine = here[:, :, None] @ there[:, None].mT
         mask = mask[:, None, :, None]
-        # A line without words, which pads, is zeros: no softmax of nothing.
+        # A line without words is zeros, since it pads or nothing is seen there: no softmax of nothing.
         weights = (SCALE * cosine).masked_fill(~mask, torch.finfo(cosine.dtype).min).softmax(-1) * mask
-        return weights.to(c.dtype) @ c[:, None]
+        return weights.to(c.dtype) @ c[:, None], cosine
+
+    def fused(self, a: Tensor, c: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The layer of [a; u; a u], (B, A, L, S, H), and the cosines."""
+        u, cosine = self.attend(a, c, mask)
+        a = a[:, :, None].expand_as(u)
+        return self.fuse(torch.cat([a, u, a * u], -1)), cosine
 
     def read(self, given: Choices) -> Reading:
         """States and logits of each line."""
         said, told = given.statement_mask, given.line_mask
         a, c = self.encoded(given.statements, said), self.encoded(given.lines, told)
-        u = self.attend(a, c, told)
-        a = a[:, :, None].expand_as(u)
-        x = self.fuse(torch.cat([a, u, a * u], -1))
+        (x, _), cosine = self.fused(a, c, told), None
+        if self.config.concepts == "read":
+            seen = given.seen
+            v, cosine = self.fused(a, self.encoded(seen.words, seen.mask), seen.mask)
+            x = self.join(torch.cat([x, v, x * v], -1))
         mask = said[:, :, None].expand(x.shape[:-1])
         x = self.attended(x.flatten(0, 2), mask.flatten(0, 2)).view_as(x)
         x = x.masked_fill(~mask[..., None], -torch.inf).amax(-2)
         x = x + self.line(x)
         there = told.any(-1)
         start, end = (layer(x)[..., 0].masked_fill(~there[:, None], -torch.inf) for layer in (self.start, self.end))
-        return Reading(x, start, end, there)
+        return Reading(x, start, end, there, cosine)
 
     # -- probabilities
 
@@ -170,7 +196,8 @@ class Stage(Model):
         """``answer``, -log p of the right one, and ``temporal``, ``weight`` times the mean of -log p of start and end.
 
         Start and end are those given the right answer. In training -log p is by the true span for all answers, or the
-        mean of that and of the one by the proposed span.
+        mean of that and of the one by the proposed span. With ``concepts: read`` also ``attention``, times its weight
+        the loss of `attention_loss` for the right answer.
         """
         given, reading = batch.given, self.read(batch.given)
         rows = torch.arange(len(given.correct), device=given.correct.device)
@@ -188,7 +215,11 @@ class Stage(Model):
             answer = surprise(spans)
         ends = zip((reading.start, reading.end), given.span.unbind(-1), strict=True)
         temporal = [F.cross_entropy(_full(x[rows, given.correct]), place, reduction="none") for x, place in ends]
-        return {"answer": answer, "temporal": self.config.weight * sum(temporal) / 2}
+        terms = {"answer": answer, "temporal": self.config.weight * sum(temporal) / 2}
+        if reading.cosine is None:
+            return terms
+        chosen = reading.cosine[rows, given.correct].transpose(1, 2)
+        return terms | {"attention": self.config.attention * attention_loss(_full(chosen), given.seen.wanted)}
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p of the right answer, (B,), nats."""
@@ -207,6 +238,25 @@ class Stage(Model):
 def _full(x: Tensor) -> Tensor:
     """Logits of bfloat16 in single precision, others as they are."""
     return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def attention_loss(cosine: Tensor, wanted: Tensor) -> Tensor:
+    r"""The ranking loss of attention, (B,), of cosines (B, S, L, C) with the targets ``wanted`` of the same shape.
+
+    For a word of the statement and a line, each word p that it should attend to is compared with those n that it should
+    not, `NEGATIVES` times the mean over them:
+
+    .. math:: \sum_p 2 \; \mathrm{mean}_n \log(1 + e^{20 (\cos_n - \cos_p)})
+
+    It is the expectation of the released code's loss, which draws two n for each p; log-sum-exp in its options. Without
+    any n there is no loss.
+    """
+    question, word, line = (wanted == 1).any(-1).nonzero(as_tuple=True)
+    x, signs = cosine[question, word, line], wanted[question, word, line]  # (R, C)
+    like, unlike = (signs == 1).to(x.dtype), (signs == -1).to(x.dtype)
+    apart = F.softplus(STEEP * (x[:, None, :] - x[:, :, None]))  # (R, p, n)
+    mean = (apart * unlike[:, None]).sum(-1) / unlike.sum(-1, keepdim=True).clamp(min=1)
+    return cosine.new_zeros(len(cosine)).index_add(0, question, NEGATIVES * (mean * like).sum(-1))
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:

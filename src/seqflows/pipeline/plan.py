@@ -400,7 +400,7 @@ def _weights(
     symbols = outputs or row.symbols
     vectors = np.zeros((symbols, dimensions), np.float32) if dimensions else None
     counts = (1,) * (longest + 1)
-    facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features)
+    facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features, concepts=1)  # for all
     with torch.device("meta"):
         built = models.build(dict(model), facts)
     named = built.named_parameters()

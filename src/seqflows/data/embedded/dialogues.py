@@ -22,16 +22,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seqflows import files
+from seqflows.data import concepts
 from seqflows.data.embedded import clauses
 from seqflows.data.prepared import SPLITS
 from seqflows.data.tokens import SPECIAL
 from seqflows.errors import Problem
 
 NAME = "embedded-dialogues"
+SORTS = ("toy", "tool", "dish", "plant", "cloth", "sign")  # of nouns, all that a detector tells
 FUNCTION = ("what", "did", "?", "the", ".", ":", "i")
 ANSWERS = 5
 LINE, QUESTION, ANSWER = 7, 5, 2  # words
 SUBTITLES = "subtitles.tar"
+DETECTIONS = "detections.json"  # with ``concepts``
+PLUS = "test_plus.json"  # every other question of the test split, as TVQA+'s validation split has some of TVQA's
 WIDER = 0.5  # share of questions whose time has a second line
 
 
@@ -60,7 +65,8 @@ class DialogueSource:
     """Dialogues of ``lines`` lines, with up to ``asked`` questions about each.
 
     ``lexicon`` has the names, verbs and nouns, ``met`` says how many names and verbs a dialogue has at most;
-    ``vectors`` (V, D) belong to `vocabulary`.
+    ``vectors`` (V, D) belong to `vocabulary`. With ``concepts`` a detector sees in a frame of each line as many things,
+    whose sorts it tells, one of them that of the line's noun; a question's box has the noun and about its place.
     """
 
     lexicon: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
@@ -68,11 +74,13 @@ class DialogueSource:
     met: int
     asked: int
     vectors: np.ndarray
+    concepts: int = 0
 
     @property
     def vocabulary(self) -> list[str]:
         """All tokens that can occur, the special ones first."""
-        return [*SPECIAL, *FUNCTION, *(word for words in self.lexicon for word in words)]
+        known = [*SPECIAL, *FUNCTION, *(word for words in self.lexicon for word in words)]
+        return [*known, *SORTS] if self.concepts else known
 
     @property
     def longest(self) -> int:
@@ -131,7 +139,7 @@ class DialogueSource:
         """The input of `from_specification`."""
         return {
             **{"lexicon": [list(words) for words in self.lexicon], "vectors": self.vectors.tolist()},
-            **{"lines": self.lines, "met": self.met, "asked": self.asked},
+            **{"lines": self.lines, "met": self.met, "asked": self.asked, "concepts": self.concepts},
         }
 
     @classmethod
@@ -139,15 +147,16 @@ class DialogueSource:
         """Restore the source of a `specification`."""
         names, verbs, nouns = (tuple(words) for words in value["lexicon"])
         sizes = (value[name] for name in ("lines", "met", "asked"))
-        return cls((names, verbs, nouns), *sizes, np.array(value["vectors"]))
+        return cls((names, verbs, nouns), *sizes, np.array(value["vectors"]), value.get("concepts", 0))
 
     def write(self, folder: Path, rng: np.random.Generator, counts: dict[str, int]) -> None:
         """Write ``train.jsonl``, ``valid.jsonl`` and ``test.jsonl``, ``subtitles.tar`` as TVQA, and ``glove.txt``.
 
-        They have ``counts`` questions, and no dialogue is in two of them.
+        They have ``counts`` questions, and no dialogue is in two of them. ``test_plus.json`` has every other question
+        of the last, in TVQA+'s form.
         """
         told: dict[str, Dialogue] = {}
-        seen, number = set(), 0
+        seen, number, shown = set(), 0, {}
         for split in SPLITS:
             rows: list[dict[str, Any]] = []
             while len(rows) < counts[split]:
@@ -157,15 +166,51 @@ class DialogueSource:
                 for question in list(self.questions(rng, dialogue))[: counts[split] - len(rows)]:
                     rows.append({"qid": number, "vid_name": clip, **question})
                     number += 1
+            if self.concepts:
+                shown |= self.see(rng, told, rows)
             text = "".join(f"{json.dumps(row)}\n" for row in rows)
             (folder / f"{split}.jsonl").write_text(text, encoding="utf-8", newline="\n")
+        files.write_json(folder / PLUS, rows[::2])  # of the last split
         with tarfile.open(folder / SUBTITLES, "w", format=tarfile.USTAR_FORMAT) as archive:
             for clip, dialogue in told.items():
                 content = _srt(dialogue).encode()
                 entry = tarfile.TarInfo(f"subtitles/{clip}.srt")
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
+        if self.concepts:
+            files.write_json(folder / DETECTIONS, shown)
         clauses.write_vectors(folder, self.vocabulary, self.vectors)
+
+    def see(
+        self, rng: np.random.Generator, told: dict[str, Dialogue], rows: list[dict[str, Any]]
+    ) -> dict[str, dict[str, Any]]:  # fmt: skip
+        """What is detected in each frame of the rows' clips, as STAGE's code reads it; adds each row's ``bbox``."""
+        found: dict[str, dict[str, Any]] = {}
+        for clip in dict.fromkeys(row["vid_name"] for row in rows):
+            said, times = told[clip]
+            frames = [round(concepts.RATE * sum(time) / 2) for time in times]
+            boxes: list[list[list[int]]] = [[] for _ in range(frames[-1])]
+            labels: list[list[str]] = [[] for _ in range(frames[-1])]
+            for frame, (_, _, noun) in zip(frames, said, strict=True):
+                others = rng.permutation([sort for sort in SORTS if sort != self.sort(noun)])[: self.concepts - 1]
+                labels[frame - 1] = rng.permutation([self.sort(noun), *others.tolist()]).tolist()
+                corners = rng.integers(0, 8, 2) * 10 + np.arange(self.concepts)[:, None] * 200  # apart from each other
+                boxes[frame - 1] = np.concatenate([corners, corners + rng.integers(60, 100, corners.shape)], 1).tolist()
+            found[clip] = {"boxes": boxes, "object": labels}
+        for row in rows:
+            answer = row[f"a{row['answer_idx']}"].split()[-1]
+            said, times = told[row["vid_name"]]
+            (place,) = [number for number, line in enumerate(said) if line[2] == answer]
+            frame = round(concepts.RATE * sum(times[place]) / 2)
+            one = found[row["vid_name"]]
+            left, top, right, bottom = one["boxes"][frame - 1][one["object"][frame - 1].index(self.sort(answer))]
+            drawn = {"left": left + 3, "top": top, "width": right - left, "height": bottom - top - 3}
+            row["bbox"] = {str(frame): [{"img_id": frame, "label": answer.capitalize(), **drawn}]}
+        return found
+
+    def sort(self, noun: str) -> str:
+        """What a detector calls a thing of this name."""
+        return SORTS[self.lexicon[2].index(noun) % len(SORTS)]
 
     def _another(self, rng: np.random.Generator, seen: set[tuple[tuple[str, str, str], ...]]) -> Dialogue:
         """A dialogue of other lines than those ``seen``, among which it then is."""
@@ -210,5 +255,13 @@ def build(options: dict[str, Any], rng: np.random.Generator) -> DialogueSource:
         )
     lists = (clauses.NAMES, clauses.VERBS, clauses.NOUNS)
     words = tuple(known[:size] for known, size in zip(lists, sizes, strict=True))
-    vectors = clauses.vectors(rng, len(SPECIAL) + len(FUNCTION) + lexicon, options["dimensions"])
-    return DialogueSource(words, lines, met, options["asked"], vectors)
+    concepts_ = options["concepts"]
+    if concepts_ > len(SORTS):
+        raise Problem(
+            f"expected concepts of at most the sorts of things, {len(SORTS)}, for {NAME}, got {concepts_}; correct the "
+            "dataset in params.yaml"
+        )
+    count = len(SPECIAL) + len(FUNCTION) + lexicon + len(SORTS) * (concepts_ > 0)
+    return DialogueSource(
+        words, lines, met, options["asked"], clauses.vectors(rng, count, options["dimensions"]), concepts_
+    )

@@ -1,7 +1,9 @@
 """Preparation of choices: questions with five answers about the timed lines of a clip, and vectors of all words.
 
 What is read of the annotations is the question, its answers, the place of the right one, the clip and the time. The
-boxes that TVQA+ has for frames carry labels, which name what the question and the right answer name: they are not read.
+boxes that TVQA+ has for frames carry labels, which name what the question and the right answer name: no input has them.
+With a detector's boxes they become targets of attention, of training and validation questions alone; see
+`seqflows.data.concepts`.
 
 Legend: N questions, P clips, W words of the vocabulary.
 """
@@ -9,30 +11,39 @@ Legend: N questions, P clips, W words of the vocabulary.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqflows.config import corpora
-from seqflows.data import embedded, tokens
+from seqflows.config import corpora, registry
+from seqflows.data import concepts, embedded, tokens
+from seqflows.data.concepts import Beside, Box, Concepts
 from seqflows.data.embedded import dialogues
 from seqflows.data.kinds import shared
 from seqflows.data.lines import Lines, Passages
 from seqflows.data.prepared import SPLITS, Split
-from seqflows.data.readers import tvqa
+from seqflows.data.readers import boxes, tvqa
 from seqflows.errors import Problem
 
 SILENCE = "..."  # the one line of a clip in which nothing is said
 
 
 class Corpus(NamedTuple):
-    """The questions of each split, the lines of each clip, and the file that has the lines."""
+    """The questions of each split, the lines of each clip, and the file that has the lines.
+
+    ``plus`` are the questions of a second test set, which are some of the split test's; none without. ``detected`` are
+    the boxes of each frame of the clips, None without a detector, and ``drawn`` those that people drew, by question.
+    """
 
     questions: dict[str, list[tvqa.Question]]
     lines: Mapping[str, list[tvqa.Subtitle]]
     path: Path
+    plus: Sequence[tvqa.Question] = ()
+    detected: Mapping[str, Sequence[Sequence[Box]]] | None = None
+    drawn: Mapping[int, Mapping[int, Sequence[Box]]] = {}
 
 
 class Clip(NamedTuple):
@@ -52,19 +63,29 @@ def prepare(
     kept = {name: checked(corpus.questions[name], f"the {name} split of {raw}") for name in SPLITS}
     kept = {name: found[: block.get(f"{name}_sequences")] for name, found in kept.items()}
     clips = {name: told(found, corpus) for name, found in kept.items()}
-    known = vocabulary(kept, clips)
+    plus = second(corpus, f"the second test set of {raw}")
+    shown = {} if corpus.detected is None else beside(corpus.detected, clips, limits.concepts)
+    known = vocabulary(kept, clips, shown.values())
     places = {word: place for place, word in enumerate(known)}
     words = shared.embedding(known, limits.dimensions, raw)
     splits, counts = {}, {}
     for name, found in kept.items():
-        passages = encoded(found, clips[name], places)
+        within = np.array([name == "test" and question.id in plus for question in found])
+        passages = replace(encoded(found, clips[name], places), plus=within if within.any() else None)
+        if shown:
+            drawn = {} if name == "test" else corpus.drawn  # no target of a test question, whatever was drawn
+            passages = replace(passages, concepts=seen(found, clips[name], shown, corpus, drawn, places))
         correct = np.array([question.correct for question in found], dtype=np.int32)
         asked = [in_words(passages, index, known, int(place)) for index, place in enumerate(correct)] if source else []
         log_probs = shared.log_probs(source, asked, raw / f"{name} split")
         splits[name] = Split("choices", np.ones(len(found)), correct, log_probs, contexts=passages)
         counts[name] = {"questions": len(corpus.questions[name]), **statistics(splits[name], clips[name], words.known)}
+    if plus:
+        inside = sum(question.id in plus for question in kept["test"])
+        counts["test"] |= {"plus": inside, "plus_missing": len(corpus.plus) - len(plus)}
     content = {
         **{"max_length": 1, "vocabulary": len(known), "dimensions": words.vectors.shape[1], "splits": counts},
+        **({"concepts": limits.concepts} if shown else {}),
         "share_with_vector": float(words.known.mean()),
     }
     return shared.Prepared(known, splits, content, words.vectors)
@@ -72,7 +93,10 @@ def prepare(
 
 def _embedded(raw: Path) -> Corpus:
     path = raw / dialogues.SUBTITLES
-    return Corpus({name: tvqa.questions(raw / f"{name}.jsonl") for name in SPLITS}, tvqa.subtitles(path), path)
+    found = {name: tvqa.questions(raw / f"{name}.jsonl") for name in SPLITS}
+    corpus = Corpus(found, tvqa.subtitles(path), path, tvqa.questions(raw / dialogues.PLUS))
+    shown = raw / dialogues.DETECTIONS
+    return _detected(corpus, shown, [raw / f"{name}.jsonl" for name in SPLITS]) if shown.exists() else corpus
 
 
 def _descriptions(raw: Path) -> Corpus:
@@ -83,13 +107,29 @@ def _descriptions(raw: Path) -> Corpus:
 
 
 def _subtitles(raw: Path) -> Corpus:
-    """TVQA's questions with all subtitles of their clips, of the splits of `tvqa.released`."""
-    return _released(raw, "tvqa_train.jsonl", "tvqa_val.jsonl")
+    """TVQA's questions with all subtitles of their clips, of the splits of `tvqa.released`.
+
+    Those of TVQA+'s validation split are the second test set: they are some of TVQA's, by the same ids.
+    """
+    found = _released(raw, "tvqa_train.jsonl", "tvqa_val.jsonl")
+    return found._replace(plus=tvqa.questions(raw / "tvqa_plus_val.json"))
 
 
 def _plus_subtitles(raw: Path) -> Corpus:
     """TVQA+'s questions, whose times are corrected, with the same subtitles."""
     return _released(raw, "tvqa_plus_train.json", "tvqa_plus_val.json")
+
+
+def _plus_concepts(raw: Path) -> Corpus:
+    """TVQA+'s questions and subtitles with what a detector sees, and the boxes of the training file's questions."""
+    detections = raw / "tvqa_bbt_frcn_vg_hq_20_100.json"
+    return _detected(_plus_subtitles(raw), detections, [raw / "tvqa_plus_train.json"])
+
+
+def _detected(corpus: Corpus, detections: Path, drawn: Sequence[Path]) -> Corpus:
+    clips = {question.clip for found in corpus.questions.values() for question in found}
+    boxes_ = {number: frames for path in drawn for number, frames in boxes.drawn(path).items()}
+    return corpus._replace(detected=boxes.detected(detections, clips), drawn=boxes_)
 
 
 def _released(raw: Path, train: str, test: str) -> Corpus:
@@ -101,6 +141,7 @@ READERS = {  # the questions and lines of a raw folder
     "embedded-dialogues": _embedded,
     "tvqa-choices": _subtitles,
     "tvqa-plus-choices": _plus_subtitles,
+    registry.DETECTED: _plus_concepts,
     "tvqa-choices-descriptions": _descriptions,
 }
 
@@ -119,6 +160,25 @@ def checked(found: Sequence[tvqa.Question], where: str) -> list[tvqa.Question]:
     if again:
         raise Problem(f"expected each question's id once in {where}, got {again[0]} again; replace the files")
     return list(found)
+
+
+def second(corpus: Corpus, where: str) -> set[int]:
+    """The ids of the second test set's questions that the split test has; empty without such a set.
+
+    Those that it does not have are left out. None of them in it, or one about another clip, is a `Problem`: then the
+    ids are not those of the same questions.
+    """
+    clips = {question.id: question.clip for question in corpus.questions["test"]}
+    for question in corpus.plus:
+        if question.id in clips and question.clip != clips[question.id]:
+            raise Problem(
+                f"expected the question {question.id} in {where} to be about the clip {clips[question.id]}, as in the "
+                f"test split, got {question.clip}; replace the files"
+            )
+    found = {question.id for question in corpus.plus if question.id in clips}
+    if corpus.plus and not found:
+        raise Problem(f"expected questions of the test split in {where}, got none of their ids; replace the files")
+    return found
 
 
 def told(found: Sequence[tvqa.Question], corpus: Corpus) -> dict[str, Clip]:
@@ -140,11 +200,50 @@ def told(found: Sequence[tvqa.Question], corpus: Corpus) -> dict[str, Clip]:
     return clips
 
 
-def vocabulary(questions: Mapping[str, Sequence[tvqa.Question]], clips: Mapping[str, Mapping[str, Clip]]) -> list[str]:
-    """The special tokens and all W words of the splits: a model reads words by their vectors, and writes none."""
+def beside(
+    detected: Mapping[str, Sequence[Sequence[Box]]], clips: Mapping[str, Mapping[str, Clip]], most: int
+) -> dict[str, Beside]:
+    """What is seen beside the lines of each clip; nothing of one that the detector's file does not have."""
+    return {
+        name: concepts.beside(
+            detected.get(name, ()), np.array([line[:2] for line in clip.lines], dtype=np.float64), most
+        )
+        for found in clips.values()
+        for name, clip in found.items()
+    }
+
+
+def seen(
+    found: Sequence[tvqa.Question], clips: Mapping[str, Clip], shown: Mapping[str, Beside], corpus: Corpus,
+    drawn: Mapping[int, Mapping[int, Sequence[Box]]], places: Mapping[str, int],
+) -> Concepts:  # fmt: skip
+    """The detected words beside the lines of a split's clips, and its questions' targets, by the boxes ``drawn``."""
+    rows, first = [], [0]
+    for question in found:
+        statement = [*tokens.tokenize(question.text), *tokens.tokenize(question.answers[question.correct])]
+        frames, own = corpus.detected.get(question.clip, ()), drawn.get(question.id, {})
+        rows += concepts.targets(statement, frames, shown[question.clip], own)
+        first.append(len(rows))
+    words = [line for clip in clips for line in shown[clip].words]
+    return Concepts(
+        np.array([places[word] for line in words for word in line], dtype=np.int32),
+        np.array([len(line) for line in words], dtype=np.int64),
+        np.array(rows, dtype=np.int32).reshape(-1, 4), np.array(first, dtype=np.int64),
+    )  # fmt: skip
+
+
+def vocabulary(
+    questions: Mapping[str, Sequence[tvqa.Question]], clips: Mapping[str, Mapping[str, Clip]],
+    shown: Iterable[Beside] = (),
+) -> list[str]:  # fmt: skip
+    """The special tokens and all W words of the splits: a model reads words by their vectors, and writes none.
+
+    Those that are ``shown`` beside the lines are among them, of annotated boxes none.
+    """
     texts = {text for found in questions.values() for one in found for text in (one.text, *one.answers)}
     texts |= {line.text for found in clips.values() for clip in found.values() for line in clip.lines}
     words = {word for text in texts for word in tokens.tokenize(text)}
+    words |= {word for clip in shown for line in clip.words for word in line}
     return [*tokens.SPECIAL, *sorted(words.difference(tokens.SPECIAL))]
 
 
@@ -201,6 +300,7 @@ def statistics(split: Split, clips: Mapping[str, Clip], given: np.ndarray) -> di
     spoken = [passages.times[lines[passages.free_of(index)]] for index, lines in enumerate(own)]
     apart = [not ((one[:, 0] < end[n]) & (one[:, 1] > start[n])).any() for n, one in enumerate(spoken)]
     words = np.concatenate([passages.lines.words, passages.questions.words, passages.answers.words])
+    seen_ = passages.concepts
     return {
         **shared.sizes(split),
         "clips": len(clips),
@@ -214,4 +314,7 @@ def statistics(split: Split, clips: Mapping[str, Clip], given: np.ndarray) -> di
         "mean_question": float(passages.questions.lengths.mean()),
         "mean_answer": float(passages.answers.lengths.mean()),
         "share_with_vector": float(given[words].mean()),
-    }
+        **({} if seen_ is None else {
+            "mean_concepts": float(seen_.lengths.mean()), "supervised": int((np.diff(seen_.first) > 0).sum()),
+        }),
+    }  # fmt: skip

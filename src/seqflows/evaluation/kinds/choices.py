@@ -49,10 +49,12 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
     iou = overlaps(passages, found.span)
 
     def add(metric: str, values: np.ndarray, unit: str = UNIT) -> None:
-        value, error = ratio(values * (100.0 if unit == UNIT else 1.0), np.ones(count))
-        rows.add(metric, value, unit, 0, error, count)
+        value, error = ratio(values * (100.0 if unit == UNIT else 1.0), np.ones(len(values)))
+        rows.add(metric, value, unit, 0, error, len(values))
 
     add("accuracy", right)
+    if passages.plus is not None:
+        add("accuracy_plus", right[passages.plus])
     add("nll", -found.log_prob, NATS)
     add("temporal_iou", iou)
     add("temporal_iou_reachable", reachable(passages))
@@ -66,6 +68,7 @@ def score(model: Model, dataset: Dataset, settings: Settings, task: Task) -> Rec
         **{"right": right.astype(int).tolist(), "probability": np.exp(found.log_prob).tolist()},
         **{"answer": found.answer.tolist(), "correct": split.symbols.tolist()},
         **{"first": found.span[:, 0].tolist(), "last": found.span[:, 1].tolist(), "iou": iou.tolist()},
+        **({} if passages.plus is None else {"plus": passages.plus.astype(int).tolist()}),
     }
     write_columns(task.folder / SCORES, columns, count)
     return rows
