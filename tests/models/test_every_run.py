@@ -106,16 +106,16 @@ def _batch(facts: Facts, count: int = 2) -> Batch:
 
 
 def _dataset(facts: Facts, kind: str) -> Dataset:
-    """Two short sequences under those facts."""
+    """Two short sequences under those facts; of questions about lines three, of two passages, which have halves."""
     if kind == "pairs":
         size = {"window": facts.window, "longest": 3, "features": facts.features, "dimensions": facts.vectors.shape[1]}
         return pairs.dataset(count=2, **size)
     if kind == "spans":
-        return spans.dataset(count=2, features=facts.features)
+        return spans.dataset(count=3, features=facts.features)
     if kind == "translation":
         return translations.dataset(count=2, symbols=facts.symbols, window=facts.window, longest=3)
     if kind == "choices":
-        return choices.dataset(count=2, words=12, dimensions=facts.vectors.shape[1], concepts=facts.concepts)
+        return choices.dataset(count=3, words=12, dimensions=facts.vectors.shape[1], concepts=facts.concepts)
     batch = _batch(facts)
     rows = [batch.x[n, :length].numpy() for n, length in enumerate(batch.lengths.tolist())]
     counts = np.array([3, 1]) if kind == "words" else None
