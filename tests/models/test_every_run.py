@@ -257,7 +257,7 @@ def test_every_run_is_built_and_takes_a_step_or_its_gradients(scale, run):
         assert settings.samples >= max(settings.at)
 
 
-SIZES = ("width", "state", "embedding", "latent", "flow_width", "units", "decoder_units", "inner", "hidden")
+SIZES = ("width", "state", "states", "embedding", "latent", "flow_width", "units", "decoder_units", "inner", "hidden")
 
 
 LANG_FLOW = 256e6  # Tang et al. 2021, appendix A.6

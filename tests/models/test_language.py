@@ -270,7 +270,7 @@ def test_the_flows_of_before_the_mends_are_still_built(name):
 def test_params_say_which_flows_they_mean():
     """A record is known to be of other settings by what params.yaml says, to which defaults do not belong."""
     matrix = params.load(ROOT / "params.yaml")
-    blocks = [run[scale]["model"] for run in matrix.runs.values() for scale in paths.SCALES]
+    blocks = [run[scale]["model"] for scale in paths.SCALES for run in matrix.at(scale).runs.values()]
     flows = [block for block in blocks if block["class"] == "language_flow"]
     assert flows and all(set(EARLIER) <= set(block) for block in flows)
 

@@ -94,7 +94,9 @@ def test_printed_numbers(table, row, column, value):
 def test_params_yaml_fills_every_cell():
     matrix = params.load(ROOT / "params.yaml")
     for table in PAPER.tables:
-        assert set(cells.addresses(matrix, table)) == {(cell.row, cell.column) for cell in cells.reported(table)}
+        ours = {one for one in cells.addresses(matrix, table) if one[0].startswith("HMM, ")}  # beside the printed ones
+        assert set(cells.addresses(matrix, table)) - ours == {(cell.row, cell.column) for cell in cells.reported(table)}
+        assert ours
 
 
 # The pages
@@ -627,7 +629,7 @@ def test_every_run_of_words_has_the_same_fixed_schedule(scale):
     matrix = params.load(ROOT / "params.yaml")
     found = []
     for name, run in matrix.runs.items():
-        if run["reproduces"] == "schmidt2018":
+        if run["reproduces"] == "schmidt2018" and run[scale]["model"]["class"] != "hidden_markov":
             training = dict(run[scale]["training"])
             annealed = [training.pop(key, 0) for key in ("kl_free_epochs", "kl_ramp_epochs")]
             assert any(annealed) == (name == "words-tril-annealing")

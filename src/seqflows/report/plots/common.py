@@ -33,7 +33,7 @@ SOURCES = {
     "tvqa-lines": "TVQA subtitles", "msr-paraphrases": "MSR paraphrases", "wmt16-roen": "WMT16 Romanian-English",
     "wmt16-roen-extra": "public Romanian-English pairs",
     "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals",
-    "tvqa-choices": "TVQA answers",
+    "tvqa-choices": "TVQA answers", "tvqa-plus-concepts": "TVQA+ answers",
     "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
