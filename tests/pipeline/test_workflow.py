@@ -428,7 +428,7 @@ def test_the_matrix_stage_writes_the_blocks_that_snakemake_holds_in_memory(proje
     scratch.run("python", "-m", "seqflows", "matrix")
     written = {path.name: path.read_text() for path in (scratch.folder / ".matrix/laptop").iterdir()}
     there = matrix.at("laptop")
-    every = stages.every(there)
+    every = list(stages.every(there))
     held = {f"{stage}-{name}.json": stages.TABLE[stage].block(there, "laptop", name) for stage, name in every}
     absent = {f"{stage}-{name}.json" for stage, name in set(stages.every(matrix)) - set(every)}
     expected = {name: matrix_stage.text(block) for name, block in held.items() if block is not None}

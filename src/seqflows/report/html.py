@@ -61,8 +61,8 @@ def inline(text: Text) -> str:
             return f"<code>{escape(inner)}</code>"
         case Foreign(inner):
             return f"<q>{escape(inner)}</q>"
-        case Link(path, shown):
-            return f'<a href="{escape(path)}">{escape(shown) if shown else f"<code>{escape(path)}</code>"}</a>'
+        case Link(path, shown):  # not followed: the page is one file, which may stand alone
+            return escape(shown) if shown else f"<code>{escape(path)}</code>"
         case Status(inner, status):
             return f'<span class="status" data-status="{escape(status)}">{escape(inner)}</span>'
 
