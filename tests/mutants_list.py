@@ -431,6 +431,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "training/optimise.py": [
+        (
+            "EM forgets the counts of earlier steps",
+            "torch.lerp(self._counts[n], counts, self.rate) if n in self._counts else counts",
+            "counts",
+            "test_hidden_markov.py::test_a_rate_below_one_mixes_the_counts_of_earlier_steps",
+        ),
+        (
+            "EM takes the gradient for the counts",
+            "counts = (-parameter.grad).clamp(min=0)",
+            "counts = parameter.grad.clamp(min=0)",
+            "test_hidden_markov.py::test_em_never_lowers_the_likelihood_and_ends_at_the_entropy_of_the_words",
+        ),
         ("SGD climbs", "alpha=-self.rate", "alpha=self.rate", "test_schedules.py::test_optimisers_are_torchs_own"),
         (
             "Adam's second beta is 0.99",
@@ -683,6 +695,26 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "step = torch.where(good, step, (low + high) / 2 - z)",
             "pass",
             "test_mixture.py::test_components_far_apart_leave_gaps_that_the_root_search_crosses",
+        ),
+    ],
+    "models/hidden_markov.py": [
+        (
+            "the first states are moved on",
+            "ahead = states if t == 0 else states @ transition",
+            "ahead = states @ transition",
+            "test_hidden_markov.py::test_the_likelihood_is_the_sum_over_all_sequences_of_states",
+        ),
+        (
+            "words end a symbol early",
+            "ends = batch.lengths == t + 1",
+            "ends = batch.lengths == t + 2",
+            "test_hidden_markov.py::test_the_likelihood_is_the_sum_over_all_sequences_of_states",
+        ),
+        (
+            "the marginal entropy is that of a state",
+            "entropy((onwards @ emission.exp()).log())",
+            "onwards @ each",
+            "test_hidden_markov.py::test_the_entropies_are_those_of_the_next_symbol_given_the_state_before",
         ),
     ],
     "models/codebook_sequence.py": [
