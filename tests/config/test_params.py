@@ -221,6 +221,7 @@ BROKEN = [
         "model.class: expected one of state_space, ",
     ),
     (("runs", "ptb-lstm", "demo", "model"), {"class": "gru_baseline"}, "expected one of latent_sequence, codebook_"),
+    (("runs", "ptb-lstm", "demo", "model"), {"class": ["lstm"]}, "expected one of latent_sequence, codebook_"),
     (
         ("runs", "words-tril", "demo", "training", "drawn"),
         ...,

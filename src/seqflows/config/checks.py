@@ -10,7 +10,7 @@ from seqflows.config.comparisons import Comparison
 from seqflows.config.corpora import KINDS, SOURCES
 from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.features import encoder
-from seqflows.config.models import MODELS, sizes
+from seqflows.config.models import MODELS, Row, sizes
 from seqflows.config.rewrites import GENERATORS
 from seqflows.config.training import Compute, Seeds, Training
 from seqflows.config.typed import Block
@@ -162,6 +162,12 @@ def _model(path: str, value: Any, kind: str | None, data: Any) -> Iterator[str]:
             yield f"{path}.concepts: expected none, of data without detected words beside lines, got 'read'"
 
 
+def _row(model: Any) -> Row | None:
+    """The class of a model block, if it names one."""
+    name = model.get("class") if isinstance(model, Mapping) else None
+    return MODELS.get(name) if isinstance(name, str) else None
+
+
 def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
     """Check that ``drawn`` is given for counted data, and only for these."""
     drawn = training.get("drawn") if isinstance(training, Mapping) else None
@@ -192,7 +198,7 @@ def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:
 def _trainable(path: str, block: Mapping[str, Any]) -> Iterator[str]:
     """Check that a run is trained on importance samples, or by counts, only if its model can be."""
     model, training = block["model"], block["training"]
-    row = MODELS.get(model.get("class")) if isinstance(model, Mapping) else None
+    row = _row(model)
     if row and isinstance(training, Mapping) and training.get("bound") == "importance" and not row.block.weighted:
         known = ", ".join(name for name, one in MODELS.items() if one.block.weighted)
         yield f"{path}.bound: expected elbo for {model['class']}, got 'importance', which is for {known}"
@@ -220,13 +226,12 @@ def _half(training: Any) -> Any:
 def _from(path: str, entry: Mapping[str, Any], scale: str, kind: str | None, parts: Mapping[str, Any]) -> Iterator[str]:
     """Check that a run starts from another of the same data and seeds, where its model has something of another."""
     model = entry[scale]["model"]
-    name = model.get("class") if isinstance(model, Mapping) else None
-    row = MODELS.get(name) if isinstance(name, str) else None
+    row = _row(model)
     if row is None or any(True for _ in row.block.errors("", sizes(model))):
         return
     reads, other = row.block.filled(sizes(model)).reads, entry.get("from")
     if reads != (other is not None):
-        wanted = "the run whose vectors the model reads" if reads else f"none with this model of {name}"
+        wanted = "the run whose vectors the model reads" if reads else f"none with this model of {model['class']}"
         yield f"{path}: expected {wanted}, got {'none' if other is None else repr(other)}"
     if other is None:
         return
