@@ -40,7 +40,7 @@ class Given(NamedTuple):
     @property
     def mask(self) -> torch.Tensor:
         """(B, S) bool: True where a word belongs to its context."""
-        return torch.arange(self.words.shape[1], device=self.lengths.device) < self.lengths[:, None]
+        return _within(self.lengths, self.words)
 
 
 class Lined(NamedTuple):
@@ -70,12 +70,12 @@ class Lined(NamedTuple):
     @property
     def mask(self) -> torch.Tensor:
         """(B, S) bool: True where a word belongs to its context."""
-        return torch.arange(self.words.shape[1], device=self.lengths.device) < self.lengths[:, None]
+        return _within(self.lengths, self.words)
 
     @property
     def asked_mask(self) -> torch.Tensor:
         """(B, Q) bool: True where a word belongs to its question."""
-        return torch.arange(self.asked.shape[1], device=self.asked_lengths.device) < self.asked_lengths[:, None]
+        return _within(self.asked_lengths, self.asked)
 
 
 class Seen(NamedTuple):

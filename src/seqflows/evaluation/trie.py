@@ -102,18 +102,18 @@ class Trie:
         return total
 
     def _log_sums_of(self, some: Tensor, log_p: Tensor) -> Tensor:
-        """The same as `log_sums` for some words, (n,), each spelled out."""
-        found = torch.empty(len(some), dtype=torch.float64)
-        places = {word: place for place, word in enumerate(some.tolist())}
+        """The same as `log_sums` for some words, (n,), each from its end back to its first symbol."""
+        found = torch.empty(self.count, dtype=torch.float64)
         for t in range(self.steps):
-            for word, node in zip(self.words[t].tolist(), self.ends[t].tolist(), strict=True):
-                if word in places:
-                    path = log_p.new_zeros(len(log_p), dtype=torch.float64)
-                    for level in range(t, -1, -1):
-                        path += log_p[:, level, int(self.symbols[level][node])]
-                        node = int(self.parents[level][node])
-                    found[places[word]] = path.logsumexp(0)
-        return found
+            here = torch.isin(self.words[t], some)
+            parts = zip(self.words[t][here].split(AT_ONCE), self.ends[t][here].split(AT_ONCE), strict=True)
+            for words, nodes in parts:
+                path = log_p.new_zeros((len(log_p), len(nodes)), dtype=torch.float64)
+                for level in range(t, -1, -1):
+                    path += log_p[:, level].index_select(1, self.symbols[level][nodes])
+                    nodes = self.parents[level][nodes]
+                found[words] = path.logsumexp(0)
+        return found[some]
 
 
 def cross_entropy(counts: np.ndarray, log_p: np.ndarray) -> float:

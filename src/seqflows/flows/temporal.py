@@ -46,7 +46,37 @@ class Stepwise(Bijection):
         return _flatten(self.inner, "inverse", clean(eps, mask), context, mask)
 
 
-class AutoregressiveInTime(Bijection):
+class _InTime(Bijection):
+    """A vector flow at each step, given the steps before it; subclasses define ``states`` and the serial inverse."""
+
+    sequence = True
+    inner: Bijection
+
+    def states(self, z: Tensor, context: Tensor) -> Tensor:
+        """The context of the inner flow at every step, (B, T, W), from z_{<t} and the position."""
+        raise TypeError(f"Expected {type(self).__name__} to define states(z, context)")
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise, all steps at once."""
+        self.check(z, context)
+        z = clean(z, mask)
+        return _flatten(self.inner, "forward", z, self.states(z, context), mask)
+
+    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """log p(z), (B,), nats: the sum of the inner flow's, of which some are known without the noise."""
+        self.check(z, context)
+        z = clean(z, mask)
+        steps = self.inner.log_density(z.flatten(0, 1), self.states(z, context).flatten(0, 1)).view(z.shape[:2])
+        return (steps if mask is None else steps * mask).sum(1)
+
+    @staticmethod
+    def _joined(steps: list[Tensor], log_dets: list[Tensor], mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the serial inverse made, step by step."""
+        z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
+        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+
+
+class AutoregressiveInTime(_InTime):
     r"""eps_t = f(z_t; LSTM(z_{<t}, position_{<=t})) (Ziegler & Rush 2019, section 4.3, model 1).
 
     A ``depth``-layer LSTM reads z_{t-1} and the context of t; its state conditions every layer of the inner
@@ -62,8 +92,6 @@ class AutoregressiveInTime(Bijection):
         depth: L, layers of the LSTM.
         dropout: on the LSTM's output and between its layers, while training.
     """
-
-    sequence = True
 
     def __init__(self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__(inner.dim, context)
@@ -90,18 +118,6 @@ class AutoregressiveInTime(Bijection):
             top = torch.cat([top, out], 1)
         return F.dropout(top, self.dropout, self.training)
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Data to noise, all steps at once."""
-        self.check(z, context)
-        z = clean(z, mask)
-        return _flatten(self.inner, "forward", z, self.states(z, context), mask)
-
-    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """log p(z), (B,), nats: the sum of the inner flow's, of which some are known without the noise."""
-        self.check(z, context)
-        z = clean(z, mask)
-        return _density(self.inner, z, self.states(z, context), mask)
-
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step; the products with the context are computed once for all steps."""
         self.check(eps, context)
@@ -116,11 +132,10 @@ class AutoregressiveInTime(Bijection):
             z_t, log_det = self.inner.inverse(eps_t, top)
             steps.append(z_t)
             log_dets.append(log_det)
-        z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
-        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+        return self._joined(steps, log_dets, mask)
 
 
-class AttentiveInTime(Bijection):
+class AttentiveInTime(_InTime):
     r"""eps_t = f(z_t; Transformer(z_{<t}, position_{<=t})): `AutoregressiveInTime` with masked self-attention.
 
     ``depth`` blocks (Vaswani et al. 2017, normalised before each part) see z_{t-1}, a zero vector at first, and the
@@ -133,8 +148,6 @@ class AttentiveInTime(Bijection):
         depth: the number of blocks.
         dropout: on what the blocks read and give, while training.
     """
-
-    sequence = True
 
     def __init__(self, inner: Bijection, context: int, size: Size, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__(inner.dim, context)
@@ -153,18 +166,6 @@ class AttentiveInTime(Bijection):
             x = self.dropout(block(x)[0])
         return self.norm(x)
 
-    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Data to noise, all steps at once."""
-        self.check(z, context)
-        z = clean(z, mask)
-        return _flatten(self.inner, "forward", z, self.states(z, context), mask)
-
-    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """log p(z), (B,), nats, as `AutoregressiveInTime.log_density`."""
-        self.check(z, context)
-        z = clean(z, mask)
-        return _density(self.inner, z, self.states(z, context), mask)
-
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step."""
         self.check(eps, context)
@@ -179,14 +180,7 @@ class AttentiveInTime(Bijection):
             before, log_det = self.inner.inverse(eps_t, self.norm(x)[:, 0])
             steps.append(before)
             log_dets.append(log_det)
-        z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
-        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
-
-
-def _density(inner: Bijection, z: Tensor, context: Tensor, mask: Tensor | None) -> Tensor:
-    """The sum of a vector flow's log-densities over the steps within the mask, (B,), nats."""
-    steps = inner.log_density(z.flatten(0, 1), context.flatten(0, 1)).view(z.shape[:2])
-    return (steps if mask is None else steps * mask).sum(1)
+        return self._joined(steps, log_dets, mask)
 
 
 class _Cell:

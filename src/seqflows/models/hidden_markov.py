@@ -13,7 +13,7 @@ from seqflows.config.models import HiddenMarkov as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.models.base import Terms
-from seqflows.models.networks import draw_symbols, step_mask
+from seqflows.models.networks import draw_symbols
 from seqflows.models.words import WordModel, entropy
 
 SPREAD = 0.5  # deviation of the first log-probabilities: enough to tell the states apart
@@ -90,8 +90,7 @@ class HiddenMarkov(WordModel):
         each = entropy(emission)
         found = {"marginal": entropy((onwards @ emission.exp()).log()), "expected": onwards @ each}
         before = torch.cat([torch.zeros_like(states[:, :1]), states[:, :-1] + 1], 1)[:, : batch.x.shape[1]]
-        mask = step_mask(batch.lengths, batch.x.shape[1])
-        return batch, {name: values[before] * mask for name, values in found.items()}
+        return batch, {name: values[before] * batch.mask for name, values in found.items()}
 
     def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
         return draw_symbols(self.emission[self._states(count, self.longest, generator)], temperature, mode, generator)

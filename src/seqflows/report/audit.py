@@ -20,7 +20,6 @@ from seqflows.report.page import (
     Fact,
     Facts,
     Heading,
-    Inline,
     Link,
     Page,
     Paragraph,
@@ -31,6 +30,7 @@ from seqflows.report.page import (
     Text,
     anchor,
     listed,
+    parts,
     prose,
 )  # fmt: skip
 from seqflows.report.papers.base import Assumption, Contradiction, Deviation, Paper, papers
@@ -284,12 +284,8 @@ def _prose(header: Sequence[str], rows: Iterable[Deviation | Contradiction | Ass
     body: list[list[Text]] = []
     for row in rows:
         *first, last = map(prose, row[: len(header)])
-        body.append([*first, (*_parts(last), " Witness: ", _link(row.witness), ".") if row.witness else last])
+        body.append([*first, (*parts(last), " Witness: ", _link(row.witness), ".") if row.witness else last])
     return Table(header, body, wide=True)
-
-
-def _parts(text: Text) -> tuple[Inline, ...]:
-    return text if isinstance(text, tuple) else (text,)
 
 
 def _link(witness: str) -> Link:

@@ -142,6 +142,11 @@ def prose(text: str) -> Text:
     return tuple(part for part in (*parts, text[end:]) if part) if parts else text
 
 
+def parts(text: Text) -> tuple[Inline, ...]:
+    """The pieces of a text, to put others beside them."""
+    return text if isinstance(text, tuple) else (text,)
+
+
 def anchor(heading: str) -> str:
     """The anchor of a heading, as GitHub derives it.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from seqflows import compute, files, paths
 from seqflows.errors import Problem
 from seqflows.report import markdown
-from seqflows.report.page import Block, Code, Heading, Inline, Page, Paragraph, Strong, Table, prose
+from seqflows.report.page import Block, Code, Heading, Page, Paragraph, Strong, Table, parts, prose
 from seqflows.report.papers import base
 from seqflows.witness import schmidt2018, tang2021, ziegler2019
 from seqflows.witness.base import Found, Witness
@@ -22,9 +22,7 @@ def section(one: Witness, found: Found) -> Iterator[Block]:
     where = ", ".join(f"“{name}” ({file})" for file, name in one.entries())
     yield Paragraph((Strong(base.papers()[one.paper].title), f", {one.place}. In the audit: {where}."))
     for lead, text in (("Printed.", one.printed), ("Computed.", one.computed)):
-        parsed = prose(text)
-        parts: tuple[Inline, ...] = parsed if isinstance(parsed, tuple) else (parsed,)
-        yield Paragraph((Strong(lead), " ", *parts))
+        yield Paragraph((Strong(lead), " ", *parts(prose(text))))
     yield Table(found.header, found.rows, left=found.left)
     yield Paragraph((Strong("Hence."), f" {found.concluded}"))
 
