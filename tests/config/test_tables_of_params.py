@@ -70,6 +70,11 @@ SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines,
     "detected things, Att. Sup.": {"concepts": "read", "attention": 0.1},
 }  # fmt: skip
 PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
+BOUNDS = {"importance samples": "importance", "particle filter": "filtering"}  # by the end of a row's name
+TRANSITION = (
+    r"(2×)?(TRIL|DIAG)(?:, K=(\d+))?(, BIDI)?(, F_q TRIL)?(, KL annealing)?(?:, (\d+) dimensions)?"
+    rf"(?:, (?:{'|'.join(BOUNDS)}))?"
+)
 CODEBOOKS = {  # this project's rows
     "Codebook": {"mixture": "tied", "network": "lstm"}, "Codebook, Transformer": {"network": "transformer"},
     "Codebook, 5 importance samples": {"mixture": "tied", "network": "lstm"},
@@ -126,14 +131,16 @@ def said(row, translated=False, chosen=False):
         return "span_reader", {}
     if found := re.fullmatch(r"BASELINE-(\d+)D|ORACLE", label):
         return "gru_baseline", {"state": int(found[1] or 8)}
+    if found := re.fullmatch(r"GRU, (\d+) units", label):
+        return "gru_baseline", {"state": int(found[1])}
     if found := re.fullmatch(r"HMM, (\d+) states", label):
         return "hidden_markov", {"states": int(found[1])}
     if found := re.fullmatch(r"REAL-NVP-\[2,3,4,5,6,7\]", label):
         return "state_space", {"transition": "real_nvp", "keep_from": 2, "keep_to": 7, "proposals": 1}
-    if found := re.fullmatch(r"(2×)?(TRIL|DIAG)(?:, K=(\d+))?(, BIDI)?(, F_q TRIL)?(, KL annealing)?", label):
+    if found := re.fullmatch(TRANSITION, label):
         block = {"transition": found[2].lower(), "layers": 2 if found[1] else 1, "proposals": int(found[3] or 1)}
         reader = {"reader": "both" if found[4] else "backward", "inference": "tril" if found[5] else "diag"}
-        return "state_space", block | reader
+        return "state_space", block | reader | {"state": int(found[7] or 8)}
     raise KeyError(f"expected a row whose name says its model, got {row!r}; add it to said() in {__file__}")
 
 
@@ -194,9 +201,10 @@ def wrong(matrix):
                 found.append(f"{cell} is of other questions at scale {scale}")
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")
             ramp = ramp or name == "flowseq" or entries.get("mixture") == "none"
-            samples = matrix.run(scale, run)["training"].get("samples") if "importance samples" in row else None
-            if samples is not None and (samples != 5 or matrix.run(scale, run)["training"]["bound"] != "importance"):
-                found.append(f"{cell} is not trained on 5 importance samples at scale {scale}")
+            training = matrix.run(scale, run)["training"]
+            bound = next((bound for ending, bound in BOUNDS.items() if row.endswith(ending)), "elbo")
+            if training.get("bound", "elbo") != bound or (bound != "elbo" and training["samples"] != 5):
+                found.append(f"{cell} is not trained on the bound {bound} at scale {scale}")
             if annealed(matrix, scale, run) != ramp:
                 found.append(f"{cell} has another KL annealing at scale {scale}")
     return found

@@ -83,9 +83,10 @@ def test_the_gradient_of_a_codebook_has_no_noise_at_the_exact_posterior():
     assert all(gradient.abs().max() < 1e-12 for gradient in found)
 
 
+@pytest.mark.parametrize("bound", ["importance", "filtering"])
 @pytest.mark.parametrize("schedule", [{"kl_ramp_epochs": 2}, {"kl_free_epochs": 1}])
-def test_a_kl_schedule_is_refused(schedule):
-    block = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1, "bound": "importance", "samples": 5}
+def test_a_kl_schedule_is_refused(schedule, bound):
+    block = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1, "bound": bound, "samples": 5}
     assert not list(Training.errors("training", block))
     (error,) = Training.errors("training", block | schedule)
-    assert "bound: expected elbo with a KL weight below 1, got importance" in error
+    assert f"bound: expected elbo with a KL weight below 1, got {bound}" in error

@@ -12,7 +12,7 @@ from seqflows.config.evaluation import EVALUATIONS, TEXTS, Sequences, Speed
 from seqflows.config.features import encoder
 from seqflows.config.models import MODELS, Row, sizes
 from seqflows.config.rewrites import GENERATORS
-from seqflows.config.training import Compute, Seeds, Training
+from seqflows.config.training import BOUNDS, Compute, Seeds, Training
 from seqflows.config.typed import Block
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
@@ -199,9 +199,11 @@ def _trainable(path: str, block: Mapping[str, Any]) -> Iterator[str]:
     """Check that a run is trained on importance samples, or by counts, only if its model can be."""
     model, training = block["model"], block["training"]
     row = _row(model)
-    if row and isinstance(training, Mapping) and training.get("bound") == "importance" and not row.block.weighted:
-        known = ", ".join(name for name, one in MODELS.items() if one.block.weighted)
-        yield f"{path}.bound: expected elbo for {model['class']}, got 'importance', which is for {known}"
+    bound = training.get("bound", "elbo") if isinstance(training, Mapping) else "elbo"
+    if row and bound in BOUNDS and bound not in row.block.bounds:
+        known = ", ".join(name for name, one in MODELS.items() if bound in one.block.bounds)
+        allowed = " or ".join(row.block.bounds)
+        yield f"{path}.bound: expected {allowed} for {model['class']}, got {bound!r}, which is for {known}"
     if row and isinstance(training, Mapping) and (training.get("optimizer") == "em") != row.block.tables:
         known = ", ".join(name for name, one in MODELS.items() if one.block.tables)
         got = repr(training.get("optimizer", "adam"))

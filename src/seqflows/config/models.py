@@ -20,11 +20,11 @@ FUSION = choice("mlp", "gate", "normalised")
 class ModelBlock(Block):
     """A model's sizes.
 
-    ``weighted`` says whether it can be trained on importance samples, ``tables`` whether its parameters are tables of
+    ``bounds`` are those that it can be trained on, ``tables`` says whether its parameters are tables of
     log-probabilities, for expectation maximisation.
     """
 
-    weighted: ClassVar[bool] = False
+    bounds: ClassVar[tuple[str, ...]] = ("elbo",)
     tables: ClassVar[bool] = False
 
     def idle(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ def sizes(block: Mapping[str, Any]) -> dict[str, Any]:
 class LatentSequence(ModelBlock):
     """The latent flow model. ``time`` / ``hidden`` name it: af / made is AF/AF, none / made is AF-only."""
 
-    weighted = True
+    bounds = ("elbo", "importance")
     time: str = entry(choice("af", "iaf", "none"), "af")
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")
@@ -96,7 +96,7 @@ class LatentSequence(ModelBlock):
 class CodebookSequence(ModelBlock):
     """The latent flow with a codebook; the prior's ``mixture`` is ``tied`` to it, ``free`` or ``none``: then a flow."""
 
-    weighted = True
+    bounds = ("elbo", "importance")
     network: str = entry(choice("lstm", "transformer"), "lstm")  # in time, of a prior with a mixture
     heads: int = entry(SIZE, 4)  # of the Transformer
     inner: int = entry(SIZE, 256)  # of its linear layers
@@ -157,6 +157,7 @@ class FlowDensity(ModelBlock):
 class StateSpace(ModelBlock):
     """The model of words: ``transition`` F_g, ``inference`` F_q (``shared``: F_g), ``proposals`` K of Algorithm 1."""
 
+    bounds = ("elbo", "importance", "filtering")
     state: int = entry(SIZE, 8)
     transition: str = entry(choice("tril", "diag", "real_nvp"), "tril")
     layers: int = entry(SIZE, 1)  # of F_g, tril or diag

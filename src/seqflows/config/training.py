@@ -30,6 +30,14 @@ class Seeds(Block):
     seeds: tuple[int, ...] = entry(several(whole(0, MOST_SEED), "seeds from 0 to 2^63 - 1 that differ", differ=True))
 
 
+# What is minimised is minus a bound on the log-likelihood by samples: the method of a model that gives it.
+BOUNDS = {
+    "elbo": "objective",  # the mean of their log-weights
+    "importance": "weighted_objective",  # the log of their mean weight
+    "filtering": "filtered_objective",  # the same of each step, by a particle filter
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Training(Block):
     """Training of a model; an epoch is a pass over the training split, or ``drawn`` sequences by frequency."""
@@ -53,7 +61,7 @@ class Training(Block):
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence
-    bound: str = entry(choice("elbo", "importance"), "elbo")  # of them: the mean of log-weights, or the log of the mean
+    bound: str = entry(choice(*BOUNDS), "elbo")
     validation_samples: int = entry(whole(1), 1)
     kl_free_epochs: float = entry(number(least=0), 0)  # epochs with KL weight 0
     kl_ramp_epochs: float = entry(number(least=0), 0)  # epochs in which it rises to 1
@@ -88,8 +96,8 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
-        if self.bound == "importance" and schedule:
-            yield "bound", "expected elbo with a KL weight below 1, got importance, which has no KL term"
+        if self.bound != "elbo" and schedule:
+            yield "bound", f"expected elbo with a KL weight below 1, got {self.bound}, which has no KL term"
         if self.inverse_root is not None and self.warmup is not None:
             yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
         if self.average > self.epochs:

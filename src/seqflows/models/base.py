@@ -32,6 +32,7 @@ class Model(nn.Module):
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
     - ``weighted_objective(batch, samples) -> Terms``: the same of latent models that can be trained on importance
       samples: ``nll``, minus the bound by all of them, and ``length``.
+    - ``filtered_objective(batch, samples) -> Terms``: the same by a particle filter, of models with such a bound.
     - ``importance(batch, samples)`` if ``exact`` is false: the log importance weights log p(x, z_k, T) / q(z_k | x) of
       draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
     - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
@@ -58,6 +59,10 @@ class Model(nn.Module):
     def weighted_objective(self, batch: Batch, samples: int) -> Terms:
         """Named terms of the importance-weighted bound, (B,) each, nats per sequence."""
         raise TypeError(f"Expected a model that is trained on importance samples, got {type(self).__name__}")
+
+    def filtered_objective(self, batch: Batch, samples: int) -> Terms:
+        """Named terms of the bound of a particle filter, (B,) each, nats per sequence."""
+        raise TypeError(f"Expected a model that is trained by a particle filter, got {type(self).__name__}")
 
     def log_weights(self, batch: Batch, samples: int) -> Tensor:
         """Importance log-weights (B, K), nats."""

@@ -150,6 +150,47 @@ class StateSpace(WordModel):
         reconstruction, negative = -joined(likelihood), -joined(bound)
         return {"reconstruction": reconstruction, "kl": negative - reconstruction}
 
+    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+        r"""nll = -log (1/S) sum_s prod_t omega_t^s over S whole passes (Burda et al. 2016), (B,), nats per word."""
+        return {"nll": -self._weighted(batch, samples, filtering=False)}
+
+    def filtered_objective(self, batch: Batch, samples: int) -> Terms:
+        r"""nll = -sum of log mean weights of a particle filter of S passes, (B,), nats per word.
+
+        The bound of Maddison et al. 2017: where the effective sample size of a word's weights falls below S / 2, the
+        log of their mean is added to the bound and the states are drawn anew in proportion to them. The draws have no
+        gradient, as there.
+        """
+        return {"nll": -self._weighted(batch, samples, filtering=True)}
+
+    def _weighted(self, batch: Batch, samples: int, *, filtering: bool) -> Tensor:
+        """The bound by S passes together, (B,), nats; the longest words first, as in `objective`."""
+        order = batch.lengths.argsort(descending=True, stable=True)
+        x, reading = batch.x[order], self._reading(self.read(batch))[order]
+        left = (batch.lengths[:, None] > torch.arange(x.shape[1], device=order.device)).sum(0).tolist()
+        h = self.start.expand(len(x), samples, -1)
+        weights, bound = h.new_zeros(len(x), samples), h.new_zeros(len(x))
+        kept = torch.arange(samples, device=h.device)
+        for t, rows in enumerate(left):
+            now = (value[:rows, t].repeat_interleave(samples, 0) for value in (reading, x))
+            proposed, _, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
+            place = _drawn(log_omega.detach().softmax(1))[..., None].expand(-1, 1, proposed.shape[-1])
+            h = proposed.gather(1, place).view(rows, samples, -1)
+            step = log_omega.logsumexp(1) - math.log(self.config.proposals)
+            weights = torch.cat([weights[:rows] + step.view(rows, samples), weights[rows:]])
+            if filtering and rows:
+                share = weights.detach()[:rows].softmax(1)
+                poor = share.square().sum(1) > 2 / samples  # 1 over the effective sample size
+                parents = kept.repeat(rows, 1)
+                if bool(poor.any()):
+                    parents[poor] = torch.multinomial(share[poor].nan_to_num(1.0), samples, replacement=True)
+                h = h.gather(1, parents[..., None].expand_as(h))
+                anew = torch.cat([poor, poor.new_zeros(len(x) - rows)])
+                bound = bound + torch.where(anew, weights.logsumexp(1) - math.log(samples), 0.0)
+                weights = torch.where(anew[:, None], 0.0, weights)
+        bound = bound + weights.logsumexp(1) - math.log(samples)
+        return torch.empty_like(bound).index_copy(0, order, bound)
+
     @property
     def proposals(self) -> int:
         """K of Algorithm 1."""

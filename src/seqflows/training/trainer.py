@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from seqflows import kinds
 from seqflows.compute import Machine
-from seqflows.config.training import Training
+from seqflows.config.training import BOUNDS, Training
 from seqflows.data.batching import Batch, collate, order, order_by_length
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import Replacement
@@ -207,8 +207,7 @@ class Trainer:
 
     def _objective(self, batch: Batch, samples: int) -> Terms:
         """The terms of the loss that training minimises."""
-        weighted = self.settings.bound == "importance"
-        return (self.model.weighted_objective if weighted else self.model.objective)(batch, samples)
+        return getattr(self.model, BOUNDS[self.settings.bound])(batch, samples)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
         """The divisor of each sequence's loss."""

@@ -14,12 +14,14 @@ BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
 NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
     "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
+    "gru128": "GRU, 128 units",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
     "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of models of text
 }  # fmt: skip
 VARIANTS = {
     "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
     "deep": "twice the steps", "single": "one scale", "long": "three times as long",
+    "filtering": "particle filter", "importance": "importance samples",
     "annealing": "KL annealing", "no_annealing": "without KL annealing",
 }  # fmt: skip
 SOURCES = {
@@ -83,8 +85,8 @@ def label(run: str) -> str:
 
     >>> label("ptb-af_af"), label("nottingham-lstm"), label("ptb-af_af-no_annealing")
     ('AF / AF', 'LSTM', 'AF / AF, without KL annealing')
-    >>> label("words-tril"), label("words-tril2-k10-both"), label("words-gru8")
-    ('TRIL', '2×TRIL, K=10, BIDI', 'BASELINE-8D')
+    >>> label("words-tril-s16-filtering"), label("words-tril2-k10-both"), label("words-gru8")
+    ('TRIL, 16 dimensions, particle filter', '2×TRIL, K=10, BIDI', 'BASELINE-8D')
     >>> label("tvqa-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
     ('Att-S, three times as long', 'RNN-AR', 'Bi-LSTM')
     """
@@ -94,8 +96,9 @@ def label(run: str) -> str:
 
 
 def variant(text: str) -> str:
-    """A part of a run's name after its model: a number of proposals, or another change of the default."""
-    return VARIANTS.get(text) or re.sub(r"^k(\d+)$", r"K=\1", text).replace("_", " ")
+    """A part of a run's name after its model: proposals, dimensions of the state, or another change of the default."""
+    counted = re.sub(r"^s(\d+)$", r"\1 dimensions", re.sub(r"^k(\d+)$", r"K=\1", text))
+    return VARIANTS.get(text) or counted.replace("_", " ")
 
 
 def cut(above: Any, below: Any) -> None:
