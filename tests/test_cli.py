@@ -63,7 +63,7 @@ def test_each_stage_calls_its_module_with_the_key(stage):
         stage(TABLE[name].module, lambda key, found, called=called, **options: called.append((key, found, options)))
         assert cli.main([name, key]) == 0
         expected = {"restart": False, "tracker": None} if name == "train" else {}
-        assert called == [(paths.Key.parse(key), params.load(), expected)]
+        assert called == [(paths.Key.parse(key), params.load().at("demo"), expected)]
 
 
 def test_list_names_the_keys_of_a_stage(stage, capsys):
