@@ -152,11 +152,21 @@ CODEBOOKS = [
     ),
 ]
 LATENT += CODEBOOKS
+NADES = [
+    Case(
+        "af-made-nlsq-nade",
+        _latent("af", "made", "nlsq", "bernoulli").block | {"keys": "nade", "nade_width": 3},
+        "bernoulli",
+    ),
+    Case("lstm-nade", {"class": "recurrent_baseline", "keys": "nade", "nade_width": 3} | SMALL, "bernoulli"),
+]
+LATENT.append(NADES[0])
 RECURRENT = [
     Case(f"lstm-{emission}{suffix}", {"class": "recurrent_baseline"} | SMALL | more, emission)
     for emission in ("categorical", "bernoulli")
     for suffix, more in (("", {}), ("-same_width", {"embedding": 6, "depth": 1}))
 ]
+RECURRENT.append(NADES[1])
 DENSITIES = [
     Case(
         f"density-{hidden}-{scalar}",
@@ -224,8 +234,9 @@ CHOICES = [
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS + CHOICES
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
 FEW = (
-    LATENT[::5]
+    LATENT[:-1:5]
     + CODEBOOKS[:3]
+    + NADES[:1]
     + RECURRENT
     + DENSITIES
     + STATES
@@ -321,8 +332,19 @@ def step_log_probs(model: Model, z: Tensor, batch: Batch) -> Tensor:
         log_p = logits.log_softmax(-1)  # (Q, T, V)
         one_hot = torch.nn.functional.one_hot(batch.x, logits.shape[-1]).double()
         return torch.einsum("qtv,ntv->qn", log_p, one_hot)
+    if logits.shape[-1] > batch.x.shape[-1]:
+        return _nade(model.emission, logits, batch.x.double())
     on, off = -torch.nn.functional.softplus(-logits), -torch.nn.functional.softplus(logits)
     return torch.einsum("qtv,ntv->qn", on, batch.x.double()) + torch.einsum("qtv,ntv->qn", off, 1 - batch.x.double())
+
+
+def _nade(nade: torch.nn.Module, logits: Tensor, x: Tensor) -> Tensor:
+    """The same of keys that depend on each other, by the sum over the keys below each, (Q, N)."""
+    symbols = x.shape[-1]
+    below = torch.einsum("ntu,uh,uv->ntvh", x, nade.reading, torch.ones(symbols, symbols).double().triu(1))
+    hidden = torch.sigmoid(logits[:, None, :, None, symbols:] + below)  # (Q, N, T, V, H)
+    on = torch.sigmoid(logits[:, None, :, :symbols] + (hidden * nade.writing).sum(-1))
+    return torch.log(torch.where(x > 0, on, 1 - on)).sum((-1, -2))
 
 
 def _grid(points: np.ndarray, log_weights: np.ndarray, steps: int) -> tuple[Tensor, Tensor]:

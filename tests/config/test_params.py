@@ -44,6 +44,8 @@ def test_every_run_of_the_paper_is_there(matrix):
     expected = {f"ptb-{name}" for name in ("lstm", "lstm-adam", "af_only", "af_af", "af_scf", "iaf_scf")}
     expected |= {f"ptb-af_af-{name}" for name in variants} | {"gaussians-nlsq", "gaussians-affine"}
     ours = ("transformer", "importance", "free", "few", "af_scf", "iaf_scf")
+    more = ("af_scf-importance", "af_scf-dropout", "af_scf-transposed", "af_scf-all", "af_scf-nade", "lstm-adam-nade")
+    expected |= {f"jsb-{name}" for name in more} | {f"nottingham-{name}" for name in more[-2:]}
     expected |= {"ptb-lstm-wide", "ptb-codebook", *(f"ptb-codebook-{name}" for name in ours)}
     for corpus in ("nottingham", "piano", "musedata", "jsb"):
         expected |= {f"{corpus}-{name}" for name in ("lstm", "lstm-adam", "af_af", "af_scf", "iaf_scf")}

@@ -70,7 +70,11 @@ SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines,
     "detected things, Att. Sup.": {"concepts": "read", "attention": 0.1},
 }  # fmt: skip
 PAPER = {"span_reader": "bert_span"}  # the class at scale paper, if another
-BOUNDS = {"importance samples": "importance", "particle filter": "filtering"}  # by the end of a row's name
+BOUNDS = {
+    "importance samples": "importance",
+    "all three": "importance",
+    "particle filter": "filtering",
+}  # by the end of a row's name
 TRANSITION = (
     r"(2×)?(TRIL|DIAG)(?:, K=(\d+))?(, BIDI)?(, F_q TRIL)?(, KL annealing)?(?:, (\d+) dimensions)?"
     rf"(?:, (?:{'|'.join(BOUNDS)}))?"
@@ -81,6 +85,10 @@ CODEBOOKS = {  # this project's rows
     "Codebook, mixture not tied": {"mixture": "free"}, "Codebook, fewer components": {"mixture": "free"},
     "Codebook, AF / SCF": {"mixture": "none", "time": "af", "hidden": "coupling"},
     "Codebook, IAF / SCF": {"mixture": "none", "time": "iaf", "hidden": "coupling"},
+}  # fmt: skip
+ADDED = {  # to AF / SCF, on music
+    "importance samples": {}, "transposed": {}, "dropout": {"network_dropout": 0.2}, "NADE": {"keys": "nade"},
+    "all three": {"network_dropout": 0.2},
 }  # fmt: skip
 READINGS = {
     "copies added": {"copies": "sum"},
@@ -99,7 +107,9 @@ def said(row, translated=False, chosen=False):
     if label in REFERENCES or label == "Bi-LSTM":
         return "recurrent_density", {}
     if label.startswith("LSTM"):
-        return "recurrent_baseline", {}
+        return "recurrent_baseline", {"keys": "nade" if label.endswith("NADE") else "independent"}
+    if found := re.fullmatch(r"AF / SCF, (.*)", label):
+        return "latent_sequence", MUSIC | {"hidden": "coupling"} | ADDED[found[1]]
     if found := re.fullmatch(r"(IAF|AF) / (AF|SCF)", label):
         hidden = {"AF": "made", "SCF": "coupling"}[found[2]]
         return "latent_sequence", MUSIC | {"time": found[1].lower(), "hidden": hidden}

@@ -51,7 +51,21 @@ def test_one_pass_is_the_evidence_lower_bound(bound):
     assert ((found.mean(0) + terms["reconstruction"] + terms["kl"]).abs() <= slack).all()
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
+@every
+def test_a_kl_weight_weighs_what_is_not_likelihood(bound):
+    """With one pass, between the bound and its reconstruction."""
+    model, batch, count = make(), words("aab", "b"), 8000
+    rows = Batch(batch.x.repeat(count, 1), batch.lengths.repeat(count), torch.arange(2 * count))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        terms = model.objective(batch, 4000)
+        for weight in (0.0, 0.3):
+            found = getattr(model, bound)(rows, 1, weight)["nll"].view(count, 2)
+            wanted = terms["reconstruction"] + weight * terms["kl"]
+            assert ((found.mean(0) - wanted).abs() <= 7 * found.std(0) / math.sqrt(count)).all()
+
+
+@every
 def test_a_word_is_scored_as_by_a_loop_over_its_steps(bound):
     """The textbook's recursion, for one word, with the same draws."""
     model, batch, samples = make(), words("aba"), 6

@@ -134,6 +134,9 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
+            moved = block["training"].get("transpose") if isinstance(block["training"], Mapping) else None
+            if moved is not None and kind and kinds.of(kind).emission != "bernoulli":
+                yield f"{at}.training.transpose: expected none for {kind}, which has no keys, got {moved!r}"
             yield from _trainable(f"{at}.training", block)
             yield from _halved(f"{at}.training.half", entry, block["training"], kind)
             yield from _from(f"{path}.from", entry, scale, kind, parts)

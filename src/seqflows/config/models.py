@@ -14,6 +14,7 @@ SIZE = whole(1)
 DROPOUT = number(least=0, below=1)
 SCALAR = choice("nlsq", "affine")
 HIDDEN = choice("made", "coupling", "independent")
+KEYS = choice("independent", "nade")  # of a step of a piano roll, given what it depends on
 FUSION = choice("mlp", "gate", "normalised")
 
 
@@ -88,7 +89,15 @@ class LatentSequence(ModelBlock):
     depth: int = entry(SIZE, 2)
     flow_width: int = entry(SIZE, 100)
     position: int = entry(SIZE, 500)
-    dropout: float = entry(DROPOUT, 0.2)
+    dropout: float = entry(DROPOUT, 0.2)  # of the prior
+    network_dropout: float = entry(DROPOUT, 0.0)  # of the inputs of each layer of posterior and likelihood
+    keys: str = entry(KEYS, "independent")
+    nade_width: int = entry(SIZE, 64)
+
+    def idle(self) -> tuple[str, ...]:
+        """``nade_width`` is only for keys that depend on each other; what the paper lacks, only where it is set."""
+        unset = () if self.network_dropout else ("network_dropout",)
+        return (*unset, "keys", "nade_width") if self.keys == "independent" else unset
 
 
 @model("codebook_sequence", "codebook_sequence.CodebookSequence", "text")
@@ -139,6 +148,12 @@ class RecurrentBaseline(ModelBlock):
     depth: int = entry(SIZE, 2)
     position: int = entry(SIZE, 500)
     dropout: float = entry(DROPOUT, 0.1)
+    keys: str = entry(KEYS, "independent")
+    nade_width: int = entry(SIZE, 64)
+
+    def idle(self) -> tuple[str, ...]:
+        """``nade_width`` is only for keys that depend on each other, which the paper does not have."""
+        return ("keys", "nade_width") if self.keys == "independent" else ()
 
 
 @model("flow_density", "flow_density.FlowDensity", "vectors")

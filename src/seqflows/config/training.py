@@ -75,6 +75,7 @@ class Training(Block):
     stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
     drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
     replace: float | None = entry(number(above=0, most=1), None)  # probability of another context, of an augmented run
+    transpose: int | None = entry(whole(1, 87), None)  # semitones, the most by which a piece is moved
     half: int | None = entry(whole(0, 1), None)  # of the questions, by article or clip; None: all of them
 
     @property
@@ -96,8 +97,6 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
-        if self.bound != "elbo" and schedule:
-            yield "bound", f"expected elbo with a KL weight below 1, got {self.bound}, which has no KL term"
         if self.inverse_root is not None and self.warmup is not None:
             yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
         if self.average > self.epochs:

@@ -18,6 +18,7 @@ from seqflows import kinds
 from seqflows.data.lines import Gathered, Passages, Replacement
 from seqflows.data.prepared import Contexts, Split, release
 
+TRANSPOSED = 23  # the stream of the moves of pieces, beside that of the order of batches
 SPREAD = 16  # words by which the contexts of a batch may differ in size, so that batches differ between epochs
 OUTSIDE, BEGIN, INSIDE = range(3)  # tags of a context's words: whether they belong to the answer
 
@@ -250,6 +251,20 @@ def collate(split: Split, indices: np.ndarray, replaced: Replacement | None = No
     elif split.contexts is not None:
         given = contexts(split.contexts, indices)
     return Batch(torch.from_numpy(x), torch.from_numpy(lengths.copy()), torch.from_numpy(indices.copy()), given)
+
+
+def transposed(batch: Batch, most: int, seed: int, step: tuple[int, int, int]) -> Batch:
+    """Piano rolls moved by up to ``most`` semitones, each piece by as many as keep all its keys, evenly drawn.
+
+    A pure function of the seed and the ``step``: epoch, position in it, batch of that position.
+    """
+    rng = np.random.default_rng([seed, *step, TRANSPOSED])
+    played = batch.x.amax(1) > 0  # (B, V); a piece of rests has no key to lose
+    lowest = torch.where(played.any(1), played.int().argmax(1), 0)
+    above = torch.where(played.any(1), played.flip(1).int().argmax(1), 0)
+    moves = [int(rng.integers(-min(most, low), min(most, high) + 1)) for low, high in zip(lowest, above, strict=True)]
+    x = torch.stack([piece.roll(move, -1) for piece, move in zip(batch.x, moves, strict=True)])
+    return batch._replace(x=x)
 
 
 def contexts(found: Contexts, indices: np.ndarray) -> Given:

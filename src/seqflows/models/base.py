@@ -30,9 +30,10 @@ class Model(nn.Module):
 
     - ``objective(batch, samples) -> Terms``: named terms of shape (B,), in nats per sequence, whose sum is to be
       minimised: ``reconstruction``, ``kl`` and ``length`` for latent models, ``nll`` and ``length`` for exact ones.
-    - ``weighted_objective(batch, samples) -> Terms``: the same of latent models that can be trained on importance
-      samples: ``nll``, minus the bound by all of them, and ``length``.
-    - ``filtered_objective(batch, samples) -> Terms``: the same by a particle filter, of models with such a bound.
+    - ``weighted_objective(batch, samples, kl_weight) -> Terms``: the same of latent models that can be trained on
+      importance samples: ``nll``, minus the bound by all of them, and ``length``. A KL weight below 1 weighs
+      log p(z) - log q(z | x) in each sample.
+    - ``filtered_objective(batch, samples, kl_weight) -> Terms``: the same by a particle filter.
     - ``importance(batch, samples)`` if ``exact`` is false: the log importance weights log p(x, z_k, T) / q(z_k | x) of
       draws z_k of the posterior and log p(x | z_k, T), (B, K) each, nats; ``log_weights`` gives the former only.
     - ``log_prob(batch) -> (B,)`` if ``exact`` is true: log p(x, T), nats.
@@ -56,11 +57,11 @@ class Model(nn.Module):
         """Named terms of the loss, (B,) each, nats per sequence."""
         raise TypeError(f"Expected {type(self).__name__} to define objective(batch, samples)")
 
-    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+    def weighted_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
         """Named terms of the importance-weighted bound, (B,) each, nats per sequence."""
         raise TypeError(f"Expected a model that is trained on importance samples, got {type(self).__name__}")
 
-    def filtered_objective(self, batch: Batch, samples: int) -> Terms:
+    def filtered_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
         """Named terms of the bound of a particle filter, (B,) each, nats per sequence."""
         raise TypeError(f"Expected a model that is trained by a particle filter, got {type(self).__name__}")
 

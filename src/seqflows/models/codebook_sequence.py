@@ -74,15 +74,17 @@ class CodebookSequence(LatentSequence):
         book = self.emission.components
         return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_scales)
 
-    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
+    def weighted_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
         """The bound of `LatentSequence.weighted_objective` with its plain gradient.
 
         The score of q cancels in p(x_t | z_t) / q(z_t | x_t) = pi_{x_t} / sum_v pi_v N(z_t; mu_v, diag sigma_v^2),
         which leaves less noise than the doubly reparametrised gradient.
         """
-        nll = math.log(samples) - torch.logsumexp(self.importance(batch, samples)[0], 1)
-        length = -self.length_log_prob(batch.lengths).to(nll.dtype)
-        return {"nll": nll - length, "length": length}
+        log_weights, log_likelihood = self.importance(batch, samples)
+        length = -self.length_log_prob(batch.lengths).to(log_weights.dtype)
+        ratio = log_weights - log_likelihood + length[:, None]  # of p(z | T) and q(z | x)
+        nll = math.log(samples) - torch.logsumexp(log_likelihood + kl_weight * ratio, 1)
+        return {"nll": nll, "length": length}
 
     def logits(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """The logits of p(x_t | z_t), (B, T, V)."""

@@ -26,7 +26,7 @@ from seqflows.flows import (
 )
 from seqflows.flows.initial import START, start
 from seqflows.models.base import Model, Terms, check_emission
-from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions, step_mask
+from seqflows.models.networks import BiLSTM, LengthModel, Positions, emission, step_mask
 
 LOG_TWO_PI = math.log(2 * math.pi)
 TIMES = ("af", "iaf", "none")
@@ -59,11 +59,12 @@ class LatentSequence(Model):
         check_emission(facts, ("categorical", "bernoulli"), "latent_sequence")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.emission = Emission(facts, config.embedding, SYMBOL_NORM)
+        self.emission = emission(facts, config.embedding, SYMBOL_NORM, config.keys, config.nade_width)
         self.positions = Positions(facts.max_length, config.position, self.emission.norm)
-        self.encoder = BiLSTM(config.embedding + config.position, config.width, config.depth)
+        shape = {"width": config.width, "depth": config.depth, "dropout": config.network_dropout}
+        self.encoder = BiLSTM(config.embedding + config.position, **shape)
         self.to_posterior = nn.Linear(2 * config.width, 2 * config.latent)
-        self.decoder = BiLSTM(config.latent + config.position, config.width, config.depth)
+        self.decoder = BiLSTM(config.latent + config.position, **shape)
         self.to_embedding = nn.Linear(2 * config.width + config.latent, config.embedding)
         start(self.to_posterior, self.to_embedding)
         self.prior = flow_prior(config)
@@ -116,12 +117,12 @@ class LatentSequence(Model):
         length = -self.length_log_prob(batch.lengths)
         return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
 
-    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
-        r"""nll = -log (1/K) sum_k w_k with w_k = p(x, z_k | T) / q(z_k | x), and length = -log p(T).
+    def weighted_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
+        r"""nll = -log (1/K) sum_k w_k and length = -log p(T), with w_k = p(x | z_k, T) (p(z_k | T) / q(z_k | x))^beta.
 
-        The bound of Burda et al. 2016. Its gradient is the doubly reparametrised one (Tucker et al. 2019): with the
-        normalised weights v_k, that of the generative model is sum_k v_k grad log w_k, and that of the posterior's
-        parameters flows through z_k alone, by v_k^2.
+        The bound of Burda et al. 2016 where beta, the KL weight, is 1. Its gradient is the doubly reparametrised one
+        (Tucker et al. 2019): with the normalised weights v_k, that of the generative model is sum_k v_k grad log w_k,
+        and that of the posterior's parameters flows through z_k alone, by (1 - beta) v_k + beta v_k^2.
         """
         rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
         mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
@@ -129,11 +130,13 @@ class LatentSequence(Model):
         position, mask = self.positions(rows.lengths, rows.x.shape[1]), step_mask(rows.lengths, rows.x.shape[1])
         apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()
         log_q = ((standard_normal_log_density(apart) - fixed).sum(-1) * mask).sum(1)
-        log_joint = self.log_likelihood(rows.x, z, rows.lengths, position) + self.log_prior(z, rows.lengths, position)
-        log_weights = (log_joint - log_q).view(-1, samples)
+        ratio = self.log_prior(z, rows.lengths, position) - log_q
+        log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
+        log_weights = (log_likelihood + kl_weight * ratio).view(-1, samples)
         shares = log_weights.detach().softmax(1)
         if z.requires_grad:
-            z.register_hook(lambda gradient: gradient * shares.flatten()[:, None, None])
+            through = 1 - kl_weight + kl_weight * shares.flatten()[:, None, None]
+            z.register_hook(lambda gradient: gradient * through)
         bound = torch.logsumexp(log_weights, 1) - math.log(samples)
         surrogate = (shares * log_weights).sum(1)  # whose gradient it is
         length = -self.length_log_prob(batch.lengths)

@@ -152,6 +152,56 @@ class Emission(nn.Module):
         return torch.bernoulli(probabilities, generator=generator).float().to(logits.device)
 
 
+class NadeEmission(Emission):
+    r"""Keys of a step one after another, low to high: a NADE whose biases depend on the step's features.
+
+    .. math:: p(x_v = 1 | x_{<v}) = \sigma(b_v + U_v \cdot \sigma(c + \sum_{u<v} x_u W_u))
+
+    with W and U (V, H), c (H) and b (V) linear in the features, b through the tied embedding (Larochelle & Murray 2011;
+    of sequences: Boulanger-Lewandowski et al. 2012). What `Emission` calls logits is [b; c] here, (..., V + H).
+    """
+
+    def __init__(self, facts: Facts, embedding: int, norm: float, width: int) -> None:
+        if facts.emission == "categorical":
+            raise Problem("expected keys: independent for one symbol a step, got nade, which is for piano rolls")
+        super().__init__(facts, embedding, norm)
+        self.to_hidden = nn.Linear(embedding, width)
+        self.reading, self.writing = (nn.Parameter(torch.randn(facts.symbols, width) / width**0.5) for _ in range(2))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[b; c], (..., V + H), from (..., E)."""
+        return torch.cat([super().logits(features), self.to_hidden(features)], -1)
+
+    def _key(self, v: int, b: Tensor, hidden: Tensor) -> Tensor:
+        """The logit of key v, (...), from its bias and what the keys below left."""
+        return b[..., v] + hidden.sigmoid() @ self.writing[v]
+
+    def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
+        """log p(x_t) of every step, (B, T), nats; computed in float32 or better."""
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        x = x.to(logits.dtype)
+        b, hidden = logits.split([self.symbols, logits.shape[-1] - self.symbols], -1)
+        total = torch.zeros_like(b[..., 0])
+        for v, x_v in enumerate(x.unbind(-1)):
+            total = total - F.binary_cross_entropy_with_logits(self._key(v, b, hidden), x_v, reduction="none")
+            hidden = torch.addcmul(hidden, x_v[..., None], self.reading[v])
+        return total
+
+    def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """Keys drawn at a temperature, or each the likelier value given those below it."""
+        b, hidden = logits.split([self.symbols, logits.shape[-1] - self.symbols], -1)
+        drawn = []
+        for v in range(self.symbols):
+            drawn.append(super().draw(self._key(v, b, hidden), temperature, mode, generator).to(b.dtype))
+            hidden = torch.addcmul(hidden, drawn[-1][..., None], self.reading[v])
+        return torch.stack(drawn, -1)
+
+
+def emission(facts: Facts, embedding: int, norm: float, keys: str, width: int) -> Emission:
+    """The emission of a step: ``independent`` keys, as in the paper, or those of a NADE with ``width`` units."""
+    return Emission(facts, embedding, norm) if keys == "independent" else NadeEmission(facts, embedding, norm, width)
+
+
 def draw_symbols(logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
     """A symbol for each row of (..., V) logits, drawn at a temperature, or the most likely."""
     if mode:

@@ -15,7 +15,7 @@ from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.flows.initial import start
 from seqflows.models.base import Model, Terms, check_emission
-from seqflows.models.networks import Emission, LengthModel, Positions, step_mask
+from seqflows.models.networks import LengthModel, Positions, emission, step_mask
 
 
 class RecurrentBaseline(Model):
@@ -32,7 +32,8 @@ class RecurrentBaseline(Model):
         check_emission(facts, ("categorical", "bernoulli"), "recurrent_baseline")
         self.config = config
         self.lengths = LengthModel(facts)
-        self.emission = Emission(facts, config.embedding, 2 * config.embedding / (facts.symbols + config.embedding))
+        norm = 2 * config.embedding / (facts.symbols + config.embedding)
+        self.emission = emission(facts, config.embedding, norm, config.keys, config.nade_width)
         self.positions = Positions(facts.max_length, config.position, self.emission.norm)
         self.begin = nn.Parameter(torch.zeros(config.embedding))
         between = config.dropout if config.depth > 1 else 0.0

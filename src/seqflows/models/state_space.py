@@ -150,20 +150,23 @@ class StateSpace(WordModel):
         reconstruction, negative = -joined(likelihood), -joined(bound)
         return {"reconstruction": reconstruction, "kl": negative - reconstruction}
 
-    def weighted_objective(self, batch: Batch, samples: int) -> Terms:
-        r"""nll = -log (1/S) sum_s prod_t omega_t^s over S whole passes (Burda et al. 2016), (B,), nats per word."""
-        return {"nll": -self._weighted(batch, samples, filtering=False)}
+    def weighted_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
+        r"""nll = -log (1/S) sum_s prod_t omega_t^s over S whole passes (Burda et al. 2016), (B,), nats per word.
 
-    def filtered_objective(self, batch: Batch, samples: int) -> Terms:
+        With a KL weight beta below 1, omega_t is P(w_t | h_t)^(1 - beta) omega_t^beta.
+        """
+        return {"nll": -self._weighted(batch, samples, kl_weight, filtering=False)}
+
+    def filtered_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
         r"""nll = -sum of log mean weights of a particle filter of S passes, (B,), nats per word.
 
         The bound of Maddison et al. 2017: where the effective sample size of a word's weights falls below S / 2, the
         log of their mean is added to the bound and the states are drawn anew in proportion to them. The draws have no
         gradient, as there.
         """
-        return {"nll": -self._weighted(batch, samples, filtering=True)}
+        return {"nll": -self._weighted(batch, samples, kl_weight, filtering=True)}
 
-    def _weighted(self, batch: Batch, samples: int, *, filtering: bool) -> Tensor:
+    def _weighted(self, batch: Batch, samples: int, kl_weight: float, *, filtering: bool) -> Tensor:
         """The bound by S passes together, (B,), nats; the longest words first, as in `objective`."""
         order = batch.lengths.argsort(descending=True, stable=True)
         x, reading = batch.x[order], self._reading(self.read(batch))[order]
@@ -173,7 +176,8 @@ class StateSpace(WordModel):
         kept = torch.arange(samples, device=h.device)
         for t, rows in enumerate(left):
             now = (value[:rows, t].repeat_interleave(samples, 0) for value in (reading, x))
-            proposed, _, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
+            proposed, log_p, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
+            log_omega = log_p + kl_weight * (log_omega - log_p)
             place = _drawn(log_omega.detach().softmax(1))[..., None].expand(-1, 1, proposed.shape[-1])
             h = proposed.gather(1, place).view(rows, samples, -1)
             step = log_omega.logsumexp(1) - math.log(self.config.proposals)

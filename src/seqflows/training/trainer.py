@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from seqflows import kinds
 from seqflows.compute import Machine
 from seqflows.config.training import BOUNDS, Training
-from seqflows.data.batching import Batch, collate, order, order_by_length
+from seqflows.data.batching import Batch, collate, order, order_by_length, transposed
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import Replacement
 from seqflows.data.prepared import Dataset
@@ -169,11 +169,14 @@ class Trainer:
         self.optimizer.zero_grad()
         total: Tensor | None = None
         for number, indices in enumerate(group):
-            batch = collate(split, indices, self._replaced(indices, number)).to(self.machine.device)
+            batch = collate(split, indices, self._replaced(indices, number))
+            if self.settings.transpose:
+                batch = transposed(batch, self.settings.transpose, self.seed, (self.epoch, self.position, number))
+            batch = batch.to(self.machine.device)
             if not self.steps and total is None:
                 self.model.initialise(batch)
             with self.machine.autocast():
-                terms = self._objective(batch, self.settings.samples)
+                terms = self._objective(batch, self.settings.samples, weight)
             terms = {name: value.float() for name, value in terms.items()}
             weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
             loss = (weighted / self._symbols(batch.lengths)).sum() / count
@@ -205,9 +208,10 @@ class Trainer:
         settings = self.settings
         return kl_weight(epochs, settings.kl_free_epochs, settings.kl_ramp_epochs, settings.kl_floor)
 
-    def _objective(self, batch: Batch, samples: int) -> Terms:
-        """The terms of the loss that training minimises."""
-        return getattr(self.model, BOUNDS[self.settings.bound])(batch, samples)
+    def _objective(self, batch: Batch, samples: int, weight: float = 1.0) -> Terms:
+        """The terms of the loss that training minimises; in the bounds of many samples the KL weight is within."""
+        objective = getattr(self.model, BOUNDS[self.settings.bound])
+        return objective(batch, samples) if self.settings.bound == "elbo" else objective(batch, samples, weight)
 
     def _symbols(self, lengths: Tensor) -> Tensor:
         """The divisor of each sequence's loss."""
