@@ -119,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     show.set_defaults(act=_show)
     keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
+    also = "join the seeds here to those kept, of the same settings and data, in place of replacing them"
+    keep.add_argument("--add", action="store_true", help=also)
     keep.set_defaults(act=_keep)
     score = commands.add_parser("score", help="print -log p of each line of a file under a trained model, nats")
     sample = commands.add_parser("sample", help="print new sequences of a trained model")
@@ -288,7 +290,7 @@ def _tracker(kind: str) -> Any:
 
 
 def _keep(given: argparse.Namespace) -> None:
-    kept = importlib.import_module("seqflows.report.keep").run(given.scale)
+    kept = importlib.import_module("seqflows.report.keep").run(given.scale, given.add)
     print(f"kept the records of {', '.join(kept)} in {paths.results(given.scale) / 'runs'}")
 
 

@@ -103,17 +103,22 @@ def recorded(path: Path) -> Path:
     return kept if kept.exists() and not path.exists() else path
 
 
-def keep(scale: str, run: str, more: Mapping[str, Any]) -> None:
-    """Write the kept record of a run trained and evaluated here, with ``more`` from its evaluation."""
+def made(scale: str, run: str, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The kept form of a run trained and evaluated here, with ``more`` from its evaluation."""
     seeds = trained(scale, run)
     history = [
         {"seed": seed.seed, "column": column, "values": [_value(row[column]) for row in seed.history]}
         for seed in seeds
         for column in (seed.history[0] if seed.history else ())
     ]
-    content = {**(metrics(scale, run) or {}), "train": [seed.record for seed in seeds], "history": history, **more}
+    found = {name: value for name, value in (metrics(scale, run) or {}).items() if name != "sha256"}
+    return {**found, "train": [seed.record for seed in seeds], "history": history, **more}
+
+
+def keep(scale: str, run: str, content: Mapping[str, Any]) -> None:
+    """Write the kept record of a run."""
     _trained(content, scale, run)
-    files.write_lines(paths.record(scale, run), files.sealed(content))
+    files.write_lines(paths.record(scale, run), files.sealed(dict(content)))
 
 
 def seed_folders(folder: Path) -> list[Path]:

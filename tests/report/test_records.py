@@ -13,7 +13,7 @@ import report_world
 from seqflows import files, paths, records, tracking
 from seqflows.errors import Problem
 from seqflows.report import audit, figures, keep, tables
-from seqflows.report.inputs import Results
+from seqflows.report.inputs import Results, unpacked
 
 RUN = "jsb-af_af"
 LARGE = ("ziegler2019-figure5", "ziegler2019-figure6")  # whose grids are not kept
@@ -165,6 +165,55 @@ def test_kept_records_are_refused_alike(world, change, message):
         Results(world, "laptop").metrics(RUN)
         records.trained("laptop", RUN)
     assert str(path) in str(refused.value)
+
+
+def split(*seeds):
+    """The run as if one machine had trained these seeds alone."""
+    shutil.rmtree("runs", ignore_errors=True)
+    report_world.write_run("laptop", RUN, seeds)
+
+
+def test_seeds_of_several_machines_join_in_one_record(world):
+    split(0, 1, 2)
+    keep.run("laptop", add=True)  # nothing to join
+    whole = files.read_sealed(paths.record("laptop", RUN))
+    paths.record("laptop", RUN).unlink()
+    for seeds in ((2,), (0, 1)):
+        split(*seeds)
+        keep.run("laptop", add=True)
+    joined = files.read_sealed(paths.record("laptop", RUN))
+    assert {name: value for name, value in joined.items() if name != "scores"} == {
+        name: value for name, value in whole.items() if name != "scores"
+    }
+    if "scores" in whole:
+        for one, other in zip(unpacked(joined["scores"]), unpacked(whole["scores"]), strict=True):
+            assert one.steps == other.steps and one.nll == pytest.approx(other.nll, rel=1e-6)
+    shutil.rmtree("runs")
+    assert [one.seed for one in records.trained("laptop", RUN)] == [0, 1, 2]
+    assert Results(world, "laptop").metrics(RUN)["nll"].seeds == (0, 1, 2)
+
+
+def rewritten(**changes):
+    return lambda: report_world.rewrite(seed(1) / "train.json", **changes)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "change", "message"),
+    [
+        ((0, 1), lambda: None, r"seeds that its kept record does not have for laptop/jsb-af_af, got \[0\] in both"),
+        ((1,), rewritten(config={"model": {}}), "the settings of its kept record for laptop/jsb-af_af"),
+        ((1,), rewritten(dataset_sha256="0" * 64), "the data of its kept record for laptop/jsb-af_af"),
+    ],
+)
+def test_seeds_that_differ_do_not_join(world, seeds, change, message):
+    split(0)
+    keep.run("laptop")
+    before = paths.record("laptop", RUN).read_bytes()
+    split(*seeds)
+    change()
+    with pytest.raises(Problem, match=message + ".*; keep without --add, which replaces the record"):
+        keep.run("laptop", add=True)
+    assert paths.record("laptop", RUN).read_bytes() == before
 
 
 def test_a_flipped_bit_is_refused_by_name_or_changes_nothing(world):

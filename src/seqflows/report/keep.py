@@ -1,9 +1,10 @@
 """``keep <scale>``: copy the records of runs, speeds, texts, comparisons and datasets beside the tables.
 
-Models, samples and data are not kept. metrics.json, and each seed's history.csv and train.json, document how a number
-was made (`records.keep` puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json,
-with its sha256, identifies the data, so that numbers of earlier data are detected. Of an evaluation's files the small
-ones in `DRAWN` are kept; the grids of Figures 5 and 6 are not.
+With ``--add`` the seeds here join those that are kept, which another machine may have trained. Models, samples and data
+are not kept. metrics.json, and each seed's history.csv and train.json, document how a number was made (`records.keep`
+puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json, with its sha256, identifies
+the data, so that numbers of earlier data are detected. Of an evaluation's files the small ones in `DRAWN` are kept; the
+grids of Figures 5 and 6 are not.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from seqflows import files, paths, records
 from seqflows.errors import Problem
 from seqflows.params import sheets
 from seqflows.report import gaps
-from seqflows.report.inputs import Results, matrix, packed, seed_folders
+from seqflows.report.inputs import Mean, Results, matrix, packed, seed_folders, unpacked
 
 DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entropies": "gaps.csv"}  # by kind of figure
 
 
-def run(scale: str) -> list[str]:
-    """Copy the records of all runs with numbers, and the statistics of prepared data; return the names of both."""
+def run(scale: str, add: bool = False) -> list[str]:
+    """Copy the records of all runs with numbers, and the statistics of prepared data; return the names of both.
+
+    With ``add`` the seeds of a run here join those of its kept record, which another machine may have trained.
+
+    Raises:
+        Problem: nothing to keep; or seeds that cannot join: of other settings or data, scored otherwise, or the same.
+    """
     known = matrix()
     made = [name for name in known.runs if paths.metrics(scale, name).exists()]
     data = [name for name in known.datasets if (paths.prepared(scale, name) / "statistics.json").exists()]
@@ -30,8 +37,13 @@ def run(scale: str) -> list[str]:
             f"expected runs with metrics.json in {paths.run(scale, '*')} or datasets in {paths.prepared(scale, '*')}, "
             "found none; evaluate some first"
         )
-    for name in made:
-        records.keep(scale, name, _evaluated(Results(known, scale), name))
+    results = Results(known, scale)
+    contents = {name: records.made(scale, name, _scored(results, name)) for name in made}
+    if add:  # before anything is written
+        contents = {name: _joined(records.kept(scale, name), content) for name, content in contents.items()}
+    for name, content in contents.items():
+        drawn = _drawn(results, name, content if add else {})
+        records.keep(scale, name, content | ({"drawn": drawn} if drawn else {}))
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
     for name, entry in known.comparisons.items():
         keys = [paths.raters_key(scale, name, sheet) for sheet in sheets(entry)]
@@ -46,8 +58,50 @@ def run(scale: str) -> list[str]:
     return made + data
 
 
-def _evaluated(results: Results, run: str) -> dict[str, Any]:
-    """The kept form of a run's scores, and the sha256 of its small files, which are copied beside the record."""
+def _scored(results: Results, run: str) -> dict[str, Any]:
+    """The kept form of a run's scores."""
+    scores = results.scores(run)
+    return {"scores": packed(scores)} if scores else {}
+
+
+def _joined(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    """The kept record of a run with the seeds of another: the same training, data and metrics, other seeds."""
+    if old is None:
+        return new
+    seeds = [{record["seed"] for record in one["train"]} for one in (old, new)]
+    if both := sorted(seeds[0] & seeds[1]):
+        raise _apart(new, "seeds that its kept record does not have", f"{both} in both")
+    for what, said in (
+        ("settings", lambda one: [record["config"] for record in one["train"]]),
+        ("data", lambda one: [record["dataset_sha256"] for record in one["train"]]),
+        ("metrics", lambda one: sorted({(row["metric"], row["unit"], row["samples"]) for row in one["metrics"]})),
+    ):
+        first, second = said(old), said(new)
+        if (first[0], first[-1]) != (second[0], second[-1]) if what != "metrics" else first != second:
+            raise _apart(new, f"the {what} of its kept record", f"others: {second} for {first}")
+    if ("scores" in old) != ("scores" in new):
+        raise _apart(
+            new, "scores of each sequence in both or neither", f"them in {'old' if 'scores' in old else 'new'}"
+        )
+    content = old | {name: old[name] + new[name] for name in ("metrics", "train", "history")}
+    for name in ("metrics", "train", "history"):
+        content[name] = sorted(content[name], key=lambda part: part["seed"])
+    if "files" in old or "files" in new:
+        content["files"] = (old.get("files") or {}) | (new.get("files") or {})
+    if "scores" in old:
+        pairs = zip(unpacked(old["scores"]), unpacked(new["scores"]), strict=True)
+        shares = [len(some) / (len(seeds[0]) + len(seeds[1])) for some in seeds]
+        content["scores"] = packed([Mean(shares[0] * a.nll + shares[1] * b.nll, a.steps) for a, b in pairs])
+    return {name: value for name, value in content.items() if name != "sha256"}
+
+
+def _apart(new: dict[str, Any], expected: str, got: str) -> Problem:
+    remedy = "keep without --add, which replaces the record, or train these seeds as it was"
+    return Problem(f"expected {expected} for {new['scale']}/{new['run']}, got {got}; {remedy}")
+
+
+def _drawn(results: Results, run: str, others: dict[str, Any]) -> dict[str, str]:
+    """The sha256 of a run's small files, which are copied beside the record; those of ``others`` stay there."""
     figures = [block for block in results.params.figures.values() if block.get("runs", [None])[0] == run]
     texts = {}
     for name in {DRAWN[block["kind"]] for block in figures if block["kind"] in DRAWN}:
@@ -55,10 +109,10 @@ def _evaluated(results: Results, run: str) -> dict[str, Any]:
             if (seed / name).exists():
                 path = results.verified(run, seed / name)
                 texts[f"{seed.name}/{name}"] = gaps.kept(gaps.read(path)) if name == "gaps.csv" else path.read_text()
-    shutil.rmtree(paths.drawn(results.scale, run), ignore_errors=True)
+    kept = others.get("drawn") or {}
+    if not kept:
+        shutil.rmtree(paths.drawn(results.scale, run), ignore_errors=True)
     for name, text in texts.items():
         files.write_text(paths.drawn(results.scale, run) / name, text)
-    scores = results.scores(run)
-    found = {"scores": scores and packed(scores)}
-    found["drawn"] = {name: files.sha256(paths.drawn(results.scale, run) / name) for name in sorted(texts)}
-    return {name: value for name, value in found.items() if value}
+    names = sorted({*texts, *kept})
+    return {name: files.sha256(paths.drawn(results.scale, run) / name) for name in names}
