@@ -170,7 +170,16 @@ def test_kept_records_are_refused_alike(world, change, message):
 def split(*seeds):
     """The run as if one machine had trained these seeds alone."""
     shutil.rmtree("runs", ignore_errors=True)
-    report_world.write_run("laptop", RUN, seeds)
+    report_world.write_run("laptop", RUN, (0, 1, 2))
+    for folder in (paths.train("laptop", RUN), paths.evaluation("laptop", RUN)):
+        for one in folder.glob("seed-*"):
+            if int(one.name.removeprefix("seed-")) not in seeds:
+                shutil.rmtree(one)
+    content = files.read_sealed(paths.metrics("laptop", RUN))
+    content["metrics"] = [record for record in content["metrics"] if record["seed"] in seeds]
+    if "files" in content:
+        content["files"] = {name: sha for name, sha in content["files"].items() if int(name[5]) in seeds}
+    files.write_json(paths.metrics("laptop", RUN), files.sealed(content))
 
 
 def test_seeds_of_several_machines_join_in_one_record(world):
