@@ -40,5 +40,13 @@ def test_a_sentence_is_scored(tmp_path, monkeypatch):
     assert printed("score_sentence.py", "demo/text-lstm", folder=tmp_path).count(" nats a character: ") == 2
 
 
+def test_what_limits_words_is_measured_above_the_entropy():
+    found = re.findall(r"  (.*): (-?[\d.]+)$", printed("what_limits_words.py", "15"), re.MULTILINE)
+    assert len(found) == 3 * 8 and all(float(nats) >= 0 for _, nats in found)
+    markov = [[float(nats) for name, nats in found if f", {count} states" in name] for count in (1, 4)]
+    assert all(more < one for one, more in zip(*markov, strict=True))
+
+
 def test_each_example_is_tried():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"two_moons.py", "own_sequences.py", "score_sentence.py"}
+    tried = {"two_moons.py", "own_sequences.py", "score_sentence.py", "what_limits_words.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == tried

@@ -83,6 +83,7 @@ CATALOGUE = (
     Metric("nll", "NLL", (DIM,), drawn=NOISE),
     Metric("nll@{}", "NLL K={}", (BPC, STEP), drawn=IMPORTANCE, blocks=(BEYOND,)),
     Metric("nll_literature", "NLL per T, without log p(T)", (STEP,), drawn=IMPORTANCE),
+    Metric("nll_sentences", "NLL by sentence", (BPC,), drawn=IMPORTANCE, blocks=(BEYOND,)),
     Metric("elbo", "-ELBO", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
     Metric("reconstruction", "reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,)),
     Metric("reconstruction_pure", "pure reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND,)),

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from seqflows.config.evaluation import Sequences
 from seqflows.data import prepared
 from seqflows.errors import Problem
 from seqflows.evaluation import evaluate, exports, likelihood, samples, scoring, speed
+from seqflows.evaluation.kinds.sequences import sentence_symbols
 from seqflows.evaluation.likelihood import importance_nll, pieces, ratio, score
 from seqflows.training import loop
 
@@ -190,6 +192,28 @@ def test_literature_convention_leaves_the_length_out(project):
     lengths = prepared.load(paths.prepared("demo", "music")).test.lengths
     wanted = (rows["nll"]["value"] - rows["length"]["value"]) * (lengths + 1).sum() / lengths.sum()
     assert rows["nll_literature"]["value"] == pytest.approx(wanted)
+
+
+def test_a_text_is_also_scored_by_sentence(project):
+    """The length given, each sentence's own bits per symbol, with a space after the last."""
+    rows = by_name("text-latent")
+    with open(paths.evaluation("demo", "text-latent") / "seed-0/scores.csv", newline="") as file:
+        scores = [{name: float(value or "nan") for name, value in row.items()} for row in csv.DictReader(file)]
+    own = [(row["nll"] - row["length_nats"]) / (row["length"] + 1) / math.log(2) for row in scores]
+    found = rows["nll_sentences"]
+    assert found["value"] == pytest.approx(math.fsum(own) / len(own)) and found["unit"] == "bpc"
+    spread = math.sqrt(sum((one - found["value"]) ** 2 for one in own) / (len(own) - 1) / len(own))
+    assert found["standard_error"] == pytest.approx(spread, rel=0.1)
+
+
+def test_an_unknown_word_is_one_symbol():
+    texts = ["a <unk>", "ab", "<unk><unk>"]
+    letters = sorted(set("".join(texts)))
+    symbols = np.array([letters.index(letter) for text in texts for letter in text])
+    lengths = np.array([len(text) for text in texts])
+    split = SimpleNamespace(symbols=symbols, lengths=lengths, offsets=np.cumsum([0, *lengths[:-1]]))
+    found = sentence_symbols(SimpleNamespace(test=split, vocabulary=letters))
+    assert found.tolist() == [4, 3, 3]  # "a", " ", "<unk>" and a space; "a", "b" and a space
 
 
 @pytest.mark.parametrize("name", list(tiny.RUNS))

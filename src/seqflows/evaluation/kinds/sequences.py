@@ -9,6 +9,7 @@ import numpy as np
 from seqflows import kinds
 from seqflows.config.evaluation import Sequences as Settings
 from seqflows.data.prepared import Dataset
+from seqflows.data.tokens import UNKNOWN
 from seqflows.evaluation import exports, likelihood, samples
 from seqflows.evaluation.likelihood import Scores, ratio
 from seqflows.evaluation.scoring import Records, Task, record, write_columns
@@ -52,6 +53,8 @@ def collect(scores: Scores, dataset: Dataset, settings: Settings, parameters: in
         add("ess", scores.ess, drawn, whole, "samples")
     if kind.score_per_symbol:
         add("length", scores.length / kind.nats, 0)
+    if kind.emission == "categorical":
+        add("nll_sentences", (scores.nll - scores.length) / sentence_symbols(dataset) / kind.nats, k, whole)
     if kind.literature:
         add("nll_literature", (scores.nll - scores.length) / kind.nats, k, scores.lengths)
     rows.append(record("parameters", parameters, None, "1", 0, len(nll)))
@@ -63,6 +66,18 @@ def collect(scores: Scores, dataset: Dataset, settings: Settings, parameters: in
         divisor = entropy["mean_length_plus_one"] if kind.score_per_symbol else 1.0
         rows.add("source_entropy", entropy["nats_per_sequence"] / divisor / kind.nats, over=len(nll))
     return rows
+
+
+def sentence_symbols(dataset: Dataset) -> np.ndarray:
+    """The symbols of each test text as Lippe & Gavves 2021 count them: `<unk>` is one, and a space follows the last.
+
+    Given the length, that space is certain: it has no nats, and none is added to the text's.
+    """
+    split = dataset.test
+    letters = np.array(dataset.vocabulary)
+    texts = ("".join(letters[part]) for part in np.split(split.symbols, split.offsets[1:]))
+    unknown = np.array([text.count(UNKNOWN) for text in texts])
+    return split.lengths + 1 - (len(UNKNOWN) - 1) * unknown
 
 
 def _write_scores(path: Path, scores: Scores, dataset: Dataset) -> None:

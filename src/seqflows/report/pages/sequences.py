@@ -71,6 +71,11 @@ def beyond(results: Results, cells: Sequence[Cell], *, excess: bool = True) -> l
             "table's reconstruction contains -log p(T) and the pure one does not; ESS: effective sample size of the\n"
             "importance weights"
         )
+    if "nll_sentences" in present:
+        text += ("; " if text else "") + (
+            "NLL by sentence: as Lippe & Gavves 2021\n"
+            "score, the length given, the mean of each sentence's own bits per symbol, `<unk>` one symbol"
+        )
     if "excess" in present:
         text += ("; e" if text else "E") + "xcess: NLL above the source's, with its length"
     return shared.section("Beyond the paper", f"{text}." if text else "", *shared.metric_table(results, runs, columns))
