@@ -172,8 +172,22 @@ def matrix(seeds: tuple[int, ...] = (0,)) -> Params:
         "schmidt2018-curves": {"kind": "curves", "runs": shown},
     }
     figures = {name: {"reproduces": name.split("-")[0], "title": name, **block} for name, block in figures.items()}
+    tables |= {"ours-summary": {"title": "Ours", "tasks": tasks()}}
+    figures |= {"ours-time": {"title": "Time", "kind": "time", "table": "ours-summary"}}
     speeds = {name: {"runs": [f"{name}-lstm", f"{name}-iaf_scf"]} for name in ("ptb", "nottingham")}
     return Params("demo", {}, datasets, {}, runs, speeds, texts, tables, figures)
+
+
+def tasks() -> dict[str, Any]:
+    """Three tasks, with runs of the papers in the place of ours."""
+    language = {"paper": ["tvqa-att_c", "tvqa-att_ar"], "ours": [], "baseline": ["tvqa-lstm", "tvqa-lstm.floor"]}
+    words = {"paper": ["words-tril", "words-tril-k5"], "ours": ["words-tril2-k10"], "baseline": ["words-gru8"]}
+    text = {"paper": ["ptb-af_af", "ptb-iaf_scf"], "ours": ["ptb-af_af-h2", "ptb-af_af-h5"], "baseline": ["ptb-lstm"]}
+    return {
+        "characters": {"metric": "nll", **text},
+        "embedded text": {"metric": "nll", **language},
+        "words": {"metric": "cross_entropy_test", **words},
+    }
 
 
 def words_run(corpus: str, name: str, seeds: tuple[int, ...]) -> dict[str, Any]:

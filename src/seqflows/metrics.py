@@ -62,6 +62,11 @@ class Metric(NamedTuple):
         """Whether each seed's estimate has separate draws (trajectories, generated words)."""
         return self.drawn in OWN
 
+    @property
+    def loss(self) -> bool:
+        """Whether less is better: nats or bits of data."""
+        return all(unit == BPC or unit.partition("/")[0] in ("nats", "bits") for unit in self.units)
+
     def tolerance(self, unit: str, printed: float) -> float:
         """The audit's tolerance of the difference from the printed number."""
         return TOLERANCES.get(unit, TOLERANCE_NATS) if self.relative is None else self.relative * printed

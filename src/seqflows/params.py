@@ -78,6 +78,8 @@ class Params:
                     for row, cells in entry["rows"].items()
                 }
                 found["rows"] = {row: cells for row, cells in rows.items() if cells}
+            if "tasks" in entry:
+                found["tasks"] = {name: _there(task, runs) for name, task in entry["tasks"].items()}
             return found
 
         there["speeds"] = {name: of(entry) for name, entry in speeds.items()}
@@ -87,7 +89,7 @@ class Params:
         drawn["comparisons"] = {
             name: entry | _judged(entry, runs)
             for name, entry in self.comparisons.items()
-            if drawn["tables"][name]["rows"]
+            if drawn["tables"][name].get("rows")
         }
         return Params(self.scale, self.scales, **there, **drawn)
 
@@ -184,6 +186,8 @@ class Params:
         """The distinct runs of a table, in the order of its cells."""
         if texts := self.table_texts(name):
             return list(dict.fromkeys(self.texts[text]["run"] for text in texts))
+        if tasks := self.table(name).get("tasks"):
+            return list(dict.fromkeys(checks.address(task, one)[0] for task in tasks.values() for one in _named(task)))
         cells = [cell for row in self.table(name)["rows"].values() for cell in row.values()]
         return list(dict.fromkeys(cell.split(".")[0] for cell in cells))
 
@@ -192,8 +196,9 @@ class Params:
         return list(self.table(name).get("texts") or [])
 
     def figure_runs(self, name: str) -> list[str]:
-        """The runs of a figure."""
-        return list(self.figure(name).get("runs") or [])
+        """The runs of a figure, or of the table that it draws."""
+        block = self.figure(name)
+        return self.table_runs(block["table"]) if "table" in block else list(block.get("runs") or [])
 
     def figure_speeds(self, name: str) -> list[str]:
         """The speeds of a figure."""
@@ -306,6 +311,19 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
         parts = [part for entry in inner for part in (entry if isinstance(entry, tuple) else (entry,))]
         known[id(node)] = 1 + sum(_values(part, known) for part in parts)
     return known[id(node)]
+
+
+def _named(task: Mapping[str, Any]) -> list[str]:
+    """All candidates of a task, as written."""
+    return [one for role in checks.ROLES for one in task.get(role) or []]
+
+
+def _there(task: Mapping[str, Any], runs: Collection[str]) -> dict[str, Any]:
+    """A task with the candidates whose runs are among these."""
+    lists = {
+        role: [one for one in task.get(role) or [] if checks.address(task, one)[0] in runs] for role in checks.ROLES
+    }
+    return {**task, **lists}
 
 
 def _judged(entry: Mapping[str, Any], runs: Collection[str]) -> dict[str, Any]:

@@ -153,6 +153,12 @@ def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     return found.table(name) | ({"human": human} if human else {})
 
 
+def _figure_block(found: Params, scale: str, name: str) -> dict[str, Any]:
+    """A figure's block, with that of the table that it draws."""
+    block = found.figure(name)
+    return block | ({"tasks": found.table(block["table"])["tasks"]} if "table" in block else {})
+
+
 def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
     """The whole content of a scale, since the audit prints how its settings differ from the paper's."""
     blocks = {part: {name: entry[scale] for name, entry in getattr(found, part).items()} for part in RESOLVED}
@@ -206,19 +212,20 @@ def _compare_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 
 def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """Metrics, comparisons with what raters said of them, or texts and the models that wrote them."""
+    """Metrics, of tasks also the trainings, and comparisons; or texts and the models that wrote them."""
     runs, texts = found.table_runs(name), found.table_texts(name)
     if not texts:
         names = dict.fromkeys([*([name] if name in found.comparisons else []), *map(found.compared, runs)])
         compared = [paths.comparison(scale, one) for one in names if one is not None]
         people = [paths.HUMAN] if found.comparisons.get(name, {}).get("human") else []
-        return [*(paths.metrics(scale, run) for run in runs), *compared, *people]
+        timed = [paths.train(scale, run) for run in runs] if "tasks" in found.table(name) else []
+        return [*(paths.metrics(scale, run) for run in runs), *timed, *compared, *people]
     return [paths.text(scale, text) for text in texts] + [paths.train(scale, run) for run in runs]
 
 
 def _figure_inputs(found: Params, scale: str, name: str) -> list[Path]:
     kind, drawn = found.figure(name)["kind"], []
-    folders = {"curves": (paths.train,), "entropies": (paths.train, paths.evaluation)}
+    folders = {"curves": (paths.train,), "time": (paths.train,), "entropies": (paths.train, paths.evaluation)}
     for run in found.figure_runs(name):
         drawn += [paths.metrics(scale, run)]
         drawn += [folder(scale, run) for folder in folders.get(kind, (paths.evaluation,))]
@@ -434,7 +441,7 @@ TABLE = {
         code=("config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"),
         inputs=_figure_inputs,
         outputs=lambda scale, name: [*paths.figure(scale, name)],
-        block=lambda found, scale, name: found.figure(name),
+        block=_figure_block,
         usual=0.5,
         limit=10,
         memory=1000,

@@ -179,6 +179,7 @@ ATT_S, ATT_C = (("runs", f"tvqa-{name}", "demo") for name in ("att_s", "att_c"))
 TEXT = ("texts", "tvqa-att_s-interpolation")
 SQUAD = "squad-att_s-regeneration"
 FEATURES = ("features", "squad_questions")
+TASK = ("tables", "ours-summary", "tasks", "characters, Penn Treebank")
 BROKEN = [
     (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
     (("scale",), "dem", "scale: expected one of demo, laptop, paper, got 'dem'; nearest: demo"),
@@ -303,6 +304,34 @@ BROKEN = [
         "ptb-af_af",
         "expected <run>.<metric>, got 'ptb-af_af'",
     ),
+    (
+        ("tables", "ours-summary", "tasks"),
+        {},
+        "tasks: expected a metric and candidates .paper, ours, baseline. by task",
+    ),
+    (
+        (*TASK, "paper"),
+        ["ptb-af_a"],
+        "Penn Treebank.paper: expected the name of a run, got 'ptb-af_a'; nearest: ptb-af_af",
+    ),
+    (
+        (*TASK, "ours"),
+        "ptb-codebook",
+        "Penn Treebank.ours: expected a list of runs, or of <run>.<metric>, got 'ptb-codebook'",
+    ),
+    ((*TASK, "ours"), ["ptb-lstm"], "Penn Treebank.baseline: expected each candidate once, got ptb-lstm in ours too"),
+    (
+        (*TASK, "ours"),
+        ["jsb-af_af"],
+        "Penn Treebank: expected candidates on one dataset, got ptb, jsb; make a task of each",
+    ),
+    ((*TASK, "ours"), ["ptb-lstm.nl"], "Penn Treebank.ours: expected one of nll, .*, got 'nl'; nearest: nll"),
+    ((*TASK, "metric"), "ess", "Penn Treebank.metric: expected a metric in nats or bits, .* got 'ess' in samples"),
+    ((*TASK, "metric"), ..., "Penn Treebank.metric: expected a value, got none"),
+    ((*TASK, "best"), [], "Penn Treebank.best: expected one of the keys metric, paper, ours, baseline, got 'best'"),
+    (("tables", "ours-summary", "reproduces"), "ziegler2019", "reproduces: expected one of the keys title, tasks"),
+    (("figures", "ours-time", "table"), "ziegler2019-table1", "ours-time.table: expected the name of a table of tasks"),
+    (("figures", "ours-time", "runs"), ["ptb-lstm"], "ours-time.runs: expected one of the keys title, kind, table"),
 ]
 
 

@@ -18,7 +18,7 @@ from seqflows.report.plots.common import SOURCES, corpus_label
 NAMES = (
     *("ziegler2019-figure3b", "ziegler2019-figure5", "ziegler2019-figure6", "ziegler2019-figure7"),
     *("ziegler2019-curves", "schmidt2018-curves", "schmidt2018-figure1", "schmidt2018-figure2"),
-    "schmidt2018-trajectories",
+    *("schmidt2018-trajectories", "ours-time"),
 )
 
 
@@ -27,7 +27,7 @@ def test_every_kind_is_drawn_the_same_twice(world):
     for name in NAMES:
         figures.run(paths.Key("demo", name))
         png, svg = (path.read_bytes() for path in paths.figure("demo", name))
-        if world.figures[name]["kind"] in ("nlsq", "speed", "entropies", "trajectories", "curves"):
+        if world.figures[name]["kind"] in ("nlsq", "speed", "entropies", "trajectories", "curves", "time"):
             figures.run(paths.Key("demo", name))
             assert [png, svg] == [path.read_bytes() for path in paths.figure("demo", name)], name
         assert png.startswith(b"\x89PNG") and len(png) > 10_000

@@ -31,7 +31,8 @@ REWRITING = ("dataset", "generator", "runs", "like", "words", "judge")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 STEPS = ("epochs", "batch_size", "accumulate", "patience", "stop_rate")  # decide the number of steps
 HALVES = (0, 1)
-FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
+FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time")
+ROLES = ("paper", "ours", "baseline")  # of the candidates of a task, of each of which a table of tasks shows the best
 
 
 def errors(content: Any) -> Iterator[str]:
@@ -354,6 +355,11 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
         if len(set(kinds)) > 1:
             yield f"{path}.texts: expected texts of one kind, got {', '.join(kinds)}"
         return
+    if "tasks" in entry:  # a table of this project's own, over the papers
+        yield from _keys(path, entry, ("title", "tasks"))
+        yield from _text(path, entry, ("title",))
+        yield from _tasks(f"{path}.tasks", entry["tasks"], parts)
+        return
     yield from _keys(path, entry, ("reproduces", "title", "rows"))
     yield from _text(path, entry, ("reproduces", "title"))
     rows = entry.get("rows", {})
@@ -372,7 +378,65 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
                 yield from _one_of(at, metric, metrics.names())
 
 
+def address(task: Mapping[str, Any], candidate: str) -> tuple[str, str]:
+    """(run, metric) of a task's candidate, ``<run>.<metric>``, or a run alone, which has the task's metric.
+
+    >>> address({"metric": "nll"}, "tvqa-att_ar"), address({"metric": "nll"}, "tvqa-lstm.unigram")
+    (('tvqa-att_ar', 'nll'), ('tvqa-lstm', 'unigram'))
+    """
+    run, _, metric = candidate.partition(".")
+    return run, metric or task["metric"]
+
+
+def _tasks(path: str, tasks: Any, parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check tasks: of each a metric of which less is better, and candidates by role, of one dataset."""
+    if not isinstance(tasks, Mapping) or not tasks:
+        yield f"{path}: expected a metric and candidates ({', '.join(ROLES)}) by task, got {tasks!r}"
+        return
+    for name, task in tasks.items():
+        at = f"{path}.{name}"
+        if not isinstance(task, Mapping):
+            yield f"{at}: expected a mapping, got {task!r}"
+            continue
+        yield from _keys(at, task, ("metric", *ROLES))
+        if "metric" in task:
+            yield from _measured(f"{at}.metric", task["metric"])
+        found: dict[str, str] = {}
+        for role in (role for role in ROLES if role in task):
+            listed = task[role]
+            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+                yield f"{at}.{role}: expected a list of runs, or of <run>.<metric>, got {listed!r}"
+                continue
+            for one in listed:
+                run, dot, metric = one.partition(".")
+                yield from _reference(f"{at}.{role}", run, "run", parts["runs"])
+                if dot:
+                    yield from _measured(f"{at}.{role}", metric)
+                if one in found:
+                    yield f"{at}.{role}: expected each candidate once, got {one} in {found[one]} too"
+                found[one] = role
+        runs = [block for one in found if isinstance(block := parts["runs"].get(one.partition(".")[0]), Mapping)]
+        datasets = dict.fromkeys(data for block in runs if (data := str(block.get("dataset"))) in parts["datasets"])
+        if len(datasets) > 1:
+            yield f"{at}: expected candidates on one dataset, got {', '.join(datasets)}; make a task of each"
+
+
+def _measured(path: str, metric: Any) -> Iterator[str]:
+    """Check the name of a metric in nats or bits, of which less is better."""
+    row = metrics.find(metric) if isinstance(metric, str) else None
+    if row is None:
+        yield from _one_of(path, metric, metrics.names())
+    elif not row.loss:
+        yield f"{path}: expected a metric in nats or bits, of which less is better, got {metric!r} in {row.units[0]}"
+
+
 def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    if entry.get("kind") == "time":  # of a table of tasks
+        yield from _keys(path, entry, ("title", "kind", "table"))
+        yield from _text(path, entry, ("title",))
+        known = {name: one for name, one in parts["tables"].items() if isinstance(one, Mapping) and "tasks" in one}
+        yield from _reference(f"{path}.table", entry.get("table"), "table of tasks", known)
+        return
     of = "speeds" if entry.get("kind") == "speed" else "runs"
     yield from _keys(path, entry, ("reproduces", "title", "kind", of))
     yield from _text(path, entry, ("reproduces", "title"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, device)`.
-KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories")
+KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time")
 
 STYLE = {
     "font.size": 9,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,40 @@ def written(results: Results) -> str:
     counted = {row["verdict"] for one in audits for _, row in one.rows}
     return template.render(
         scale=results.scale,
+        over=_over(results),
         papers=shown,
         verdicts={name: meaning for name, meaning in audit.VERDICTS.items() if name in counted},
         footer=_footer(results, data["runs"].values()),
         data=json.dumps(data, ensure_ascii=False).replace("</", "<\\/"),
     )
+
+
+def _over(results: Results) -> dict[str, Any]:
+    """The tables over the papers, and the figures of these that were drawn."""
+    tables = [name for name, block in results.params.tables.items() if "tasks" in block]
+    return {
+        "tables": [_blocks(results, name) for name in tables],
+        "figures": _figures(results, lambda block: "table" in block),
+    }
+
+
+def _figures(results: Results, of: Callable[[Mapping[str, Any]], bool]) -> list[dict[str, str]]:
+    """The drawn figures whose block is ``of`` a part of the page."""
+    return [
+        {"title": block["title"], "picture": _picture(path)}
+        for name, block in results.params.figures.items()
+        if of(block) and (path := paths.figure(results.scale, name)[1]).exists()
+    ]
+
+
+def _blocks(results: Results, name: str) -> dict[str, Any]:
+    """A table without cells of a paper: its page."""
+    return {
+        "name": name,
+        "title": results.params.table(name)["title"],
+        "cells": [],
+        "facts": html.blocks(_made(results, name), 2),
+    }
 
 
 def _paper(results: Results, one: Audited, other: Results | None) -> dict[str, Any]:
@@ -82,11 +111,7 @@ def _paper(results: Results, one: Audited, other: Results | None) -> dict[str, A
         "strip": _picture(strip) if strip.exists() else "",
         "contradictions": html.table(audit.contradictions(one.paper)),
         "tables": [_table(results, name, verdicts, other) for name in own],
-        "figures": [
-            {"title": block["title"], "picture": _picture(path)}
-            for name, block in results.params.figures.items()
-            if block["reproduces"] == one.paper.name and (path := paths.figure(results.scale, name)[1]).exists()
-        ],
+        "figures": _figures(results, lambda block: block.get("reproduces") == one.paper.name),
         "deviations": html.table(audit.deviations(one.paper)),
     }
 
@@ -105,7 +130,7 @@ def _table(results: Results, name: str, verdicts: dict[Any, dict[str, Any]], oth
     """A table as a grid of cells, and the rest of its page: facts, further blocks, texts side by side."""
     block = results.params.table(name)
     if "texts" in block:
-        return {"name": name, "title": block["title"], "cells": [], "facts": html.blocks(_texts(results, name), 2)}
+        return _blocks(results, name)
     made = tables.made(results, name)
     blocks = list(made.page.blocks)
     found = [_cell(cell, verdicts, other) for cell in cells(results, name)]
@@ -121,8 +146,8 @@ def _table(results: Results, name: str, verdicts: dict[Any, dict[str, Any]], oth
     }
 
 
-def _texts(results: Results, name: str) -> Sequence[Block]:
-    """The texts of a table; what is missing, if they were not made."""
+def _made(results: Results, name: str) -> Sequence[Block]:
+    """The page of a table; what is missing, if its texts were not made."""
     try:
         return tables.made(results, name).page.blocks
     except Problem as problem:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from seqflows import files, paths
 from seqflows.params import Params
-from seqflows.report import markdown, texts
+from seqflows.report import markdown, tasks, texts
 from seqflows.report.cells import NOT_RUN, Cell, cells
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Page
 from seqflows.report.pages import of_kind
+from seqflows.report.pages import tasks as tasks_page
 from seqflows.report.pages import texts as texts_page
 from seqflows.report.pages.shared import SOURCE, first_runs, runs_of, sources
 
@@ -38,11 +39,15 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 
 
 def made(results: Results, name: str) -> Made:
-    """A table from the records of its runs, or from their texts."""
+    """A table from the records of its runs, or from their texts; of tasks, over the papers."""
     block = results.params.table(name)
     if "texts" in block:
         rows = texts.rows(results, block)
         return Made(texts_page.page(results, block["title"], rows), rows, texts.COLUMNS)
+    if "tasks" in block:
+        rated = tasks.tasks(results, name)
+        page = tasks_page.page(results, block["title"], rated)
+        return Made(page, list(tasks.rows(results, name, rated)), tasks.COLUMNS)
     found = cells(results, name)
     page = of_kind(results, [cell.run for cell in found if cell.run])(results, str(block["title"]), found)
     return Made(page, [record(cell) for cell in [*found, *extra(results, found)]], COLUMNS)

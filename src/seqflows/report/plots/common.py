@@ -16,13 +16,15 @@ NAMES = {
     "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
     "gru128": "GRU, 128 units",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
+    "codebook": "Codebook",
     "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of models of text
 }  # fmt: skip
 VARIANTS = {
     "both": "BIDI", "inference_tril": "F_q TRIL", "literal": "eq. (11) to the letter",
     "deep": "twice the steps", "single": "one scale", "long": "three times as long",
-    "filtering": "particle filter", "importance": "importance samples",
-    "annealing": "KL annealing", "no_annealing": "without KL annealing",
+    "annealing": "KL annealing", "no_annealing": "without KL annealing", "adam": "Adam", "transformer": "Transformer",
+    "importance": "importance samples", "filtering": "particle filter", "free": "mixture not tied",
+    "few": "fewer components", "af_scf": "AF / SCF", "iaf_scf": "IAF / SCF", "nade": "NADE",
 }  # fmt: skip
 SOURCES = {
     "ptb": "Penn Treebank", "nottingham": "Nottingham", "piano": "Piano-midi.de", "musedata": "MuseData",
@@ -89,9 +91,13 @@ def label(run: str) -> str:
     ('TRIL, 16 dimensions, particle filter', '2×TRIL, K=10, BIDI', 'BASELINE-8D')
     >>> label("tvqa-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
     ('Att-S, three times as long', 'RNN-AR', 'Bi-LSTM')
+    >>> label("words-hmm256"), label("ptb-codebook-af_scf")
+    ('HMM, 256 states', 'Codebook, AF / SCF')
     """
     name, *variants = run.partition("-")[2].split("-")
-    shown = NAMES.get(run) or NAMES.get(name) or " / ".join(part.upper() for part in name.split("_"))
+    states = re.fullmatch(r"hmm(\d+)", name)
+    own = f"HMM, {states[1]} states" if states else NAMES.get(run) or NAMES.get(name)
+    shown = own or " / ".join(part.upper() for part in name.split("_"))
     return ", ".join([shown, *(variant(text) for text in variants)])
 
 

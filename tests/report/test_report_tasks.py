@@ -1,0 +1,226 @@
+"""Tables of tasks: the best of each role from records, what separates them, and quality over time."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+
+import report_world
+from seqflows import files, params, paths
+from seqflows.errors import Problem
+from seqflows.report import figures, html, index, markdown, tables
+from seqflows.report import tasks as rated
+from seqflows.report.inputs import Results, read_csv
+from seqflows.report.judging import FAILS, HOLDS, UNDECIDED, Ours
+from seqflows.report.page import Table
+
+TABLE = "ours-summary"
+RUNS = ("ptb-af_af", "ptb-iaf_scf", "ptb-af_af-h2", "ptb-af_af-h5", "ptb-lstm")
+BEST = {"paper": "ptb-af_af", "ours": "ptb-af_af-h5", "baseline": "ptb-lstm"}  # of the numbers of `report_world`
+
+
+def write(*runs, scale="demo", seeds=(0,)):
+    for run in runs:
+        report_world.write_run(scale, run, seeds)
+
+
+def set_nll(run, value, scale="demo", **more):
+    """Another NLL of a run, of which older records have no scores."""
+    path = paths.metrics(scale, run)
+    content = files.read_sealed(path)
+    made = [one | {"value": value, **more} if one["metric"] == "nll" else one for one in content["metrics"]]
+    report_world.rewrite(path, metrics=[one for one in made if not one["metric"].startswith("nll@")])
+    for folder in paths.evaluation(scale, run).glob("seed-*"):
+        (folder / "scores.csv").unlink(missing_ok=True)
+
+
+def task(world, name="characters", scale="demo"):
+    return {one.name: one for one in rated.tasks(Results(world, scale), TABLE)}[name]
+
+
+def grids(world, scale="demo"):
+    """The two tables of the page, as rows of texts."""
+    page = tables.made(Results(world, scale), TABLE).page
+    shown = [block for block in page.blocks if isinstance(block, Table)]
+    return [[[markdown.inline(cell) for cell in row] for row in block.rows] for block in shown]
+
+
+def test_the_best_of_each_role_is_the_least_of_those_with_a_record(world):
+    write(*RUNS)
+    found = task(world)
+    assert {role: found.best(role).run for role in BEST} == BEST
+    set_nll("ptb-af_af-h2", 0.5)
+    assert task(world).best("ours").run == "ptb-af_af-h2"
+    paths.metrics("demo", "ptb-af_af").unlink()
+    assert task(world).best("paper").run == "ptb-iaf_scf"
+
+
+def test_of_equal_ones_the_first_named_is_the_best(world):
+    write(*RUNS)
+    for run in ("ptb-af_af-h2", "ptb-af_af-h5"):
+        set_nll(run, 1.25)
+    assert task(world).best("ours").run == "ptb-af_af-h2"
+    world.tables[TABLE]["tasks"]["characters"]["ours"].reverse()
+    assert task(world).best("ours").run == "ptb-af_af-h5"
+    best, every = grids(world)
+    assert [row[3] for row in best[:3]] == ["2 of 2", "2 of 2", "1 of 1"]
+    assert [row[2] for row in every[:5] if row[-1]] == ["`ptb-af_af`", "`ptb-af_af-h5`", "`ptb-lstm`"]
+
+
+def test_a_difference_is_that_of_the_claims_and_undecided_within_two_standard_errors(world):
+    write(*RUNS, seeds=(0, 1, 2))
+    results, found = Results(world, "demo"), task(world)
+    for role in ("paper", "baseline"):
+        less = rated.difference(results, found, found.best(role))
+        wanted = Ours(results, ()).difference(f"{BEST['ours']}.nll", f"{BEST[role]}.nll")
+        assert (less.value, less.error, less.note) == (wanted.value, wanted.error, wanted.note) and less.error > 0
+    assert rated.difference(results, found, found.best("ours")) is None
+    # without scores the errors of both, 0.01 over sequences and none over one seed, are joined in quadrature
+    write(*RUNS)
+    for shift, verdict in ((-0.029, HOLDS), (-0.028, UNDECIDED), (0.0, UNDECIDED), (0.028, UNDECIDED), (0.029, FAILS)):
+        set_nll("ptb-af_af", 2.0)
+        set_nll("ptb-iaf_scf", 9.0)
+        set_nll("ptb-af_af-h5", 2.0 + shift)
+        set_nll("ptb-af_af-h2", 9.0)
+        found, results = task(world), Results(world, "demo")
+        less = rated.difference(results, found, found.best("paper"))
+        assert less.verdict == verdict and less.value == pytest.approx(shift)
+        assert less.error == pytest.approx(0.01 * 2**0.5) and less.note == "one seed, errors not paired"
+        assert grids(world)[0][0][-2:] == [
+            f"{shift:+.3f} ± 0.014",
+            f"{rated.VERDICTS[verdict]} (one seed, errors not paired)",
+        ]
+        write(*RUNS)
+
+
+def test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused(world):
+    write(*RUNS)
+    set_nll("ptb-lstm", 5.0, dataset_sha256="cd" * 32)
+    results, found = Results(world, "demo"), task(world)
+    assert rated.difference(results, found, found.best("baseline")).verdict == rated.OTHER_DATA
+    assert grids(world)[0][2][-1].startswith("other data")
+    assert grids(world)[0][0][-1].startswith("above")
+    set_nll("ptb-iaf_scf", 5.0, unit="nats/step")
+    with pytest.raises(Problem, match="expected numbers of one unit for characters in ours-summary, got ptb-af_af.nll"):
+        task(world)
+
+
+def test_without_records_a_table_says_so_and_is_whole(world):
+    best, every = grids(world)
+    assert [row[2] for row in best] == ["not run"] * 4 + ["none"] + ["not run"] * 4
+    assert all(row[4:] == ["–"] * 7 for row in best) and all(row[4] == "not run" for row in every)
+    assert [row[3] for row in best] == [
+        "0 of 2",
+        "0 of 2",
+        "0 of 1",
+        "0 of 2",
+        "–",
+        "0 of 2",
+        "0 of 2",
+        "0 of 1",
+        "0 of 1",
+    ]
+    write("ptb-af_af-h5", "tvqa-att_ar")
+    best, _ = grids(world)
+    assert best[1][2] == "**AF / AF, h5**" and [row[-1] for row in best] == ["–"] * 9  # nothing to compare with
+
+
+def test_parameters_and_minutes_are_those_of_the_trainings(world):
+    write(*RUNS, seeds=(0, 1))
+    assert (task(world).best("ours").parameters, task(world).best("ours").minutes) == (
+        12345,
+        pytest.approx(20 * 0.5 / 60),
+    )
+    assert grids(world)[0][1][4:6] == ["12,345", "0.167"]
+
+    def train(seed, **changes):
+        report_world.rewrite(paths.seed("demo", "ptb-af_af-h5", seed) / "train.json", **changes)
+
+    train(1, threads=4)  # a mean of 10 seconds on one thread and on four
+    assert task(world).best("ours").minutes == pytest.approx((1 + 4) / 2 * 10 / 60)
+    train(1, device="cuda")  # no cores
+    assert task(world).best("ours").minutes is None and task(world).best("ours").parameters == 12345
+    assert grids(world)[0][1][5] == "–"
+
+
+def test_a_history_without_seconds_has_no_minutes(world):
+    report_world.write_words_run("demo", "words-gru8")
+    assert task(world, "words").best("baseline").minutes is None
+
+
+def test_what_no_model_makes_has_neither_size_nor_time(world):
+    write("tvqa-lstm", "tvqa-att_ar", "tvqa-att_c")
+    world.tables[TABLE]["tasks"]["embedded text"]["baseline"][0] = "tvqa-lstm"
+    set_nll("tvqa-lstm", -3.0)
+    one = task(world, "embedded text").best("baseline")
+    assert (one.reference, one.name, one.parameters, one.minutes) == ("tvqa-lstm.floor", "floor", None, None)
+    best, every = grids(world)
+    assert best[5][2:6] == ["floor", "2 of 2", "–", "–"] and best[5][8] == "–"
+    assert "`tvqa-lstm.floor`" in [row[2] for row in every]
+
+
+def test_both_files_and_the_page_of_everything_have_it(world):
+    write(*RUNS)
+    tables.run(paths.Key("demo", TABLE))
+    csv_path, md_path = paths.table("demo", TABLE)
+    rows, text = read_csv(csv_path), md_path.read_text()
+    assert len(rows) == 13 and {row["run"] for row in rows if row["best"]} == set(BEST.values())
+    first = next(row for row in rows if row["run"] == "ptb-af_af")
+    assert first["verdict"] == "above" and float(first["ours_less_this"]) > 0 and first["seeds"] == "1"
+    assert all(not row["value"] and not row["verdict"] for row in rows if row["task"] != "characters")
+    assert "Picked on the test set" in text and "not the papers'" in text and text.count("## ") == 1
+    figures.run(paths.Key("demo", "ours-time"))
+    page = index.written(Results(world, "demo"))
+    assert page.count('<section id="ours-summary">') == 1 and '<a href="#ours-summary">' in page
+    assert html.escape("Picked on the test set") in page
+    assert len(re.findall('<figcaption>Time</figcaption><img loading="lazy" src="data:image/svg', page)) == 1
+
+
+def test_numbers_of_another_params_are_told_below_the_candidates(world):
+    write(*RUNS)
+    assert "not as params.yaml says now" not in markdown.written(tables.made(Results(world, "demo"), TABLE).page)
+    set_nll("ptb-lstm", 2.0, config_hash="00" * 32)
+    text = markdown.written(tables.made(Results(world, "demo"), TABLE).page)
+    assert "1 of 5 numbers are not as params.yaml says now" in text
+    assert text.index("All candidates") < text.index("ptb-lstm: scored under other settings")
+
+
+def test_a_line_is_the_lowest_loss_so_far_over_minutes(world):
+    write(*RUNS, seeds=(0, 1))
+    figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
+    (axis,) = figure.axes
+    lines = [line for line in axis.lines if len(line.get_xdata()) == 20]
+    assert len(lines) == 6  # two seeds of each best
+    for line in lines:
+        assert line.get_xdata() == pytest.approx([epoch * 0.5 / 60 for epoch in range(1, 21)])
+        assert all(later <= sooner for sooner, later in zip(line.get_ydata(), line.get_ydata()[1:], strict=False))
+    history = read_csv(paths.seed("demo", "ptb-lstm", 1) / "history.csv")
+    losses = [float(row["valid_loss"]) for row in history]
+    assert sorted(losses, reverse=True) != losses  # the least so far differs from the last
+    assert list(lines[-1].get_ydata()) == [min(losses[:end]) for end in range(1, 21)]
+    names = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert names == ["paper's best: AF / AF", "ours: AF / AF, h5", "baseline: LSTM"]
+
+
+def test_what_has_no_line_is_named_and_tasks_without_any_are_left_out(world):
+    write("tvqa-lstm", "tvqa-att_ar")
+    report_world.write_words_run("demo", "words-gru8")  # whose history has no seconds
+    figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
+    (axis,) = figure.axes
+    assert [text.get_text() for text in axis.get_legend().get_texts()][-1] == "baseline: floor, without a line"
+    assert axis.get_legend().get_title().get_text() == "embedded text"
+
+
+def test_a_scale_has_the_candidates_whose_runs_it_has(root):
+    """And both stages read the trainings of all of them."""
+    matrix = params.load(root / "params.yaml")
+    runs = matrix.table_runs(TABLE)
+    assert len(runs) == len(set(runs)) and runs == matrix.figure_runs("ours-time") and "tvqa-lstm" in runs
+    fewer = copy.deepcopy(matrix)
+    del fewer.runs["ptb-codebook"]["laptop"], fewer.runs["tvqa-lstm"]["laptop"]
+    left = fewer.at("laptop")
+    assert left.table_runs(TABLE) == [run for run in runs if run not in ("ptb-codebook", "tvqa-lstm")]
+    assert left.tables[TABLE]["tasks"]["embedded text, TVQA"]["baseline"] == []
+    assert matrix.at("laptop").table_runs(TABLE) == runs
