@@ -62,6 +62,9 @@ READER = "test_models_steps.py::test_each_direction_of_the_reader_reads_from_its
 EXACT = "test_models_contract.py::test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood"
 EXACT += "[af-made-nlsq-categorical]"
 ALONE = "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_score"
+BEST = "test_report_tasks.py::test_the_best_of_each_role_is_the_least_of_those_with_a_record"
+MINUTES = "test_report_tasks.py::test_parameters_and_minutes_are_those_of_the_trainings"
+SETS_APART = "test_report_tasks.py::test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused"
 EQUAL = "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability"
 WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
 JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
@@ -1089,6 +1092,51 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_crate.py::test_every_action_is_mentioned_and_the_workflow_has_its_run",
         ),
     ],
+    "report/tasks.py": [
+        ("the best of a role is the greatest", "return min(made", "return max(made", BEST),
+        (
+            "a candidate without a record counts",
+            "for one in self.of(role) if one.summary]",
+            "for one in self.of(role)]",
+            BEST,
+        ),
+        (
+            "of equal ones the last is the best",
+            "made = [one for one in self.of(role) if one.summary]",
+            "made = [one for one in reversed(self.of(role)) if one.summary]",
+            "test_report_tasks.py::test_of_equal_ones_the_first_named_is_the_best",
+        ),
+        ("threads do not count", " * threads / 60", " / 60", MINUTES),
+        ("minutes of a GPU are core-minutes", 'seed.record.get("device") != "cpu" or ', "", MINUTES),
+        (
+            "a number of the data has the size of the run that it was taken with",
+            "if one.summary is None or one.of_data:",
+            "if one.summary is None:",
+            "test_report_tasks.py::test_what_no_model_makes_has_neither_size_nor_time",
+        ),
+        ("numbers of other test sets decide", " if alike else OTHER_DATA", "", SETS_APART),
+        ("units are joined", "if len(set(units.values())) > 1:", "if False:", SETS_APART),
+        (
+            "the difference is theirs less ours",
+            "difference(ours.reference, other.reference)",
+            "difference(other.reference, ours.reference)",
+            "test_report_tasks.py::test_a_difference_is_that_of_the_claims_and_undecided_within_two_standard_errors",
+        ),
+    ],
+    "report/plots/time.py": [
+        (
+            "a line is the loss of each epoch",
+            "itertools.accumulate(losses, min)",
+            "losses",
+            "test_report_tasks.py::test_a_line_is_the_lowest_loss_so_far_over_minutes",
+        ),
+        (
+            "what has no line is not named",
+            "for one in (one for one, seeds in found.items() if not seeds):",
+            "for one in ():",
+            "test_report_tasks.py::test_what_has_no_line_is_named_and_tasks_without_any_are_left_out",
+        ),
+    ],
     "report/causes.py": [
         (
             "a cause counts from any share on",
@@ -2021,6 +2069,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             '"H[P_train, P^]": words-gru16.cross_entropy_train',
             '"H[P_train, P^]": words-gru16.cross_entropy_test',
             CELLS,
+        ),
+        (
+            "a row of the paper is left out where its best is picked",
+            "paper: [jsb-af_af, jsb-af_scf, jsb-iaf_scf]",
+            "paper: [jsb-af_af, jsb-iaf_scf]",
+            "test_tables_of_params.py::test_candidates_have_the_roles_of_their_rows",
         ),
     ],
 }

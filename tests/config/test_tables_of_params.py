@@ -275,6 +275,29 @@ def test_the_plain_lstm_and_the_one_under_adam_differ_in_that_alone(matrix):
             assert adam["training"].get("optimizer", "adam") == "adam"
 
 
+BASELINES = ("recurrent_baseline", "recurrent_density", "gru_baseline")
+
+
+def test_candidates_have_the_roles_of_their_rows(matrix):
+    """Of each task's data: what a paper prints is the paper's or a baseline, and a class that no paper has is ours."""
+    cells = [(cell.table, cell.row, cell.column) for table in printed_tables() for cell in reported(table)]
+    filled = [matrix.tables[table]["rows"].get(row, {}).get(column, "") for table, row, column in cells
+              if "rows" in matrix.tables[table]]  # fmt: skip
+
+    def kind(run):
+        return matrix.run("laptop", run)["model"]["class"]
+
+    for name, task in matrix.tables["ours-summary"]["tasks"].items():
+        data = matrix.runs[task["paper"][0]]["dataset"]
+        here = {run for run, block in matrix.runs.items() if block["dataset"] == data}
+        printed = {run for run in here if f"{run}.{task['metric']}" in filled}
+        baselines = {one.partition(".")[0] for one in task["baseline"]}
+        assert set(task["paper"]) == {run for run in printed if kind(run) not in BASELINES}, name
+        assert baselines >= printed - set(task["paper"]) and {kind(run) for run in baselines} <= set(BASELINES), name
+        assert set(task["ours"]) >= {run for run in here if kind(run) not in {*map(kind, printed)}}, name
+        assert not printed & set(task["ours"]), name
+
+
 # To change a printed number: look it up in the paper again, change the csv, and put the digest that the failing test
 # shows in here, in a commit that says where the number stands. Nothing else changes these.
 PRINTED = {

@@ -22,6 +22,11 @@ from seqflows.report.plots.common import label
 PAPER, OURS, BASELINE = ROLES
 SAID = {PAPER: "paper's best", OURS: "ours", BASELINE: "baseline"}
 VERDICTS = {HOLDS: "below", FAILS: "above", UNDECIDED: "undecided"}  # of ours less another: less is better
+COLUMNS = (
+    "table", "task", "role", "best", "run", "metric", "unit", "value", "std", "seeds", "standard_error", "samples",
+    "sequences", "parameters", "core_minutes", "ours_less_this", "error", "verdict", "note", "dataset",
+    "dataset_sha256", "revision", "config_hash", "device",
+)  # fmt: skip
 OTHER_DATA = "other data"  # the verdict on numbers of test sets that differ
 
 
@@ -163,10 +168,3 @@ def rows(results: Results, table: str, found: Sequence[Task]) -> Iterator[dict[s
                 row |= {"ours_less_this": less.value, "error": less.error, "note": less.note}
                 row |= {"verdict": VERDICTS.get(less.verdict, less.verdict)}
             yield row
-
-
-COLUMNS = (
-    "table", "task", "role", "best", "run", "metric", "unit", "value", "std", "seeds", "standard_error", "samples",
-    "sequences", "parameters", "core_minutes", "ours_less_this", "error", "verdict", "note", "dataset",
-    "dataset_sha256", "revision", "config_hash", "device",
-)  # fmt: skip
