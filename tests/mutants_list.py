@@ -62,6 +62,7 @@ READER = "test_models_steps.py::test_each_direction_of_the_reader_reads_from_its
 EXACT = "test_models_contract.py::test_importance_sampling_rises_from_the_bound_to_the_exact_likelihood"
 EXACT += "[af-made-nlsq-categorical]"
 ALONE = "test_models_contract.py::test_neither_the_batch_nor_padding_changes_a_score"
+MISTAKE = "test_params.py::test_a_mistake_is_one_line_with_the_nearest_name"
 BEST = "test_report_tasks.py::test_the_best_of_each_role_is_the_least_of_those_with_a_record"
 MINUTES = "test_report_tasks.py::test_parameters_and_minutes_are_those_of_the_trainings"
 SETS_APART = "test_report_tasks.py::test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused"
@@ -1824,7 +1825,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             YAML,
         ),
     ],
+    "stages.py": [
+        (
+            "a figure of tasks does not notice another candidate",
+            """{"tasks": found.table(block["table"])["tasks"]} if "table" in block else {}""",
+            "{}",
+            "test_workflow.py::test_a_change_of_a_task_changes_its_table_and_figure_alone",
+        ),
+        (
+            "a table of tasks does not wait for trainings, whose times it shows",
+            """for run in runs] if "tasks" in found.table(name) else []""",
+            "for run in ()]",
+            "test_workflow.py::test_both_engines_agree[demo]",
+        ),
+    ],
     "config/checks.py": [
+        ("candidates of a task are of several data sets", "if len(datasets) > 1:", "if False:", MISTAKE),
+        ("a candidate is named twice", "if one in found:", "if False:", MISTAKE),
+        ("more of a candidate's metric is better", "elif not row.loss:", "elif False:", MISTAKE),
         (
             "both judges may be of the same half",
             "if sorted(map(str, map(_half, trainings))) != sorted(map(str, HALVES)):",

@@ -71,7 +71,9 @@ def check_tables(matrix, scale, jobs):
         inputs = {path for path in jobs[f"table {scale}/{name}"].inputs if not path.startswith(("src/", "human"))}
         if not matrix.table_texts(name):
             compared = {str(paths.comparison(scale, one)) for one in comparisons(matrix, name)}
-            assert inputs == {str(paths.metrics(scale, run)) for run in matrix.table_runs(name)} | compared
+            runs, timed = matrix.table_runs(name), "tasks" in matrix.table(name)
+            trained = {str(paths.train(scale, run)) for run in runs if timed}
+            assert inputs == {str(paths.metrics(scale, run)) for run in runs} | trained | compared
 
 
 def comparisons(matrix, table):
@@ -401,6 +403,18 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
         *((stage, scale, "jsb") for stage in ("download", "prepare")),
         *(("table", other, TABLES[0]) for other in paths.SCALES),
         *((stage, other, "all") for other in paths.SCALES for stage in SETTINGS),  # for the table
+    }
+
+
+def test_a_change_of_a_task_changes_its_table_and_figure_alone():
+    content = unshared()
+    before = blocks_of(content)
+    content["tables"]["ours-summary"]["tasks"]["music, JSB"]["baseline"].pop()
+    after = blocks_of(content)
+    assert {key for key in before if before[key] != after[key]} == {
+        (stage, scale, name)
+        for scale in paths.SCALES
+        for stage, name in (("table", "ours-summary"), ("figure", "ours-time"), *((one, "all") for one in SETTINGS))
     }
 
 
