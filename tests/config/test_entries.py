@@ -43,6 +43,14 @@ def test_an_entry_outweighs_its_base_at_every_scale_whose_own_blocks_it_has():
     assert run["dataset"] == "d" and run["demo"]["seeds"] == [1, 2]
 
 
+def test_a_scale_that_is_null_is_left_out_there_and_not_where_it_is_a_base():
+    content = yaml.safe_load(RUNS)
+    content["runs"]["d"] = {"base": "b", "demo": None}
+    found = expand(content)["runs"]
+    assert "demo" not in found["d"] and "demo" in found["b"]
+    assert found["d"] == {key: value for key, value in found["b"].items() if key != "demo"}
+
+
 def test_bases_are_no_entries_and_what_is_written_out_stays_as_it_is():
     content = yaml.safe_load(RUNS)
     before, found = copy.deepcopy(content), expand(content)

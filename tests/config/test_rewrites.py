@@ -232,7 +232,7 @@ def test_a_params_yaml_may_have_none(content):
         part: value for part, value in content.items() if part not in ("rewrites", "crossfits", "tables", "comparisons")
     }
     changed["runs"] = {name: entry for name, entry in content["runs"].items() if "augmented" not in entry}
-    changed |= {"tables": {}, "comparisons": {}}
+    changed |= {"tables": {}, "figures": {}, "comparisons": {}}
     assert (
         params.parse(changed).rewrites == params.parse(changed).filters == {}
         and params.parse(changed).encoded == changed["features"]

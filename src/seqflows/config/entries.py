@@ -1,8 +1,8 @@
 """Expansion of the entries of params.yaml by three rules.
 
 1. In a dataset, its features, a run, speed, text, rewriting or comparison, entries outside ``demo``, ``laptop`` and
-   ``paper`` hold at every scale; a scale's own block overrides them. One without a block for a scale does not exist at
-   that scale, but for texts and comparisons, which exist where their runs do.
+   ``paper`` hold at every scale; a scale's own block overrides them. One without a block for a scale, or with null for
+   it, does not exist at that scale, but for texts and comparisons, which exist where their runs do.
 2. ``base:`` names the entry to start from, of the same part or of ``bases``, or several, each overriding the
    previous. Mappings are merged key by key, everything else is replaced; ``reproduces``, ``dataset`` and the like are
    inherited too.
