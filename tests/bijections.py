@@ -33,8 +33,11 @@ from seqflows.flows import (
     Invertible1x1,
     MaskedActnorm,
     MaskedAutoregressive,
+    MixtureInTime,
     MultiHead1x1,
     PastCoupling,
+    PointMixture,
+    Reader,
     RecurrentAffine,
     Reverse,
     Size,
@@ -55,6 +58,7 @@ from seqflows.flows.attention import Attending, Bidirectional
 from seqflows.flows.bijection import Context
 from seqflows.flows.multiscale import MultiScale
 from seqflows.flows.unidirectional import _Affine as Affine
+from seqflows.models.trigram import Trigram
 
 STEPS = 3  # of the sequences that the sequence flows are tested on
 EVEN_STEPS = 4  # of those that flows with a source are tested on
@@ -114,6 +118,8 @@ def randomised(case: Case, std: float, seed: int = 0) -> Bijection:
                 module.scalar = Gain(module.scalar, std)
             if isinstance(module, Components):
                 module.means.mul_(std)
+            if isinstance(module, PointMixture):
+                module.points.mul_(std)
             if isinstance(module, (Actnorm, MaskedActnorm)):
                 module.shift.mul_(std)
                 module.log_scale.mul_(std)
@@ -212,6 +218,19 @@ def _mixture(dim: int, components: int, context: int) -> Bijection:
     return GaussianMixture(Components(components, dim), nn.Linear(context, components), context)
 
 
+def _points(dim: int, count: int) -> PointMixture:
+    return PointMixture(torch.randn(count, dim), 0.5)
+
+
+def _read(kind: str, layers: int = 1) -> MixtureInTime:
+    return MixtureInTime(3, _points(2, 5), Reader(kind, 3, 2, 5, SMALL, layers, 0.2))
+
+
+def _trigram() -> MixtureInTime:
+    points = _points(2, 5)
+    return MixtureInTime(3, points, Trigram(torch.randint(5, (20, 3)).numpy(), points))
+
+
 def _in_time(
     kind: str, scalar: str, dim: int, layers: int = 2, inverse: bool = False, context: int = 2, depth: int = 2
 ) -> Bijection:
@@ -237,6 +256,8 @@ VECTORS: dict[str, Callable[[], Bijection]] = {
     "real_nvp": lambda: real_nvp(5, 3, 8, (2, 3, 4)),
     "mixture": lambda: _mixture(3, 5, 2),
     "mixture-one_dimension": lambda: GaussianMixture(Components(4, 1)),
+    "points": lambda: _points(3, 5),
+    "points-one_dimension": lambda: _points(1, 4),
     "scalar-nlsq": lambda: _vector("independent", "nlsq", 1, 0),
     "scalar-affine": lambda: _vector("independent", "affine", 1, 0),
 }
@@ -265,11 +286,14 @@ FIXED: dict[str, Callable[[], Bijection]] = {  # of a fixed length
     "mixing-rotated": lambda: Invertible1x1(4, 3, "time", start="rotation"),
     "mixing-channels": lambda: Invertible1x1(3, 4, "channels"),
     "mixing-causal": lambda: Invertible1x1(4, 3, "time", causal=True),
+    "points_in_time-trigram": _trigram,
     "lstm-past": lambda: RecurrentAffine(3, 2, 6),
     "lstm-future": lambda: RecurrentAffine(3, 2, 6, later=True),
     "lstm-both": lambda: recurrent_affine(3, 2, 6, 3),
 }
 for _n in NETWORKS:
+    FIXED[f"points_in_time-{_n}"] = lambda n=_n: _read(n)
+    FIXED[f"points_in_time-{_n}-layers"] = lambda n=_n: _read(n, 2)
     for _a in ("time", "channels"):
         FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: AffineCoupling(4, 4, a, n, SMALL)
         FIXED[f"multiscale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(16, 2, a, n, SMALL, steps=2, blocks=3)

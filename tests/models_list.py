@@ -28,12 +28,15 @@ from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.spans import Reader
 from seqflows.models.state_space import StateSpace
 from seqflows.models.translator import Translator
+from seqflows.noise import BITS
 
 
 def embedded(length: int, dim: int, count: int = 5) -> Facts:
-    """Facts of language: that many tokens with vectors of ``dim`` numbers."""
-    vectors = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
-    return Facts("embedded", count, length, (0,) * length + (1,), vectors)
+    """Facts of language: that many tokens with vectors of ``dim`` numbers, and training texts of them."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((count, dim)).astype(np.float32)
+    texts = rng.integers(count, size=(20, length), dtype=np.int32)
+    return Facts("embedded", count, length, (0,) * length + (1,), vectors, texts=texts)
 
 
 def paired(outputs: int, longest: int) -> Facts:
@@ -198,6 +201,14 @@ DECODERS = [
     Case("flow_decoder-channels-rnn", _WRITER | {"structure": "channels", "network": "rnn", "layers": 2}, "language"),
 ]
 LANGUAGE += DECODERS
+_MIX = {"class": "word_mixture", "width": 6, "dropout": 0.0}
+MIXTURES = [
+    Case("mixture", _MIX | {"layers": 2}, "language"),
+    Case("mixture-attention", _MIX | {"network": "attention", "inner": 8, "heads": 2}, "language"),
+]
+FROZEN = [Case("mixture-trigram", {"class": "word_mixture", "network": "trigram"}, "language")]  # nothing to train
+MIXTURES += FROZEN
+LANGUAGE += MIXTURES
 _SEQ = {"class": "flowseq", "units": 3, "layers": 1, "latent": 2, "width": 6, "inner": 8, "heads": 2, "depth": 1}
 _SEQ |= {"flow_width": 4, "flow_inner": 6, "flow_heads": 2}
 PAIRS = [
@@ -352,6 +363,18 @@ def _grid(points: np.ndarray, log_weights: np.ndarray, steps: int) -> tuple[Tens
     weights = np.meshgrid(*[log_weights] * steps, indexing="ij")
     nodes = np.stack([axis.ravel() for axis in axes], -1)[:, :, None]
     return torch.from_numpy(nodes), torch.from_numpy(sum(weight.ravel() for weight in weights))
+
+
+def axis(case: Case, model: Model) -> Tensor:
+    """Even points of a line that resolve the density of a model of language: of a mixture, of what is near the words.
+
+    The rule over even points is exact but for exp(-20) once their distance is a Gaussian's deviation.
+    """
+    if case not in MIXTURES:
+        return torch.linspace(-15, 15, 301, dtype=torch.float64)
+    reach, step = 8 * 2.0**-BITS, 2.0**-BITS
+    low, high = float(model.vectors.min()) - reach, float(model.vectors.max()) + reach
+    return torch.arange(low, high, step, dtype=torch.float64)
 
 
 @torch.no_grad()

@@ -45,9 +45,12 @@ from seqflows.flows import (
     Levels,
     MaskedActnorm,
     MaskedAutoregressive,
+    MixtureInTime,
     MultiHead1x1,
     NLSq,
     PastCoupling,
+    PointMixture,
+    Reader,
     RecurrentAffine,
     Reverse,
     Source,
@@ -245,7 +248,7 @@ def _expected_pattern(flow: Bijection, direction: str = "forward") -> tuple[Tens
         return torch.eye(dim).flip(0) > 0, torch.zeros(dim) > 0
     pattern = torch.eye(dim)
     seen = torch.full((dim,), float(flow.context > 0))
-    if isinstance(flow, (MaskedAutoregressive, GaussianMixture)):
+    if isinstance(flow, (MaskedAutoregressive, GaussianMixture, PointMixture)):
         pattern = torch.ones(dim, dim).tril()
     elif isinstance(flow, Triangular):
         pattern = pattern if flow.diagonal else torch.ones(dim, dim).tril()
@@ -273,6 +276,10 @@ def _pattern_of_fixed(flow: FixedLength, direction: str) -> Tensor:
     elif isinstance(flow, RecurrentAffine):
         over = torch.ones(steps, steps)
         pattern = eye + torch.kron(over.triu(1) if flow.later else over.tril(-1), every)
+    elif isinstance(flow, MixtureInTime):
+        pattern = torch.kron(torch.eye(steps), every.tril())
+        if isinstance(flow.weights, Reader):  # a trigram reads the nearest points, which do not move with z
+            pattern = pattern + torch.kron(torch.ones(steps, steps).tril(-1), every)
     elif isinstance(flow, AffineCoupling):
         place = torch.arange(steps * dim)
         second = (place // dim >= steps // 2) if flow.axis == 1 else (place % dim >= dim // 2)

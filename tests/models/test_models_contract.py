@@ -20,9 +20,11 @@ from models_list import (
     DENSITIES,
     FACTS,
     FEW,
+    FROZEN,
     GRUS,
     LANGUAGE,
     LATENT,
+    MIXTURES,
     PAIRS,
     RECURRENT,
     SMALL,
@@ -31,6 +33,7 @@ from models_list import (
     all_sequences,
     answered,
     asked,
+    axis,
     choosing,
     contexts,
     embedded,
@@ -49,7 +52,7 @@ from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
 from seqflows.models.networks import step_mask
-from seqflows.noise import BITS
+from seqflows.noise import BITS, floor
 
 LONG = {
     "categorical": Facts("categorical", 4, 6, (0, 1, 1, 3, 2, 0, 1)),
@@ -178,7 +181,7 @@ def test_a_seed_decides_the_weights_and_the_samples(case):
     one, again, other = _build(case), _build(case), _build(case, seed=1)
     weights = [dict(model.named_parameters()) for model in (one, again, other)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
-    assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items())
+    assert any(not torch.equal(value, weights[2][name]) for name, value in weights[0].items()) == (case not in FROZEN)
     if case not in PAIRS + SPANS + CHOICES:
         drawn = [model.sample(30, generator=torch.Generator().manual_seed(n)) for model, n in ((one, 1), (again, 1))]
         assert all(torch.equal(*values) for values in zip(*(found[:3] for found in drawn), strict=True))
@@ -286,20 +289,22 @@ def test_density_integrates_to_one(case):
 def test_density_of_two_words_integrates_to_one(case):
     """Of one dimension each, over the plane."""
     model = sharpened(case.build(embedded(2, 1), seed=1, **{"scales": 1} if "scales" in case.block else {}))
-    axis = torch.linspace(-15, 15, 301, dtype=torch.float64)
-    with torch.no_grad():
-        density = model.log_density(torch.cartesian_prod(axis, axis)[:, :, None]).exp()
-    assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
+    assert _integral(case, model, lambda pairs: pairs[:, :, None]) == pytest.approx(1, abs=1e-3)
 
 
-@_named([case for case in LANGUAGE if case.block.get("structure", "time") != "time"])
+@_named([case for case in LANGUAGE if case.block.get("structure", "time") != "time" or case in MIXTURES])
 def test_density_of_a_word_integrates_to_one(case):
     """One step of two dimensions."""
     model = sharpened(case.build(embedded(1, 2), seed=1))
-    axis = torch.linspace(-15, 15, 301, dtype=torch.float64)
+    assert _integral(case, model, lambda pairs: pairs[:, None]) == pytest.approx(1, abs=1e-3)
+
+
+def _integral(case, model, shaped) -> float:
+    """Of the density over two numbers."""
+    points = axis(case, model)
     with torch.no_grad():
-        density = model.log_density(torch.cartesian_prod(axis, axis)[:, None]).exp()
-    assert float(density.sum()) * float(axis[1] - axis[0]) ** 2 == pytest.approx(1, abs=1e-3)
+        density = model.log_density(shaped(torch.cartesian_prod(points, points))).exp()
+    return float(density.sum()) * float(points[1] - points[0]) ** 2
 
 
 @_named([case for case in CASES if case not in LATENT + STATES + PAIRS + BERTS + CHOICES])
@@ -536,14 +541,17 @@ def test_gradient_reaches_every_parameter(case):
     if case in LANGUAGE + PAIRS + SPANS:  # last layers start at zero and let no gradient through
         model = sharpened(model)
     batch = _some(case.emission, _lengths(case, 4, 6, 2, 3, 1, 5))
-    sum(term.sum() for term in model.objective(batch, 2).values()).backward()
+    loss = sum(term.sum() for term in model.objective(batch, 2).values())
+    assert loss.requires_grad == (case not in FROZEN)
+    if loss.requires_grad:
+        loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         if case not in CHOICES or name not in SHIFTS:
             assert (parameter.grad != 0).any(), name
 
 
-@_named(FEW)
+@_named([case for case in FEW if case not in FROZEN])
 def test_training_on_three_sequences_overfits_them(case):
     torch.manual_seed(0)
     model = _build(case).float()
@@ -565,7 +573,8 @@ def test_training_on_three_sequences_overfits_them(case):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
     # the lowest of them: a density that closes in on three points overshoots now and then, on some machines at the end
-    wanted = {"real": before - 2, "language": before - 1}.get(case.emission, 0.6 * before)
+    below = max(before - 1, floor() + 0.4 * (before - floor()))  # no density of language reaches the floor
+    wanted = {"real": before - 2, "language": below}.get(case.emission, 0.6 * before)
     assert min(losses) < wanted, (before, losses)
 
 
@@ -581,7 +590,8 @@ def test_a_step_in_the_precisions_of_training(case, precision):
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         torch.manual_seed(1)
         loss = sum(term.sum() for term in model.objective(batch, 64).values())
-    loss.backward()
+    if case not in FROZEN:
+        loss.backward()
     assert loss.dtype == torch.float32 and abs(loss.item() - exact) < 0.1 * (1 + abs(exact))
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 

@@ -301,6 +301,30 @@ class RecurrentDensity(ModelBlock):
     width: int = entry(SIZE, 300)
 
 
+@model("word_mixture", "word_mixture.WordMixture", "language")
+@dataclass(frozen=True, kw_only=True)
+class WordMixture(ModelBlock):
+    """The mixture of the noise around words. ``network`` gives its weights: rnn, attention, or a frozen trigram."""
+
+    network: str = entry(choice("rnn", "attention", "trigram"), "rnn")
+    layers: int = entry(SIZE, 1)
+    width: int = entry(SIZE, 512)
+    inner: int = entry(SIZE, 2048)
+    heads: int = entry(SIZE, 8)
+    dropout: float = entry(DROPOUT, 0.3)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield heads that do not divide the width."""
+        if self.network == "attention" and self.width % self.heads:
+            yield "heads", f"expected a divisor of the width, {self.width}, got {self.heads}"
+
+    def idle(self) -> tuple[str, ...]:
+        """``inner`` and ``heads`` are for attention; a trigram has no sizes."""
+        if self.network == "trigram":
+            return ("layers", "width", "inner", "heads", "dropout")
+        return () if self.network == "attention" else ("inner", "heads")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fused(ModelBlock):
     """A model of texts given contexts, and what is ``fused`` with its encoding.

@@ -46,7 +46,8 @@ class Facts:
     ``symbols`` is the size of the vocabulary (categorical, embedded), 88 (bernoulli) or D (real);
     ``max_length`` the end of the support of p(T); ``length_counts[t]`` the number of
     training and validation sequences of length t, so it has ``max_length + 1`` entries. ``vectors``
-    is the embedding matrix (symbols, D) float32 of embedded data; all its sequences have ``max_length`` steps.
+    is the embedding matrix (symbols, D) float32 of embedded data; all its sequences have ``max_length`` steps, and
+    ``texts`` (N, max_length) are those of training.
 
     For pairs ``symbols`` counts all words, of which the first ``outputs`` can be written without copying;
     ``max_length`` is the longest sequence with its end symbol, ``window`` the longest context, and ``features`` the
@@ -65,6 +66,7 @@ class Facts:
     window: int = 0
     features: int = 0
     concepts: int = 0
+    texts: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,8 @@ class Dataset:
             )
         kind = kinds.of(self.kind)
         symbols = len(self.vocabulary) if kind.ids else self.train.symbols.shape[-1]
-        return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors)
+        texts = self.train.symbols.reshape(-1, longest) if kind.emission == "embedded" else None
+        return Facts(kind.emission, symbols, longest, tuple(counts.tolist()), self.vectors, texts=texts)
 
     def _conditional(self, longest: int) -> Facts:
         """The facts of data with contexts; longer sequences of validation and test count as the longest."""

@@ -17,7 +17,8 @@ from seqflows.flows.distribution import BijectionTransform, Flow
 from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
-from seqflows.flows.mixture import Components, GaussianMixture
+from seqflows.flows.mixture import Components, GaussianMixture, PointMixture
+from seqflows.flows.mixture_in_time import MixtureInTime, Reader
 from seqflows.flows.multiscale import SQUEEZES, AffineCoupling, MultiScale, multiscale
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.temporal import AttentiveInTime, AutoregressiveInTime, Stepwise
@@ -60,10 +61,13 @@ __all__ = [
     "Map",
     "MaskedActnorm",
     "MaskedAutoregressive",
+    "MixtureInTime",
     "MultiHead1x1",
     "MultiScale",
     "NLSq",
     "PastCoupling",
+    "PointMixture",
+    "Reader",
     "RecurrentAffine",
     "Reverse",
     "Scalar",

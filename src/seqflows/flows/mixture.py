@@ -1,11 +1,12 @@
-r"""A mixture of Gaussians as a flow: conditional distribution functions, one dimension after another.
+r"""Mixtures of Gaussians as flows: conditional distribution functions, one dimension after another.
 
-Legend: B batch, D dimensions of a vector, M components, C context.
+Legend: B batch, D dimensions of a vector, M components, C context, V points, K points that count.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,12 @@ from seqflows.flows.bijection import Bijection, standard_normal_log_density
 
 ROUNDS = 200  # of the root search at most
 TINY = 4e-16  # the last step of it, relative
+CLOSE = 1e-15  # or the distance of the noise, relative, before it: sums over thousands of components round as much
 NEWTON = 4  # steps of the normal quantile
 SMALL = -500.0  # log-probabilities below this have no quantile by `torch.special.ndtri` in float64
+LEAST = -60.0  # log-probabilities from here on are computed of the points that count for them, others of all points
+MARGIN = 40.0  # what is left out for a log-probability is at most exp(-MARGIN) of it, less than float64 resolves
+ENTRIES = 2**22  # rows times points at once: 34 MB of float64
 
 
 class Components(nn.Module):
@@ -121,6 +126,158 @@ class GaussianMixture(Bijection):
         return self.log_weights(context).double(), self.components.means.double(), self.components.log_scales.double()
 
 
+class PointMixture(Bijection):
+    r"""`GaussianMixture` of Gaussians at V fixed points with one known deviation; the context is their log-weights.
+
+    .. math:: p(z | c) = \sum_v w_v N(z; E_v, \sigma^2 I), \quad w = softmax(c)
+
+    V may be tens of thousands and sigma far below the points' distances. So the squared distances are calculated in
+    float64: they are subtracted as large numbers and divided by 2 sigma^2. Both directions, one dimension d after
+    another, calculate with the points that count for F_d: those left out have together less than exp(-MARGIN) of the
+    probability that is computed, whatever they are. The first dimensions meet most points, the later ones a few.
+
+    `log_density` has a number in float64 for each of (B, V), and with gradients keeps it: 3 GB with 8192 rows and
+    45 000 points. The noise and its inverse keep (B, V) at once, for up to ``ENTRIES`` of them without gradients, and
+    copies of what is needed of it: about 0.3 GB.
+
+    Args:
+        points: E, (V, D), saved by whom they belong to.
+        deviation: sigma.
+
+    Raises:
+        ValueError: a deviation of 0 or less, another shape, or points that coincide, of which a mixture has the sum
+            alone.
+    """
+
+    points: Tensor
+
+    def __init__(self, points: Tensor, deviation: float) -> None:
+        if points.dim() != 2 or len(points) < 1:
+            raise ValueError(f"Expected points of shape (V, D), got {tuple(points.shape)}")
+        if not 0 < deviation < math.inf:
+            raise ValueError(f"Expected a deviation above 0, got {deviation}")
+        if same := len(points) - len(torch.unique(points, dim=0)):
+            raise ValueError(f"Expected points that differ, got {len(points)} of which {same} repeat others")
+        super().__init__(points.shape[1], len(points))
+        self.deviation = deviation
+        self.register_buffer("points", points, persistent=False)
+
+    def scores(self, z: Tensor) -> Tensor:
+        """log N(z; E_v, sigma^2 I) of vectors (B, D) up to what all points share, (B, V), float64, nats."""
+        points = self.points.double()
+        scaled = points / self.deviation**2
+        return torch.addmm(-0.5 * (points * scaled).sum(-1), z.double(), scaled.t())
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """The number of the nearest point to each of (..., D), (...)."""
+        rows = z.reshape(-1, self.dim)
+        return torch.cat([self.scores(part).argmax(-1) for part in rows.split(self.rows)]).view(z.shape[:-1])
+
+    @property
+    def rows(self) -> int:
+        """The rows that are treated at once."""
+        return max(1, ENTRIES // len(self.points))
+
+    def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """log p(z | c), (B,), nats, without the noise."""
+        self.check(z, context)
+        shared = -self.dim * (math.log(self.deviation) + 0.5 * math.log(2 * math.pi))
+        each = torch.logsumexp(context + self.scores(z), -1) - 0.5 * (z.double() / self.deviation).square().sum(-1)
+        return (each - torch.logsumexp(context.to(z.dtype), -1) + shared).to(z.dtype)
+
+    def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Data to noise, one dimension after another, of all rows at once."""
+        self.check(z, context)
+        return self._split(self._forward, z, context)
+
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data, one dimension after another, of all rows at once."""
+        self.check(eps, context)
+        return self._split(self._inverse, eps, context)
+
+    def _split(self, apply: Callable[..., tuple[Tensor, Tensor]], value: Tensor, context: Tensor):
+        """Apply a direction to as many rows as fit, in float64, with log-weights whose largest is 0."""
+        found = [
+            apply(part.double(), log_w.double() - log_w.double().amax(-1, keepdim=True))
+            for part, log_w in zip(value.split(self.rows), context.split(self.rows), strict=True)
+        ] or [(value, value.sum(-1))]
+        out, log_det = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return out.to(value.dtype), log_det.to(value.dtype)
+
+    def _forward(self, z: Tensor, log_w: Tensor) -> tuple[Tensor, Tensor]:
+        found, log_slopes = [], []
+        for z_d, points in zip(z.unbind(-1), self.points.double().unbind(-1), strict=True):
+            eps_d, slope = self._noise(z_d, log_w, points)
+            found.append(eps_d)
+            log_slopes.append(slope)
+            log_w = self._given(z_d, log_w, points)
+        return torch.stack(found, -1), torch.stack(log_slopes, -1).sum(-1)
+
+    def _inverse(self, eps: Tensor, log_w: Tensor) -> tuple[Tensor, Tensor]:
+        found, log_slopes = [], []
+        for eps_d, points in zip(eps.unbind(-1), self.points.double().unbind(-1), strict=True):
+            with torch.no_grad():
+                counted = _counted(log_w, points, torch.special.log_ndtr(-eps_d.abs()))
+                log_scale = eps_d.new_tensor(math.log(self.deviation))
+                z_d = _root(eps_d, *counted, log_scale, _bracket(eps_d, *counted, log_scale))
+            value, slope = self._noise(z_d, log_w, points)
+            if torch.is_grad_enabled():
+                z_d = z_d + (eps_d - value) * torch.exp(-slope.detach())
+                _, slope = self._noise(z_d, log_w, points)
+            found.append(z_d)
+            log_slopes.append(slope)
+            log_w = self._given(z_d, log_w, points)
+        return torch.stack(found, -1), -torch.stack(log_slopes, -1).sum(-1)
+
+    def _given(self, z: Tensor, log_w: Tensor, points: Tensor) -> Tensor:
+        """The log-weights (B, V) given one dimension more, z (B,), of points (V,); the largest is 0."""
+        log_w = log_w - 0.5 * ((z[:, None] - points) / self.deviation).square()
+        return log_w - log_w.detach().amax(-1, keepdim=True)
+
+    def _noise(self, z: Tensor, log_w: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """The noise of one dimension (B,) and the log-slope d eps / d z, (B,): of the points that count for them."""
+        log_scale = z.new_tensor(math.log(self.deviation))
+        found = _scalar(z, *_counted(log_w, points, z.new_full(z.shape, LEAST)), log_scale)
+        with torch.no_grad():
+            eps, log_slope = found
+            density = log_slope + standard_normal_log_density(eps) + log_scale
+            enough = torch.minimum(torch.special.log_ndtr(-eps.abs()), density) >= LEAST
+        if not enough.all():  # far from every point that counts
+            every = _scalar(z, *_counted(log_w, points, z.new_full(z.shape, -math.inf)), log_scale)
+            found = tuple(torch.where(enough, few, all_) for few, all_ in zip(found, every, strict=True))
+        return found
+
+
+def _counted(log_w: Tensor, points: Tensor, least: Tensor) -> tuple[Tensor, Tensor]:
+    """The normalised log-weights (B, K) and places (B, K) of the points that count for log-probabilities >= least (B,).
+
+    Of log-weights (B, V) whose largest is 0 and places (V,); K is that of the row with most.
+    """
+    count = len(points)
+    needed = int((log_w.detach() >= (least - MARGIN - math.log(count))[:, None]).sum(-1).max())
+    if 2 * needed > count:
+        return log_w.log_softmax(-1), points.expand(len(log_w), -1)
+    kept, places = log_w.topk(needed, -1, sorted=False)
+    return kept.log_softmax(-1), points[places]
+
+
+def _bracket(eps: Tensor, log_w: Tensor, mean: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Bounds (B,) of the z with the noise eps, near the component in which it lies, if rounding leaves it there.
+
+    With the means in order and W their summed weights, p = Phi(eps) in (W_{c-1}, W_c]: F(z) >= W_c Phi((z - mu_c) /
+    sigma) gives the upper bound mu_c + sigma Phi^-1(p / W_c), the upper tail likewise the lower bound.
+    """
+    mean, order = mean.sort(-1)
+    weight = log_w.exp().gather(-1, order)
+    summed, p = weight.cumsum(-1), torch.special.ndtr(eps)[:, None]
+    place = torch.searchsorted(summed, p).clamp(max=summed.shape[-1] - 1)
+    mean, weight, summed = (value.gather(-1, place)[:, 0] for value in (mean, weight, summed))
+    above = 1 - summed + weight
+    high = torch.special.ndtri((p[:, 0] / summed).clamp(max=1))
+    low = -torch.special.ndtri((torch.special.ndtr(-eps) / above).clamp(max=1))
+    return mean + torch.exp(log_scale) * low, mean + torch.exp(log_scale) * high
+
+
 def _scalar(z: Tensor, log_w: Tensor, mean: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
     """The noise of one dimension (B,) and the log-slope d eps / d z, (B,), given log-weights (B, M)."""
     u = (z[:, None] - mean) * torch.exp(-log_scale)
@@ -160,22 +317,37 @@ def _newton(x: Tensor, log_p: Tensor) -> Tensor:
     return (log_p - value) * torch.exp(value - standard_normal_log_density(x))
 
 
-def _root(eps: Tensor, log_w: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+def _root(
+    eps: Tensor, log_w: Tensor, mean: Tensor, log_scale: Tensor, near: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """z (B,) with the noise eps (B,): Newton's method, with a bisection where it leaves the bracket or is slow.
 
-    The bracket is that of the components' quantiles mu_m + sigma_m eps. A step is slow unless it is at most half as
-    long as the one before, so that the length of the steps goes to 0.
+    The bracket is that of the components' quantiles mu_m + sigma_m eps, or the bounds that are ``near``, each if the
+    noise there says so. A step is slow unless it is at most half as long as the one before, so that the length of the
+    steps goes to 0.
     """
     ends = mean + torch.exp(log_scale) * eps[:, None]
     low, high = ends.amin(1), ends.amax(1)
+    if near is not None:
+        least, most = torch.maximum(near[0], low), torch.minimum(near[1], high)
+        low = torch.where(_scalar(least, log_w, mean, log_scale)[0] <= eps, least, low)
+        high = torch.where(_scalar(most, log_w, mean, log_scale)[0] >= eps, most, high)
     z, length = (low + high) / 2, high - low
+    found, left = z.clone(), torch.arange(len(z), device=z.device)
     for _ in range(ROUNDS):
         value, log_slope = _scalar(z, log_w, mean, log_scale)
         low, high = torch.where(value > eps, low, z), torch.where(value > eps, z, high)
         step = (eps - value) * torch.exp(-log_slope)
         good = (z + step >= low) & (z + step <= high) & (step.abs() <= 0.5 * length)
-        step = torch.where(good, step, (low + high) / 2 - z)
+        there = (eps - value).abs() <= CLOSE * (1 + eps.abs())
+        step = torch.where(good, step, torch.where(there, 0.0, (low + high) / 2 - z))
         z, length = z + step, step.abs()
-        if bool((length <= TINY * (1 + z.abs())).all()):
+        found[left] = z
+        on = ~there & (length > TINY * (1 + z.abs()))
+        count = int(on.sum())
+        if not count:
             break
-    return z
+        if 2 * count <= len(z):  # go on with these rows alone
+            left, z, length, low, high, eps, log_w = (one[on] for one in (left, z, length, low, high, eps, log_w))
+            mean = mean[on] if mean.dim() > 1 else mean
+    return found

@@ -79,7 +79,15 @@ class LanguageFlow(Model):
         vectors = torch.as_tensor(facts.vectors, dtype=torch.float32)
         self.register_buffer("vectors", vectors, persistent=False)
         self.register_buffer("directions", F.normalize(vectors, dim=-1), persistent=False)
-        self.flow = flow(config, facts.max_length, vectors.shape[1])
+        self.flow = self._flow(facts)
+
+    def _flow(self, facts: Facts) -> FixedLength:
+        return flow(self.config, facts.max_length, self.vectors.shape[1])
+
+    @property
+    def coder(self) -> FixedLength:
+        """The flow that encodes and decodes texts."""
+        return self.flow
 
     @property
     def dimensions(self) -> int:
@@ -116,7 +124,7 @@ class LanguageFlow(Model):
 
     def scores(self, x: Tensor) -> Tensor:
         """Cosine similarity of x (..., D) to each token's vector, (..., V)."""
-        return F.normalize(x, dim=-1) @ self.directions.T
+        return F.normalize(x.to(self.directions.dtype), dim=-1) @ self.directions.T
 
     def tokens(self, x: Tensor) -> Tensor:
         """The most similar token of every step, (B, T, D) -> (B, T)."""
@@ -126,7 +134,7 @@ class LanguageFlow(Model):
     @torch.no_grad()
     def encode(self, tokens: Tensor) -> Tensor:
         """eps = f(x~) of tokens (B, T), (B, T, D)."""
-        return self.flow.forward(self.embedded(tokens))[0]
+        return self.coder.forward(self.embedded(tokens))[0]
 
     @torch.no_grad()
     def decode(self, eps: Tensor, beam: int = 0) -> Tensor:
@@ -137,13 +145,17 @@ class LanguageFlow(Model):
         sequences are searched together, up to ``ROWS`` hypotheses at once.
         """
         if not beam:
-            return self.tokens(self.flow.inverse(eps)[0])
+            return self.tokens(self.coder.inverse(eps)[0])
         return torch.cat([self._searched(part, beam) for part in eps.split(max(1, ROWS // beam))])
 
     def _searched(self, eps: Tensor, beam: int) -> Tensor:
         """Tokens (B, T) of noise (B, T, D) by beam search with N hypotheses per sequence."""
         found = beam_search(_Inverting(self, eps), len(eps), beam, eps.shape[1])
         return found.candidates[torch.arange(len(eps), device=eps.device), found.totals.argmax(1)]
+
+    def vector(self, tokens: Tensor, x: Tensor) -> Tensor:
+        """What the tokens (B,) chosen at a step add to the past, (B, D); x (B, D) is the step's own inverse."""
+        return self.vectors[tokens]
 
     @torch.no_grad()
     def sample(
@@ -176,17 +188,19 @@ class _Inverting:
     """A `search.Decoder` of a causal flow: a token's score is its similarity to the inverse of the next noise."""
 
     def __init__(self, model: LanguageFlow, eps: Tensor) -> None:
-        self.model, self.stepper, self.left = model, model.flow.stepper(), list(eps.unbind(1))
+        self.model, self.stepper, self.left = model, model.coder.stepper(), list(eps.unbind(1))
         self.hypotheses = 1  # of each sequence
 
     def scores(self) -> Tensor:
         eps = self.left.pop(0).repeat_interleave(self.hypotheses, 0)
-        return self.model.scores(self.stepper.inverse(eps))
+        self.x = self.stepper.inverse(eps)
+        return self.model.scores(self.x)
 
     def select(self, places: Tensor) -> None:
         self.stepper.select(places)
+        self.x = self.x[places]
 
     def advance(self, candidates: Tensor) -> None:
         if self.left:
             self.hypotheses = len(candidates) // len(self.left[0])
-        self.stepper.advance(self.model.vectors[candidates])
+        self.stepper.advance(self.model.vector(candidates, self.x))

@@ -180,7 +180,8 @@ class Trainer:
             terms = {name: value.float() for name, value in terms.items()}
             weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
             loss = (weighted / self._symbols(batch.lengths)).sum() / count
-            loss.backward()
+            if loss.requires_grad:  # not of a model that is made of the data alone
+                loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
             self._count(terms, weighted.detach(), int(split.lengths[indices].sum()), len(indices))
         if self.settings.clip:

@@ -1,0 +1,85 @@
+"""A mixture of the noise around words as a flow of embedded text: a model of words as a density of their vectors.
+
+This project's own, beside the flows of Tang et al. 2021, table 4.
+
+Legend: B batch, T time (fixed), D dimensions of a word vector, V tokens.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from seqflows.config.models import WordMixture as Config
+from seqflows.data.batching import Batch
+from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
+from seqflows.flows import FixedLength, MixtureInTime, PointMixture, Reader, Size
+from seqflows.models.language_flow import LanguageFlow
+from seqflows.models.trigram import Trigram
+from seqflows.noise import BITS
+
+
+class WordMixture(LanguageFlow):
+    r"""p(x~) = prod_t sum_v p(v | x~_{<t}) N(x~_t; E_v, 2^-12 I), a flow by conditional distribution functions.
+
+    p(v | x~_{<t}) is that of an LSTM or a Transformer of the noisy vectors before, or of a frozen trigram of the
+    training texts. Where no noise reaches another word's vector, the bits per dimension are the floor plus h / (D log
+    2) with the h nats a word of a model of words.
+
+    Texts are encoded and decoded in float64. A word with probability p has a share p of the noise's first dimension,
+    and float32 does not resolve rare ones. Left to right each choice keeps the noise of its step's own inverse.
+
+    Raises:
+        Problem: data of another kind, or without training texts for a trigram.
+        ValueError: sizes invalid for the flow, or words with one vector; `seqflows.models.build` raises them as a
+            Problem.
+    """
+
+    config: Config
+    flow: MixtureInTime
+
+    def _flow(self, facts: Facts) -> FixedLength:
+        config, length = self.config, facts.max_length
+        mixture = PointMixture(self.vectors, 2.0**-BITS)
+        if config.network == "trigram":
+            if facts.texts is None:
+                raise Problem("expected training texts for the trigram of word_mixture, got none")
+            return MixtureInTime(length, mixture, Trigram(facts.texts, mixture))
+        size = Size(config.width, config.inner, config.heads)
+        how = (size, config.layers, config.dropout)
+        return MixtureInTime(length, mixture, Reader(config.network, length, mixture.dim, len(self.vectors), *how))
+
+    @property
+    def coder(self) -> FixedLength:
+        """The flow in float64."""
+        return copy.deepcopy(self.flow).double()
+
+    @property
+    def causal(self) -> bool:
+        """True."""
+        return True
+
+    def initialise(self, batch: Batch) -> None:
+        """Do nothing: no part waits for data."""
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """log p(x~), (B,), nats, without the noise of the flow."""
+        return self.flow.log_density(x)
+
+    @torch.no_grad()
+    def encode(self, tokens: Tensor) -> Tensor:
+        """eps = f(x~) of tokens (B, T), (B, T, D), float64."""
+        return self.coder.forward(self.embedded(tokens).double())[0]
+
+    @torch.no_grad()
+    def decode(self, eps: Tensor, beam: int = 0) -> Tensor:
+        """Tokens (B, T) of noise (B, T, D), as `LanguageFlow.decode`."""
+        return super().decode(eps.double(), beam)
+
+    def vector(self, tokens: Tensor, x: Tensor) -> Tensor:
+        """The vectors of tokens (B,), each with the noise that the step's own inverse x (B, D) has around its word."""
+        nearest = self.flow.mixture.nearest(x)
+        return x + (self.vectors[tokens].to(x.dtype) - self.vectors[nearest].to(x.dtype))
