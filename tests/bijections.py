@@ -223,12 +223,12 @@ def _points(dim: int, count: int) -> PointMixture:
 
 
 def _read(kind: str, layers: int = 1) -> MixtureInTime:
-    return MixtureInTime(3, _points(2, 5), Reader(kind, 3, 2, 5, SMALL, layers, 0.2))
+    points = _points(2, 5)
+    return MixtureInTime(3, points, Reader(kind, 3, points.points.clone(), SMALL, layers, 0.2))
 
 
 def _trigram() -> MixtureInTime:
-    points = _points(2, 5)
-    return MixtureInTime(3, points, Trigram(torch.randint(5, (20, 3)).numpy(), points))
+    return MixtureInTime(3, _points(2, 5), Trigram(torch.randint(5, (20, 3)).numpy(), 5))
 
 
 def _in_time(

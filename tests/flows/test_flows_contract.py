@@ -50,7 +50,6 @@ from seqflows.flows import (
     NLSq,
     PastCoupling,
     PointMixture,
-    Reader,
     RecurrentAffine,
     Reverse,
     Source,
@@ -277,9 +276,7 @@ def _pattern_of_fixed(flow: FixedLength, direction: str) -> Tensor:
         over = torch.ones(steps, steps)
         pattern = eye + torch.kron(over.triu(1) if flow.later else over.tril(-1), every)
     elif isinstance(flow, MixtureInTime):
-        pattern = torch.kron(torch.eye(steps), every.tril())
-        if isinstance(flow.weights, Reader):  # a trigram reads the nearest points, which do not move with z
-            pattern = pattern + torch.kron(torch.ones(steps, steps).tril(-1), every)
+        pattern = torch.kron(torch.eye(steps), every.tril())  # the nearest points before do not move with z
     elif isinstance(flow, AffineCoupling):
         place = torch.arange(steps * dim)
         second = (place // dim >= steps // 2) if flow.axis == 1 else (place % dim >= dim // 2)

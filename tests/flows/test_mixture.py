@@ -7,7 +7,8 @@ import torch
 from scipy import integrate, optimize, stats
 from torch import nn
 
-from seqflows.flows import Components, GaussianMixture, standard_normal_log_density
+from seqflows.flows import Components, GaussianMixture, PointMixture, standard_normal_log_density
+from seqflows.flows import mixture as mixture_module
 from seqflows.flows.mixture import log_quantile
 
 
@@ -91,3 +92,118 @@ def test_a_shared_codebook_is_saved_once_and_trained():
 def test_no_component_is_refused():
     with pytest.raises(ValueError, match="Expected at least one component, got 0"):
         Components(0, 2)
+
+
+# -- at fixed points
+
+
+def at_points(count=50, dim=4, deviation=2.0**-6, seed=0):
+    torch.manual_seed(seed)
+    return PointMixture(torch.randn(count, dim, dtype=torch.float64), deviation)
+
+
+def noisy(flow, log_w, deviation=2.0**-6):
+    """A draw of the mixture for each row of log-weights."""
+    chosen = torch.multinomial(log_w.softmax(-1), 1)[:, 0]
+    return flow.points.double()[chosen] + deviation * torch.randn(len(log_w), flow.dim, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("deviation", [0.5, 2.0**-6])
+def test_points_are_components_of_one_deviation(deviation):
+    """Near the points, between them, where few count and all are needed, and far away."""
+    flow = at_points(deviation=deviation)
+    components = Components(50, 4).double()
+    with torch.no_grad():
+        components.means.copy_(flow.points)
+        components.log_scales.fill_(math.log(deviation))
+    general, log_w = GaussianMixture(components), 3 * torch.randn(100, 50, dtype=torch.float64)
+    near, between = noisy(flow, log_w, deviation), torch.randn(100, 4, dtype=torch.float64)
+    for z in (near, between, 100 * between):
+        eps, log_det = flow.forward(z, log_w)
+        expected, expected_log_det = general.forward(z, log_w)
+        assert torch.allclose(eps, expected, rtol=1e-9, atol=1e-9)
+        assert torch.allclose(log_det, expected_log_det, rtol=1e-6, atol=1e-9)
+        assert torch.allclose(flow.log_density(z, log_w), general.log_density(z, log_w), rtol=1e-9, atol=1e-9)
+        total = standard_normal_log_density(eps).sum(-1) + log_det
+        assert torch.allclose(flow.log_density(z, log_w), total, rtol=1e-9, atol=1e-8)
+    back, log_det_back = flow.inverse(flow.forward(near, log_w)[0], log_w)
+    assert torch.allclose(back, near, rtol=0, atol=1e-10)
+    assert torch.allclose(log_det_back, -flow.forward(near, log_w)[1], rtol=1e-9, atol=1e-9)
+
+
+def test_squared_distances_keep_their_digits():
+    """At the sizes of GloVe: against subtraction point by point in float64. The expanded square in float32 does not."""
+    torch.manual_seed(0)
+    points, log_w = 0.6 * torch.randn(2000, 50), 3 * torch.randn(40, 2000)
+    flow = PointMixture(points, 2.0**-6)
+    z = noisy(flow, log_w)
+    apart = (z[:, None] - points.double()).square().sum(-1) * 2.0**11
+    shared = 50 * (0.5 * math.log(2 * math.pi) - 6 * math.log(2))
+    expected = torch.logsumexp(log_w.double().log_softmax(-1) - apart, -1) - shared
+    assert torch.allclose(flow.log_density(z, log_w), expected, rtol=0, atol=1e-8)
+    single = z.float().square().sum(-1, keepdim=True) + points.square().sum(-1) - 2 * z.float() @ points.t()
+    rough = torch.logsumexp(log_w.log_softmax(-1) - single * 2.0**11, -1) - shared
+    assert float((rough - expected).abs().max()) > 1e-3
+    assert float((flow.log_density(z.float(), log_w) - expected).abs().max()) < 2e-3  # rounded z
+
+
+def test_rare_points_come_back_in_float64():
+    """Points whose share of the first dimension's noise is 1e-9, and those next to them."""
+    flow = at_points(2000, 20)
+    log_w = torch.zeros(30, 2000, dtype=torch.float64)
+    rare = torch.arange(30)
+    log_w[torch.arange(30), rare] = math.log(2e-6)
+    z = flow.points[rare] + 2.0**-6 * torch.randn(30, 20, dtype=torch.float64)
+    eps, _ = flow.forward(z, log_w)
+    assert torch.equal(flow.nearest(flow.inverse(eps, log_w)[0]), rare)
+    assert torch.allclose(flow.inverse(eps, log_w)[0], z, rtol=0, atol=1e-4)
+
+
+def test_few_points_are_calculated_with(monkeypatch):
+    """Of thousands, most rows need some hundreds in the second dimension and one in the last."""
+    flow, widths = at_points(3000, 12), []
+    calculated = mixture_module._scalar
+
+    def seen(z, log_w, *rest):
+        widths.append(log_w.shape[1])
+        return calculated(z, log_w, *rest)
+
+    monkeypatch.setattr(mixture_module, "_scalar", seen)
+    log_w = torch.randn(16, 3000, dtype=torch.float64)
+    eps, _ = flow.forward(noisy(flow, log_w), log_w)
+    assert len(widths) == 12 and widths[0] == 3000 and widths[1] < 1500 and widths[-1] < 10
+    widths.clear()
+    flow.inverse(eps, log_w)
+    assert sum(width == 3000 for width in widths) < 40 and sum(widths) < 40 * (3000 + 1500)
+
+
+def test_rows_are_treated_some_at_once(monkeypatch):
+    flow, log_w = at_points(), torch.randn(7, 50, dtype=torch.float64)
+    z = noisy(flow, log_w)
+    whole = (*flow.forward(z, log_w), *flow.inverse(z, log_w), flow.nearest(z))
+    monkeypatch.setattr(mixture_module, "ENTRIES", 100)
+    assert flow.rows == 2
+    parts = (*flow.forward(z, log_w), *flow.inverse(z, log_w), flow.nearest(z))
+    assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-9) for one, other in zip(whole, parts, strict=True))
+    empty = flow.forward(z[:0], log_w[:0])
+    assert empty[0].shape == (0, 4) and empty[1].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("points", "deviation", "message"),
+    [
+        (torch.eye(3), 0.0, "Expected a deviation above 0, got 0.0"),
+        (torch.eye(3), -1.0, "Expected a deviation above 0, got -1.0"),
+        (torch.eye(3), math.nan, "Expected a deviation above 0, got nan"),
+        (torch.eye(3)[[0, 1, 2, 1, 1]], 0.1, "Expected points that differ, got 5 of which 2 repeat others"),
+        (torch.ones(3), 0.1, r"Expected points of shape \(V, D\), got \(3,\)"),
+        (torch.ones(0, 3), 0.1, r"Expected points of shape \(V, D\), got \(0, 3\)"),
+    ],
+)
+def test_points_that_make_no_mixture_are_refused(points, deviation, message):
+    with pytest.raises(ValueError, match=message):
+        PointMixture(points, deviation)
+
+
+def test_points_are_not_saved():
+    assert not at_points().state_dict()

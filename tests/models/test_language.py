@@ -48,13 +48,17 @@ FLOWS = {
 EARLIER = {"start": "rotation", "squeeze": "joined", "mixing": "time"}  # what records of before the mends are of
 BLOCKS = {name: {"class": "language_flow", **SMALL, **block} for name, block in FLOWS.items()}
 BLOCKS["lstm"] = {"class": "recurrent_density", "width": 12}
+BLOCKS["mixture"] = {"class": "word_mixture", "width": 12}
+BLOCKS["trigram"] = {"class": "word_mixture", "network": "trigram"}
 CAUSAL = ("att_ar", "rnn_ar", "rnn_ar-literal")
+WORDS = ("mixture", "trigram")  # causal too; test_word_mixture.py has more
 every_model = pytest.mark.parametrize("name", BLOCKS)
 
 
 def facts(length=8, dim=6, count=20, scale=1.0):
-    vectors = scale * np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
-    return Facts("embedded", count, length, (0,) * length + (1,), vectors)
+    rng = np.random.default_rng(0)
+    vectors = scale * rng.standard_normal((count, dim)).astype(np.float32)
+    return Facts("embedded", count, length, (0,) * length + (1,), vectors, texts=rng.integers(count, size=(40, length)))
 
 
 def build(name, known=None, seed=0, spread=0.0):
@@ -108,7 +112,7 @@ def test_encoding_and_decoding_are_inverse(name):
     model = build(name, spread=0.1)
     tokens = batch(model, 6).x
     assert torch.equal(model.decode(model.encode(tokens)), tokens)
-    if name in CAUSAL:
+    if name in CAUSAL + WORDS:
         for beam in (1, 3):
             assert torch.equal(model.decode(model.encode(tokens), beam), tokens)
     else:
@@ -184,7 +188,8 @@ def test_samples_are_tokens(name):
     assert one.x.max() < len(model.vectors) and (one.lengths == model.length).all()
 
 
-LONG = [(name, 16, 40) for name in BLOCKS] + [(name, length, 200) for name in BLOCKS for length in (64, 256)]
+DEEP = [name for name in BLOCKS if name not in WORDS]
+LONG = [(name, 16, 40) for name in DEEP] + [(name, length, 200) for name in DEEP for length in (64, 256)]
 
 
 @pytest.mark.parametrize(
@@ -358,10 +363,10 @@ WRITTEN = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A trained run each of a flow over time, a causal one and the Bi-LSTM."""
+    """A trained run each of a flow over time, a causal one, the Bi-LSTM and mixtures at words."""
     folder = tmp_path_factory.mktemp("language")
     training = {"epochs": 2, "batch_size": 8, "learning_rate": 1.0e-3}
-    runs = {name: run_of(BLOCKS[name], training) for name in ("att_s", "rnn_ar", "lstm")}
+    runs = {name: run_of(BLOCKS[name], training) for name in ("att_s", "rnn_ar", "lstm", *WORDS)}
     write(folder, runs)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -393,7 +398,7 @@ def write(folder, runs):
     )
 
 
-@pytest.mark.parametrize("name", ["att_s", "rnn_ar", "lstm"])
+@pytest.mark.parametrize("name", ["att_s", "rnn_ar", "lstm", *WORDS])
 def test_a_run_is_scored_against_its_floor_and_source(project, name, monkeypatch):
     monkeypatch.chdir(project)
     evaluate.run(paths.Key("demo", name))
@@ -465,7 +470,7 @@ def test_the_first_batch_sets_the_actnorms(project, monkeypatch):
     assert min(moved) > 0.02  # by more than 10 steps at a rate of 1e-3
 
 
-@pytest.mark.parametrize("name", ["att_s", "rnn_ar"])
+@pytest.mark.parametrize("name", ["att_s", "rnn_ar", *WORDS])
 def test_a_run_cut_into_pieces_equals_one_uncut(project, monkeypatch, name):
     monkeypatch.chdir(project)
     model = paths.seed("demo", name, 0) / "model.safetensors"
@@ -548,6 +553,7 @@ def here(project, monkeypatch):
 
 
 WAYS = {"att_s": ["all steps at once"], "rnn_ar": ["greedy", "beam of 2"], "lstm": ["all steps at once"]}
+WAYS |= dict.fromkeys(WORDS, WAYS["rnn_ar"])
 every_writer = pytest.mark.parametrize("name", WAYS)
 
 
@@ -595,7 +601,7 @@ def test_models_of_one_dataset_are_given_the_same(here):
         given = [
             [line for lines in generated(f"{name}-{kind}").values() for line in lines if not line[1]] for name in WAYS
         ]
-        assert given[0] == given[1] == given[2]
+        assert all(one == given[0] for one in given)
 
 
 def test_own_sentences_are_cut_as_the_datasets_are(here):
@@ -639,15 +645,16 @@ def value(text):
 @every_writer
 def test_what_is_written_is_counted(here, name):
     """At noise 0 every word comes back; with much noise few do, and what stands there is no text of the training."""
-    found = counted(f"{name}-regeneration", contexts=1, deviations=[0, 0.01, 30.0], beam=2, measured=10)
+    some = 1.0e-4 if name in WORDS else 0.01  # a word has a share of the first dimension's noise, as large as its p
+    found = counted(f"{name}-regeneration", contexts=1, deviations=[0, some, 30.0], beam=2, measured=10)
     assert list(found) == [
         ("test sequences", ""),
-        *((f"noise {deviation}", way) for deviation in ("0", "0.01", "30.0") for way in WAYS[name]),
+        *((f"noise {deviation}", way) for deviation in ("0", str(some), "30.0") for way in WAYS[name]),
     ]
     given = found["test sequences", ""]
     assert given["texts"] == "10" and "right" not in given and "changed" not in given
     for way in WAYS[name]:
-        none, little, much = (found[f"noise {deviation}", way] for deviation in ("0", "0.01", "30.0"))
+        none, little, much = (found[f"noise {deviation}", way] for deviation in ("0", str(some), "30.0"))
         assert value(none["right"]) == [1, 0] and none["words"] == given["words"] and "changed" not in none
         assert none["perplexity"] == given["perplexity"] and none["distinct"] == given["distinct"]
         assert "right" not in little and value(little["changed"])[0] < 0.2 < 0.5 < value(much["changed"])[0]

@@ -181,8 +181,12 @@ class PointMixture(Bijection):
     def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """log p(z | c), (B,), nats, without the noise."""
         self.check(z, context)
+        return self.scored(z, context, self.scores(z))
+
+    def scored(self, z: Tensor, context: Tensor, scores: Tensor) -> Tensor:
+        """`log_density` given the `scores`."""
         shared = -self.dim * (math.log(self.deviation) + 0.5 * math.log(2 * math.pi))
-        each = torch.logsumexp(context + self.scores(z), -1) - 0.5 * (z.double() / self.deviation).square().sum(-1)
+        each = torch.logsumexp(context + scores, -1) - 0.5 * (z.double() / self.deviation).square().sum(-1)
         return (each - torch.logsumexp(context.to(z.dtype), -1) + shared).to(z.dtype)
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -197,10 +201,10 @@ class PointMixture(Bijection):
 
     def _split(self, apply: Callable[..., tuple[Tensor, Tensor]], value: Tensor, context: Tensor):
         """Apply a direction to as many rows as fit, in float64, with log-weights whose largest is 0."""
-        found = [
-            apply(part.double(), log_w.double() - log_w.double().amax(-1, keepdim=True))
-            for part, log_w in zip(value.split(self.rows), context.split(self.rows), strict=True)
-        ] or [(value, value.sum(-1))]
+        if not len(value):
+            return value, value.sum(-1)
+        parts = zip(value.double().split(self.rows), context.double().split(self.rows), strict=True)
+        found = [apply(part, log_w - log_w.amax(-1, keepdim=True)) for part, log_w in parts]
         out, log_det = (torch.cat(parts) for parts in zip(*found, strict=True))
         return out.to(value.dtype), log_det.to(value.dtype)
 

@@ -1,4 +1,4 @@
-"""A mixture at fixed points in time: each step's weights are those of a network over the steps before it.
+"""A mixture at fixed points in time: each step's weights are those of a model of the points before.
 
 Legend: B batch, T time (fixed), D dimensions, V points, W width of a network.
 """
@@ -17,17 +17,17 @@ from seqflows.flows.mixture import PointMixture
 
 
 class Weights(nn.Module):
-    """Log-weights of V points at each step, up to a constant, from the steps before it: a network in time.
+    """Log-weights of V points at each step, up to a constant, from the numbers of the points before: a model in time.
 
     ``forward`` gives those of all steps, ``step`` those of one after another, from a cache.
     """
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, T, V) from z (B, T, D): those of step t from z_{<t}."""
-        raise TypeError(f"Expected {type(self).__name__} to define forward(z)")
+    def forward(self, words: Tensor) -> Tensor:
+        """(B, T, V) from points (B, T): those of step t from the points before."""
+        raise TypeError(f"Expected {type(self).__name__} to define forward(words)")
 
     def step(self, before: Tensor, kept: Any) -> tuple[Tensor, Any]:
-        """Those of the next step (B, V), and the new cache, from z_{t-1} (B, D), zeros and no cache at first."""
+        """Those of the next step (B, V), and the new cache, from the last point (B,); at first any, and no cache."""
         raise TypeError(f"Expected {type(self).__name__} to define step(before, kept)")
 
     def select(self, kept: Any, places: Tensor) -> Any:
@@ -36,31 +36,36 @@ class Weights(nn.Module):
 
 
 class Reader(Weights):
-    """Log-weights by ``layers`` causal networks, LSTMs or Transformer blocks, over zeros and z_{<t}, and a linear map.
+    """Log-weights by ``layers`` causal networks, LSTMs or Transformer blocks, over zeros and E of the points before.
 
-    ``dropout`` is on what each network reads, but for z, and gives, while training.
+    A linear map gives them. ``dropout`` is on what each network gives, while training.
     """
 
+    points: Tensor
+
     def __init__(
-        self, kind: str, length: int, dim: int, points: int, size: Size, layers: int = 1, dropout: float = 0.0
+        self, kind: str, length: int, points: Tensor, size: Size, layers: int = 1, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        inputs = [dim, *[size.width] * (layers - 1)]
+        self.register_buffer("points", points, persistent=False)
+        inputs = [points.shape[1], *[size.width] * (layers - 1)]
         self.networks = nn.ModuleList(Causal(kind, length, width, size) for width in inputs)
         self.dropout = nn.Dropout(dropout)
-        self.last = nn.Linear(size.width, points)
+        self.last = nn.Linear(size.width, len(points))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, T, V) from z (B, T, D): those of step t from z_{<t}."""
-        x = F.pad(z[:, :-1], (0, 0, 1, 0)).to(self.last.weight.dtype)
+    def forward(self, words: Tensor) -> Tensor:
+        """(B, T, V) from points (B, T): those of step t from the points before."""
+        x = F.pad(self.points[words[:, :-1]], (0, 0, 1, 0))
         for network in self.networks:
             x = self.dropout(network(x))
         return self.last(x)
 
     def step(self, before: Tensor, kept: Any) -> tuple[Tensor, Any]:
-        """Those of the next step (B, V), and the new cache, from z_{t-1} (B, D), zeros and no cache at first."""
-        x, found = before.to(self.last.weight.dtype), []
-        for network, own in zip(self.networks, kept or [None] * len(self.networks), strict=True):
+        """Those of the next step (B, V), and the new cache, from the last point (B,); at first any, and no cache."""
+        x, found = self.points[before], []
+        if kept is None:
+            x, kept = torch.zeros_like(x), [None] * len(self.networks)
+        for network, own in zip(self.networks, kept, strict=True):
             x, own = network.step(x, own)
             x = self.dropout(x)
             found.append(own)
@@ -72,14 +77,17 @@ class Reader(Weights):
 
 
 class MixtureInTime(FixedLength):
-    r"""p(z) = prod_t sum_v w_v(z_{<t}) N(z_t; E_v, sigma^2 I), a mixture as a bijection at each step.
+    r"""p(z) = prod_t sum_v w_v(n_{<t}) N(z_t; E_v, sigma^2 I), n_t the point nearest to z_t: a mixture at each step.
 
     The density is parallel in time, the inverse serial. `log_density` is in closed form, without the noise.
+
+    Weights that read z_{<t} itself would be as good a density, but no map to invert: a point of weight w has a share w
+    of the noise's first dimension, so that each step would multiply rounding by 1 / w, and pass it on.
 
     Args:
         length: T.
         mixture: the points and their deviation.
-        weights: w, from the steps before.
+        weights: w, from the points before.
     """
 
     def __init__(self, length: int, mixture: PointMixture, weights: Weights) -> None:
@@ -89,14 +97,17 @@ class MixtureInTime(FixedLength):
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all steps at once."""
         self.check(z, context, mask)
-        eps, log_det = self.mixture.forward(z.flatten(0, 1), self.weights(z).flatten(0, 1))
+        log_w = self.weights(self.mixture.nearest(z))
+        eps, log_det = self.mixture.forward(z.flatten(0, 1), log_w.flatten(0, 1))
         return eps.view_as(z), log_det.view(z.shape[:2]).sum(1)
 
     def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """log p(z), (B,), nats, the sum of the steps' mixtures."""
         self.check(z, context, mask)
-        steps = self.mixture.log_density(z.flatten(0, 1), self.weights(z).flatten(0, 1))
-        return steps.view(z.shape[:2]).sum(1)
+        rows = z.flatten(0, 1)
+        scores = self.mixture.scores(rows)
+        log_w = self.weights(scores.argmax(-1).view(z.shape[:2]))
+        return self.mixture.scored(rows, log_w.flatten(0, 1), scores).view(z.shape[:2]).sum(1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step."""
@@ -121,10 +132,12 @@ class _MixtureInTime(Stepper):
     def _weights(self, like: Tensor) -> Tensor:
         """The log-weights of the next step."""
         if self.log_w is None:
-            self.log_w, self.kept = self.flow.weights.step(torch.zeros_like(like), None)
+            any_ = torch.zeros(len(like), dtype=torch.long, device=like.device)
+            self.log_w, self.kept = self.flow.weights.step(any_, None)
         return self.log_w
 
     def both(self, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """The next step's data and the log-determinant."""
         return self.flow.mixture.inverse(eps, self._weights(eps))
 
     def inverse(self, eps: Tensor) -> Tensor:
@@ -137,10 +150,9 @@ class _MixtureInTime(Stepper):
 
     def add(self, z: Tensor) -> None:
         """Add a step to the past."""
-        self._weights(z)
         self.count += 1
         if self.count < self.flow.length:
-            self.log_w, self.kept = self.flow.weights.step(z, self.kept)
+            self.log_w, self.kept = self.flow.weights.step(self.flow.mixture.nearest(z), self.kept)
 
     def select(self, places: Tensor) -> None:
         if self.log_w is not None:

@@ -153,10 +153,6 @@ class LanguageFlow(Model):
         found = beam_search(_Inverting(self, eps), len(eps), beam, eps.shape[1])
         return found.candidates[torch.arange(len(eps), device=eps.device), found.totals.argmax(1)]
 
-    def vector(self, tokens: Tensor, x: Tensor) -> Tensor:
-        """What the tokens (B,) chosen at a step add to the past, (B, D); x (B, D) is the step's own inverse."""
-        return self.vectors[tokens]
-
     @torch.no_grad()
     def sample(
         self,
@@ -193,14 +189,12 @@ class _Inverting:
 
     def scores(self) -> Tensor:
         eps = self.left.pop(0).repeat_interleave(self.hypotheses, 0)
-        self.x = self.stepper.inverse(eps)
-        return self.model.scores(self.x)
+        return self.model.scores(self.stepper.inverse(eps))
 
     def select(self, places: Tensor) -> None:
         self.stepper.select(places)
-        self.x = self.x[places]
 
     def advance(self, candidates: Tensor) -> None:
         if self.left:
             self.hypotheses = len(candidates) // len(self.left[0])
-        self.stepper.advance(self.model.vector(candidates, self.x))
+        self.stepper.advance(self.model.vectors[candidates])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from seqflows.flows import PointMixture
 from seqflows.flows.mixture_in_time import Weights
 
 DISCOUNT = 0.5  # where no count is 1, or none is 2
@@ -63,31 +63,30 @@ def discounted(counts: np.ndarray) -> float:
 
 
 class Trigram(Weights):
-    """log p(v | the two nearest points before) of a trigram of texts; all words have some of it, and none is trained.
+    """log p(v | the two words before) of a trigram of texts; every word has some of it, and nothing is trained.
 
     The lower orders are of continuations: the number of different words before, of V words. Before the first step
-    stands one more, which no text has. Points that are read are the nearest to z_{t-1} and z_{t-2}: the words where the
-    noise reaches no other's, and a function of the steps before in any case.
+    stands one more, which no text has.
 
     Args:
         texts: (N, T), the numbers of words.
-        mixture: whose points the words are.
+        count: V.
     """
 
-    def __init__(self, texts: np.ndarray, mixture: PointMixture) -> None:
+    def __init__(self, texts: np.ndarray, count: int) -> None:
         super().__init__()
-        self.mixture, self.count = mixture, len(mixture.points)
+        self.count = count
         words = texts.astype(np.int64)
-        begun = np.pad(words, ((0, 0), (2, 0)), constant_values=self.count)
+        begun = np.pad(words, ((0, 0), (2, 0)), constant_values=count)
         keys = self._key(begun[:, :-2], begun[:, 1:-1])
         pairs, counts = np.unique(np.stack([keys.ravel(), words.ravel()]), axis=1, return_counts=True)
         self.third = Smoothed(*pairs, counts)
-        before = pairs[0] % (self.count + 1)  # the last word of the context
+        before = pairs[0] % (count + 1)  # the last word of the context
         pairs, counts = np.unique(np.stack([before, pairs[1]]), axis=1, return_counts=True)
         self.second = Smoothed(*pairs, counts)
-        seen = np.bincount(pairs[1], minlength=self.count).astype(np.float64)
+        seen = np.bincount(pairs[1], minlength=count).astype(np.float64)
         discount = discounted(seen)
-        p = np.maximum(seen - discount, 0) + discount * (seen > 0).sum() / self.count
+        p = np.maximum(seen - discount, 0) + discount * (seen > 0).sum() / count
         self.register_buffer("first", torch.from_numpy((p / seen.sum()).astype(np.float32)), persistent=False)
 
     def _key(self, older, old):
@@ -98,17 +97,17 @@ class Trigram(Weights):
         """log p(v | older, old), (B, V), nats, of words (B,)."""
         return self.third(self._key(older, old), self.second(old, self.first[None])).log()
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(B, T, V) from z (B, T, D): those of step t from z_{<t}."""
-        words = nn.functional.pad(self.mixture.nearest(z), (2, -1), value=self.count)
-        return self.log_p(words[:, :-1].flatten(), words[:, 1:].flatten()).view(*z.shape[:2], -1)
+    def forward(self, words: Tensor) -> Tensor:
+        """(B, T, V) from words (B, T): those of step t from the words before."""
+        begun = F.pad(words, (2, -1), value=self.count)
+        return self.log_p(begun[:, :-1].flatten(), begun[:, 1:].flatten()).view(*words.shape, -1)
 
     def step(self, before: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Those of the next step (B, V), and the two words before it, from z_{t-1} (B, D); no words at first."""
+        """Those of the next step (B, V), and the two words before it."""
         if kept is None:
             kept = torch.full((len(before), 2), self.count, device=before.device)
         else:
-            kept = torch.stack([kept[:, 1], self.mixture.nearest(before)], 1)
+            kept = torch.stack([kept[:, 1], before], 1)
         return self.log_p(*kept.unbind(1)), kept
 
     def select(self, kept: Tensor, places: Tensor) -> Tensor:

@@ -23,14 +23,14 @@ from seqflows.noise import BITS
 
 
 class WordMixture(LanguageFlow):
-    r"""p(x~) = prod_t sum_v p(v | x~_{<t}) N(x~_t; E_v, 2^-12 I), a flow by conditional distribution functions.
+    r"""p(x~) = prod_t sum_v p(v | w_{<t}) N(x~_t; E_v, 2^-12 I), w_t the word nearest to x~_t, as a flow.
 
-    p(v | x~_{<t}) is that of an LSTM or a Transformer of the noisy vectors before, or of a frozen trigram of the
-    training texts. Where no noise reaches another word's vector, the bits per dimension are the floor plus h / (D log
-    2) with the h nats a word of a model of words.
+    p(v | w_{<t}) is that of an LSTM, a Transformer or a frozen trigram of the training texts. Where no noise reaches
+    another word's vector, the bits per dimension are the floor plus h / (D log 2) with the h nats a word of the model
+    of words.
 
-    Texts are encoded and decoded in float64. A word with probability p has a share p of the noise's first dimension,
-    and float32 does not resolve rare ones. Left to right each choice keeps the noise of its step's own inverse.
+    Texts are encoded and decoded in float64: a word with probability p has a share p of the noise's first dimension,
+    and float32 does not resolve rare ones.
 
     Raises:
         Problem: data of another kind, or without training texts for a trigram.
@@ -47,10 +47,10 @@ class WordMixture(LanguageFlow):
         if config.network == "trigram":
             if facts.texts is None:
                 raise Problem("expected training texts for the trigram of word_mixture, got none")
-            return MixtureInTime(length, mixture, Trigram(facts.texts, mixture))
+            return MixtureInTime(length, mixture, Trigram(facts.texts, len(self.vectors)))
         size = Size(config.width, config.inner, config.heads)
-        how = (size, config.layers, config.dropout)
-        return MixtureInTime(length, mixture, Reader(config.network, length, mixture.dim, len(self.vectors), *how))
+        reader = Reader(config.network, length, self.vectors, size, config.layers, config.dropout)
+        return MixtureInTime(length, mixture, reader)
 
     @property
     def coder(self) -> FixedLength:
@@ -78,8 +78,3 @@ class WordMixture(LanguageFlow):
     def decode(self, eps: Tensor, beam: int = 0) -> Tensor:
         """Tokens (B, T) of noise (B, T, D), as `LanguageFlow.decode`."""
         return super().decode(eps.double(), beam)
-
-    def vector(self, tokens: Tensor, x: Tensor) -> Tensor:
-        """The vectors of tokens (B,), each with the noise that the step's own inverse x (B, D) has around its word."""
-        nearest = self.flow.mixture.nearest(x)
-        return x + (self.vectors[tokens].to(x.dtype) - self.vectors[nearest].to(x.dtype))
