@@ -16,7 +16,7 @@ NAMES = {
     "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
     "gru128": "GRU, 128 units",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
-    "codebook": "Codebook",
+    "codebook": "Codebook", "mixture": "Word mixture",
     "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of models of text
 }  # fmt: skip
 VARIANTS = {
