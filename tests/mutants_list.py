@@ -696,9 +696,87 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "there is no bisection",
-            "step = torch.where(good, step, (low + high) / 2 - z)",
+            "step = torch.where(good, step, torch.where(there, 0.0, (low + high) / 2 - z))",
             "pass",
             "test_mixture.py::test_components_far_apart_leave_gaps_that_the_root_search_crosses",
+        ),
+        (
+            "far from all points that count the others are forgotten",
+            "if not enough.all():",
+            "if False:",
+            "test_mixture.py::test_points_are_components_of_one_deviation",
+        ),
+        (
+            "a dimension counts twice in the points' weights",
+            "log_w - 0.5 * ((z[:, None] - points)",
+            "log_w - ((z[:, None] - points)",
+            "test_mixture.py::test_points_are_components_of_one_deviation",
+        ),
+        (
+            "distances are of float32",
+            "scaled = points / self.deviation**2",
+            "scaled = (points / self.deviation**2 * 3).float().double() / 3",
+            "test_mixture.py::test_squared_distances_keep_their_digits",
+        ),
+        (
+            "points that coincide are one",
+            "        if same:",
+            "        if False:",
+            "test_mixture.py::test_points_that_make_no_mixture_are_refused",
+        ),
+        (
+            "every point is calculated with",
+            "if 2 * needed > count:",
+            "if True:",
+            "test_mixture.py::test_few_points_are_calculated_with",
+        ),
+    ],
+    "flows/mixture_in_time.py": [
+        (
+            "the network reads the word that it is asked for",
+            "x = F.pad(self.points[words[:, :-1]], (0, 0, 1, 0))",
+            "x = self.points[words]",
+            "test_word_mixture.py::test_no_future_reaches_a_step",
+        ),
+        (
+            "chosen examples keep the caches of others",
+            "return [Causal.select(own, places) for own in kept]",
+            "return [Causal.select(own, places * 0) for own in kept]",
+            "test_word_mixture.py::test_step_by_step_the_weights_are_those_of_all_at_once",
+        ),
+    ],
+    "models/word_mixture.py": [
+        (
+            "texts are encoded in float32",
+            "return copy.deepcopy(self.flow).double()",
+            "return copy.deepcopy(self.flow)",
+            "test_word_mixture.py::test_texts_come_back_also_of_rare_words",
+        ),
+        (
+            "the noise of a word is twice as wide",
+            "PointMixture(self.vectors, 2.0**-BITS)",
+            "PointMixture(self.vectors, 2.0**(1 - BITS))",
+            "test_word_mixture.py::test_the_density_is_that_of_the_words_and_the_noise",
+        ),
+    ],
+    "models/trigram.py": [
+        (
+            "the discount is another",
+            "once / (once + 2 * twice)",
+            "once / (once + twice)",
+            "test_word_mixture.py::test_the_trigram_is_interpolated_kneser_ney",
+        ),
+        (
+            "the lower order is of words, not of what stands before",
+            "before = pairs[0] % (count + 1)",
+            "before = pairs[0] // (count + 1)",
+            "test_word_mixture.py::test_the_trigram_is_interpolated_kneser_ney",
+        ),
+        (
+            "step by step the trigram forgets a word",
+            "torch.stack([kept[:, 1], before], 1)",
+            "torch.stack([kept[:, 0], before], 1)",
+            "test_word_mixture.py::test_step_by_step_the_weights_are_those_of_all_at_once",
         ),
     ],
     "models/hidden_markov.py": [

@@ -90,6 +90,10 @@ ADDED = {  # to AF / SCF, on music
     "importance samples": {}, "transposed": {}, "dropout": {"network_dropout": 0.2}, "NADE": {"keys": "nade"},
     "all three": {"network_dropout": 0.2},
 }  # fmt: skip
+MIXTURES = {  # this project's rows
+    "Word mixture": {"network": "rnn"}, "Word mixture, Transformer": {"network": "attention"},
+    "Word mixture, trigram": {"network": "trigram"},
+}  # fmt: skip
 READINGS = {
     "copies added": {"copies": "sum"},
     "u times the MLP": {"fusion": "gate"},
@@ -122,6 +126,8 @@ def said(row, translated=False, chosen=False):
         return "latent_sequence", MUSIC | changed | ({"hidden": "independent"} if "hidden" in label else {})
     if label in CODEBOOKS:
         return "codebook_sequence", CODEBOOKS[label]
+    if label in MIXTURES:
+        return "word_mixture", MIXTURES[label]
     if label == "without KL annealing":
         return latent
     if found := re.match(r"(Att|RNN)-(S|C|AR)(?:, (.*))?$", label):

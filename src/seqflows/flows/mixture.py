@@ -136,9 +136,9 @@ class PointMixture(Bijection):
     another, calculate with the points that count for F_d: those left out have together less than exp(-MARGIN) of the
     probability that is computed, whatever they are. The first dimensions meet most points, the later ones a few.
 
-    `log_density` has a number in float64 for each of (B, V), and with gradients keeps it: 3 GB with 8192 rows and
-    45 000 points. The noise and its inverse keep (B, V) at once, for up to ``ENTRIES`` of them without gradients, and
-    copies of what is needed of it: about 0.3 GB.
+    `log_density` has a number in float64 for each of (B, V), 3 GB with 8192 rows and 45 000 points, and with gradients
+    keeps one in the type of z: half as much in float32. The noise and its inverse have up to ``ENTRIES`` of (B, V) at
+    once, without gradients, and copies of what is needed of them: about 0.3 GB.
 
     Args:
         points: E, (V, D), saved by whom they belong to.
@@ -156,7 +156,8 @@ class PointMixture(Bijection):
             raise ValueError(f"Expected points of shape (V, D), got {tuple(points.shape)}")
         if not 0 < deviation < math.inf:
             raise ValueError(f"Expected a deviation above 0, got {deviation}")
-        if same := len(points) - len(torch.unique(points, dim=0)):
+        same = 0 if points.is_meta else len(points) - len(torch.unique(points, dim=0))
+        if same:
             raise ValueError(f"Expected points that differ, got {len(points)} of which {same} repeat others")
         super().__init__(points.shape[1], len(points))
         self.deviation = deviation
@@ -184,10 +185,13 @@ class PointMixture(Bijection):
         return self.scored(z, context, self.scores(z))
 
     def scored(self, z: Tensor, context: Tensor, scores: Tensor) -> Tensor:
-        """`log_density` given the `scores`."""
+        """`log_density` given the `scores`, of which those near the best keep their digits in the type of z."""
         shared = -self.dim * (math.log(self.deviation) + 0.5 * math.log(2 * math.pi))
-        each = torch.logsumexp(context + scores, -1) - 0.5 * (z.double() / self.deviation).square().sum(-1)
-        return (each - torch.logsumexp(context.to(z.dtype), -1) + shared).to(z.dtype)
+        best = scores.amax(-1, keepdim=True)
+        alone = best[:, 0] - 0.5 * (z.double() / self.deviation).square().sum(-1) + shared
+        context = context.to(z.dtype)
+        each = torch.logsumexp(context + (scores - best).to(z.dtype), -1) - torch.logsumexp(context, -1)
+        return (alone + each).to(z.dtype)
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, one dimension after another, of all rows at once."""
@@ -223,7 +227,10 @@ class PointMixture(Bijection):
             with torch.no_grad():
                 counted = _counted(log_w, points, torch.special.log_ndtr(-eps_d.abs()))
                 log_scale = eps_d.new_tensor(math.log(self.deviation))
-                z_d = _root(eps_d, *counted, log_scale, _bracket(eps_d, *counted, log_scale))
+                if counted[0].shape[1] == 1:
+                    z_d = counted[1][:, 0] + self.deviation * eps_d
+                else:
+                    z_d = _root(eps_d, *counted, log_scale, _bracket(eps_d, *counted, log_scale))
             value, slope = self._noise(z_d, log_w, points)
             if torch.is_grad_enabled():
                 z_d = z_d + (eps_d - value) * torch.exp(-slope.detach())
@@ -241,7 +248,11 @@ class PointMixture(Bijection):
     def _noise(self, z: Tensor, log_w: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """The noise of one dimension (B,) and the log-slope d eps / d z, (B,): of the points that count for them."""
         log_scale = z.new_tensor(math.log(self.deviation))
-        found = _scalar(z, *_counted(log_w, points, z.new_full(z.shape, LEAST)), log_scale)
+        counted = _counted(log_w, points, z.new_full(z.shape, LEAST))
+        if counted[0].shape[1] == 1:
+            found = (z - counted[1][:, 0]) / self.deviation, -log_scale.expand_as(z)
+        else:
+            found = _scalar(z, *counted, log_scale)
         with torch.no_grad():
             eps, log_slope = found
             density = log_slope + standard_normal_log_density(eps) + log_scale

@@ -395,16 +395,17 @@ def _weights(
     model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0, outputs: int = 0,
     window: int = 0, features: int = 0,
 ) -> int:  # fmt: skip
-    """The number of weights of a model's matrices used at each step, without look-up tables."""
+    """The number of weights of a model's matrices used at each step, without look-up tables; 1 for one without any."""
     row = kinds.of(kind)
     symbols = outputs or row.symbols
     vectors = np.zeros((symbols, dimensions), np.float32) if dimensions else None
     counts = (1,) * (longest + 1)
-    facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features, concepts=1)  # for all
+    texts = np.zeros((1, longest), np.int32)
+    facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features, 1, texts)  # for all
     with torch.device("meta"):
         built = models.build(dict(model), facts)
     named = built.named_parameters()
-    return sum(p.numel() for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES)
+    return max(1, sum(p.numel() for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES))
 
 
 def _time(minutes: float) -> str:
