@@ -58,7 +58,7 @@ def _facts(scale: str, dataset: str, length: int | None = None) -> Facts:
     if block["kind"] == "vectors":
         return Facts("real", 2, 1, (0, 10))
     if block["kind"] == "words":
-        return Facts("categorical", 27, 13, (0, 0, 0, *[1] * 11))
+        return Facts("categorical", 27, 13, (0, 0, 0, *[100] * 11))
     if block["kind"] == "pairs":
         vectors = np.random.default_rng(0).standard_normal((12, block["dimensions"])).astype(np.float32)
         longest = block["question_length"]

@@ -9,6 +9,7 @@ import torch
 from models_list import GRUS, spellings
 from seqflows.config.training import Training
 from seqflows.data.batching import Batch
+from seqflows.errors import Problem
 from seqflows.training import optimise
 
 CASE = next(case for case in GRUS if case.name == "hidden_markov")
@@ -133,3 +134,10 @@ def test_what_em_does_not_use_is_refused(entry, message):
     assert not list(Training.errors("training", block))
     (error,) = Training.errors("training", block | entry)
     assert message in error
+
+
+def test_states_that_no_symbol_can_use_are_refused():
+    """The words of the case have 2 + 3 + 4 symbols, ends included."""
+    assert CASE.build(states=9).config.states == 9
+    with pytest.raises(Problem, match="Expected at most 9 states, one a symbol of the words, got 10; correct the run"):
+        CASE.build(states=10)

@@ -26,6 +26,9 @@ class HiddenMarkov(WordModel):
     themselves. The likelihood is exact, by the forward recursion over the distinct prefixes of a batch. Since nothing
     normalises the tables in it, minus its gradient by them is the expected counts of what they are probabilities of,
     from which the optimiser ``em`` makes the next tables (Baum et al. 1970).
+
+    Raises:
+        ValueError: more states than the words have symbols; `seqflows.models.build` raises it as a Problem.
     """
 
     exact = True
@@ -33,6 +36,9 @@ class HiddenMarkov(WordModel):
     def __init__(self, config: Config, facts: Facts) -> None:
         super().__init__(facts, "hidden_markov")
         self.config = config
+        most = sum(length * count for length, count in enumerate(facts.length_counts))
+        if config.states > most:
+            raise ValueError(f"Expected at most {most} states, one a symbol of the words, got {config.states}")
         shapes = {"first": (), "transition": (config.states,), "emission": (config.states,)}
         for name, rows in shapes.items():
             width = facts.symbols if name == "emission" else config.states

@@ -399,7 +399,7 @@ def _weights(
     row = kinds.of(kind)
     symbols = outputs or row.symbols
     vectors = np.zeros((symbols, dimensions), np.float32) if dimensions else None
-    counts = (1,) * (longest + 1)
+    counts = (1000,) * (longest + 1)  # enough for any number of states
     texts = np.zeros((1, longest), np.int32)
     facts = Facts(row.emission, symbols, longest, counts, vectors, outputs, window, features, 1, texts)  # for all
     with torch.device("meta"):
