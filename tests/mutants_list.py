@@ -503,7 +503,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the posterior's gradient has weights, not their squares",
-            "z.register_hook(lambda gradient: gradient * shares.flatten()[:, None, None])",
+            "z.register_hook(lambda gradient: gradient * through)",
             "pass",
             "test_weighted_objective.py::test_the_gradient_is_that_of_the_bound_in_expectation",
         ),
@@ -1790,7 +1790,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "report/keep.py": [
-        ("scores are not kept", '{"scores": scores and packed(scores)}', "{}", CLONE),
+        ("scores are not kept", 'return {"scores": packed(scores)} if scores else {}', "return {}", CLONE),
         (
             "the gaps of words are not kept",
             '"gap_lengths": "gaps.csv", "entropies": "gaps.csv"}',

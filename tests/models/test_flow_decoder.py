@@ -100,7 +100,7 @@ def test_a_trained_decoder_gives_texts_back_and_reads_the_latents():
     batch = _batch(texts.tolist())
     model.initialise(batch)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(150):
+    for _ in range(300):
         optimizer.zero_grad()
         sum(value.mean() for value in model.objective(batch, 1).values()).backward()
         optimizer.step()

@@ -22,7 +22,7 @@ def _blocks(paper: str):
     """(scale, dataset's kind, block) of every run of a paper."""
     for scale in SCALES:
         for name, entry in MATRIX.runs.items():
-            if entry["reproduces"] == paper:
+            if entry["reproduces"] == paper and scale in entry:
                 yield scale, MATRIX.datasets[entry["dataset"]]["kind"], MATRIX.run(scale, name)
 
 

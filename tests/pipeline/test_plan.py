@@ -155,7 +155,7 @@ def test_the_plan_of_a_fresh_clone(matrix, capsys):
     said = capsys.readouterr().out
     rows = [line for line in said.splitlines() if line.startswith(("|    1 |", "|    8 |", "|   32 |"))]
     assert len(rows) == 3 and "longest chain" in said and "nan" not in said
-    assert all(f"| {run} " in said for run in matrix.runs)
+    assert all(f"| {run} " in said for run in matrix.at("paper").runs)
     # Nothing of GPUs, whose speed is not measured; and what no cluster would let end is named.
     assert "how fast a GPU is was not measured: these are days of such CPUs" in said and "GPU time" not in said
     assert re.search(

@@ -69,7 +69,7 @@ def test_track_live_and_replace(world):
     assert metrics["final/nll"] == pytest.approx(1.422) and "final/nll_K50" in metrics
     assert tags["unit.nll"] == "bpc" and tags["paper"] == "ziegler2019" and tags["dataset_sha256"] == "ab" * 32
     assert (
-        tags["table"] == "ziegler2019-table1 ziegler2019-table2"
+        tags["table"] == "ziegler2019-table1 ziegler2019-table2 ours-summary"
         and tags["scale"] == "demo"
         and tags["revision"] == "r1"
     )
