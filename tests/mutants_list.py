@@ -529,6 +529,30 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "models/state_space.py": [
         (
+            "the filter keeps its weights after drawing anew",
+            "weights = torch.where(anew[:, None], 0.0, weights)",
+            "weights = weights + 0.0",
+            "test_state_space_bounds.py::test_a_word_is_scored_as_by_a_loop_over_its_steps",
+        ),
+        (
+            "the filter draws at every step but the poor",
+            "poor = share.square().sum(1) > 2 / samples",
+            "poor = share.square().sum(1) <= 2 / samples",
+            "test_state_space_bounds.py::test_a_word_is_scored_as_by_a_loop_over_its_steps",
+        ),
+        (
+            "words come back in the order of their lengths",
+            "return torch.empty_like(bound).index_copy(0, order, bound)",
+            "return bound",
+            "test_state_space_bounds.py::test_the_estimate_of_a_words_probability_is_unbiased",
+        ),
+        (
+            "the KL weight weighs the likelihood too",
+            "log_omega = log_p + kl_weight * (log_omega - log_p)",
+            "log_omega = kl_weight * log_omega",
+            "test_state_space_bounds.py::test_a_kl_weight_weighs_what_is_not_likelihood",
+        ),
+        (
             "no resampling in training",
             "before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]",
             "before = h[:, 0]",
@@ -621,6 +645,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "models/networks.py": [
+        (
+            "a key of a NADE sees itself",
+            "self._key(v, b, hidden), x_v, reduction",
+            "self._key(v, b, hidden + x_v[..., None] * self.reading[v]), x_v, reduction",
+            "test_nade.py::test_the_probabilities_of_all_chords_sum_to_one_and_differ_from_independent_keys",
+        ),
+        (
+            "drawn keys do not reach those above",
+            "hidden = torch.addcmul(hidden, drawn[-1][..., None], self.reading[v])",
+            "hidden = hidden + 0.0",
+            "test_nade.py::test_chords_are_drawn_as_they_are_scored",
+        ),
         (
             "the distance from the end is off by one",
             "(lengths[:, None] - 1 - t).clamp(min=0)",
@@ -780,6 +816,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "models/hidden_markov.py": [
+        (
+            "any number of states is taken",
+            "if config.states > most:",
+            "if config.states < 0:",
+            "test_hidden_markov.py::test_states_that_no_symbol_can_use_are_refused",
+        ),
         (
             "the first states are moved on",
             "ahead = states if t == 0 else states @ transition",
@@ -1302,6 +1344,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/batching.py": [
         (
+            "a piece moves past the highest key",
+            "-min(most, low), min(most, high) + 1",
+            "-min(most, low), most + 1",
+            "test_transposed.py::test_a_piece_keeps_its_intervals_and_all_its_keys",
+        ),
+        (
+            "moves are the same at every step",
+            "np.random.default_rng([seed, *step, TRANSPOSED])",
+            "np.random.default_rng([seed, TRANSPOSED])",
+            "test_transposed.py::test_every_move_is_as_probable_and_drawn_by_seed_and_step",
+        ),
+        (
             "the last step is padding",
             "return steps < self.lengths[:, None]",
             "return steps < self.lengths[:, None] - 1",
@@ -1790,6 +1844,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "report/keep.py": [
+        (
+            "joined scores are those of the new seeds",
+            "Mean(shares[0] * a.nll + shares[1] * b.nll, a.steps)",
+            "Mean(b.nll, a.steps)",
+            "test_records.py::test_seeds_of_several_machines_join_in_one_record",
+        ),
+        (
+            "seeds of other data join",
+            '("data", lambda one: [record["dataset_sha256"] for record in one["train"]])',
+            '("data", lambda one: [0])',
+            "test_records.py::test_seeds_that_differ_do_not_join",
+        ),
+        (
+            "a seed joins itself",
+            "if both := sorted(seeds[0] & seeds[1]):",
+            "if both := []:",
+            "test_records.py::test_seeds_that_differ_do_not_join",
+        ),
         ("scores are not kept", 'return {"scores": packed(scores)} if scores else {}', "return {}", CLONE),
         (
             "the gaps of words are not kept",
