@@ -111,8 +111,7 @@ def made(scale: str, run: str, more: Mapping[str, Any]) -> dict[str, Any]:
         for seed in seeds
         for column in (seed.history[0] if seed.history else ())
     ]
-    found = {name: value for name, value in (metrics(scale, run) or {}).items() if name != "sha256"}
-    return {**found, "train": [seed.record for seed in seeds], "history": history, **more}
+    return {**(metrics(scale, run) or {}), "train": [seed.record for seed in seeds], "history": history, **more}
 
 
 def keep(scale: str, run: str, content: Mapping[str, Any]) -> None:

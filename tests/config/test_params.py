@@ -232,6 +232,16 @@ BROKEN = [
     ),
     (("runs", "ptb-lstm", "demo", "training", "drawn"), 100, "training.drawn: expected none for text"),
     (
+        ("runs", "ptb-lstm", "demo", "training", "transpose"),
+        5,
+        "training.transpose: expected none for text, which has no",
+    ),
+    (
+        ("runs", "jsb-af_af", "demo", "training", "bound"),
+        "filtering",
+        "training.bound: expected elbo or importance for latent_sequence, got 'filtering', which is for state_space",
+    ),
+    (
         ("datasets", "words", "demo", "split"),
         "type",
         "split: expected one of .*, got 'type'; nearest: types",

@@ -135,9 +135,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
             yield from EVALUATIONS.get(kind, Sequences).errors(f"{at}.evaluation", block["evaluation"])
             yield from _drawn(f"{at}.training.drawn", block["training"], kind)
             yield from _selected(f"{at}.training.keep", block["training"], kind)
-            moved = block["training"].get("transpose") if isinstance(block["training"], Mapping) else None
-            if moved is not None and kind and kinds.of(kind).emission != "bernoulli":
-                yield f"{at}.training.transpose: expected none for {kind}, which has no keys, got {moved!r}"
+            yield from _transposed(f"{at}.training.transpose", block["training"], kind)
             yield from _trainable(f"{at}.training", block)
             yield from _halved(f"{at}.training.half", entry, block["training"], kind)
             yield from _from(f"{path}.from", entry, scale, kind, parts)
@@ -181,6 +179,13 @@ def _drawn(path: str, training: Any, kind: str | None) -> Iterator[str]:
         yield f"{path}: expected the number of words of an epoch, got none"
     if not kinds.of(kind).counted and drawn is not None:
         yield f"{path}: expected none for {kind}, which is not counted, got {drawn!r}"
+
+
+def _transposed(path: str, training: Any, kind: str | None) -> Iterator[str]:
+    """Check that ``transpose`` is given for piano rolls only."""
+    most = training.get("transpose") if isinstance(training, Mapping) else None
+    if most is not None and kind and kinds.of(kind).emission != "bernoulli":
+        yield f"{path}: expected none for {kind}, which has no keys, got {most!r}"
 
 
 def _selected(path: str, training: Any, kind: str | None) -> Iterator[str]:

@@ -92,7 +92,7 @@ def _joined(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
         pairs = zip(unpacked(old["scores"]), unpacked(new["scores"]), strict=True)
         shares = [len(some) / (len(seeds[0]) + len(seeds[1])) for some in seeds]
         content["scores"] = packed([Mean(shares[0] * a.nll + shares[1] * b.nll, a.steps) for a, b in pairs])
-    return {name: value for name, value in content.items() if name != "sha256"}
+    return content
 
 
 def _apart(new: dict[str, Any], expected: str, got: str) -> Problem:
