@@ -80,7 +80,8 @@ class Project:
         text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=1000)
         path.write_text(text)
         with contextlib.suppress(Problem):  # a wrong params.yaml has no dvc.yaml
-            (self.folder / "dvc.yaml").write_text(dvc.text(params.load(path)))
+            for name, content in dvc.texts(params.load(path)).items():
+                (self.folder / name).write_text(content)
 
     def scale(self, name: str) -> None:
         """Set the scale that the engines read."""

@@ -156,6 +156,9 @@ def _parser() -> argparse.ArgumentParser:
         "--faster", type=float, metavar="X", help="speed of a GPU, the device of the records being 1 (without it: CPUs)"
     )
     plan.set_defaults(act=_plan)
+    preload = commands.add_parser("preload", help="run a command, such as dvc repro, whose stages find torch loaded")
+    preload.add_argument("engine", nargs=argparse.REMAINDER, metavar="<command>", help="with its arguments")
+    preload.set_defaults(act=_preload)
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml matches it")
@@ -306,6 +309,11 @@ def _benchmark(given: argparse.Namespace) -> None:
 
 def _plan(given: argparse.Namespace) -> None:
     importlib.import_module("seqflows.pipeline.plan").run(given.scale, given.gpus, given.faster)
+
+
+def _preload(given: argparse.Namespace) -> None:
+    """Refuse a missing command; `seqflows.__main__` runs one before anything of the project is imported."""
+    raise Problem("expected a command, such as dvc repro, got none; run: python -m seqflows preload dvc repro")
 
 
 def _adopt(given: argparse.Namespace) -> None:

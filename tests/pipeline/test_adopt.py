@@ -22,10 +22,14 @@ MADE = {
 }
 
 
-NAMED = {
-    ("features", "squad_questions"): "features-squad_questions",
-    ("train", ASKER): f"train-{ASKER}",
-}  # which reads features too, as most runs do not
+ALONE = {("features", "squad_questions"), ("train", ASKER)}  # which read other than most keys do
+FOLDER = {"train": "train", "evaluate": "evaluate", "generate": "evaluate"}  # below workflow; of all others: data
+
+
+def named(stage, name):
+    """DVC's name of a stage with a key."""
+    between = "-" if (stage, name) in ALONE else "@"
+    return f"workflow/{FOLDER.get(stage, 'data')}/dvc.yaml:{stage}{between}{name}"
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +64,9 @@ def change(alter):
 def test_what_is_of_the_present_params_is_handed_over(there, capsys):
     assert cli.main(["adopt"]) == 0
     assert "taken over 12 stages of scale demo" in capsys.readouterr().out
-    ((*command, first), named) = there[0][:4], there[0][4:]
+    ((*command, first), handed) = there[0][:4], there[0][4:]
     assert (command, first) == (["dvc", "commit", "--force"], "matrix")
-    assert set(named) == {NAMED.get(one, "@".join(one)) for one in MADE}
+    assert set(handed) == {named(*one) for one in MADE}
 
 
 @pytest.mark.parametrize(
@@ -126,8 +130,8 @@ def test_results_without_what_they_were_made_of_stay_out(there, capsys):
     for path in table:
         path.write_text("kept")
     assert cli.main(["adopt"]) == 0
-    kept = {NAMED.get(one, "@".join(one)) for one in MADE if "tvqa" not in one[1]}
-    assert set(there[0][4:]) == kept | {"download@tvqa"}
+    kept = {named(*one) for one in MADE if "tvqa" not in one[1]}
+    assert set(there[0][4:]) == kept | {named("download", "tvqa")}
     shutil.rmtree("runs")
     shutil.rmtree("data")
     assert cli.main(["adopt"]) == 1

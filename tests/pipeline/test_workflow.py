@@ -264,7 +264,8 @@ def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
 
 
 def test_dvc_yaml_is_that_of_the_table_and_of_params(matrix, project):
-    assert (ROOT / dvc.FILE).read_text() == dvc.text(matrix), "dvc.yaml is out of date: run `python -m seqflows dvc`"
+    written = {path: (ROOT / path).read_text() for path in dvc.texts(matrix)}
+    assert written == dvc.texts(matrix), "dvc.yaml is out of date: run `python -m seqflows dvc`"
     scratch = project()
     path = scratch.folder / "params.yaml"
     content = params.read(path)
@@ -289,14 +290,15 @@ def test_a_dataset_may_be_made_from_a_run(project, matrix):
     """An invented entry: in both engines its download waits for the run's training; DVC's others stay as they are."""
     scratch, more = project(), of_a_run(matrix)
     before, _ = by_dvc(scratch.folder)
-    (scratch.folder / dvc.FILE).write_text(dvc.text(more))
+    for path, text in dvc.texts(more).items():
+        (scratch.folder / path).write_text(text)
     after, _ = by_dvc(scratch.folder)
     assert all(after[name] == job for name, job in before.items() if not name.endswith(("matrix", "demo/all")))
     download = after["download demo/more"]
     assert {path for path in download.inputs if not path.startswith("src/")} == {f"{WRITER}/train"}
     assert downstream(after, {"train demo/tvqa-att_s"}) >= {f"{stage} demo/more" for stage in ("download", "prepare")}
     assert "train demo/more-lstm" in downstream(after, {"download demo/more"})
-    assert dvc.addresses(more)["download", "more"] == "download-more"
+    assert dvc.addresses(more)["download", "more"] == "workflow/data/dvc.yaml:download-more"
     common = scratch.folder / "workflow/rules/common.smk"
     entries = f"datasets={more.datasets!r}, runs={more.runs!r}"
     common.write_text(common.read_text().replace("params.load()", f"dataclasses.replace(params.load(), {entries})"))
@@ -316,7 +318,7 @@ def test_a_dataset_of_other_runs_at_each_scale_or_of_itself_is_refused(matrix):
     more = of_a_run(matrix)
     more.datasets["more"]["paper"] = {"source": "generated", "run": "tvqa-att_ar"}
     with pytest.raises(Problem, match="expected download more to read the same at each scale, got .*att_ar/train"):
-        dvc.text(more)
+        dvc.texts(more)
     more.datasets["more"] = {"kind": "language", **{scale: {"run": "more-lstm"} for scale in paths.SCALES}}
     with pytest.raises(Problem, match="expected stages that do not wait for themselves, got .*download more"):
         stages.ordered(more, "demo")
@@ -661,7 +663,7 @@ def check_forced(made, tables):
 def check_scales(made):
     """Demo, laptop, demo: nothing is trained twice."""
     made.scratch.scale("laptop")
-    made.make("laptop", f"evaluate@{CHANGED}")
+    made.make("laptop", f"workflow/evaluate/dvc.yaml:evaluate@{CHANGED}")
     assert f"train laptop/{CHANGED}" in made.ran()
     made.scratch.scale("demo")
     made.make("demo")
@@ -689,7 +691,7 @@ def check_clone(made):
     made.log = there / "ran.log"
     scratch.env |= {"PYTHONPATH": str(there / "src"), "DVC_SITE_CACHE_DIR": str(there.parent / "clone-site")}
     scratch.folder = there
-    made.make("demo", f"train@{CHANGED}")
+    made.make("demo", f"workflow/train/dvc.yaml:train@{CHANGED}")
     assert made.ran() - DIVIDED == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
 
 

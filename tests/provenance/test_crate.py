@@ -30,7 +30,7 @@ def archive(world, monkeypatch):
     shutil.rmtree("runs")
     sha256 = files.read_sealed(paths.record(SCALE, "jsb-lstm"))["train"][0]["dataset_sha256"]
     files.write_json(paths.statistics(SCALE, "jsb"), {"dataset": "jsb", "source": "jsb", "sha256": sha256})
-    for name in ("Snakefile", "dvc.yaml", "params.yaml", "CITATION.cff", "LICENSE", "workflow/rules"):
+    for name in ("Snakefile", "dvc.yaml", "params.yaml", "CITATION.cff", "LICENSE", "workflow"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         Path(name).parent.mkdir(exist_ok=True)
         copy(ROOT / name, name)

@@ -233,6 +233,7 @@ def test_two_equal_trainings_at_once_train_once(tmp_path, monkeypatch):
 # --- two engines
 
 TARGET = "runs/demo/gaussians-affine/metrics.json"
+EVALUATED = "workflow/evaluate/dvc.yaml:evaluate@gaussians-affine"
 
 
 def quick(content):
@@ -255,13 +256,13 @@ def test_two_engines_at_once(tmp_path):
         both = [
             subprocess.Popen(command, cwd=scratch.folder, env=scratch.env, stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT, text=True)
-            for command in (["dvc", "repro", "-q", "evaluate@gaussians-affine"], ["snakemake", "-j", "1", TARGET])
+            for command in (["dvc", "repro", "-q", EVALUATED], ["snakemake", "-j", "1", TARGET])
         ]  # fmt: skip
         said = [process.communicate(timeout=600)[0] for process in both]
         assert not any("Traceback" in text and "seqflows" in text.split("Traceback")[1] for text in said), said
         # whoever lost finds its work done, or does it now; nothing is corrupt
         scratch.run("snakemake", "-j", "1", "--rerun-incomplete", TARGET)
-        scratch.run("dvc", "repro", "-q", "evaluate@gaussians-affine")
+        scratch.run("dvc", "repro", "-q", EVALUATED)
         found = numbers(scratch.folder)
         first = first or found
         held += found == first and any(process.returncode == 0 for process in both)

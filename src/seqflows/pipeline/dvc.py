@@ -1,6 +1,7 @@
-"""``dvc``: write dvc.yaml from the table of stages and params.yaml.
+"""``dvc``: write dvc.yaml, and those below workflow/, from the table of stages and params.yaml.
 
-Paths keep ``${scale}``, the only value that DVC reads from params.yaml.
+Paths keep ``${scale}``, the only value that DVC reads from params.yaml. The stages with most keys have files of their
+own, since DVC reads and rewrites the whole dvc.lock beside a dvc.yaml after each of its stages.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
+WORKFLOW = Path("workflow")
+# The files below WORKFLOW and their stages; all others are in FILE.
+INNER = {
+    WORKFLOW / "data" / FILE: ("download", "prepare", "features", "rewrite", "filter"),
+    WORKFLOW / "train" / FILE: ("train",),
+    WORKFLOW / "evaluate" / FILE: ("evaluate", "generate", "speed"),
+}
 # A scale may lack their entries; DVC then gets placeholder outputs.
 PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded", "filters")
 HEAD = """\
@@ -31,46 +39,66 @@ NAME = re.compile(
 
 
 def run() -> None:
-    """Write dvc.yaml."""
-    files.write_text(FILE, text(params.load()))
+    """Write them."""
+    for path, text in texts(params.load()).items():
+        files.write_text(path, text)
 
 
 def check(found: params.Params) -> None:
-    """Raise `Problem` if dvc.yaml exists and does not match the present table and params.yaml."""
-    if FILE.exists() and FILE.read_text(encoding="utf-8") != text(found):
-        raise Problem(
-            "expected dvc.yaml to be of the present params.yaml and stages, got an older or changed one; "
-            "run: python -m seqflows dvc"
-        )
+    """Raise `Problem` if there is a dvc.yaml, and one of them does not match the present table and params.yaml."""
+    if not FILE.exists():
+        return
+    for path, text in texts(found).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise Problem(
+                f"expected {path} to be of the present params.yaml and stages, got an older, changed or absent one; "
+                "run: python -m seqflows dvc"
+            )
 
 
-def text(found: params.Params) -> str:
-    """The content of dvc.yaml.
+def texts(found: params.Params) -> dict[Path, str]:
+    """Each dvc.yaml and its content.
 
     Raises `Problem` if a key reads different runs or datasets at different scales.
     """
     read = ["params.yaml", str(stages.SOURCE)]  # all code, since it sums up that of each stage
     matrix = {"cmd": "python -m seqflows matrix", "deps": read, "outs": [str(paths.MATRIX)]}
-    written = [_dumped({"matrix": matrix})]
-    for stage in stages.TABLE:
+    # `dvc params diff` and `dvc exp show` compare all of params.yaml; no stage depends on it so
+    shown = yaml.dump({"params": ["params.yaml"], "plots": _curves(found)}, Dumper=_Dumper, sort_keys=False, width=1000)
+    inner = [stage for some in INNER.values() for stage in some]
+    last = [stage for stage in stages.TABLE if stage not in inner]
+    text = _text([_dumped({"matrix": matrix}), *_stages(found, last)])
+    return {FILE: f"{HEAD}{text}\n{shown}"} | {
+        path: f"{HEAD}vars:\n  - ../../params.yaml:scale\n\n{_text(_stages(found, some, wdir='../..'))}"
+        for path, some in INNER.items()
+    }
+
+
+def _text(written: Iterable[str]) -> str:
+    return "stages:\n" + "\n".join(written)
+
+
+def _stages(found: params.Params, some: Iterable[str], **where: str) -> list[str]:
+    """The entries of some stages, their paths relative to ``wdir`` if it is given."""
+    written = []
+    for stage in some:
         read = _inputs(found, stage)
         shared = _shared(stage, read)
         if shared:
-            written.append(_foreach(found, stage, {name: read[name] for name in shared}))
+            written.append(_foreach(found, stage, {name: read[name] for name in shared}, where))
         alone = [name for name in read if name not in shared]
-        written += [_dumped({_alone(stage, name): _entry(found, stage, name, read[name])}) for name in alone]
-    # `dvc params diff` and `dvc exp show` compare all of params.yaml; no stage depends on it so
-    shown = yaml.dump({"params": ["params.yaml"], "plots": _curves(found)}, Dumper=_Dumper, sort_keys=False, width=1000)
-    return HEAD + "stages:\n" + "\n".join(written) + "\n" + shown
+        written += [_dumped({_alone(stage, name): where | _entry(found, stage, name, read[name])}) for name in alone]
+    return written
 
 
 def addresses(found: params.Params) -> dict[tuple[str, str], str]:
     """DVC's name of each stage with each of its keys."""
+    files_of = {stage: f"{path}:" for path, some in INNER.items() for stage in some}
     named = {}
     for stage in stages.TABLE:
-        read = _inputs(found, stage)
+        read, file = _inputs(found, stage), files_of.get(stage, "")
         shared = _shared(stage, read)
-        named |= {(stage, name): f"{stage}@{name}" if name in shared else _alone(stage, name) for name in read}
+        named |= {(stage, name): file + (f"{stage}@{name}" if name in shared else _alone(stage, name)) for name in read}
     return named
 
 
@@ -141,7 +169,7 @@ def _curves(found: params.Params) -> list[dict[str, Any]]:
     return plots
 
 
-def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...]]) -> str:
+def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...]], where: Mapping[str, str]) -> str:
     """The entry of several keys; items contain the key and other differences of their inputs."""
     general, items = [], {name: _Item() for name in read}
     for column in zip(*read.values(), strict=True):
@@ -153,7 +181,7 @@ def _foreach(found: params.Params, stage: str, read: Mapping[str, tuple[str, ...
             for item, value in zip(items.values(), names, strict=True):
                 item[field] = value
         general.append(NAME.sub(f"${{{variable}}}", column[0]))
-    do = _entry(found, stage, "${key}", general, of=next(iter(read)))
+    do = {**where, **_entry(found, stage, "${key}", general, of=next(iter(read)))}
     if any(items.values()):
         return _dumped({stage: {"foreach": items, "do": do}})
     return _dumped({stage: {"foreach": list(items), "do": do}}).replace("${key}", "${item}")

@@ -80,7 +80,7 @@ def run(scale: str) -> list[Path]:
             f"expected records in {paths.results(scale) / 'runs'}, found none; run: python -m seqflows keep {scale}"
         )
     actions.drawn(found, scale, known)
-    date = published([*contents(scale), WORKFLOW, RULES, DVC, SETTINGS, *ALSO])
+    date = published([*contents(scale), WORKFLOW, RULES, DVC, *inner(), SETTINGS, *ALSO])
     written = [requirements.write(found, scale), *rescience.write(cited, rows, scale)]
     entities = described(found, cited, scale, known)
     with files.replacing_folder(folder(scale)) as temporary:
@@ -132,9 +132,15 @@ def _title(found: Params, path: Path) -> str:
     return str(block.get("title", path.name))
 
 
+def inner() -> list[Path]:
+    """The files of DVC's that dvc.yaml leaves stages to."""
+    return sorted(Path("workflow").glob(f"*/{DVC}"))
+
+
 def workflow(version: str, scale: str, there: Iterable[Path], prepared: Iterable[Dataset]) -> list[Entity]:
     """The workflow in the forms of both engines, its parameters, and its run as a whole."""
     rules = [file(path, path.name, CODE[:1], version=version) for path in sorted(RULES.glob("*.smk"))]
+    stages = [file(path, path.as_posix(), CODE[:1], version=version) for path in inner()]
     commands = [one.id for one in tools(version)]
     shared: Properties = {
         "version": version, "input": ref(SETTING, SCALE), "output": ref(OUTPUT),
@@ -142,7 +148,7 @@ def workflow(version: str, scale: str, there: Iterable[Path], prepared: Iterable
     }  # fmt: skip
     of = {
         WORKFLOW: ("The stages of seqflows, for Snakemake", SNAKEMAKE, [one.id for one in rules]),
-        DVC: ("The same stages, for DVC", "https://dvc.org", []),
+        DVC: ("The same stages, for DVC", "https://dvc.org", [one.id for one in stages]),
     }
     engines = [
         file(path, name, CODE, programmingLanguage=ref(language), hasPart=ref(*parts, *commands), **shared)
@@ -158,6 +164,7 @@ def workflow(version: str, scale: str, there: Iterable[Path], prepared: Iterable
     return [
         *engines,
         *rules,
+        *stages,
         file(SETTINGS, "Datasets, models, runs and tables at each scale", **_example(SETTING)),
         Entity(f"#workflow/{scale}", ("CreateAction",), whole),
         *(Entity(id, ("ComputerLanguage",), {"name": name, "url": ref(url)}) for id, (name, url) in LANGUAGES.items()),

@@ -1,0 +1,137 @@
+"""``preload <command>``: run a command, such as ``dvc repro``, whose stages find torch loaded.
+
+An engine starts a process for each of some hundred stages, and importing torch takes longer than most stages of scale
+demo. Here one process imports the libraries, once, and listens at a socket. Each ``python -m seqflows`` that the
+command starts hands over its arguments, environment, working directory and streams, and waits while a fork of that
+process runs the stage. Only libraries are imported before: a stage reads the project's own code as it then is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import runpy
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+VARIABLE = "SEQFLOWS_PRELOADED"  # the interpreter that listens, and its socket
+LIBRARIES = ("numpy", "pydantic", "safetensors.torch", "torch", "yaml")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIZE = 8  # bytes of the length of a request
+KILLED = 128 + signal.SIGKILL  # the exit status that a shell gives a killed process
+SECONDS = 0.2  # between two looks at whether the command has ended
+
+
+def run(command: Sequence[str]) -> int:
+    """Run a command; its exit status, 127 if there is none of that name. A fork ends in `SystemExit`."""
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):  # a bare node has not all of them
+            importlib.import_module(name)
+    folder, here = tempfile.mkdtemp(prefix="seqflows-"), os.getpid()
+    forks: set[int] = set()
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path := os.path.join(folder, "socket"))
+            listening.listen()
+            listening.settimeout(SECONDS)
+            engine = subprocess.Popen(command, env=os.environ | {VARIABLE: f"{sys.executable}{os.pathsep}{path}"})
+            for number in SIGNALS[1:]:
+                signal.signal(number, lambda number, _: engine.send_signal(number))
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command gets it from the terminal, too
+            while engine.poll() is None:
+                forks -= {pid for pid in forks if os.waitpid(pid, os.WNOHANG)[0]}
+                with contextlib.suppress(TimeoutError):
+                    connection, _ = listening.accept()
+                    with connection:
+                        if not (pid := os.fork()):
+                            listening.close()
+                            _serve(connection)
+                    forks.add(pid)
+            return engine.returncode if engine.returncode >= 0 else 128 - engine.returncode
+    except FileNotFoundError as error:
+        print(f"seqflows preload: expected a command, got {error.filename!r}", file=sys.stderr)
+        return 127
+    finally:
+        if os.getpid() == here:
+            shutil.rmtree(folder)
+
+
+def ask() -> int | None:
+    """Hand this command over to the process that listens; its exit status, or None if there is no such process."""
+    executable, _, path = os.environ.get(VARIABLE, "").partition(os.pathsep)
+    if executable != sys.executable:
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+            for number in range(3):
+                os.fstat(number)
+        except OSError:  # it has ended; or a stream is closed, and cannot be handed over
+            return None
+        request = {"argv": sys.argv, "path": sys.path, "environ": dict(os.environ), "cwd": os.getcwd()}
+        sent = json.dumps(request).encode()
+        socket.send_fds(connection, [len(sent).to_bytes(SIZE)], [0, 1, 2])
+        connection.sendall(sent)
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _: connection.send(bytes([number])))
+        said = _received(connection)  # until the fork has ended
+        return said[0] if said else KILLED
+
+
+def _serve(connection: socket.socket) -> NoReturn:
+    """In a fork: run what the connection asks for, and exit with its status."""
+    os.setpgid(0, 0)  # signals come over the connection alone
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    length, streams, _, _ = socket.recv_fds(connection, SIZE, 3)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    request: dict[str, Any] = json.loads(_received(connection, int.from_bytes(length)))
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update({name: value for name, value in request["environ"].items() if name != VARIABLE})
+    sys.argv, sys.path[:] = request["argv"], request["path"]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "seqflows"]:
+        del sys.modules[name]
+    threading.Thread(target=_heed, args=(connection,), daemon=True).start()
+    status = 1
+    try:
+        runpy.run_module("seqflows", run_name="__main__", alter_sys=True)
+        status = 0
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        raise
+    finally:
+        connection.send(bytes([status & 0xFF]))
+    raise SystemExit(0)
+
+
+def _heed(connection: socket.socket) -> None:
+    """Send this process the signals that its asker got; end it if that is killed."""
+    while said := connection.recv(1):
+        os.kill(os.getpid(), said[0])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _received(connection: socket.socket, length: int | None = None) -> bytes:
+    """So many bytes, or all until the connection closes."""
+    said = b""
+    while length is None or len(said) < length:
+        more = connection.recv(2**16 if length is None else length - len(said))
+        if not more:
+            break
+        said += more
+    return said

@@ -1,0 +1,137 @@
+"""A command whose stages find torch loaded says and does what it says and does without."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from seqflows import cli, preload
+
+# Stands for the project's own, so that it can say what it finds.
+OWN = """
+import json, os, sys, time
+what = sys.argv[1]
+if what == "say":
+    found = {"argv": sys.argv[1:], "cwd": os.getcwd(), "loaded": sorted({"torch", "seqflows.cli"} & {*sys.modules})}
+    print(json.dumps(found | {"word": os.environ.get("WORD"), "read": sys.stdin.read()}))
+    print("spoken", file=sys.stderr)
+    sys.exit(3)
+if what == "fail":
+    raise ValueError("of its own")
+if what == "word":
+    sys.exit("a word")
+if what == "end":
+    os.kill(os.getpid(), 9)
+try:
+    with open("pid.tmp", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("pid.tmp", "pid")
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+    sys.exit(75)
+"""
+
+
+def run(*command, **given):
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **given)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder with a package of the project's name, and a function that runs a shell script with libraries loaded."""
+    (tmp_path / "own/seqflows").mkdir(parents=True)
+    (tmp_path / "own/seqflows/__init__.py").write_text("")
+    (tmp_path / "own/seqflows/__main__.py").write_text(OWN)
+    # `preload` is the project's, whichever package of that name the path has first
+    lines = ("import sys", "from seqflows import preload", f"sys.path.insert(0, {str(tmp_path / 'own')!r})")
+    (tmp_path / "ask.py").write_text("\n".join((*lines, "sys.exit(preload.ask())")))
+    monkeypatch.chdir(tmp_path)
+
+    env = os.environ | {"WORD": "given", "ASK": f"{sys.executable} ask.py"}
+    return lambda script: run(sys.executable, "-m", "seqflows", "preload", "bash", "-c", script, env=env)
+
+
+def test_a_command_finds_torch_and_hands_over_what_it_is_given(own, tmp_path):
+    done = own("mkdir -p there; cp ask.py there; cd there; echo read | WORD=mine $ASK say 'a b'; exit $?")
+    assert (done.returncode, done.stderr) == (3, "spoken\n")
+    said = {"argv": ["say", "a b"], "cwd": str(tmp_path / "there"), "loaded": ["torch"], "word": "mine"}
+    assert json.loads(done.stdout) == said | {"read": "read\n"}
+
+
+def test_the_code_is_read_anew_for_each_command(own):
+    done = own("echo 'print(1)' > own/seqflows/__main__.py; $ASK; echo 'print(222)' > own/seqflows/__main__.py; $ASK")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n222\n", "")
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "said"),
+    [("fail", 1, "ValueError: of its own"), ("word", 1, "a word"), ("end", 137, "")],
+)
+def test_a_failure_has_its_status_and_its_words(own, what, status, said):
+    done = own(f"$ASK {what}")
+    assert done.returncode == status and said in done.stderr
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [("INT", 75, "interrupted\n"), ("TERM", 137, "")])
+def test_a_signal_reaches_the_fork(own, number, status, said):
+    done = own(f"set -m; $ASK wait & while [ ! -e pid ]; do sleep 0.1; done; kill -{number} $!; wait $!")
+    assert (done.returncode, done.stdout) == (status, said)
+
+
+def test_no_fork_outlives_who_asked_for_it(own, tmp_path):
+    done = own("$ASK wait & while [ ! -e pid ]; do sleep 0.1; done; kill -9 $!; wait $!")
+    assert done.returncode == 137
+    fork = int((tmp_path / "pid").read_text())
+    for _ in range(100):
+        if not os.path.exists(f"/proc/{fork}"):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"process {fork} is still there")
+
+
+def test_the_projects_own_commands_say_the_same(root, tmp_path):
+    script = "for what in --version 'list train' 'train demo/none'; do python -m seqflows $what; echo $?; done; exit 4"
+    shell = ("bash", "-c", script)
+    there = {"cwd": root, "env": os.environ | {"TMPDIR": str(tmp_path)}}
+    plain, loaded = run(*shell, **there), run(sys.executable, "-m", "seqflows", "preload", *shell, **there)
+    assert (loaded.stdout, loaded.stderr, loaded.returncode) == (plain.stdout, plain.stderr, 4)
+    assert "expected a key among runs" in plain.stderr and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        (["no-such-command"], 127, "seqflows preload: expected a command, got 'no-such-command'"),
+        ([], 1, "expected a command, such as dvc repro, got none; run: python -m seqflows preload dvc repro"),
+        (["bash", "-c", "kill -9 $$"], 137, ""),
+    ],
+)
+def test_a_command_that_is_none_or_is_killed(command, status, said):
+    done = run(sys.executable, "-m", "seqflows", "preload", *command)
+    assert done.returncode == status and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_listener_of_the_same_interpreter_a_command_runs_by_itself(monkeypatch, tmp_path):
+    monkeypatch.delenv(preload.VARIABLE, raising=False)
+    assert preload.ask() is None
+    monkeypatch.setenv(preload.VARIABLE, f"{sys.executable}:{tmp_path / 'gone'}")
+    assert preload.ask() is None
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+        listening.settimeout(0.2)
+        monkeypatch.setenv(preload.VARIABLE, f"/another/python:{tmp_path / 'socket'}")
+        assert preload.ask() is None
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
+def test_help_and_a_missing_command(capsys):
+    assert cli.main(["preload"]) == 1
+    assert "run: python -m seqflows preload dvc repro" in capsys.readouterr().err
