@@ -62,7 +62,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "+ Context (Back-Translation)": "back_translation", "+ Context (Paraphrasing)": "paraphrasing",
     "+ Context (Language Flow)": "language_flow", "+ Context (Language Flow+)": "language_flow_plus",
     "+ Context (Language Flow), cross-fitted": "language_flow-crossfit",
-    "random words": "random_words", "filter alone": "same",
+    "+ Context (Word mixture)": "word_mixture", "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)}
 SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines, and the weight of the loss of attention

@@ -15,7 +15,7 @@ from seqflows.models.flow_decoder import FlowDecoder
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.rewriting.base import Generator
 
-BATCH = 128  # candidates at once
+HYPOTHESES = 640  # at once
 
 
 class Flow(Generator):
@@ -44,7 +44,7 @@ class Flow(Generator):
         cut = [tokens.tokenize(text) for text in texts]
         ids = torch.from_numpy(tokens.encode(cut, self.vocabulary, self.model.length)).long()
         rows: list[list[int]] = []
-        for part in ids.split(max(1, BATCH // count)):
+        for part in ids.split(max(1, HYPOTHESES // (count * self.beam))):
             eps = self.model.encode(part.to(self.model.vectors.device)).repeat_interleave(count, 0)
             z_0 = torch.randn_like(eps) if self.variance else torch.zeros_like(eps)
             rows += self.model.decode(eps + self.variance**0.5 * z_0, self.beam).tolist()
