@@ -163,7 +163,13 @@ NADES = [
     ),
     Case("lstm-nade", {"class": "recurrent_baseline", "keys": "nade", "nade_width": 3} | SMALL, "bernoulli"),
 ]
-LATENT.append(NADES[0])
+PAST = [
+    Case(
+        "af-coupling-affine-categorical-past",
+        _latent("af", "coupling", "affine", "categorical").block | {"posterior": "autoregressive"},
+    )
+]
+LATENT += [PAST[0], NADES[0]]
 RECURRENT = [
     Case(f"lstm-{emission}{suffix}", {"class": "recurrent_baseline"} | SMALL | more, emission)
     for emission in ("categorical", "bernoulli")
@@ -245,8 +251,9 @@ CHOICES = [
 CASES = LATENT + RECURRENT + DENSITIES + STATES + GRUS + LANGUAGE + PAIRS + SPANS + CHOICES
 # Every fifth latent model has every value of every choice: for the checks that take seconds a model.
 FEW = (
-    LATENT[:-1:5]
+    LATENT[:-2:5]
     + CODEBOOKS[:3]
+    + PAST
     + NADES[:1]
     + RECURRENT
     + DENSITIES
@@ -296,6 +303,8 @@ def sharpened(model: Model) -> Model:
             spread = (z - z.mean((0, 1))).square().mean((0, 1)).sqrt()
             model.to_posterior.bias.copy_(torch.cat([z.mean((0, 1)), (1.3 * spread).log()]))
             model.to_posterior.weight.mul_(0.3)
+            if model.config.posterior == "autoregressive":
+                model.to_change.weight.normal_(std=0.5)
     return model
 
 

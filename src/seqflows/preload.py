@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 VARIABLE = "SEQFLOWS_PRELOADED"  # the interpreter that listens, and its socket
-LIBRARIES = ("numpy", "pydantic", "safetensors.torch", "torch", "yaml")
+LIBRARIES = ("numpy", "safetensors.torch", "torch", "yaml")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIZE = 8  # bytes of the length of a request
 KILLED = 128 + signal.SIGKILL  # the exit status that a shell gives a killed process

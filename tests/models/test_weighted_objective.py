@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 import torch
 
-from models_list import CASES, CODEBOOKS, FACTS, sequences, sharpened
+from models_list import CASES, CODEBOOKS, FACTS, PAST, sequences, sharpened
 from seqflows.data.batching import Batch
 
 LATENT = [case for case in CASES if case.name == "af-made-nlsq-categorical"]
 K = 3
-named = pytest.mark.parametrize("case", [*LATENT, *CODEBOOKS[:3:2]], ids=lambda case: case.name)
+named = pytest.mark.parametrize("case", [*LATENT, *PAST, *CODEBOOKS[:3:2]], ids=lambda case: case.name)
 
 
 def ragged() -> Batch:

@@ -91,12 +91,14 @@ class LatentSequence(ModelBlock):
     position: int = entry(SIZE, 500)
     dropout: float = entry(DROPOUT, 0.2)  # of the prior
     network_dropout: float = entry(DROPOUT, 0.0)  # of the inputs of each layer of posterior and likelihood
+    posterior: str = entry(choice("independent", "autoregressive"), "independent")  # in time, given x
     keys: str = entry(KEYS, "independent")
     nade_width: int = entry(SIZE, 64)
 
     def idle(self) -> tuple[str, ...]:
         """``nade_width`` is only for keys that depend on each other; what the paper lacks, only where it is set."""
         unset = () if self.network_dropout else ("network_dropout",)
+        unset += ("posterior",) if self.posterior == "independent" else ()
         return (*unset, "keys", "nade_width") if self.keys == "independent" else unset
 
 

@@ -69,7 +69,7 @@ class CodebookSequence(LatentSequence):
             size = Size(config.width, config.inner, config.heads)
             self.prior = AttentiveInTime(inner, config.position, size, config.depth, config.dropout)
 
-    def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _read(self, batch: Batch) -> tuple[Tensor, ...]:
         """The mean and log standard deviation of q(z_t | x_t), (B, T, D) each."""
         book = self.emission.components
         return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_scales)

@@ -48,6 +48,9 @@ def flow_prior(config: Config) -> Bijection:
 class LatentSequence(Model):
     r"""p(x, z, T) = p(T) p(z | T) prod_t p(x_t | z, T) with posterior q(z | x) = prod_t N(mu_t, diag sigma_t^2).
 
+    An ``autoregressive`` posterior, which the paper lacks, is prod_t q(z_t | z_{<t}, x): z_t = mu_t + sigma_t eps_t,
+    both also functions of eps_{<t} by an LSTM (an inverse autoregressive flow in time, Kingma et al. 2016).
+
     The prior is a flow; the likelihood is a BiLSTM over z that at t uses z_t, the forward state of t-1 and the
     backward state of t+1, then two linear maps, the second tied to the input embedding (sections 4 and 5).
     """
@@ -64,9 +67,14 @@ class LatentSequence(Model):
         shape = {"width": config.width, "depth": config.depth, "dropout": config.network_dropout}
         self.encoder = BiLSTM(config.embedding + config.position, **shape)
         self.to_posterior = nn.Linear(2 * config.width, 2 * config.latent)
+        if config.posterior == "autoregressive":
+            self.past = nn.LSTM(config.latent + 2 * config.width, config.width, batch_first=True)
+            self.to_change = nn.Linear(config.width, 2 * config.latent)
         self.decoder = BiLSTM(config.latent + config.position, **shape)
         self.to_embedding = nn.Linear(2 * config.width + config.latent, config.embedding)
         start(self.to_posterior, self.to_embedding)
+        if config.posterior == "autoregressive":
+            start(self.to_change)
         self.prior = flow_prior(config)
 
     def length_log_prob(self, lengths: Tensor) -> Tensor:
@@ -74,11 +82,26 @@ class LatentSequence(Model):
         return self.lengths(lengths)
 
     def posterior(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean and log standard deviation of q(z_t | x), (B, T, D) each."""
+        """The mean and log standard deviation of q(z_t | z_{<t}, x) where earlier noise is 0, (B, T, D) each."""
+        read = self._read(batch)
+        return self._given(torch.zeros_like(read[0]), *read)
+
+    def _read(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The mean and log standard deviation by x alone, (B, T, D) each; with a past also the states (B, T, 2W)."""
         position = self.positions(batch.lengths, batch.x.shape[1])
-        states = self.encoder(torch.cat([self.emission.embed(batch.x), position], -1), batch.lengths)
-        mean, log_scale = self.to_posterior(torch.cat(states, -1)).chunk(2, -1)
-        return mean, log_scale.clamp(-8, 8)
+        both = self.encoder(torch.cat([self.emission.embed(batch.x), position], -1), batch.lengths)
+        states = torch.cat(both, -1)
+        mean, log_scale = self.to_posterior(states).chunk(2, -1)
+        found = mean, log_scale.clamp(-8, 8)
+        return found if self.config.posterior == "independent" else (*found, states)
+
+    def _given(self, noise: Tensor, mean: Tensor, log_scale: Tensor, *states: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean and log standard deviation given the noise (B, T, D) of earlier steps; those by x without states."""
+        if not states:
+            return mean, log_scale
+        before = torch.cat([torch.zeros_like(noise[:, :1]), noise[:, :-1]], 1)
+        more = self.to_change(self.past(torch.cat([before, *states], -1))[0]).chunk(2, -1)
+        return mean + more[0], (log_scale + more[1]).clamp(-8, 8)
 
     def logits(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """The parameters of p(x_t | z), (B, T, V)."""
@@ -99,21 +122,23 @@ class LatentSequence(Model):
     def objective(self, batch: Batch, samples: int) -> Terms:
         r"""The three terms of the negative ELBO, averaged over ``samples`` draws of z (section 5).
 
-        reconstruction = E_q[-log p(x | z)], kl = -H(q) - E_q[log p(z)] with the entropy in closed form,
+        reconstruction = E_q[-log p(x | z)], kl = -H(q) - E_q[log p(z)] with the entropy of each step in closed form,
         length = -log p(T).
         """
         steps = batch.x.shape[1]
-        mean, log_scale = self.posterior(batch)
+        read = self._read(batch)
         mask = step_mask(batch.lengths, steps)
-        noise = torch.randn((samples, *mean.shape), dtype=mean.dtype, device=mean.device)
-        z = (mean + log_scale.exp() * noise).flatten(0, 1)
+        noise = torch.randn((samples, *read[0].shape), dtype=read[0].dtype, device=read[0].device).flatten(0, 1)
+        mean, log_scale = self._given(noise, *(value.repeat(samples, 1, 1) for value in read))
+        z = mean + log_scale.exp() * noise
         x = batch.x.repeat(samples, *[1] * (batch.x.dim() - 1))
         lengths = batch.lengths.repeat(samples)
         position = self.positions(batch.lengths, steps).repeat(samples, 1, 1)
         shape = (samples, len(batch.lengths))
         log_likelihood = self.log_likelihood(x, z, lengths, position).view(shape).mean(0)
         log_prior = self.log_prior(z, lengths, position).view(shape).mean(0)
-        entropy = ((log_scale + 0.5 * (1 + LOG_TWO_PI)).sum(-1) * mask).sum(1)
+        entropy = (log_scale + 0.5 * (1 + LOG_TWO_PI)).sum(-1).view(*shape, steps).mean(0)
+        entropy = (entropy * mask).sum(1)
         length = -self.length_log_prob(batch.lengths)
         return {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": length.to(mean.dtype)}
 
@@ -122,19 +147,27 @@ class LatentSequence(Model):
 
         The bound of Burda et al. 2016 where beta, the KL weight, is 1. Its gradient is the doubly reparametrised one
         (Tucker et al. 2019): with the normalised weights v_k, that of the generative model is sum_k v_k grad log w_k,
-        and that of the posterior's parameters flows through z_k alone, by (1 - beta) v_k + beta v_k^2.
+        and that of the posterior's parameters flows through z_k alone, by (1 - beta) v_k + beta v_k^2. With an
+        autoregressive posterior, whose log q(z_k | x) at fixed parameters would need its noise step by step, all
+        gradients are sum_k v_k grad log w_k.
         """
         rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
-        mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
-        z = mean + log_scale.exp() * torch.randn_like(mean)
+        read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
+        noise = torch.randn_like(read[0])
+        mean, log_scale = self._given(noise, *read)
+        z = mean + log_scale.exp() * noise
         position, mask = self.positions(rows.lengths, rows.x.shape[1]), step_mask(rows.lengths, rows.x.shape[1])
-        apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()
+        twice = len(read) == 2
+        if twice:
+            apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()
+        else:
+            apart, fixed = noise, log_scale
         log_q = ((standard_normal_log_density(apart) - fixed).sum(-1) * mask).sum(1)
         ratio = self.log_prior(z, rows.lengths, position) - log_q
         log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
         log_weights = (log_likelihood + kl_weight * ratio).view(-1, samples)
         shares = log_weights.detach().softmax(1)
-        if z.requires_grad:
+        if twice and z.requires_grad:
             through = 1 - kl_weight + kl_weight * shares.flatten()[:, None, None]
             z.register_hook(lambda gradient: gradient * through)
         bound = torch.logsumexp(log_weights, 1) - math.log(samples)
@@ -148,8 +181,10 @@ class LatentSequence(Model):
         Each draw is scored by the three densities; no code is shared with `objective`.
         """
         rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
-        mean, log_scale = (value.repeat_interleave(samples, 0) for value in self.posterior(batch))
-        z = mean + log_scale.exp() * torch.randn_like(mean)
+        read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
+        noise = torch.randn_like(read[0])
+        mean, log_scale = self._given(noise, *read)
+        z = mean + log_scale.exp() * noise
         position = self.positions(rows.lengths, rows.x.shape[1])
         mask = step_mask(rows.lengths, rows.x.shape[1])
         log_q = ((standard_normal_log_density((z - mean) * torch.exp(-log_scale)) - log_scale).sum(-1) * mask).sum(1)
