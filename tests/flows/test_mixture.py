@@ -73,6 +73,27 @@ def test_components_far_apart_leave_gaps_that_the_root_search_crosses():
     assert (z[1:] > z[:-1]).all()
 
 
+def test_what_is_drawn_by_component_has_standard_normal_noise():
+    """The Rosenblatt transform of the mixture's own draws, each dimension by the test of Kolmogorov and Smirnov."""
+    flow, count = mixture(3, 4), 4000
+    generator = torch.Generator().manual_seed(1)
+    log_w = torch.tensor([[0.0, -1.0, 0.7, -math.inf]], dtype=torch.float64).expand(count, -1)
+    noise = torch.randn(count, 3, dtype=torch.float64, generator=generator)
+    uniform = torch.rand(count, dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        eps = flow.forward(flow.draw(noise, uniform, log_w), log_w)[0]
+    assert min(stats.kstest(column, "norm").pvalue for column in eps.numpy().T) > 1e-3
+    assert abs(float(torch.corrcoef(eps.T).triu(1).abs().max())) < 4 / math.sqrt(count)
+
+
+def test_a_uniform_number_chooses_a_component_that_has_weight():
+    flow = mixture(2, 4)
+    log_w = torch.tensor([[-math.inf, math.log(0.25), math.log(0.75), -math.inf]], dtype=torch.float64).expand(4, -1)
+    uniform = torch.tensor([0.0, 0.2499, 0.2501, 1 - 2**-53], dtype=torch.float64)
+    drawn = flow.draw(torch.zeros(4, 2, dtype=torch.float64), uniform, log_w)
+    assert torch.equal(drawn, flow.components.means[[1, 1, 2, 2]])
+
+
 def test_the_quantile_of_a_logarithm():
     log_p = torch.tensor([-0.6, -1.0, -40.0, -499.0, -501.0, -1e4, -1e8], dtype=torch.float64, requires_grad=True)
     x = log_quantile(log_p)

@@ -121,6 +121,16 @@ class GaussianMixture(Bijection):
             log_w = log_w.log_softmax(-1)
         return torch.stack(found, -1).to(given), -torch.stack(log_slopes, -1).sum(-1).to(given)
 
+    def draw(self, noise: Tensor, uniform: Tensor, context: Tensor) -> Tensor:
+        """z (B, D) of a component that ``uniform`` (B,) in [0, 1) chooses by its weight, and of ``noise`` (B, D) in it.
+
+        Of the distribution of the inverse of noise, without its roots; not as a function that can be inverted.
+        """
+        summed = self.log_weights(context).exp().cumsum(-1)
+        chosen = torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)[:, 0]
+        chosen = chosen.clamp(max=len(self.components.means) - 1)
+        return self.components.means[chosen] + self.components.log_scales[chosen].exp() * noise
+
     def _double(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         assert context is not None
         return self.log_weights(context).double(), self.components.means.double(), self.components.log_scales.double()

@@ -5,6 +5,8 @@ Legend: B batch, T time, D latent dimensions, C context (position), W units of t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -47,7 +49,7 @@ class Stepwise(Bijection):
 
 
 class _InTime(Bijection):
-    """A vector flow at each step, given the steps before it; subclasses define ``states`` and the serial inverse."""
+    """A vector flow at each step, given the steps before it; subclasses define ``states`` and ``_serial``."""
 
     sequence = True
     inner: Bijection
@@ -69,11 +71,29 @@ class _InTime(Bijection):
         steps = self.inner.log_density(z.flatten(0, 1), self.states(z, context).flatten(0, 1)).view(z.shape[:2])
         return (steps if mask is None else steps * mask).sum(1)
 
-    @staticmethod
-    def _joined(steps: list[Tensor], log_dets: list[Tensor], mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the serial inverse made, step by step."""
-        z, log_det = torch.stack(steps, 1), torch.stack(log_dets, 1)
+    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Noise to data, step by step."""
+        self.check(eps, context)
+        eps, log_dets = clean(eps, mask), []
+
+        def step(t: int, state: Tensor) -> Tensor:
+            z_t, log_det = self.inner.inverse(eps[:, t], state)
+            log_dets.append(log_det)
+            return z_t
+
+        z = torch.stack(list(self._serial(step, context)), 1)
+        log_det = torch.stack(log_dets, 1)
         return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+
+    def draw(self, noise: Tensor, uniform: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """z (B, T, D) by the inner flow's `draw`, step by step, from noise (B, T, D) and uniform numbers (B, T)."""
+        self.check(noise, context)
+        drawn = self._serial(lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
+        return clean(torch.stack(list(drawn), 1), mask)
+
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
+        """z_t of every step, which ``step`` makes of t and of the inner flow's context there."""
+        raise TypeError(f"Expected {type(self).__name__} to define _serial(step, context)")
 
 
 class AutoregressiveInTime(_InTime):
@@ -118,21 +138,15 @@ class AutoregressiveInTime(_InTime):
             top = torch.cat([top, out], 1)
         return F.dropout(top, self.dropout, self.training)
 
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Noise to data, step by step; the products with the context are computed once for all steps."""
-        self.check(eps, context)
-        eps = clean(eps, mask)
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
+        """The products with the context are computed once for all steps."""
         cell = _Cell(self.lstm, self.dim, context, self.dropout if self.training else 0.0)
         h, c = (list(state.unbind(0)) for state in self._start(context))
-        steps, log_dets = [], []
-        for t, eps_t in enumerate(eps.unbind(1)):
+        for t in range(context.shape[1]):
             if t:
-                cell.step(steps[-1], t, h, c)
-            top = F.dropout(h[-1], self.dropout, self.training)
-            z_t, log_det = self.inner.inverse(eps_t, top)
-            steps.append(z_t)
-            log_dets.append(log_det)
-        return self._joined(steps, log_dets, mask)
+                cell.step(z_t, t, h, c)  # noqa: F821  (set by the step before)
+            z_t = step(t, F.dropout(h[-1], self.dropout, self.training))
+            yield z_t
 
 
 class AttentiveInTime(_InTime):
@@ -166,21 +180,17 @@ class AttentiveInTime(_InTime):
             x = self.dropout(block(x)[0])
         return self.norm(x)
 
-    def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Noise to data, step by step."""
-        self.check(eps, context)
-        eps = clean(eps, mask)
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
+        """From cached steps."""
         caches: list[tuple[Tensor, Tensor] | None] = [None] * len(self.blocks)
-        before, steps, log_dets = torch.zeros_like(eps[:, 0]), [], []
-        for eps_t, context_t in zip(eps.unbind(1), context.unbind(1), strict=True):
+        before = context.new_zeros(len(context), self.dim)
+        for t, context_t in enumerate(context.unbind(1)):
             x = self.dropout(self.first(torch.cat([before, context_t], -1)[:, None]))
             for place, block in enumerate(self.blocks):
                 x, caches[place] = block(x, caches[place])
                 x = self.dropout(x)
-            before, log_det = self.inner.inverse(eps_t, self.norm(x)[:, 0])
-            steps.append(before)
-            log_dets.append(log_det)
-        return self._joined(steps, log_dets, mask)
+            before = step(t, self.norm(x)[:, 0])
+            yield before
 
 
 class _Cell:

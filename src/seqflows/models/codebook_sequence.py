@@ -74,6 +74,15 @@ class CodebookSequence(LatentSequence):
         book = self.emission.components
         return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_scales)
 
+    def _latents(
+        self, eps: Tensor, temperature: float, position: Tensor, mask: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """z of a mixture's components, which need no root, at temperature 1; else as `LatentSequence`."""
+        if self.config.mixture == "none" or temperature != 1:
+            return super()._latents(eps, temperature, position, mask, generator)
+        uniform = torch.rand(eps.shape[:2], dtype=eps.dtype, generator=generator)
+        return self.prior.draw(eps.to(position.device), uniform.to(position.device), position, mask)
+
     def weighted_objective(self, batch: Batch, samples: int, kl_weight: float = 1.0) -> Terms:
         """The bound of `LatentSequence.weighted_objective` with its plain gradient.
 

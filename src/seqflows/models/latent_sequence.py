@@ -209,11 +209,17 @@ class LatentSequence(Model):
             lengths = self.lengths.sample(count, generator)
         lengths = lengths.to(device)
         steps = int(lengths.max())
-        eps = torch.randn((count, steps, self.config.latent), dtype=dtype, generator=generator).to(device) * temperature
+        eps = torch.randn((count, steps, self.config.latent), dtype=dtype, generator=generator)
         position, mask = self.positions(lengths, steps), step_mask(lengths, steps)
-        z, _ = self.prior.inverse(eps, position, mask)
+        z = self._latents(eps, temperature, position, mask, generator)
         x = self.emission.draw(self.logits(z, lengths, position), 1.0, mode, generator)
         return Batch(_zero_padding(x, mask), lengths, torch.arange(count, device=device))
+
+    def _latents(
+        self, eps: Tensor, temperature: float, position: Tensor, mask: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """z = f(temperature eps), (B, T, D)."""
+        return self.prior.inverse(eps.to(position.device) * temperature, position, mask)[0]
 
     @torch.no_grad()
     def prior_conditional(self, z_1TD: Tensor, lengths: Tensor, grid_GD: Tensor) -> Tensor:
