@@ -106,6 +106,40 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_witness.py::test_cells_that_a_paper_quotes_are_left_out",
         ),
     ],
+    "pipeline/dvc.py": [
+        (
+            "a dvc.yaml below workflow is not compared",
+            "    for path, text in texts(found).items():\n        if not path",
+            "    for path, text in list(texts(found).items())[:1]:\n        if not path",
+            "test_workflow.py::test_dvc_yaml_is_that_of_the_table_and_of_params",
+        ),
+    ],
+    "preload.py": [
+        (
+            "a fork reads the project's code that was loaded before",
+            'if name.partition(".")[0] == "seqflows"]',
+            'if name.partition(".")[0] == "seqflow"]',
+            "test_preload.py::test_a_command_finds_torch_and_hands_over_what_it_is_given",
+        ),
+        (
+            "a stage that ends well has the status of one that fails",
+            "        status = 0\n",
+            "        pass\n",
+            "test_preload.py::test_the_code_is_read_anew_for_each_command",
+        ),
+        (
+            "a fork outlives who asked for it",
+            "    os.kill(os.getpid(), signal.SIGKILL)",
+            "    return",
+            "test_preload.py::test_no_fork_outlives_who_asked_for_it",
+        ),
+        (
+            "another interpreter's command is handed over",
+            "    if executable != sys.executable:",
+            "    if not executable:",
+            "test_preload.py::test_without_a_listener_of_the_same_interpreter_a_command_runs_by_itself",
+        ),
+    ],
     "witness/tang2021.py": [
         (
             "the grid's cells have the size of one axis",
@@ -490,6 +524,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "models/latent_sequence.py": [
         (
+            "a posterior that sees its past sees the present, too",
+            "before = torch.cat([torch.zeros_like(noise[:, :1]), noise[:, :-1]], 1)",
+            "before = noise",
+            "test_latent_past.py::test_a_step_depends_on_earlier_noise_alone",
+        ),
+        (
             "the decoder sees the states of t, not of t - 1 and t + 1",
             "around = torch.cat([edge, ahead[:, :-1]], 1), torch.cat([back[:, 1:], edge], 1)",
             "around = ahead, back",
@@ -700,6 +740,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "flows/mixture.py": [
+        (
+            "a component without weight is drawn",
+            "torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)",
+            "torch.searchsorted(summed, uniform[:, None] * summed[:, -1:])",
+            "test_mixture.py::test_a_uniform_number_chooses_a_component_that_has_weight",
+        ),
+        (
+            "what is drawn has each component's deviation twice in the logarithm",
+            "self.components.log_scales[chosen].exp() * noise",
+            "self.components.log_scales[chosen].mul(2).exp() * noise",
+            "test_mixture.py::test_what_is_drawn_by_component_has_standard_normal_noise",
+        ),
         (
             "the conditional weights see their own dimension",
             "each.cumsum(-1) - each",

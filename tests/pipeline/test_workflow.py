@@ -277,6 +277,9 @@ def test_dvc_yaml_is_that_of_the_table_and_of_params(matrix, project):
     scratch.run("python", "-m", "seqflows", "dvc")
     scratch.run("python", "-m", "seqflows", "check")
     assert by_dvc(scratch.folder)[0]["train demo/own"].outputs == {"runs/demo/own/train"}
+    (scratch.folder / "workflow/train/dvc.yaml").unlink()
+    said = scratch.run("python", "-m", "seqflows", "check", status=1)
+    assert "expected workflow/train/dvc.yaml to be of the present params.yaml and stages" in said
 
 
 def of_a_run(matrix):
