@@ -18,7 +18,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     from matplotlib import pyplot
 
     names = block["speeds"]
-    figure, axes = pyplot.subplots(1, len(names), figsize=(0.6 + 3.1 * len(names), 3.4), squeeze=False)
+    figure, axes = pyplot.subplots(1, len(names), figsize=(max(5.0, 0.6 + 3.1 * len(names)), 3.4), squeeze=False)
     machines: dict[str, None] = {}
     for axis, name in zip(axes[0], names, strict=True):
         if (measured := times(results.scale, name)) is None:
