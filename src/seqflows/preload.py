@@ -106,7 +106,8 @@ def _serve(connection: socket.socket) -> NoReturn:
     sys.argv, sys.path[:] = request["argv"], request["path"]
     for name in [name for name in sys.modules if name.partition(".")[0] == "seqflows"]:
         del sys.modules[name]
-    threading.Thread(target=_heed, args=(connection,), daemon=True).start()
+    # of its own: that of `run` is closed on the way out, under the thread's hands
+    threading.Thread(target=_heed, args=(connection.dup(),), daemon=True).start()
     status = 1
     try:
         runpy.run_module("seqflows", run_name="__main__", alter_sys=True)
@@ -121,8 +122,9 @@ def _serve(connection: socket.socket) -> NoReturn:
 
 def _heed(connection: socket.socket) -> None:
     """Send this process the signals that its asker got; end it if that is killed."""
-    while said := connection.recv(1):
-        os.kill(os.getpid(), said[0])
+    with contextlib.suppress(ConnectionError):
+        while said := connection.recv(1):
+            os.kill(os.getpid(), said[0])
     os.kill(os.getpid(), signal.SIGKILL)
 
 
