@@ -134,6 +134,11 @@ def test_without_a_listener_of_the_same_interpreter_a_command_runs_by_itself(mon
             listening.accept()
 
 
-def test_help_and_a_missing_command(capsys):
+def test_help_and_a_missing_command(capsys, monkeypatch):
+    asked = run(sys.executable, "-m", "seqflows", "preload", "--help")
+    assert asked.returncode == 0 and "usage: seqflows preload" in asked.stdout
+    monkeypatch.setenv(preload.VARIABLE, f"{sys.executable}:gone")
+    nothing = run(sys.executable, "-m", "seqflows")
+    assert nothing.returncode == 2 and "<command>" in nothing.stderr and "Traceback" not in nothing.stderr
     assert cli.main(["preload"]) == 1
     assert "run: python -m seqflows preload dvc repro" in capsys.readouterr().err

@@ -19,10 +19,11 @@ if limited or shutil.disk_usage(__file__).free < 2**24:
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(source))
 
-if __name__ == "__main__" and (os.environ.get("SEQFLOWS_PRELOADED") or sys.argv[1:2] == ["preload"]):
+preloading = sys.argv[1:2] == ["preload"] and sys.argv[2:] and not sys.argv[2].startswith("-")
+if __name__ == "__main__" and (preloading or "SEQFLOWS_PRELOADED" in os.environ):  # before the project is imported
     from seqflows import preload
 
-    status = preload.run(sys.argv[2:]) if sys.argv[1] == "preload" and sys.argv[2:] else preload.ask()
+    status = preload.run(sys.argv[2:]) if preloading else preload.ask()
     if status is not None:
         raise SystemExit(status)
 

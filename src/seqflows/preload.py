@@ -32,7 +32,7 @@ SECONDS = 0.2  # between two looks at whether the command has ended
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command; its exit status, 127 if there is none of that name. A fork ends in `SystemExit`."""
+    """Run a command; its exit status, 127 if it cannot be started. A fork ends in `SystemExit`."""
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):  # a bare node has not all of them
             importlib.import_module(name)
@@ -43,7 +43,11 @@ def run(command: Sequence[str]) -> int:
             listening.bind(path := os.path.join(folder, "socket"))
             listening.listen()
             listening.settimeout(SECONDS)
-            engine = subprocess.Popen(command, env=os.environ | {VARIABLE: f"{sys.executable}{os.pathsep}{path}"})
+            try:
+                engine = subprocess.Popen(command, env=os.environ | {VARIABLE: f"{sys.executable}{os.pathsep}{path}"})
+            except OSError as error:
+                print(f"seqflows preload: expected a command, got {command[0]!r}: {error.strerror}", file=sys.stderr)
+                return 127
             for number in SIGNALS[1:]:
                 signal.signal(number, lambda number, _: engine.send_signal(number))
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command gets it from the terminal, too
@@ -57,9 +61,6 @@ def run(command: Sequence[str]) -> int:
                             _serve(connection)
                     forks.add(pid)
             return engine.returncode if engine.returncode >= 0 else 128 - engine.returncode
-    except FileNotFoundError as error:
-        print(f"seqflows preload: expected a command, got {error.filename!r}", file=sys.stderr)
-        return 127
     finally:
         if os.getpid() == here:
             shutil.rmtree(folder)

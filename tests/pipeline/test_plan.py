@@ -199,7 +199,7 @@ def test_the_plan_of_an_embedded_scale(matrix, tmp_path, monkeypatch, capsys):
     (source,) = re.findall(r"estimated from laptop/([^ ,]+), ", other)
     assert matrix.datasets[matrix.runs[source]["dataset"]]["kind"] == "language"  # not of a reader, nearer in size
     assert f"{len(jobs(matrix.at('demo'), 'demo', RECORDS, 1.0))} jobs, each on a CPU;" in said and "GPU" not in said
-    assert float(re.search(r"\|    1 \| +([0-9.]+) min ", said)[1]) <= 60  # not the hours of the real ones
+    assert float(re.search(r"\|    1 \| +([0-9.]+) min ", said)[1]) <= 35
     plan._sizes.cache_clear()
 
 

@@ -5,7 +5,7 @@ Legend: B batch, T time, D latent dimensions, C context (position), W units of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -81,18 +81,17 @@ class _InTime(Bijection):
             log_dets.append(log_det)
             return z_t
 
-        z = torch.stack(list(self._serial(step, context)), 1)
-        log_det = torch.stack(log_dets, 1)
+        z, log_det = self._serial(step, context), torch.stack(log_dets, 1)
         return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
 
     def draw(self, noise: Tensor, uniform: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """z (B, T, D) by the inner flow's `draw`, step by step, from noise (B, T, D) and uniform numbers (B, T)."""
         self.check(noise, context)
-        drawn = self._serial(lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
-        return clean(torch.stack(list(drawn), 1), mask)
+        z = self._serial(lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
+        return clean(z, mask)
 
-    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
-        """z_t of every step, which ``step`` makes of t and of the inner flow's context there."""
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
+        """z (B, T, D), of which ``step`` makes each z_t from t and the inner flow's context there."""
         raise TypeError(f"Expected {type(self).__name__} to define _serial(step, context)")
 
 
@@ -138,15 +137,16 @@ class AutoregressiveInTime(_InTime):
             top = torch.cat([top, out], 1)
         return F.dropout(top, self.dropout, self.training)
 
-    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
         """The products with the context are computed once for all steps."""
         cell = _Cell(self.lstm, self.dim, context, self.dropout if self.training else 0.0)
         h, c = (list(state.unbind(0)) for state in self._start(context))
+        steps: list[Tensor] = []
         for t in range(context.shape[1]):
             if t:
-                cell.step(z_t, t, h, c)  # noqa: F821  (set by the step before)
-            z_t = step(t, F.dropout(h[-1], self.dropout, self.training))
-            yield z_t
+                cell.step(steps[-1], t, h, c)
+            steps.append(step(t, F.dropout(h[-1], self.dropout, self.training)))
+        return torch.stack(steps, 1)
 
 
 class AttentiveInTime(_InTime):
@@ -180,17 +180,17 @@ class AttentiveInTime(_InTime):
             x = self.dropout(block(x)[0])
         return self.norm(x)
 
-    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Iterator[Tensor]:
+    def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
         """From cached steps."""
         caches: list[tuple[Tensor, Tensor] | None] = [None] * len(self.blocks)
-        before = context.new_zeros(len(context), self.dim)
+        steps = [context.new_zeros(len(context), self.dim)]
         for t, context_t in enumerate(context.unbind(1)):
-            x = self.dropout(self.first(torch.cat([before, context_t], -1)[:, None]))
+            x = self.dropout(self.first(torch.cat([steps[-1], context_t], -1)[:, None]))
             for place, block in enumerate(self.blocks):
                 x, caches[place] = block(x, caches[place])
                 x = self.dropout(x)
-            before = step(t, self.norm(x)[:, 0])
-            yield before
+            steps.append(step(t, self.norm(x)[:, 0]))
+        return torch.stack(steps[1:], 1)
 
 
 class _Cell:

@@ -103,6 +103,13 @@ class LatentSequence(Model):
         more = self.to_change(self.past(torch.cat([before, *states], -1))[0]).chunk(2, -1)
         return mean + more[0], (log_scale + more[1]).clamp(-8, 8)
 
+    def _noised(self, batch: Batch, samples: int) -> tuple[Batch, Tensor, Tensor, Tensor]:
+        """Each sequence K times; noise for them, and the mean and log standard deviation given it, (B K, T, D)."""
+        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
+        read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
+        noise = torch.randn_like(read[0])
+        return rows, noise, *self._given(noise, *read)
+
     def logits(self, z_BTD: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """The parameters of p(x_t | z), (B, T, V)."""
         ahead, back = self.decoder(torch.cat([z_BTD, position], -1), lengths)
@@ -151,13 +158,10 @@ class LatentSequence(Model):
         autoregressive posterior, whose log q(z_k | x) at fixed parameters would need its noise step by step, all
         gradients are sum_k v_k grad log w_k.
         """
-        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
-        read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
-        noise = torch.randn_like(read[0])
-        mean, log_scale = self._given(noise, *read)
+        rows, noise, mean, log_scale = self._noised(batch, samples)
         z = mean + log_scale.exp() * noise
         position, mask = self.positions(rows.lengths, rows.x.shape[1]), step_mask(rows.lengths, rows.x.shape[1])
-        twice = len(read) == 2
+        twice = self.config.posterior == "independent"
         if twice:
             apart, fixed = (z - mean.detach()) * torch.exp(-log_scale.detach()), log_scale.detach()
         else:
@@ -180,10 +184,7 @@ class LatentSequence(Model):
 
         Each draw is scored by the three densities; no code is shared with `objective`.
         """
-        rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
-        read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
-        noise = torch.randn_like(read[0])
-        mean, log_scale = self._given(noise, *read)
+        rows, noise, mean, log_scale = self._noised(batch, samples)
         z = mean + log_scale.exp() * noise
         position = self.positions(rows.lengths, rows.x.shape[1])
         mask = step_mask(rows.lengths, rows.x.shape[1])
