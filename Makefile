@@ -31,9 +31,9 @@ $(STAMP):
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minutes (dvc repro, torch loaded once)
+demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minutes (dvc repro, JOBS at once)
 	@grep -qx 'scale: demo' params.yaml || { echo 'make demo: expected "scale: demo" in params.yaml, got another scale; put it back' >&2; exit 1; }
-	python -m seqflows preload dvc repro
+	python -m seqflows preload python -m seqflows repro -j $(JOBS)
 	@python -m seqflows show demo
 
 test: $(STAMP) ## every test but those marked slow, minutes

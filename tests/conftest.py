@@ -80,8 +80,7 @@ class Project:
         text = yaml.dump(content, Dumper=_Plain, sort_keys=False, default_flow_style=None, width=1000)
         path.write_text(text)
         with contextlib.suppress(Problem):  # a wrong params.yaml has no dvc.yaml
-            for name, content in dvc.texts(params.load(path)).items():
-                (self.folder / name).write_text(content)
+            dvc.write(params.load(path), self.folder)
 
     def scale(self, name: str) -> None:
         """Set the scale that the engines read."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqflows import stages
+from seqflows.pipeline import dvc
 
 # In the place of a scratch project's cli.py: each stage's outputs are a digest of its inputs, made at once.
 STUB = textwrap.dedent(
@@ -29,6 +30,10 @@ STUB = textwrap.dedent(
             from seqflows.pipeline import matrix
 
             return matrix.run()
+        if stage == "repro":
+            from seqflows.pipeline import repro
+
+            return repro.run(2)
         key, matrix = paths.Key.parse(*given), params.load()
         scale, name = key
         row = stages.TABLE[stage]
@@ -95,6 +100,11 @@ def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
             outputs = frozenset(out.def_path for out in stage.outs)
             jobs[job] = Job(command, frozenset(inputs - matrix | summed), outputs)
     return jobs, blocks
+
+
+def of_table(name: str) -> str:
+    """DVC's name of the stage of a paper's table."""
+    return f"{dvc.file(name.partition('-')[0])}:table-{name}"
 
 
 def _summed(folder: Path, stage: str) -> list[str]:

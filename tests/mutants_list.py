@@ -109,9 +109,53 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "pipeline/dvc.py": [
         (
             "a dvc.yaml below workflow is not compared",
-            "    for path, text in texts(found).items():\n        if not path",
-            "    for path, text in list(texts(found).items())[:1]:\n        if not path",
+            '    for path in sorted({*written, *WORKFLOW.glob(f"*/{FILE}")}):\n',
+            "    for path in [FILE]:\n",
             "test_workflow.py::test_dvc_yaml_is_that_of_the_table_and_of_params",
+        ),
+        (
+            "the file of a kind that is gone stays",
+            "        (root / path).unlink()\n",
+            "        continue\n",
+            "test_workflow.py::test_dvc_yaml_is_that_of_the_table_and_of_params",
+        ),
+    ],
+    "pipeline/repro.py": [
+        (
+            "calls look at what their stages wait for",
+            'SINGLE = ("--single-item",)',
+            'SINGLE = ("--quiet",)',
+            "test_repro.py::test_it_makes_every_stage_once_and_then_nothing",
+        ),
+        (
+            "stages that wait for each other are in two parts",
+            "networkx.connected_components(joined.subgraph(some))",
+            "([one] for one in some)",
+            "test_repro.py::test_each_stage_is_in_one_call_after_what_it_waits_for",
+        ),
+        (
+            "what needs its machine for itself has others beside it",
+            "            alone.append(job)",
+            "            of_data.append(job)",
+            "test_repro.py::test_each_stage_is_in_one_call_after_what_it_waits_for",
+        ),
+        (
+            "an interrupt ends a call alone, not its stage",
+            "            os.killpg(call.pid, signal.SIGINT)",
+            "            call.send_signal(signal.SIGINT)",
+            "test_repro.py::test_an_interrupt_reaches_the_stages",
+        ),
+        (
+            "calls that fail are not told",
+            "    if failed:\n        said",
+            "    if False:\n        said",
+            "test_repro.py::test_a_failure_is_named_and_ends_no_other_call",
+        ),
+        (
+            "its stages wait for the lock that it holds",
+            'os.environ | {paths.HELD: "1"}',
+            "dict(os.environ)",
+            "test_repro.py::test_it_makes_every_stage_once_and_then_nothing",
         ),
     ],
     "preload.py": [

@@ -44,6 +44,8 @@ def test_help_names_every_command(root):
         "benchmark",
         "witness",
         "plan",
+        "preload",
+        "repro",
         "adopt",
     ]
     for name in (*TABLE, *others):

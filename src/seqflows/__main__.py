@@ -20,7 +20,8 @@ if limited or shutil.disk_usage(__file__).free < 2**24:
             os.unlink(importlib.util.cache_from_source(source))
 
 preloading = sys.argv[1:2] == ["preload"] and sys.argv[2:] and not sys.argv[2].startswith("-")
-if __name__ == "__main__" and (preloading or "SEQFLOWS_PRELOADED" in os.environ):  # before the project is imported
+preloaded = "SEQFLOWS_PRELOADED" in os.environ and sys.argv[1:2] != ["repro"]  # which starts stages itself
+if __name__ == "__main__" and (preloading or preloaded):  # before the project is imported
     from seqflows import preload
 
     status = preload.run(sys.argv[2:]) if preloading else preload.ask()

@@ -159,6 +159,9 @@ def _parser() -> argparse.ArgumentParser:
     preload = commands.add_parser("preload", help="run a command, such as dvc repro, whose stages find torch loaded")
     preload.add_argument("engine", nargs=argparse.REMAINDER, metavar="<command>", help="with its arguments")
     preload.set_defaults(act=_preload)
+    repro = commands.add_parser("repro", help="make everything by DVC, parts that share no stage side by side")
+    repro.add_argument("-j", type=int, default=2, metavar="N", dest="jobs", help="calls of dvc repro at once (2)")
+    repro.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.repro").run(given.jobs))
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml matches it")
@@ -270,7 +273,7 @@ def _matrix(given: argparse.Namespace) -> None:
 
 def _checkout() -> contextlib.AbstractContextManager[None]:
     """Lock DVC's stages and Snakemake against each other, since each deletes the other's outputs."""
-    if "DVC_STAGE" not in os.environ:  # DVC sets it
+    if "DVC_STAGE" not in os.environ or paths.HELD in os.environ:  # DVC sets it; `repro` holds the lock
         return contextlib.nullcontext()
     return files.lock(paths.lock("engine"), "Snakemake is running in this checkout")
 

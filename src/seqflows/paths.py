@@ -18,6 +18,7 @@ SCALES = ("demo", "laptop", "paper")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
 HUMAN = Path("human")  # what raters said, by scale
+HELD = "SEQFLOWS_HELD"  # in the environment of stages for which the lock of engines is held already
 SUMMARY = "summary.json"
 HISTORY = "history.csv"
 MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale, and checksums of code

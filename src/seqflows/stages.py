@@ -47,6 +47,8 @@ class Stage(NamedTuple):
         libraries: packages that its outputs depend on beside those of every stage.
         elsewhere: whether it also writes outside files, so that files do not show whether it is up to date.
         foreach: whether DVC calls it ``<stage>@<key>``, not ``<stage>-<key>``.
+        place: ``(params, name)`` -> the kind of data or the paper in whose dvc.yaml below workflow DVC has it; "" for
+            the one beside params.yaml.
     """
 
     module: str
@@ -64,6 +66,7 @@ class Stage(NamedTuple):
     libraries: tuple[str, ...] = ()
     elsewhere: bool = False
     foreach: bool = False
+    place: Callable[[Params, str], str] = lambda found, name: ""
 
     def size(self, scale: str) -> int:
         """The factor of ``limit`` and ``memory`` at a scale, a rough measure."""
@@ -119,6 +122,23 @@ def _train_inputs(found: Params, scale: str, run: str) -> list[Path]:
     other, name = found.runs[run].get("from"), found.runs[run].get("augmented")
     read = [*_data(found, scale, run), *([paths.train(scale, other)] if other else [])]
     return [*read, *_candidates(found, scale, name), paths.filtered(scale, name)] if name else read
+
+
+def _kind(found: Params, name: str) -> str:
+    """The kind of a dataset, or of that of rewritten lines."""
+    dataset = found.rewrites[name]["dataset"] if name in found.rewrites else name
+    return str(found.datasets[dataset]["kind"])
+
+
+def _run_kind(found: Params, run: str) -> str:
+    """The kind of a run's data."""
+    return _kind(found, found.runs[run]["dataset"])
+
+
+def _paper(found: Params, name: str) -> str:
+    """The paper of a table or a figure; none of this project's own."""
+    entry = found.tables.get(name) or found.figures[name]
+    return str(entry.get("reproduces", ""))
 
 
 def _candidates(found: Params, scale: str, name: str) -> list[Path]:
@@ -269,6 +289,7 @@ TABLE = {
         limit=60,
         memory=1000,
         foreach=True,
+        place=_kind,
     ),
     "prepare": Stage(
         module="data.prepare",
@@ -282,6 +303,7 @@ TABLE = {
         limit=60,
         memory=2000,
         foreach=True,
+        place=_kind,
     ),
     "features": Stage(
         module="features.encode",
@@ -297,6 +319,7 @@ TABLE = {
         computes=True,
         libraries=("tokenizers", "transformers"),
         foreach=True,
+        place=_kind,
     ),
     "train": Stage(
         module="training.loop",
@@ -323,6 +346,7 @@ TABLE = {
         memory=2000,
         computes=True,
         foreach=True,
+        place=_run_kind,
     ),
     "evaluate": Stage(
         module="evaluation.evaluate",
@@ -337,6 +361,7 @@ TABLE = {
         memory=2000,
         computes=True,
         foreach=True,
+        place=_run_kind,
     ),
     "generate": Stage(
         module="evaluation.generate",
@@ -351,6 +376,7 @@ TABLE = {
         memory=2000,
         computes=True,
         foreach=True,
+        place=lambda found, name: _run_kind(found, found.texts[name]["run"]),
     ),
     "rewrite": Stage(
         module="rewriting.rewrite",
@@ -374,6 +400,7 @@ TABLE = {
         memory=2000,
         computes=True,
         libraries=("nltk", "sentencepiece", "transformers"),
+        place=_kind,
     ),
     "filter": Stage(
         module="augmentation.filter",
@@ -395,6 +422,7 @@ TABLE = {
         limit=60,
         memory=2000,
         computes=True,
+        place=lambda found, name: _run_kind(found, found.filtering(name).judges[0]),
     ),
     "compare": Stage(
         module="comparison.compare",
@@ -407,6 +435,7 @@ TABLE = {
         usual=3.0,
         limit=60,
         memory=4000,
+        place=_paper,
     ),
     "speed": Stage(
         module="evaluation.speed",
@@ -433,6 +462,7 @@ TABLE = {
         usual=0.5,
         limit=10,
         memory=1000,
+        place=_paper,
     ),
     "figure": Stage(
         module="report.figures",
@@ -445,6 +475,7 @@ TABLE = {
         usual=0.5,
         limit=10,
         memory=1000,
+        place=_paper,
     ),
     "audit": Stage(
         module="report.audit",

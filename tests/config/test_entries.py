@@ -173,7 +173,7 @@ def test_a_run_for_one_scale_alone_is_there_at_that_scale(alone, monkeypatch, ca
 
 def test_dvc_has_one_stage_for_all_scales_and_an_absent_run_leaves_a_word(alone, monkeypatch):
     dvc.run()
-    assert "mine" in yaml.safe_load(Path("workflow/train/dvc.yaml").read_text())["stages"]["train"]["foreach"]
+    assert "mine" in yaml.safe_load(Path("workflow/music/dvc.yaml").read_text())["stages"]["train"]["foreach"]
     matrix.run()
     assert (paths.block("demo", "train", "mine")).read_text() == '"not at this scale"\n'
     assert "epochs" in paths.block("laptop", "train", "mine").read_text()

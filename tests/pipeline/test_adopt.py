@@ -23,13 +23,13 @@ MADE = {
 
 
 ALONE = {("features", "squad_questions"), ("train", ASKER)}  # which read other than most keys do
-FOLDER = {"train": "train", "evaluate": "evaluate", "generate": "evaluate"}  # below workflow; of all others: data
+KIND = {RUN: "vectors", "gaussians": "vectors", ASKER: "pairs", ASKED: "pairs"}  # of others: language
 
 
 def named(stage, name):
     """DVC's name of a stage with a key."""
     between = "-" if (stage, name) in ALONE else "@"
-    return f"workflow/{FOLDER.get(stage, 'data')}/dvc.yaml:{stage}{between}{name}"
+    return f"workflow/{KIND.get(name, 'language')}/dvc.yaml:{stage}{between}{name}"
 
 
 @pytest.fixture(scope="module")

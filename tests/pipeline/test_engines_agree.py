@@ -46,7 +46,13 @@ def test_both_engines_end_in_the_same_tables(project):
         scratch.params(shorten)
         scratch.params(lambda content: runs.append(list(content["runs"])))
     assert len(runs[0]) == 9 and runs[0] == runs[1]
-    by_dvc.run("dvc", "repro", "-q", f"table-{TABLE}", f"workflow/evaluate/dvc.yaml:evaluate@{AFFINE}")
+    by_dvc.run(
+        "dvc",
+        "repro",
+        "-q",
+        f"workflow/ziegler2019/dvc.yaml:table-{TABLE}",
+        f"workflow/text/dvc.yaml:evaluate@{AFFINE}",
+    )
     table = [str(path) for path in paths.table("demo", TABLE)]
     targets = [*table, str(paths.metrics("demo", AFFINE))]
     by_snakemake.run("snakemake", "-j", "2", "--quiet", "all", "--", *targets)

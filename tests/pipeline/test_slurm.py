@@ -15,6 +15,7 @@ import pytest
 
 import slurm
 from conftest import Project
+from engines import of_table
 from reliability import count, record
 from seqflows import paths
 
@@ -67,7 +68,7 @@ def scratch(folder):
 def dvcs(cluster, tmp_path_factory):
     """The tables that DVC makes."""
     there = scratch(tmp_path_factory.mktemp("dvc") / "project")
-    there.run("dvc", "repro", "-q", *([] if FULL else [f"table-{name}" for name in TABLES]), timeout=HOURS)
+    there.run("dvc", "repro", "-q", *([] if FULL else map(of_table, TABLES)), timeout=HOURS)
     return tables(there.folder)
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, _Plain
-from engines import STUB, by_dvc, by_snakemake
+from engines import STUB, by_dvc, by_snakemake, of_table
 from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
@@ -277,9 +277,16 @@ def test_dvc_yaml_is_that_of_the_table_and_of_params(matrix, project):
     scratch.run("python", "-m", "seqflows", "dvc")
     scratch.run("python", "-m", "seqflows", "check")
     assert by_dvc(scratch.folder)[0]["train demo/own"].outputs == {"runs/demo/own/train"}
-    (scratch.folder / "workflow/train/dvc.yaml").unlink()
+    other = scratch.folder / "workflow/gone/dvc.yaml"
+    other.parent.mkdir()
+    other.write_text("stages: {}\n")
     said = scratch.run("python", "-m", "seqflows", "check", status=1)
-    assert "expected workflow/train/dvc.yaml to be of the present params.yaml and stages" in said
+    assert "expected workflow/gone/dvc.yaml to be of the present params.yaml and stages" in said
+    scratch.run("python", "-m", "seqflows", "dvc")
+    assert not other.parent.exists()
+    (scratch.folder / "workflow/text/dvc.yaml").unlink()
+    said = scratch.run("python", "-m", "seqflows", "check", status=1)
+    assert "expected workflow/text/dvc.yaml to be of the present params.yaml and stages" in said
 
 
 def of_a_run(matrix):
@@ -293,15 +300,14 @@ def test_a_dataset_may_be_made_from_a_run(project, matrix):
     """An invented entry: in both engines its download waits for the run's training; DVC's others stay as they are."""
     scratch, more = project(), of_a_run(matrix)
     before, _ = by_dvc(scratch.folder)
-    for path, text in dvc.texts(more).items():
-        (scratch.folder / path).write_text(text)
+    dvc.write(more, scratch.folder)
     after, _ = by_dvc(scratch.folder)
     assert all(after[name] == job for name, job in before.items() if not name.endswith(("matrix", "demo/all")))
     download = after["download demo/more"]
     assert {path for path in download.inputs if not path.startswith("src/")} == {f"{WRITER}/train"}
     assert downstream(after, {"train demo/tvqa-att_s"}) >= {f"{stage} demo/more" for stage in ("download", "prepare")}
     assert "train demo/more-lstm" in downstream(after, {"download demo/more"})
-    assert dvc.addresses(more)["download", "more"] == "workflow/data/dvc.yaml:download-more"
+    assert dvc.addresses(more)["download", "more"] == "workflow/language/dvc.yaml:download-more"
     common = scratch.folder / "workflow/rules/common.smk"
     entries = f"datasets={more.datasets!r}, runs={more.runs!r}"
     common.write_text(common.read_text().replace("params.load()", f"dataclasses.replace(params.load(), {entries})"))
@@ -572,7 +578,7 @@ class Stubbed:
 
 class Dvc(Stubbed):
     def make(self, scale, *stages):
-        self.scratch.run("dvc", "repro", "-q", *(stages or (f"table-{name}" for name in TABLES)))
+        self.scratch.run("dvc", "repro", "-q", *(stages or map(of_table, TABLES)))
 
 
 class Snakemake(Stubbed):
@@ -624,7 +630,7 @@ class Judged:
 
 class DvcJudged(Judged, Dvc):
     def make(self):
-        super().make("demo", f"table-{self.TABLE}")
+        super().make("demo", of_table(self.TABLE))
 
 
 class SnakemakeJudged(Judged, Stubbed):
@@ -666,7 +672,7 @@ def check_forced(made, tables):
 def check_scales(made):
     """Demo, laptop, demo: nothing is trained twice."""
     made.scratch.scale("laptop")
-    made.make("laptop", f"workflow/evaluate/dvc.yaml:evaluate@{CHANGED}")
+    made.make("laptop", f"workflow/text/dvc.yaml:evaluate@{CHANGED}")
     assert f"train laptop/{CHANGED}" in made.ran()
     made.scratch.scale("demo")
     made.make("demo")
@@ -694,7 +700,7 @@ def check_clone(made):
     made.log = there / "ran.log"
     scratch.env |= {"PYTHONPATH": str(there / "src"), "DVC_SITE_CACHE_DIR": str(there.parent / "clone-site")}
     scratch.folder = there
-    made.make("demo", f"workflow/train/dvc.yaml:train@{CHANGED}")
+    made.make("demo", f"workflow/text/dvc.yaml:train@{CHANGED}")
     assert made.ran() - DIVIDED == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
 
 
@@ -734,7 +740,7 @@ def test_dvc_adopts_what_snakemake_made(project, matrix):
     assert "expected outputs of scale demo" in made.scratch.run("python", "-c", ADOPT, status=1)
     made.make("demo")
     every = made.ran()
-    scratch, tables = made.scratch, [f"table-{name}" for name in TABLES]
+    scratch, tables = made.scratch, [*map(of_table, TABLES)]
     assert f"taken over {len(every)} stages of scale demo" in scratch.run("python", "-c", ADOPT)
     scratch.run("dvc", "repro", "-q", *tables)
     assert made.ran() == set()

@@ -233,7 +233,7 @@ def test_two_equal_trainings_at_once_train_once(tmp_path, monkeypatch):
 # --- two engines
 
 TARGET = "runs/demo/gaussians-affine/metrics.json"
-EVALUATED = "workflow/evaluate/dvc.yaml:evaluate@gaussians-affine"
+EVALUATED = "workflow/vectors/dvc.yaml:evaluate@gaussians-affine"
 
 
 def quick(content):

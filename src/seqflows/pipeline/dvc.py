@@ -1,14 +1,16 @@
 """``dvc``: write dvc.yaml, and those below workflow/, from the table of stages and params.yaml.
 
-Paths keep ``${scale}``, the only value that DVC reads from params.yaml. The stages with most keys have files of their
-own, since DVC reads and rewrites the whole dvc.lock beside a dvc.yaml after each of its stages.
+Paths keep ``${scale}``, the only value that DVC reads from params.yaml. Each kind of data has a file with its datasets
+and runs, each paper one with its tables and figures: DVC reads and rewrites the whole dvc.lock beside a dvc.yaml after
+each of its stages.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,6 @@ from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
 WORKFLOW = Path("workflow")
-# The files below WORKFLOW and their stages; all others are in FILE.
-INNER = {
-    WORKFLOW / "data" / FILE: ("download", "prepare", "features", "rewrite", "filter"),
-    WORKFLOW / "train" / FILE: ("train",),
-    WORKFLOW / "evaluate" / FILE: ("evaluate", "generate", "speed"),
-}
 # A scale may lack their entries; DVC then gets placeholder outputs.
 PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded", "filters")
 HEAD = """\
@@ -33,23 +29,36 @@ HEAD = """\
 # change of either reruns what it touches.
 
 """
+VARIABLES = "vars:\n  - ../../params.yaml:scale\n\n"  # of a file that is not beside params.yaml
 NAME = re.compile(
     r"(?<=/\$\{scale\}/)[^/]+"
 )  # name of an entry of params.yaml in the path of an input from another stage
 
 
 def run() -> None:
-    """Write them."""
-    for path, text in texts(params.load()).items():
-        files.write_text(path, text)
+    """Write them into the working directory."""
+    write(params.load(), Path())
+
+
+def write(found: params.Params, root: Path) -> None:
+    """Write them below a folder, and delete those of kinds and papers that have no stage any more."""
+    written = texts(found)
+    for path in {path.relative_to(root) for path in root.glob(f"{WORKFLOW}/*/{FILE}")} - set(written):
+        (root / path).unlink()
+        (root / path).with_suffix(".lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty
+            (root / path).parent.rmdir()
+    for path, text in written.items():
+        files.write_text(root / path, text)
 
 
 def check(found: params.Params) -> None:
     """Raise `Problem` if there is a dvc.yaml, and one of them does not match the present table and params.yaml."""
     if not FILE.exists():
         return
-    for path, text in texts(found).items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    written = texts(found)
+    for path in sorted({*written, *WORKFLOW.glob(f"*/{FILE}")}):
+        if not path.exists() or path.read_text(encoding="utf-8") != written.get(path):
             raise Problem(
                 f"expected {path} to be of the present params.yaml and stages, got an older, changed or absent one; "
                 "run: python -m seqflows dvc"
@@ -65,40 +74,55 @@ def texts(found: params.Params) -> dict[Path, str]:
     matrix = {"cmd": "python -m seqflows matrix", "deps": read, "outs": [str(paths.MATRIX)]}
     # `dvc params diff` and `dvc exp show` compare all of params.yaml; no stage depends on it so
     shown = yaml.dump({"params": ["params.yaml"], "plots": _curves(found)}, Dumper=_Dumper, sort_keys=False, width=1000)
-    inner = [stage for some in INNER.values() for stage in some]
-    last = [stage for stage in stages.TABLE if stage not in inner]
-    text = _text([_dumped({"matrix": matrix}), *_stages(found, last)])
-    return {FILE: f"{HEAD}{text}\n{shown}"} | {
-        path: f"{HEAD}vars:\n  - ../../params.yaml:scale\n\n{_text(_stages(found, some, wdir='../..'))}"
-        for path, some in INNER.items()
+    entries: dict[Path, list[str]] = {FILE: [_dumped({"matrix": matrix})]}
+    for stage, row in stages.TABLE.items():
+        read_by = _inputs(found, stage)
+        shared = _shared(stage, read_by)
+        places: dict[str, dict[str, tuple[str, ...]]] = {}
+        for name, paths_read in read_by.items():
+            places.setdefault(row.place(found, name), {})[name] = paths_read
+        for place, here in places.items():
+            where = {"wdir": "../.."} if place else {}  # commands run, and paths start, where params.yaml is
+            entries.setdefault(file(place), []).extend(_stages(found, stage, here, shared, where))
+    return {
+        path: f"{HEAD}{_text(written)}\n{shown}" if path == FILE else f"{HEAD}{VARIABLES}{_text(written)}"
+        for path, written in entries.items()
     }
+
+
+def file(place: str) -> Path:
+    """The dvc.yaml of a stage's place."""
+    return WORKFLOW / place / FILE if place else FILE
 
 
 def _text(written: Iterable[str]) -> str:
     return "stages:\n" + "\n".join(written)
 
 
-def _stages(found: params.Params, some: Iterable[str], **where: str) -> list[str]:
-    """The entries of some stages, their paths relative to ``wdir`` if it is given."""
-    written = []
-    for stage in some:
-        read = _inputs(found, stage)
-        shared = _shared(stage, read)
-        if shared:
-            written.append(_foreach(found, stage, {name: read[name] for name in shared}, where))
-        alone = [name for name in read if name not in shared]
-        written += [_dumped({_alone(stage, name): where | _entry(found, stage, name, read[name])}) for name in alone]
-    return written
+def _stages(
+    found: params.Params,
+    stage: str,
+    read: Mapping[str, tuple[str, ...]],
+    shared: Collection[str],
+    where: Mapping[str, str],
+) -> Iterator[str]:
+    """The entries of a stage's keys in one file: those of ``shared`` in one ``foreach``."""
+    if together := {name: paths_read for name, paths_read in read.items() if name in shared}:
+        yield _foreach(found, stage, together, where)
+    for name, paths_read in read.items():
+        if name not in shared:
+            yield _dumped({_alone(stage, name): {**where, **_entry(found, stage, name, paths_read)}})
 
 
 def addresses(found: params.Params) -> dict[tuple[str, str], str]:
     """DVC's name of each stage with each of its keys."""
-    files_of = {stage: f"{path}:" for path, some in INNER.items() for stage in some}
     named = {}
-    for stage in stages.TABLE:
-        read, file = _inputs(found, stage), files_of.get(stage, "")
-        shared = _shared(stage, read)
-        named |= {(stage, name): file + (f"{stage}@{name}" if name in shared else _alone(stage, name)) for name in read}
+    for stage, row in stages.TABLE.items():
+        shared = _shared(stage, read := _inputs(found, stage))
+        for name in read:
+            place = row.place(found, name)
+            short = f"{stage}@{name}" if name in shared else _alone(stage, name)
+            named[stage, name] = f"{file(place)}:{short}" if place else short
     return named
 
 
