@@ -125,6 +125,19 @@ CHANGES = {
 }
 
 
+def shrink(matrix):
+    """Leave what the changes are of: an engine reads all of it for each of them."""
+    drawn = matrix["figures"]["ziegler2019-figure3b"]
+    runs = dict.fromkeys(("ptb-lstm", "tvqa-att_s", *drawn["runs"]))
+    text, table = "tvqa-att_s-samples", "ziegler2019-table1"
+    matrix["runs"] = {name: matrix["runs"][name] for name in runs}
+    kept = dict.fromkeys(run["dataset"] for run in matrix["runs"].values())
+    matrix["datasets"] = {name: matrix["datasets"][name] for name in kept}
+    matrix["tables"] = {table: matrix["tables"][table] | {"rows": {"LSTM": {"NLL": "ptb-lstm.nll"}}}}
+    matrix["texts"], matrix["figures"] = {text: matrix["texts"][text]}, {"ziegler2019-figure3b": drawn}
+    matrix |= {part: {} for part in ("features", "speeds", "comparisons", "rewrites", "crossfits")}
+
+
 def put(content, change):
     changed = yaml.load(content, yaml.CSafeLoader)
     change(changed)
@@ -142,8 +155,11 @@ def everything(folder):
 
 
 @pytest.mark.parametrize("engine", [("dvc", "repro"), ("snakemake", "-j", "1")], ids=["dvc", "snakemake"])
-def test_neither_engine_runs_what_a_params_file_smuggles_in(project, content, engine):
+def test_neither_engine_runs_what_a_params_file_smuggles_in(project, engine):
     scratch = project()
+    scratch.params(shrink)
+    content = (scratch.folder / "params.yaml").read_text()
+    subprocess.run(("python", "-m", "seqflows", "check"), cwd=scratch.folder, env=scratch.env, check=True)
     for what, change in CHANGES.items():
         (scratch.folder / "params.yaml").write_text(yaml.safe_dump(put(content, change)))
         before = everything(scratch.folder)

@@ -98,9 +98,7 @@ def _side_by_side(calls: Sequence[Targets], jobs: int) -> None:
     try:
         while running or (waiting and not failed):
             while waiting and len(running) < jobs and not failed:
-                command = [*COMMAND, *waiting.pop(0)]
-                there = os.environ | {paths.HELD: "1"}
-                running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, env=there))
+                running.append(_start([*COMMAND, *waiting.pop(0)]))
             time.sleep(SECONDS)
             failed += [call for call in running if call.poll()]
             running = [call for call in running if call.returncode is None]
@@ -115,3 +113,18 @@ def _side_by_side(calls: Sequence[Targets], jobs: int) -> None:
         raise Problem(
             f"expected dvc repro to make every stage, got {said}; mend what it says above, then go on the same way"
         )
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        env=os.environ | {paths.HELD: "1"},
+        preexec_fn=_heed,
+    )
+
+
+def _heed() -> None:
+    """In a new process: be interrupted by a signal that a shell lets its jobs in the background ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
