@@ -71,7 +71,8 @@ def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | 
             finished = finished | (chosen == end)
             if bool(finished.all()):
                 break
-        decoder.select((first * hypotheses + parents).flatten())
+        if hypotheses * beam > 1:  # a greedy search keeps its one hypothesis
+            decoder.select((first * hypotheses + parents).flatten())
         decoder.advance(chosen.flatten())
     lengths = torch.full_like(total, written.shape[-1], dtype=torch.long)
     if end is not None:
