@@ -71,6 +71,7 @@ STUB = textwrap.dedent(
                 files.write_json(paths.seed(*key, one["seed"]) / "train.json", files.sealed(one))
     """
 )
+PARTS = ("datasets", "features", "runs", "rewrites", "crossfits", "speeds", "texts", "tables", "figures", "comparisons")
 SOURCES = (".py", ".csv", ".json", ".yaml", ".html")
 COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
 
@@ -100,6 +101,33 @@ def by_dvc(folder: Path) -> tuple[dict[str, Job], dict[str, str]]:
             outputs = frozenset(out.def_path for out in stage.outs)
             jobs[job] = Job(command, frozenset(inputs - matrix | summed), outputs)
     return jobs, blocks
+
+
+def keep(content, tables, runs=(), **others):
+    """Leave of a params.yaml's content some tables and the runs that they show, further runs, and entries of others.
+
+    Each is named, or given as it is to be; the datasets are those of the runs.
+    """
+    there = {part: content[part] for part in PARTS}
+    content |= {part: {} for part in PARTS}
+    content["tables"] = _entries(there["tables"], tables)
+    shown = [cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()]
+    content["runs"] = _entries(there["runs"], [*(cell.split(".")[0] for cell in shown), *runs])
+    content["datasets"] = _entries(there["datasets"], [run["dataset"] for run in content["runs"].values()])
+    content |= {part: _entries(there[part], entries) for part, entries in others.items()}
+
+
+def _entries(there, names):
+    return dict(names) if isinstance(names, dict) else {name: there[name] for name in dict.fromkeys(names)}
+
+
+def ran(folder):
+    """The stages that ran in a project of `STUB` since the last question, each once."""
+    log = folder / "ran.log"
+    lines = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    assert len(lines) == len(set(lines))
+    return set(lines)
 
 
 def of_table(name: str) -> str:

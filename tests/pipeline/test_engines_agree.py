@@ -2,6 +2,7 @@
 
 import json
 
+from engines import keep
 from seqflows import paths
 
 TABLE = "ziegler2019-table1"
@@ -12,20 +13,8 @@ UNTIMED = ("wall_seconds",)
 
 def shorten(content):
     """The runs of three rows and one beside them, and two epochs of each on a few sentences."""
-    rows = content["tables"][TABLE]["rows"]
-    content["tables"] = {TABLE: content["tables"][TABLE] | {"rows": {row: rows[row] for row in ROWS}}}
-    kept = dict.fromkeys([cell.split(".")[0] for row in ROWS for cell in rows[row].values()] + [AFFINE])
-    content["runs"] = {name: content["runs"][name] for name in kept}
-    content.update(
-        features={},
-        speeds={},
-        texts={},
-        figures={},
-        comparisons={},
-        rewrites={},
-        crossfits={},
-        datasets={"ptb": content["datasets"]["ptb"]},
-    )
+    table = content["tables"][TABLE]
+    keep(content, {TABLE: table | {"rows": {row: table["rows"][row] for row in ROWS}}}, [AFFINE])
     content["datasets"]["ptb"]["demo"].update(train=48, valid=16, test=16)
     for run in content["runs"].values():
         run["demo"]["training"].update(epochs=2)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+import engines
 from conftest import ROOT
-from engines import STUB, of_table
 from seqflows import files, params, paths, stages
 from seqflows.pipeline import dvc, repro
 
@@ -70,11 +70,11 @@ def test_only_what_is_not_made_has_calls_of_its_own(matrix):
     single = list(repro.SINGLE)
     assert (first, rest) == ([[*single, "matrix"]], [[]])
     of_run = [f"workflow/text/dvc.yaml:{stage}@ptb-lstm" for stage in ("train", "evaluate")]
-    assert second == [[*single, *of_run]] and third == [[*single, of_table("ziegler2019-table1")]]
+    assert second == [[*single, *of_run]] and third == [[*single, engines.of_table("ziegler2019-table1")]]
     assert repro.waves(matrix, [], 4) == [first, rest]
 
 
-KEPT = {"ptb": "ptb-lstm", "jsb": "jsb-lstm", "gaussians": "gaussians-affine"}
+RUNS = ("ptb-lstm", "jsb-lstm", "gaussians-affine")  # of a dataset each
 
 
 @pytest.fixture
@@ -83,16 +83,12 @@ def stubbed(project):
     made = project()
 
     def shrink(content):
-        content["runs"] = {run: content["runs"][run] for run in KEPT.values()}
-        content["datasets"] = {name: content["datasets"][name] for name in KEPT}
-        for part in ("features", "texts", "comparisons", "rewrites", "crossfits", "figures", "speeds"):
-            content[part] = {}
-        table = content["tables"]["ziegler2019-table1"]
-        content["tables"] = {"ziegler2019-table1": table | {"rows": {"LSTM": {"NLL": "ptb-lstm.nll"}}}}
+        table = content["tables"]["ziegler2019-table1"] | {"rows": {"LSTM": {"NLL": "ptb-lstm.nll"}}}
+        engines.keep(content, {"ziegler2019-table1": table}, RUNS)
 
     def make(failing=(), seconds=0):
         head = f"import sys\nFAILING, SECONDS = {tuple(failing)!r}, {seconds}\n{SLOW}"
-        (made.folder / "src/seqflows/cli.py").write_text(head + STUB)
+        (made.folder / "src/seqflows/cli.py").write_text(head + engines.STUB)
         return made
 
     made.params(shrink)
@@ -100,11 +96,7 @@ def stubbed(project):
 
 
 def ran(made):
-    log = made.folder / "ran.log"
-    lines = log.read_text().splitlines() if log.exists() else []
-    log.unlink(missing_ok=True)
-    assert len(lines) == len(set(lines))
-    return {line for line in lines if not line.startswith("repro")}
+    return {line for line in engines.ran(made.folder) if not line.startswith("repro")}
 
 
 def test_it_makes_every_stage_once_and_then_nothing(stubbed):

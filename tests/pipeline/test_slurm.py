@@ -15,7 +15,7 @@ import pytest
 
 import slurm
 from conftest import Project
-from engines import of_table
+from engines import keep, of_table
 from reliability import count, record
 from seqflows import paths
 
@@ -38,17 +38,12 @@ def cluster(tmp_path_factory):
 
 def shrink(content):
     """Two tables of six runs, two epochs each."""
-    content["tables"] = {name: content["tables"][name] for name in TABLES}
-    cells = [cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()]
-    content["runs"] = {run: content["runs"][run] for run in dict.fromkeys(cell.split(".")[0] for cell in cells)}
+    keep(content, TABLES)
     for run in content["runs"].values():
         training = run["demo"]["training"]
         training["epochs"] = 2
         if "kl_free_epochs" in training:
             training.update(kl_free_epochs=0, kl_ramp_epochs=1)
-    used = {run["dataset"] for run in content["runs"].values()}
-    content["datasets"] = {name: content["datasets"][name] for name in content["datasets"] if name in used}
-    content.update(speeds={}, texts={}, figures={}, comparisons={}, rewrites={}, crossfits={})
 
 
 def tables(folder):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, _Plain
-from engines import STUB, by_dvc, by_snakemake, of_table
+from engines import STUB, by_dvc, by_snakemake, keep, of_table, ran
 from seqflows import files, params, paths, stages
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
@@ -540,34 +540,17 @@ class Stubbed:
     """A scratch project whose stages are made at once, and one engine that runs two of its tables."""
 
     def __init__(self, scratch):
-        self.scratch, self.log = scratch, scratch.folder / "ran.log"
+        self.scratch = scratch
         (scratch.folder / "src/seqflows/cli.py").write_text(STUB)
         scratch.params(self.shrink)
 
     def shrink(self, content):
-        """Leave what the two tables show, and nothing shared between runs."""
-        content["tables"] = {name: content["tables"][name] for name in TABLES}
-        cells = [
-            cell for table in content["tables"].values() for row in table["rows"].values() for cell in row.values()
-        ]
-        content["runs"] = {cell.split(".")[0]: content["runs"][cell.split(".")[0]] for cell in cells}
-        content.update(
-            features={},
-            speeds={},
-            texts={},
-            figures={},
-            comparisons={},
-            rewrites={},
-            crossfits={},
-            datasets={"ptb": content["datasets"]["ptb"]},
-        )
+        """Leave what the two tables show."""
+        keep(content, TABLES)
 
     def ran(self):
         """The stages that ran since the last question."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        self.log.unlink(missing_ok=True)
-        assert len(lines) == len(set(lines))
-        return set(lines)
+        return ran(self.scratch.folder)
 
     def change(self, scale):
         def more_epochs(content):
@@ -621,11 +604,8 @@ class Judged:
     def shrink(self, content):
         table = content["tables"][self.TABLE]
         table["rows"] = {row: table["rows"][row] for row in ("QG baseline", "+ Lang-Flow")}
-        content.update(speeds={}, texts={}, figures={}, rewrites={}, crossfits={}, tables={self.TABLE: table})
-        content["runs"] = {run: content["runs"][run] for run in SYSTEMS}
-        content["comparisons"] = {self.TABLE: {"human": {self.SHEET: ["squad-qg-lang_flow", "squad-qg"]}}}
-        for part in ("datasets", "features"):
-            content[part] = {"squad_questions": content[part]["squad_questions"]}
+        judged = {self.TABLE: {"human": {self.SHEET: ["squad-qg-lang_flow", "squad-qg"]}}}
+        keep(content, [self.TABLE], features=["squad_questions"], comparisons=judged)
 
 
 class DvcJudged(Judged, Dvc):

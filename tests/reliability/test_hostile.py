@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
+from engines import keep
 from seqflows import params, paths
 from seqflows.errors import Problem
 
@@ -127,15 +128,10 @@ CHANGES = {
 
 def shrink(matrix):
     """Leave what the changes are of: an engine reads all of it for each of them."""
-    drawn = matrix["figures"]["ziegler2019-figure3b"]
-    runs = dict.fromkeys(("ptb-lstm", "tvqa-att_s", *drawn["runs"]))
-    text, table = "tvqa-att_s-samples", "ziegler2019-table1"
-    matrix["runs"] = {name: matrix["runs"][name] for name in runs}
-    kept = dict.fromkeys(run["dataset"] for run in matrix["runs"].values())
-    matrix["datasets"] = {name: matrix["datasets"][name] for name in kept}
-    matrix["tables"] = {table: matrix["tables"][table] | {"rows": {"LSTM": {"NLL": "ptb-lstm.nll"}}}}
-    matrix["texts"], matrix["figures"] = {text: matrix["texts"][text]}, {"ziegler2019-figure3b": drawn}
-    matrix |= {part: {} for part in ("features", "speeds", "comparisons", "rewrites", "crossfits")}
+    drawn, text = "ziegler2019-figure3b", "tvqa-att_s-samples"
+    table = matrix["tables"]["ziegler2019-table1"] | {"rows": {"LSTM": {"NLL": "ptb-lstm.nll"}}}
+    runs = [matrix["texts"][text]["run"], *matrix["figures"][drawn]["runs"]]
+    keep(matrix, {"ziegler2019-table1": table}, runs, texts=[text], figures=[drawn])
 
 
 def put(content, change):
