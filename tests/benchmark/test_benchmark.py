@@ -11,9 +11,12 @@ from seqflows import cli, files, models, params
 from seqflows.benchmark import (
     contexts,
     epoch,
+    goals,
+    imports,
     language,
     measure,
     parts,
+    profiles,
     quality,
     questions,
     readers,
@@ -37,6 +40,7 @@ def few(monkeypatch):
     monkeypatch.setattr(measure, "ATTEMPTS", 2)
     monkeypatch.setattr(measure, "SIDE", 16)
     monkeypatch.setattr(measure, "SAMPLED", 3)
+    monkeypatch.setattr(measure, "LONG", 5)
     monkeypatch.setattr(measure, "UNITS", 4)
     monkeypatch.setattr(measure, "KERNELS", ((2, 3),))
     threads = torch.get_num_threads()
@@ -292,9 +296,132 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     monkeypatch.chdir(root)
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
-        "expected parts among training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, "
-        "questions, contexts, translation, readers, got trainings" in capsys.readouterr().err
+        "expected parts among training, epoch, time_to_quality, sampling, passes, memory, words, trajectories, "
+        "language_flow, questions, contexts, translation, readers, imports, profiles, goals, got trainings"
+        in capsys.readouterr().err
     )
+
+
+def test_sampling_is_beside_one_pass_of_the_density():
+    """Which reads as many steps as are drawn."""
+    shape, seen = short()[0], []
+    call = measure.density(shape, 4, **TINY)
+    rows = measure.passes(**TINY)
+    assert [(row["model"], row["steps"]) for row in rows[:2]] == [("PTB AF/AF", 3), ("PTB AF/AF", 5)] and len(rows) == 6
+    for row in rows:
+        assert tuple(row) == measure.PASSES
+        assert row["times_pass"] == pytest.approx(row["seconds"] / row["pass_seconds"], rel=0.2)
+    seen = call()
+    assert seen.shape == (1,) and torch.isfinite(seen).all() and not seen.requires_grad
+    assert measure.sampler(shape, 4, **TINY)().lengths.tolist() == [4]
+
+
+def test_a_stage_begins_beside_its_largest_library(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(imports, "REPEATS", 1)
+    monkeypatch.setattr(imports, "STAGES", {"table": "", "prepare": "numpy"})
+    rows = imports.run()
+    assert [(row["stage"], row["needs"]) for row in rows] == [("table", ""), ("prepare", "numpy")]
+    assert all(tuple(row) == imports.IMPORTS and row["seconds"] > row["alone"] > 0 for row in rows)
+    with pytest.raises(imports.subprocess.CalledProcessError):
+        imports.cost("raise SystemExit(3)")
+
+
+def test_tables_and_audits_begin_without_torch_and_numpy(monkeypatch):
+    """What their goal rests on, on any machine."""
+    monkeypatch.chdir(ROOT)
+    for stage in ("table", "audit", "figure"):
+        names = ["seqflows.pipeline.status", f"seqflows.{imports.TABLE[stage].module}"]
+        imports.cost(imports.BEGIN.format(names=names) + "import sys\nassert not {'torch', 'numpy'} & set(sys.modules)")
+
+
+def test_the_time_of_a_call_is_shared_among_sorts_of_operators():
+    a, lstm, rows = torch.randn(400, 400), torch.nn.LSTM(64, 64), torch.randn(20, 8, 64)
+    for call, most in (
+        (lambda: [a @ a for _ in range(20)], "products"),
+        (lambda: lstm(rows), "lstm"),
+        (lambda: [torch.cat([a, a]) for _ in range(20)], "copies"),
+        (lambda: [torch.tanh(a) for _ in range(20)], "elementwise"),
+        (lambda: [a.normal_() for _ in range(20)], "noise"),
+        (lambda: sum(range(10**6)), "between"),
+    ):
+        found = profiles.shares(call)
+        assert set(found) == set(profiles.PROFILES[2:]) and max(found, key=found.get) == most
+        assert sum(found.values()) == pytest.approx(1, abs=0.05)
+
+
+def test_every_step_and_sampling_is_profiled(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    chosen = [shape for shape in measure.shapes() if shape.reference_sampling][:1]
+    trainer, sampler = measure.trainer, measure.sampler
+    monkeypatch.setattr(measure, "shapes", lambda: [chosen[0]._replace(steps=5, max_length=8)])
+    monkeypatch.setattr(measure, "trainer", lambda shape, device: trainer(shape, device, **TINY))
+    monkeypatch.setattr(measure, "sampler", lambda shape, steps: sampler(shape, steps, **TINY))
+    word = [("TRIL", lambda: torch.zeros(1))]
+    monkeypatch.setattr(words, "steps", lambda: word)
+    for part in (questions, translation):
+        monkeypatch.setattr(part, "steps", lambda chosen: [(chosen[0], lambda: torch.zeros(1))])
+    built, models_ = language.steps, ("Att-S", "RNN-AR")
+    monkeypatch.setattr(language, "steps", lambda: built(SHORT, models_, **SMALL | {"scales": 1}))
+    rows = profiles.run()
+    assert all(tuple(row) == profiles.PROFILES for row in rows)
+    assert [(row["what"], row["model"]) for row in rows] == [
+        ("step", "PTB, 4 x 100 x 5: AF/AF"),
+        ("step", "TRIL"),
+        *[("step", "squad-qg")] * 2,
+        *[("step", "Att-S"), ("step", "RNN-AR"), ("sampling", "RNN-AR"), ("sampling", "PTB AF/AF")],
+    ]
+    for row in rows:
+        assert sum(row[name] for name in profiles.PROFILES[2:]) == pytest.approx(100, abs=3)
+    assert capsys.readouterr().out.count("%") == 6 * len(rows)
+
+
+def test_steps_of_chosen_runs_train(root, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for part, names in ((questions, ["squad-qg-no_z"]), (translation, ["wmt16-nmt-no_z"])):
+        taken, step = [], part.Trainer.step
+        monkeypatch.setattr(part.Trainer, "step", lambda self, *given, taken=taken: taken.append(given[0]))
+        found = list(part.steps(2, names))
+        assert [name for name, _ in found] == names
+        found[0][1]()
+        assert [group.tolist() for group in taken[0]] == [[0, 1]]
+        monkeypatch.setattr(part.Trainer, "step", step)
+
+
+def test_each_goal_is_of_one_measured_row():
+    """In the committed files; and of a column that its part has."""
+    columns = parts.COLUMNS | {"authors/side_by_side": ("ratio",)}
+    for goal in goals.GOALS:
+        assert goal.column in columns[goal.file], goal
+    rows = goals.run(ROOT / "results/benchmark")
+    assert [row["what"] for row in rows] == [goal.what for goal in goals.GOALS]
+    assert all(row["met"] in ("yes", "no") for row in rows), [row for row in rows if row["met"] == "not measured"]
+    with open(ROOT / "results/benchmark/goals.csv") as file:
+        published = list(csv.DictReader(file))
+    assert published == [{name: str(value) for name, value in row.items()} for row in rows]
+
+
+def test_a_goal_is_met_at_its_bound_and_not_beyond(tmp_path, monkeypatch, capsys):
+    (tmp_path / "one.csv").write_text("model,ratio\na,1.5\nb,1.6\nc,2\nc,3\n")
+    made = [
+        goals.Goal(name, "x", 1.5, file, "ratio", {"model": model}, least)
+        for name, file, model, least in (
+            ("at", "one", "a", False),
+            ("over", "one", "b", False),
+            ("more", "one", "b", True),
+            ("none", "one", "d", False),
+            ("no file", "two", "a", False),
+        )
+    ]
+    monkeypatch.setattr(goals, "GOALS", made)
+    rows = goals.run(tmp_path)
+    assert [row["met"] for row in rows] == ["yes", "no", "yes", "not measured", "not measured"]
+    assert [row["measured"] for row in rows] == [1.5, 1.6, 1.6, None, None]
+    assert [row["goal"] for row in rows] == ["1.5", "1.5", "at least 1.5", "1.5", "1.5"]
+    assert "over: 1.6 x, goal 1.5: no" in capsys.readouterr().out
+    monkeypatch.setattr(goals, "GOALS", [goals.Goal("two", "x", 1, "one", "ratio", {"model": "c"})])
+    with pytest.raises(ValueError, match="Expected one row of .*one.csv where .*, got 2"):
+        goals.run(tmp_path)
 
 
 def test_the_files_are_written(tmp_path, monkeypatch):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,12 +39,28 @@ def facts(length: int, dimensions: int, vocabulary: int) -> Facts:
     return Facts("embedded", vocabulary, length, (0,) * length + (1,), vectors)
 
 
-def run(
-    threads: int = 1, shape: dict[str, int] | None = None, chosen: Iterable[str] = MODELS, **sizes: int
-) -> list[dict[str, Any]]:
-    """One optimiser step and one batch of samples of each model, ``threads`` threads."""
-    torch.set_num_threads(threads)
-    shape, rows = shape or SHAPE, []
+class Built(NamedTuple):
+    """A model, one optimiser step of it, and one batch of samples."""
+
+    trainer: Trainer
+    group: list[np.ndarray]
+
+    def step(self) -> None:
+        """Take one."""
+        self.trainer.model.train()
+        self.trainer.step(self.group, 1.0)
+
+    def sample(self) -> None:
+        """Draw as many sequences as a batch has."""
+        self.trainer.model.eval()
+        self.trainer.model.sample(len(self.group[0]))
+
+
+def steps(
+    shape: dict[str, int] | None = None, chosen: Iterable[str] = MODELS, **sizes: int
+) -> Iterator[tuple[str, Built]]:
+    """Each model on random sequences."""
+    shape = shape or SHAPE
     known = facts(shape["length"], shape["dimensions"], shape["vocabulary"])
     rng = np.random.default_rng(1)
     ids = rng.integers(0, shape["vocabulary"], (shape["batch"], shape["length"])).astype(np.int32)
@@ -54,18 +70,28 @@ def run(
         torch.manual_seed(0)
         model = models.build({"class": "language_flow", **MODELS[name], **sizes}, known).train()
         settings = Training(epochs=1, batch_size=shape["batch"], learning_rate=5e-5)
-        machine = compute.Machine(torch.device("cpu"), "cpu", threads, "fp32")
+        machine = compute.Machine(torch.device("cpu"), "cpu", torch.get_num_threads(), "fp32")
         trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
-        own = flops(model, collate(split, np.arange(len(ids)))) / 1e9
+        yield name, Built(trainer, [np.arange(len(ids))])
+
+
+def run(
+    threads: int = 1, shape: dict[str, int] | None = None, chosen: Iterable[str] = MODELS, **sizes: int
+) -> list[dict[str, Any]]:
+    """One optimiser step and one batch of samples of each model, ``threads`` threads."""
+    torch.set_num_threads(threads)
+    rows = []
+    for name, built in steps(shape, chosen, **sizes):
+        model, data = built.trainer.model, built.trainer.dataset
+        own = flops(model, collate(data.train, np.arange(len(data.train)))) / 1e9
         rate = matrix_rate()
-        seconds = timed(lambda trainer=trainer: trainer.step([np.arange(len(ids))], 1.0), REPEATS)
+        seconds = timed(built.step, REPEATS)
         rate = max(rate, matrix_rate())  # 0.1 s each, sensitive to other load
-        model.eval()
-        sampling = timed(lambda model=model: model.sample(shape["batch"]), 1)
-        tokens = ids.size / seconds
+        sampling, size = timed(built.sample, 1), data.train.lengths.sum()
+        tokens = size / seconds
         values = (name, sum(p.numel() for p in model.parameters()), threads, round(tokens, 1), round(seconds, 3))
         values += (round(rate, 1), round(seconds * rate, 1), round(own, 1), round(seconds * rate / own, 3))
-        values += (round(ids.size / sampling, 1),)
+        values += (round(size / sampling, 1),)
         rows.append(dict(zip(LANGUAGE, values, strict=True)))
         goal = f", goal {GOAL}: {'met' if seconds * rate <= GOAL * own else 'NOT MET'}" if "Att" in name else ""
         print(

@@ -47,6 +47,7 @@ TRAINING = (
     *("ratio_to_authors", "arithmetic_gflop", "kernel_gflops", "limit_seconds", "times_limit"),
 )
 SAMPLING = ("model", "steps", "seconds", "reference", "ratio")
+PASSES = ("model", "steps", "seconds", "pass_seconds", "times_pass")
 MEMORY = ("model", "sequences", "symbols", "samples", "chunk", "seconds", "peak_gib", "nll")
 DEVICE = ("shape", "model", "precision", "seconds", "tokens_per_second", "gflop", "matrix_gflops", "share")
 MODELS = {
@@ -63,6 +64,7 @@ SPREAD = 0.15  # of the matrix rates in one measurement; above it is repeated
 ATTEMPTS = 6
 SLOWER = 1.3  # times the seconds with other threads: not repeated
 SAMPLED = 20  # steps of a sampled sequence
+LONG = 288  # as many as the longest of PTB has; no time of the authors' code is known
 
 
 class Shape(NamedTuple):
@@ -88,6 +90,11 @@ class Shape(NamedTuple):
     def facts(self) -> Facts:
         """The facts of data of this shape, with uniform lengths."""
         return Facts(kinds.of(self.kind).emission, self.symbols, self.max_length, (0, *[1] * self.max_length))
+
+    @property
+    def name(self) -> str:
+        """Corpus and model."""
+        return f"{self.shape.split(',')[0]} {self.model}"
 
     @property
     def block(self) -> dict[str, Any]:
@@ -373,23 +380,53 @@ def sampling(**sizes: int) -> list[dict[str, Any]]:
     for shape in shapes():
         if shape.reference_sampling is None:
             continue
-        model = shape.build(**sizes).eval()
-        off = inversion_error(model)
-        lengths = torch.tensor([SAMPLED])
-        seconds = best(lambda model=model, lengths=lengths: model.sample(1, lengths=lengths), repeats=REPEATS)
-        name = f"{shape.shape.split(',')[0]} {shape.model}"
+        seconds = best(sampler(shape, SAMPLED, **sizes), repeats=REPEATS)
+        off = inversion_error(shape.build(**sizes).eval())
         rows.append(
             {
-                **{"model": name, "steps": SAMPLED, "seconds": round(seconds, 4)},
+                **{"model": shape.name, "steps": SAMPLED, "seconds": round(seconds, 4)},
                 **{"reference": shape.reference_sampling, "ratio": round(seconds / shape.reference_sampling, 4)},
             }
         )
         print(
-            f"  {name}: {1000 * seconds:.0f} ms, {shape.reference_sampling / seconds:.1f} times as fast as the "
+            f"  {shape.name}: {1000 * seconds:.0f} ms, {shape.reference_sampling / seconds:.1f} times as fast as the "
             f"authors' code; mapped back to noise off by at most {off:.1e}",
             flush=True,
         )
     return rows
+
+
+def passes(**sizes: int) -> list[dict[str, Any]]:
+    """Sampling from PTB's models beside the density of as many steps, one pass over all of them; one thread."""
+    torch.set_num_threads(1)
+    rows = []
+    for shape, steps in itertools.product(shapes(), (SAMPLED, LONG)):
+        if shape.kind != "text" or shape.reference_sampling is None:
+            continue
+        seconds = best(sampler(shape, steps, **sizes), repeats=REPEATS)
+        once = best(density(shape, steps, **sizes), repeats=REPEATS)
+        row = (shape.name, steps, round(seconds, 4), round(once, 4), round(seconds / once, 2))
+        rows.append(dict(zip(PASSES, row, strict=True)))
+        print(f"  {shape.name}, {steps} steps: {seconds / once:.1f} passes of the density", flush=True)
+    return rows
+
+
+def sampler(shape: Shape, steps: int, **sizes: int) -> Callable[[], Any]:
+    """Draw one sequence of some steps."""
+    model, lengths = shape.build(**sizes).eval(), torch.tensor([steps])
+    return lambda: model.sample(1, lengths=lengths)
+
+
+def density(shape: Shape, steps: int, **sizes: int) -> Callable[[], Any]:
+    """The prior's log-density of one sequence of some steps, all at once."""
+    model = shape.build(**sizes).eval()
+    position, z = model.positions(torch.tensor([steps]), steps), torch.randn(1, steps, model.config.latent)
+
+    @torch.no_grad()
+    def call() -> Any:
+        return model.prior.log_density(z, position)
+
+    return call
 
 
 @torch.no_grad()

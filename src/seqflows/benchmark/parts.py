@@ -10,18 +10,32 @@ from typing import Any
 import torch
 
 from seqflows import compute, files
-from seqflows.benchmark import contexts, epoch, language, measure, quality, questions, readers, translation, words
+from seqflows.benchmark import (
+    contexts,
+    epoch,
+    goals,
+    imports,
+    language,
+    measure,
+    profiles,
+    quality,
+    questions,
+    readers,
+    translation,
+    words,
+)
 from seqflows.errors import Problem
 
 FOLDER = Path("results/benchmark")
 THREADS = (1, 2)  # tried for a training step
 SLACK = 0.5  # load of a core that still counts as idle
-GIVEN = ("time_to_quality",)  # computed from committed files, whose origin is in its csv
+GIVEN = ("time_to_quality", "goals")  # computed from committed files, whose origin is in its csv
 COLUMNS = {
     "training": measure.TRAINING,
     "epoch": epoch.EPOCH,
     "time_to_quality": quality.QUALITY,
     "sampling": measure.SAMPLING,
+    "passes": measure.PASSES,
     "memory": measure.MEMORY,
     "words": words.TRAINING,
     "trajectories": words.SCORING,
@@ -30,6 +44,9 @@ COLUMNS = {
     "contexts": contexts.CONTEXTS,
     "translation": translation.TRANSLATION,
     "readers": readers.READERS,
+    "imports": imports.IMPORTS,
+    "profiles": profiles.PROFILES,
+    "goals": goals.COLUMNS,
 }
 
 
@@ -57,6 +74,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "epoch": epoch.run,
     "time_to_quality": quality.run,
     "sampling": measure.sampling,
+    "passes": measure.passes,
     "memory": measure.memory,
     "words": words.training,
     "trajectories": words.scoring,
@@ -65,6 +83,9 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "contexts": contexts.run,
     "translation": translation.run,
     "readers": readers.run,
+    "imports": imports.run,
+    "profiles": profiles.run,
+    "goals": lambda: goals.run(FOLDER),
 }
 
 

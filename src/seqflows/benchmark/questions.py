@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from seqflows import compute, models, params
 from seqflows.benchmark import measure
 from seqflows.config.training import Training
-from seqflows.data.batching import collate
+from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Contexts, Dataset, Split
 from seqflows.data.tokens import END, SPECIAL
 from seqflows.training.trainer import Trainer
@@ -53,26 +53,40 @@ def dataset(block: dict[str, Any], count: int, text: int = TEXT, words: int = WO
     return Dataset("random", "pairs", ["a"] * words, split, split, split, statistics, "", vectors)
 
 
+def trainers(batch: int, chosen: Iterable[str] | None, **sizes: int) -> Iterator[tuple[str, Trainer, Batch]]:
+    """Each run of question generation on SQuAD, or of those ``chosen``, and a batch; the model is in training."""
+    matrix = params.load()
+    data = dataset(matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"]), batch, **sizes)
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    found = [name for name in matrix.at(SCALE).runs if name.startswith(RUNS)]
+    for name in found if chosen is None else [name for name in found if name in chosen]:
+        torch.manual_seed(0)
+        settings = matrix.run(SCALE, name)
+        model = models.build(settings["model"], data.facts())
+        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
+        texts = collate(data.train, np.arange(batch))
+        model.initialise(texts)
+        model.train()
+        yield name, trainer, texts
+
+
+def steps(batch: int = 32, chosen: Iterable[str] | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
+    """One optimiser step of each run."""
+    for name, trainer, _ in trainers(batch, chosen):
+        yield name, lambda trainer=trainer: trainer.step([np.arange(batch)], 1.0)
+
+
 def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """Each run of question generation on SQuAD, on one thread: a step and a search beside their arithmetic.
 
     The limit is the arithmetic of the matrix products and LSTMs at the rate of the fastest kernel found.
     """
     torch.set_num_threads(1)
-    matrix, rows = params.load(), []
-    block = matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"])
-    data, limit = dataset(block, batch, **sizes), max(measure.kernels().values())
-    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-    for name in chosen or [name for name in matrix.at(SCALE).runs if name.startswith(RUNS)]:
-        torch.manual_seed(0)
-        settings = matrix.run(SCALE, name)
-        model = models.build(settings["model"], data.facts())
-        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
-        group, texts = [np.arange(batch)], collate(data.train, np.arange(batch))
-        model.initialise(texts)
-        model.train()
+    rows, limit, group = [], max(measure.kernels().values()), [np.arange(batch)]
+    for name, trainer, texts in trainers(batch, chosen, **sizes):
+        model = trainer.model
         gflop = measure.flops(model, texts) / 1e9
-        seconds = measure.best(lambda trainer=trainer, group=group: trainer.step(group, 1.0), repeats=REPEATS)
+        seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()
         search = measure.flops_of(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
         written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)

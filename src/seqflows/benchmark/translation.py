@@ -6,7 +6,7 @@ text again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,32 @@ class _Again:
         self.written = torch.cat([self.written, candidates[:, None]], 1)
 
 
+def _dataset(matrix: params.Params, batch: int, **sizes: int) -> Dataset:
+    return dataset(matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"]), batch, **sizes)
+
+
+def trainers(matrix: params.Params, data: Dataset, chosen: Iterable[str] | None) -> Iterator[tuple[str, Trainer]]:
+    """Each run from Romanian, or of those ``chosen``; the model is in training."""
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    texts = collate(data.train, np.arange(len(data.train)))
+    alike = [name for name, entry in matrix.at(SCALE).runs.items() if entry["dataset"] == matrix.runs[RUNS]["dataset"]]
+    for name in alike if chosen is None else [name for name in alike if name in chosen]:
+        torch.manual_seed(0)
+        settings = matrix.run(SCALE, name)
+        model = models.build(settings["model"], data.facts())
+        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
+        model.initialise(texts)
+        model.train()
+        yield name, trainer
+
+
+def steps(batch: int = 64, chosen: Iterable[str] | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
+    """One optimiser step of each run."""
+    matrix = params.load()
+    for name, trainer in trainers(matrix, _dataset(matrix, batch), chosen):
+        yield name, lambda trainer=trainer: trainer.step([np.arange(batch)], 1.0)
+
+
 def run(batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """Each run from Romanian, on one thread: a step beside its arithmetic, and a search; then the reference.
 
@@ -103,20 +129,12 @@ def run(batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None, **s
     weights writes as many subwords as it may.
     """
     torch.set_num_threads(1)
-    matrix, rows = params.load(), []
-    block = matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"])
-    data, limit = dataset(block, batch, **sizes), max(measure.kernels().values())
-    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-    texts, group = collate(data.train, np.arange(batch)), [np.arange(batch)]
+    matrix, rows, limit, group = params.load(), [], max(measure.kernels().values()), [np.arange(batch)]
+    data = _dataset(matrix, batch, **sizes)
+    texts = collate(data.train, np.arange(batch))
     steps = int(texts.given.lengths[0]) + MORE
-    alike = [name for name, entry in matrix.at(SCALE).runs.items() if entry["dataset"] == matrix.runs[RUNS]["dataset"]]
-    for name in chosen or alike:
-        torch.manual_seed(0)
-        settings = matrix.run(SCALE, name)
-        model = models.build(settings["model"], data.facts())
-        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
-        model.initialise(texts)
-        model.train()
+    for name, trainer in trainers(matrix, data, chosen):
+        model = trainer.model
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()

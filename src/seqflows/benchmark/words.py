@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,11 @@ class Products(TorchDispatchMode):
         return call
 
 
-def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes: int) -> list[dict[str, Any]]:
-    """One optimiser step of every model on one thread, words drawn by frequency."""
-    torch.set_num_threads(1)
-    given, rows = split(stems, tokens), []
+def steps(
+    batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes: int
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """One optimiser step of every model, words drawn by frequency."""
+    given = split(stems, tokens)
     lengths = np.bincount(given.lengths, minlength=14)
     facts = Facts("categorical", len(lexicon.VOCABULARY), 13, tuple(lengths.tolist()))
     data = Dataset("words", "words", lexicon.VOCABULARY, given, given, given, {"max_length": 13}, "")
@@ -102,9 +103,17 @@ def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes
         settings = Training(epochs=1, batch_size=batch, learning_rate=1e-3, drawn=batch)
         machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
         trainer = Trainer(model, data, settings, 0, machine, Path("checkpoints"))
+        yield name, lambda trainer=trainer: trainer.step(drawn, 1.0)
+
+
+def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes: int) -> list[dict[str, Any]]:
+    """The steps beside their matrix products alone, on one thread."""
+    torch.set_num_threads(1)
+    rows = []
+    for name, step in steps(batch, stems, tokens, **sizes):
         with Products() as products:
-            trainer.step(drawn, 1.0)
-        seconds = best(lambda trainer=trainer: trainer.step(drawn, 1.0))
+            step()
+        seconds = best(step)
         alone = best(products.alone())
         values = (name, batch, round(batch / seconds), round(seconds, 4), round(alone, 4), round(seconds / alone, 2))
         rows.append(dict(zip(TRAINING, (*values, round(products.gflop, 3)), strict=True)))

@@ -1,0 +1,102 @@
+"""The goals of speed and memory, each beside what was measured, from the other parts' files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+COLUMNS = ("what", "unit", "measured", "goal", "met", "file")
+
+
+class Goal(NamedTuple):
+    """``what``, in ``unit``, is to be at most (or at least) ``goal``: ``column`` of ``file``, where ``where`` holds."""
+
+    what: str
+    unit: str
+    goal: float
+    file: str
+    column: str
+    where: Mapping[str, str]
+    least: bool = False
+
+
+def _steps(shape: str, model: str, goal: float) -> Goal:
+    where = {"shape": shape, "model": model}
+    short = shape.split(",")[0]
+    return Goal(f"training step, {short} {model}", "GFLOP-eq.", goal, "training", "gflop_equivalents", where)
+
+
+def _words(model: str) -> Goal:
+    return Goal(f"training step, words, {model}", "own products", 1.5, "words", "ratio", {"model": model})
+
+
+def _language(model: str) -> Goal:
+    return Goal(f"training step, {model}", "own arithmetic", 1.2, "language_flow", "ratio", {"model": model})
+
+
+def _sampled(model: str, goal: float) -> Goal:
+    column = "sampled_tokens_per_second"
+    return Goal(f"sampling, {model}", "tokens/s", goal, "language_flow", column, {"model": model}, least=True)
+
+
+def _sampling(model: str, goal: float) -> Goal:
+    where = {"model": model, "steps": "20"}
+    return Goal(f"sampling 20 steps, {model}", "s", goal, "sampling", "seconds", where)
+
+
+def _passes(steps: str) -> Goal:
+    where = {"model": "PTB AF/AF", "steps": steps}
+    return Goal(f"sampling {steps} steps, PTB AF/AF", "passes", 2.0, "passes", "times_pass", where)
+
+
+def _begins(stage: str, goal: float) -> Goal:
+    return Goal(f"beginning of a stage, {stage}", "s of CPU", goal, "imports", "seconds", {"stage": stage})
+
+
+GOALS = (
+    _steps("PTB, 4 x 100 x 5", "AF/AF", 115),
+    _steps("PTB, 4 x 100 x 5", "IAF/SCF", 130),
+    _steps("JSB, 5 x 60 x 1", "AF/AF", 28),
+    _steps("JSB, 5 x 60 x 1", "IAF/SCF", 55),
+    _steps("Nottingham, 5 x 250 x 1", "AF/AF", 115),
+    _steps("MuseData, 1 x 468 x 1", "AF/AF", 65),
+    Goal("epoch of JSB, AF/AF", "authors' time", 0.33, "authors/side_by_side", "ratio", {"what": "jsb500"}),
+    _sampling("PTB AF/AF", 0.06),
+    _sampling("PTB IAF/SCF", 0.010),
+    _passes("20"),
+    _passes("288"),
+    *map(_words, ("TRIL", "TRIL, K=5", "TRIL, K=10", "2xTRIL", "2xTRIL, K=10", "REAL-NVP", "GRU-8")),
+    *map(_language, ("Att-S", "RNN-S", "Att-C", "RNN-C", "Att-AR", "RNN-AR")),
+    _sampled("Att-AR", 360),
+    _sampled("RNN-AR", 405),
+    Goal("training step, question generation", "limit", 1.5, "questions", "times_limit", {"model": "squad-qg"}),
+    Goal("beam search, question generation", "limit", 3.0, "questions", "written_times_limit", {"model": "squad-qg"}),
+    Goal("training step, translation", "limit", 1.5, "translation", "times_limit", {"model": "wmt16-nmt"}),
+    Goal("scoring PTB by AF/AF, 50 sentences, K = 500", "GiB", 2.0, "memory", "peak_gib", {"model": "PTB AF/AF"}),
+    _begins("train", 1.0),
+    _begins("evaluate", 1.0),
+    *(_begins(stage, 0.4) for stage in ("table", "figure", "audit")),
+)
+
+
+def run(folder: Path) -> list[dict[str, Any]]:
+    """A row for each goal whose file has one row for it; others are named as not measured."""
+    return [_row(goal, folder) for goal in GOALS]
+
+
+def _row(goal: Goal, folder: Path) -> dict[str, Any]:
+    path = folder / f"{goal.file}.csv"
+    measured, met = None, "not measured"
+    if path.exists():
+        with open(path, encoding="utf-8") as file:
+            found = [row for row in csv.DictReader(file) if goal.where.items() <= row.items()]
+        if len(found) > 1:
+            raise ValueError(f"Expected one row of {path} where {dict(goal.where)}, got {len(found)}")
+        if found:
+            measured = float(found[0][goal.column])
+            met = "yes" if (measured >= goal.goal if goal.least else measured <= goal.goal) else "no"
+    print(f"  {goal.what}: {measured} {goal.unit}, goal {goal.goal:g}: {met}", flush=True)
+    at = ("at least " if goal.least else "") + f"{goal.goal:g}"
+    return dict(zip(COLUMNS, (goal.what, goal.unit, measured, at, met, f"{goal.file}.csv"), strict=True))
