@@ -83,6 +83,26 @@ def test_the_paper_scale_is_tried_for_every_cell(world):
     assert found.cause == "reduction" and "jsb-af_af at scale paper" in found.text
 
 
+@pytest.mark.parametrize("stale", ["jsb-af_af", CHANGED])
+def test_nothing_counts_where_a_number_is_of_other_settings(world, stale):
+    """Corrections may lie between the two numbers; what was measured is still said, after what counts."""
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", CHANGED, 6.5)
+    world.runs[stale]["laptop"]["training"] = {"epochs": 9}
+    found = judged(world, cause())
+    assert found.cause == "unexplained"
+    assert found.tried[0].whole and not found.tried[0].counts and "not counted" in found.text
+
+
+def test_what_counts_is_named_before_what_does_not(world):
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", CHANGED, 6.9)
+    scored("laptop", "jsb-lstm", 6.5)
+    world.runs["jsb-lstm"]["laptop"]["training"] = {"epochs": 9}
+    found = judged(world, cause("size"), cause("budget", changed="jsb-lstm"))
+    assert found.cause == "size" and [one.cause for one in found.tried] == ["size", "budget"]
+
+
 @pytest.mark.parametrize("verdict", ["within", "not run", "stand-in", "other corpus", "reproduced"])
 def test_only_a_difference_has_a_cause(world, verdict):
     scored("laptop", "jsb-af_af", 7.53)

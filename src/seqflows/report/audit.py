@@ -315,7 +315,8 @@ def measured(rows: Rows) -> list[Block]:
     text = (
         "A cause of a difference counts when a run that differs in that alone was scored, and explains at least "
         f"{100 * causes.LEAST:.0f} % of the\ndifference; a cell without one is {causes.UNEXPLAINED}, whatever is "
-        f"reduced in it. {causes.counted(row for _, row in rows).capitalize()}."
+        "reduced in it. Nothing counts where either number was\nmade under other settings or data than params.yaml "
+        f"has now. {causes.counted(row for _, row in rows).capitalize()}."
     )
     header = ("table", "row", "column", "difference", "cause", "measured")
     body = [

@@ -20,6 +20,7 @@ from seqflows.report.verdict import tally
 REDUCTION = "reduction"  # of size, budget and corpus together
 MEASURED = (REDUCTION, *CAUSES)
 UNEXPLAINED = "unexplained"
+NOT_COUNTED = "not counted, as corrections may lie between numbers of other settings"
 LEAST = 0.5  # of a difference, which a cause has to explain to be one
 JUDGED = ("outside", "differs")  # the verdicts that ask for a cause
 
@@ -36,13 +37,15 @@ class Tried(NamedTuple):
     share: float
     whole: bool
     remarks: tuple[str, ...]
+    counts: bool
 
     @property
     def text(self) -> str:
         """``size (tvqa-att_s-deep: steps): -8.009 (0.021), the whole difference``, and remarks on the number."""
         part = f"{100 * self.share:.0f} %" if self.share > 0 else "nothing"
         part = "the whole difference" if self.whole else f"{part} of the difference"
-        return f"{self.cause} ({self.what}): {number(self.changed)}, " + ", ".join((part, *self.remarks))
+        parts = (part, *self.remarks, *(() if self.counts else (NOT_COUNTED,)))
+        return f"{self.cause} ({self.what}): {number(self.changed)}, " + ", ".join(parts)
 
 
 class Judgement(NamedTuple):
@@ -65,23 +68,28 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
     """
     if row.get("verdict") not in JUDGED or cell.summary is None:
         return None
-    tried = []
+    tried, own = [], not results.stale(cell.run, cell.summary)
     if full is not None and (changed := full.summary(cell.run, cell.metric, optional=True)):
-        tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row))
+        tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row, own))
     for entry in paper.causes:
         known = entry.changed in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
         if known and (changed := results.summary(entry.changed, cell.metric, optional=True)):
             what = f"{entry.changed}: {_changes(results, cell.run, entry.changed)}"
-            tried.append(_tried(results, entry.cause, what, changed, cell, row))
-    tried.sort(key=lambda one: (one.whole, one.share), reverse=True)
-    named = tried[0].cause if tried and (tried[0].whole or tried[0].share >= LEAST) else UNEXPLAINED
+            tried.append(_tried(results, entry.cause, what, changed, cell, row, own))
+    tried.sort(key=lambda one: (one.counts, one.whole, one.share), reverse=True)
+    explains = tried and tried[0].counts and (tried[0].whole or tried[0].share >= LEAST)
+    named = tried[0].cause if explains else UNEXPLAINED
     return Judgement(named, tuple(tried))
 
 
-def _tried(results: Results, cause: str, what: str, changed: Summary, cell: Cell, row: Mapping[str, Any]) -> Tried:
+def _tried(
+    results: Results, cause: str, what: str, changed: Summary, cell: Cell, row: Mapping[str, Any], own: bool
+) -> Tried:
+    """What the run of a hypothesis leaves; it counts if its number and the cell's ``own`` are of present settings."""
     rest = abs(changed.value - float(cell.reported))
     share, remarks = 1 - rest / abs(row["difference"]), results.outdated(changed.run, changed)
-    return Tried(cause, what, changed, share, rest <= row["tolerance"], tuple(remarks))
+    counts = own and not results.stale(changed.run, changed)
+    return Tried(cause, what, changed, share, rest <= row["tolerance"], tuple(remarks), counts)
 
 
 def _changes(results: Results, run: str, changed: str) -> str:

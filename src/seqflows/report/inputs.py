@@ -393,8 +393,8 @@ class Results:
             for seed in records.trained(self.scale, run)
         ]
 
-    def outdated(self, run: str, summary: Summary) -> list[str]:
-        """How a number differs from the present params.yaml: other settings, other data, or missing seeds.
+    def stale(self, run: str, summary: Summary) -> list[str]:
+        """How a number is of other settings or data than the present params.yaml's.
 
         The present data are those whose statistics `keep` put beside the results, if any.
         """
@@ -411,7 +411,12 @@ class Results:
             listed = {number: self._files[run].get(f"seed-{number}/{name}") for number in summary.seeds}
             if any(sha256 not in (None, compared.texts[run][number]) for number, sha256 in listed.items()):
                 found.append("compared before it was evaluated anew")
-        if missing := [seed for seed in block["seeds"] if seed not in summary.seeds]:
+        return found
+
+    def outdated(self, run: str, summary: Summary) -> list[str]:
+        """How a number differs from the present params.yaml: as in `stale`, or by missing seeds."""
+        found = self.stale(run, summary)
+        if missing := [seed for seed in self.params.run(self.scale, run)["seeds"] if seed not in summary.seeds]:
             found.append(f"without seed {', '.join(map(str, missing))} of params.yaml")
         return found
 

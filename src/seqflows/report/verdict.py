@@ -69,7 +69,8 @@ def record(paper: Paper, one: Judged) -> dict[str, Any]:
 def sentence(paper: Paper, claims: Sequence[Judged], cells: str, reduced: str) -> Text:
     """The paper's outcome: claims on both sides, ``cells``, and what was ``reduced``."""
     printed, ours = (_counted(getattr(one, side).verdict for one in claims) for side in ("printed", "ours"))
-    text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}. {cells}. {reduced}."
+    text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}. {cells}."
+    text += f" {reduced}." if reduced else ""
     return Strong(paper.title), text
 
 
@@ -94,9 +95,11 @@ def tally(counts: Mapping[str, int], said: Mapping[str, str]) -> str:
 
 
 def reduced(results: Results, runs: Iterable[str]) -> str:
-    """What most often differs from the paper's settings in the runs that have some."""
+    """What most often differs from the paper's settings in the runs that have some; "" without runs."""
     names: Counter[str] = Counter()
     every = [run for run in dict.fromkeys(runs) if run]
+    if not every:
+        return ""
     differing = 0
     for run in every:
         found = results.differences(run)
