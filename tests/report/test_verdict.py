@@ -27,7 +27,7 @@ def test_claims_csv_has_both_verdicts_and_the_runs_that_say_so(world):
     report_world.write_all("laptop", world)
     rows = claims_of("laptop")
     assert list(rows) == [claim.name for claim in ZIEGLER.claims]
-    found = rows["AF / SCF below AF / AF"]
+    found = rows["AF / SCF worse than AF / AF"]
     assert (found["printed"], found["ours"]) == ("holds", "holds")
     named = {f"{name}-{run}" for name in ("nottingham", "piano", "musedata", "jsb") for run in ("af_af", "af_scf")}
     assert set(found["runs"].split()) == named

@@ -227,12 +227,12 @@ CLAIMS = (
         lambda n: join(below(n, three("AF / AF", "JSB"), three(row, "JSB")) for row in ("TSBN", "STORN")),
     ),
     Claim(
-        "AF / SCF below AF / AF", "6.2", "The AF / SCF model performs slightly worse than AF / AF on all datasets",
+        "AF / SCF worse than AF / AF", "6.2", "The AF / SCF model performs slightly worse than AF / AF on all datasets",
         "NLL above on each of the four sets",
         lambda n: join(below(n, three("AF / AF", name), three("AF / SCF", name)) for name in SETS),
     ),
     Claim(
-        "IAF / SCF below AF / AF", "6.2", "IAF / SCF performs slightly worse than AF / AF",
+        "IAF / SCF worse than AF / AF", "6.2", "IAF / SCF performs slightly worse than AF / AF",
         "NLL above on each of the four sets",
         lambda n: join(below(n, three("AF / AF", name), three("IAF / SCF", name)) for name in SETS),
     ),
