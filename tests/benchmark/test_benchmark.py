@@ -304,16 +304,15 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
 
 def test_sampling_is_beside_one_pass_of_the_density():
     """Which reads as many steps as are drawn."""
-    shape, seen = short()[0], []
-    call = measure.density(shape, 4, **TINY)
+    model = short()[0].build(**TINY).eval()
     rows = measure.passes(**TINY)
     assert [(row["model"], row["steps"]) for row in rows[:2]] == [("PTB AF/AF", 3), ("PTB AF/AF", 5)] and len(rows) == 6
     for row in rows:
         assert tuple(row) == measure.PASSES
         assert row["times_pass"] == pytest.approx(row["seconds"] / row["pass_seconds"], rel=0.2)
-    seen = call()
+    seen = measure.density(model, 4)()
     assert seen.shape == (1,) and torch.isfinite(seen).all() and not seen.requires_grad
-    assert measure.sampler(shape, 4, **TINY)().lengths.tolist() == [4]
+    assert measure.sampler(model, 4)().lengths.tolist() == [4]
 
 
 def test_a_stage_begins_beside_its_largest_library(monkeypatch):
@@ -353,10 +352,10 @@ def test_the_time_of_a_call_is_shared_among_sorts_of_operators():
 def test_every_step_and_sampling_is_profiled(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     chosen = [shape for shape in measure.shapes() if shape.reference_sampling][:1]
-    trainer, sampler = measure.trainer, measure.sampler
+    trainer, build = measure.trainer, measure.Shape.build
     monkeypatch.setattr(measure, "shapes", lambda: [chosen[0]._replace(steps=5, max_length=8)])
     monkeypatch.setattr(measure, "trainer", lambda shape, device: trainer(shape, device, **TINY))
-    monkeypatch.setattr(measure, "sampler", lambda shape, steps: sampler(shape, steps, **TINY))
+    monkeypatch.setattr(measure.Shape, "build", lambda self, **sizes: build(self, **TINY | sizes))
     word = [("TRIL", lambda: torch.zeros(1))]
     monkeypatch.setattr(words, "steps", lambda: word)
     for part in (questions, translation):

@@ -37,7 +37,7 @@ def cluster(tmp_path_factory):
 
 
 def shrink(content):
-    """Two tables of six runs, two epochs each."""
+    """Two tables, two epochs of each of their runs."""
     keep(content, TABLES)
     for run in content["runs"].values():
         training = run["demo"]["training"]

@@ -23,7 +23,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -192,6 +192,21 @@ def trainer(shape: Shape, device: str, precision: str = "fp32", **sizes: int) ->
     machine = compute.Machine(torch.device(device), device, torch.get_num_threads(), precision)
     model = shape.build(**sizes).to(device).train()
     return Trainer(model, dataset(shape), settings, 0, machine, Path("checkpoints"))
+
+
+def trainers(blocks: Mapping[str, Mapping[str, Any]], data: Dataset) -> Iterator[tuple[str, Trainer, Batch]]:
+    """The trainers of runs by their blocks, on one thread, and all training sequences as the batch that initialises."""
+    machine, texts = (
+        compute.Machine(torch.device("cpu"), "cpu", 1, "fp32"),
+        collate(data.train, np.arange(len(data.train))),
+    )
+    for name, block in blocks.items():
+        torch.manual_seed(0)
+        model = models.build(block["model"], data.facts())
+        trained = Trainer(model, data, Training.of(block["training"], "training"), 0, machine, Path("checkpoints"))
+        model.initialise(texts)
+        model.train()
+        yield name, trained, texts
 
 
 def step(trainer: Trainer) -> None:
@@ -380,8 +395,9 @@ def sampling(**sizes: int) -> list[dict[str, Any]]:
     for shape in shapes():
         if shape.reference_sampling is None:
             continue
-        seconds = best(sampler(shape, SAMPLED, **sizes), repeats=REPEATS)
-        off = inversion_error(shape.build(**sizes).eval())
+        model = shape.build(**sizes).eval()
+        off = inversion_error(model)
+        seconds = best(sampler(model, SAMPLED), repeats=REPEATS)
         rows.append(
             {
                 **{"model": shape.name, "steps": SAMPLED, "seconds": round(seconds, 4)},
@@ -400,26 +416,26 @@ def passes(**sizes: int) -> list[dict[str, Any]]:
     """Sampling from PTB's models beside the density of as many steps, one pass over all of them; one thread."""
     torch.set_num_threads(1)
     rows = []
-    for shape, steps in itertools.product(shapes(), (SAMPLED, LONG)):
+    for shape in shapes():
         if shape.kind != "text" or shape.reference_sampling is None:
             continue
-        seconds = best(sampler(shape, steps, **sizes), repeats=REPEATS)
-        once = best(density(shape, steps, **sizes), repeats=REPEATS)
-        row = (shape.name, steps, round(seconds, 4), round(once, 4), round(seconds / once, 2))
-        rows.append(dict(zip(PASSES, row, strict=True)))
-        print(f"  {shape.name}, {steps} steps: {seconds / once:.1f} passes of the density", flush=True)
+        model = shape.build(**sizes).eval()
+        for steps in (SAMPLED, LONG):
+            seconds, once = (best(make(model, steps), repeats=REPEATS) for make in (sampler, density))
+            row = (shape.name, steps, round(seconds, 4), round(once, 4), round(seconds / once, 2))
+            rows.append(dict(zip(PASSES, row, strict=True)))
+            print(f"  {shape.name}, {steps} steps: {seconds / once:.1f} passes of the density", flush=True)
     return rows
 
 
-def sampler(shape: Shape, steps: int, **sizes: int) -> Callable[[], Any]:
+def sampler(model: LatentSequence, steps: int) -> Callable[[], Any]:
     """Draw one sequence of some steps."""
-    model, lengths = shape.build(**sizes).eval(), torch.tensor([steps])
+    lengths = torch.tensor([steps])
     return lambda: model.sample(1, lengths=lengths)
 
 
-def density(shape: Shape, steps: int, **sizes: int) -> Callable[[], Any]:
+def density(model: LatentSequence, steps: int) -> Callable[[], Any]:
     """The prior's log-density of one sequence of some steps, all at once."""
-    model = shape.build(**sizes).eval()
     position, z = model.positions(torch.tensor([steps]), steps), torch.randn(1, steps, model.config.latent)
 
     @torch.no_grad()

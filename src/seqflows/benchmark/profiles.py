@@ -82,7 +82,7 @@ def timed() -> Iterator[Timed]:
             yield Timed("sampling", name, built.sample)
     for shape in measure.shapes():
         if shape.reference_sampling is not None:
-            yield Timed("sampling", shape.name, measure.sampler(shape, measure.SAMPLED))
+            yield Timed("sampling", shape.name, measure.sampler(shape.build().eval(), measure.SAMPLED))
 
 
 def run(calls: Iterable[Timed] | None = None) -> list[dict[str, Any]]:

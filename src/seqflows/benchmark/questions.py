@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from seqflows import compute, models, params
+from seqflows import params
 from seqflows.benchmark import measure
-from seqflows.config.training import Training
-from seqflows.data.batching import Batch, collate
+from seqflows.data.batching import Batch
 from seqflows.data.prepared import Contexts, Dataset, Split
 from seqflows.data.tokens import END, SPECIAL
 from seqflows.training.trainer import Trainer
@@ -54,20 +52,11 @@ def dataset(block: dict[str, Any], count: int, text: int = TEXT, words: int = WO
 
 
 def trainers(batch: int, chosen: Iterable[str] | None, **sizes: int) -> Iterator[tuple[str, Trainer, Batch]]:
-    """Each run of question generation on SQuAD, or of those ``chosen``, and a batch; the model is in training."""
+    """`measure.trainers` of each run of question generation on SQuAD, or of those ``chosen``."""
     matrix = params.load()
+    found = [name for name in matrix.at(SCALE).runs if name.startswith(RUNS) and (chosen is None or name in chosen)]
     data = dataset(matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"]), batch, **sizes)
-    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-    found = [name for name in matrix.at(SCALE).runs if name.startswith(RUNS)]
-    for name in found if chosen is None else [name for name in found if name in chosen]:
-        torch.manual_seed(0)
-        settings = matrix.run(SCALE, name)
-        model = models.build(settings["model"], data.facts())
-        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
-        texts = collate(data.train, np.arange(batch))
-        model.initialise(texts)
-        model.train()
-        yield name, trainer, texts
+    return measure.trainers({name: matrix.run(SCALE, name) for name in found}, data)
 
 
 def steps(batch: int = 32, chosen: Iterable[str] | None = None) -> Iterator[tuple[str, Callable[[], None]]]:

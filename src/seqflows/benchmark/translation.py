@@ -7,7 +7,6 @@ text again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqflows import compute, models, params
+from seqflows import models, params
 from seqflows.benchmark import measure
-from seqflows.config.training import Training
 from seqflows.data.batching import Batch, collate
 from seqflows.data.prepared import Contexts, Dataset, Split
 from seqflows.data.tokens import END, SPECIAL
@@ -96,29 +94,23 @@ class _Again:
         self.written = torch.cat([self.written, candidates[:, None]], 1)
 
 
-def _dataset(matrix: params.Params, batch: int, **sizes: int) -> Dataset:
+def _data(matrix: params.Params, batch: int, **sizes: int) -> Dataset:
     return dataset(matrix.dataset(SCALE, matrix.runs[RUNS]["dataset"]), batch, **sizes)
 
 
-def trainers(matrix: params.Params, data: Dataset, chosen: Iterable[str] | None) -> Iterator[tuple[str, Trainer]]:
-    """Each run from Romanian, or of those ``chosen``; the model is in training."""
-    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
-    texts = collate(data.train, np.arange(len(data.train)))
-    alike = [name for name, entry in matrix.at(SCALE).runs.items() if entry["dataset"] == matrix.runs[RUNS]["dataset"]]
-    for name in alike if chosen is None else [name for name in alike if name in chosen]:
-        torch.manual_seed(0)
-        settings = matrix.run(SCALE, name)
-        model = models.build(settings["model"], data.facts())
-        trainer = Trainer(model, data, Training.of(settings["training"], "training"), 0, machine, Path("checkpoints"))
-        model.initialise(texts)
-        model.train()
-        yield name, trainer
+def trainers(
+    matrix: params.Params, data: Dataset, chosen: Iterable[str] | None
+) -> Iterator[tuple[str, Trainer, Batch]]:
+    """`measure.trainers` of each run from Romanian, or of those ``chosen``."""
+    runs, wanted = matrix.at(SCALE).runs, matrix.runs[RUNS]["dataset"]
+    found = [name for name in runs if runs[name]["dataset"] == wanted and (chosen is None or name in chosen)]
+    return measure.trainers({name: matrix.run(SCALE, name) for name in found}, data)
 
 
 def steps(batch: int = 64, chosen: Iterable[str] | None = None) -> Iterator[tuple[str, Callable[[], None]]]:
     """One optimiser step of each run."""
     matrix = params.load()
-    for name, trainer in trainers(matrix, _dataset(matrix, batch), chosen):
+    for name, trainer, _ in trainers(matrix, _data(matrix, batch), chosen):
         yield name, lambda trainer=trainer: trainer.step([np.arange(batch)], 1.0)
 
 
@@ -130,10 +122,10 @@ def run(batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None, **s
     """
     torch.set_num_threads(1)
     matrix, rows, limit, group = params.load(), [], max(measure.kernels().values()), [np.arange(batch)]
-    data = _dataset(matrix, batch, **sizes)
+    data = _data(matrix, batch, **sizes)
     texts = collate(data.train, np.arange(batch))
     steps = int(texts.given.lengths[0]) + MORE
-    for name, trainer in trainers(matrix, data, chosen):
+    for name, trainer, _ in trainers(matrix, data, chosen):
         model = trainer.model
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
