@@ -38,6 +38,17 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # no test downloads an encoder
 os.environ["CI"] = "true"  # snakemake looks for ended jobs every second
 
 
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # a file system in memory, and what it must have left, bytes
+
+
+def pytest_configure(config) -> None:
+    """Put scratch folders in memory where there is room: every file that is written whole waits for its disk."""
+    if config.option.basetemp is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        found = os.statvfs(MEMORY)
+        if found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC:
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
 class Project:
     """A copy of the project in a scratch folder, with git, in which commands run."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqflows import files, params, paths
+from seqflows import files, params, paths, records
 from seqflows.params import Params
 from seqflows.report import inputs
 from seqflows.report.cells import reported
@@ -322,8 +322,7 @@ def write_words_training(scale: str, name: str, seed: int, exact: bool) -> None:
         row |= {"learning_rate": 2e-3 if epoch < 12 else 1e-3}
         row |= {} if exact else {"valid_kl": 3.5 - 3 / epoch, "entropy_marginal": 2.6 - 0.2 / epoch}
         rows.append(row)
-    config = {"training": words_run(name.split("-")[0], name.split("-", 1)[1], (0,))[scale]["training"]}
-    write_seed(folder, rows, train_info(scale, name, seed) | {"epochs": 20, "wall_seconds": 10.0, "config": config})
+    write_seed(folder, rows, trained(scale, name, seed) | {"epochs": 20, "wall_seconds": 10.0})
 
 
 def write_gaps(scale: str, name: str, seed: int, words: int = 600, fall: float = 0.15) -> None:
@@ -426,7 +425,7 @@ def write_training(scale: str, name: str, seed: int, rng: np.random.Generator) -
         for epoch in range(1, 21)
     ]  # fmt: skip
     ended = {"epochs": 20, "wall_seconds": 10.0, "files": {"model.safetensors": MODEL_SHA256}}
-    write_seed(folder, rows, train_info(scale, name, seed) | ended)
+    write_seed(folder, rows, trained(scale, name, seed) | ended)
 
 
 def write_seed(folder: Path, rows: Sequence[dict[str, Any]], record: dict[str, Any]) -> None:
@@ -439,6 +438,14 @@ def write_seed(folder: Path, rows: Sequence[dict[str, Any]], record: dict[str, A
 def rewrite(path: Path, **changes: Any) -> None:
     """Change entries of a metrics.json or train.json as the stage that wrote it would have."""
     files.write_json(path, files.sealed(files.read_sealed(path) | changes))
+
+
+def retrained(scale: str, name: str, **training: Any) -> None:
+    """Change the settings of training in the records of a run's seeds, as if it had been trained with them."""
+    for seed in records.seed_folders(paths.train(scale, name)):
+        path = seed / "train.json"
+        config = files.read_sealed(path)["config"]
+        rewrite(path, config={**config, "training": {**config["training"], **training}})
 
 
 def write_text(scale: str, name: str, header: dict[str, str] | None = None) -> None:
@@ -482,6 +489,12 @@ def train_info(scale: str, name: str, seed: int) -> dict[str, Any]:
         "config_hash": "cd" * 32, "dataset": name.split("-")[0], "dataset_sha256": "ab" * 32, "revision": "r1",
         "device": "cpu", "device_name": "a processor", "precision": "fp32", "parameters": 12345,
     }  # fmt: skip
+
+
+def trained(scale: str, name: str, seed: int) -> dict[str, Any]:
+    """The train.json of a seed that was trained with the settings of the matrix."""
+    config = params.trained(matrix().run(scale, name))
+    return train_info(scale, name, seed) | {"config": config, "config_hash": files.digest(config)}
 
 
 def write_exports(scale: str) -> None:

@@ -115,9 +115,9 @@ def test_a_run_that_is_not_there_was_not_tried(world):
 
 
 def test_the_settings_that_differ_are_said(world):
-    world.runs[CHANGED]["laptop"]["training"] = {"epochs": 9}
     scored("laptop", "jsb-af_af", 7.53)
     scored("laptop", CHANGED, 6.5)
+    report_world.retrained("laptop", CHANGED, epochs=9)
     assert f"size ({CHANGED}: epochs)" in judged(world, cause()).text
 
 

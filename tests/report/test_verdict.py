@@ -35,6 +35,29 @@ def test_claims_csv_has_both_verdicts_and_the_runs_that_say_so(world):
     assert "“IAF / SCF” 88.1%" in rows["KL dominates"]["printed_numbers"]
 
 
+def test_what_rests_on_runs_of_earlier_settings_says_so(world):
+    """In the sentence, in the row of the claim, in claims.csv and in the audit."""
+    report_world.write_all("laptop", world)
+    results = Results(world, "laptop")
+    fresh = markdown.inline(audit.said(results, audit.audited(results, ZIEGLER)))
+    assert "earlier" not in fresh and not any(row["runs_of_earlier_settings"] for row in claims_of("laptop").values())
+    world.runs["ptb-af_af"]["laptop"]["training"] = {"epochs": 9}
+    results = Results(world, "laptop")
+    found = audit.audited(results, ZIEGLER)
+    concerned = [one for one in found.claims if "ptb-af_af" in one.runs]
+    decided = [one for one in concerned if one.ours.verdict in ("holds", "fails", "undecided")]
+    assert {one.earlier for one in concerned} == {("ptb-af_af",)} and len(decided) > 3
+    assert f"{len(decided)} of these on runs of earlier settings" in markdown.inline(audit.said(results, found))
+    lines = markdown.blocks(verdict.brief(found.claims)).splitlines()
+    marked = {line.split("**")[1] for line in lines if line.startswith("| **") and verdict.EARLIER in line}
+    assert marked == {one.claim.name for one in decided if one.ours.verdict != "undecided"}
+    rows = claims_of("laptop")
+    assert {name for name, row in rows.items() if row["runs_of_earlier_settings"] == "ptb-af_af"} == {
+        one.claim.name for one in concerned
+    }
+    assert paths.audit("laptop")[1].read_text().count(f"{verdict.EARLIER}: `ptb-af_af`") == len(concerned)
+
+
 def test_the_smallest_difference_seen_is_two_standard_errors(world):
     for name in ("ptb-lstm", "ptb-af_af"):
         report_world.write_run("laptop", name)

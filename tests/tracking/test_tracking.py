@@ -92,7 +92,7 @@ def test_track_live_and_replace(world):
 
     # A live run that was interrupted after epoch 2, resumed after a checkpoint at epoch 1, and then finished.
     live, rows = tracking.Live(), records.trained("demo", "ptb-af_af")[0].history
-    info = report_world.train_info("demo", "ptb-af_scf", 0)
+    info = report_world.trained("demo", "ptb-af_scf", 0)
     live.start({**info, "epochs": 0})
     for row in rows[:2]:
         live.epoch(row)

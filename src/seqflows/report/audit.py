@@ -367,5 +367,6 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
             (f"{side}, ", Status(found.verdict, found.verdict), f": {found.text}") for side, found in sides.items()
         ]
         under += [("runs: ", Code(" ".join(one.runs)))] if one.runs else []
+        under += [(f"{verdict.EARLIER}: ", Code(" ".join(one.earlier)))] if one.earlier else []
         items.append(Fact((Strong(one.claim.name), said), under))
     return [Heading(3, "Claims"), Paragraph(prose(text)), Facts(items)]

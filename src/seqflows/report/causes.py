@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from seqflows.report.cells import Cell, number
 from seqflows.report.inputs import Results, Summary
 from seqflows.report.papers.base import CAUSES, Paper
-from seqflows.report.settings import settings
 from seqflows.report.verdict import tally
 
 REDUCTION = "reduction"  # of size, budget and corpus together
@@ -94,7 +93,7 @@ def _tried(
 
 def _changes(results: Results, run: str, changed: str) -> str:
     """The settings in which two runs differ: ``epochs, learning_rate``."""
-    ours, theirs = (settings(results.params, results.scale, name) for name in (run, changed))
+    ours, theirs = map(results.settings, (run, changed))
     return ", ".join(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))
 
 

@@ -21,7 +21,6 @@ from seqflows.report.cells import Cell, cells, number
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Block, Paragraph, Table
 from seqflows.report.papers.base import Paper
-from seqflows.report.settings import settings
 from seqflows.report.verdict import Judged
 
 TEMPLATE = Path(__file__).with_name("index.html")
@@ -194,7 +193,7 @@ def _signature(cell: Cell) -> dict[str, Any]:
 
 def _run(results: Results, run: str, papers: Mapping[str, Paper]) -> dict[str, Any]:
     paper = results.params.runs[run]["reproduces"]
-    ours, theirs = settings(results.params, results.scale, run), inputs.paper_settings().get(run, {})
+    ours, theirs = results.settings(run), inputs.paper_settings().get(run, {})
     scale = f"{results.scale}/{run}"
     trained = records.trained(results.scale, run)
     return {

@@ -208,6 +208,7 @@ class Results:
         self._scores: dict[str, list[Mean] | None] = {}
         self._comparisons: dict[str, Comparison | None] = {}
         self._judged: dict[tuple[str, str], Judged | None] = {}
+        self._settings: dict[str, dict[str, Any]] = {}
 
     @functools.cached_property
     def beside(self) -> Results | None:
@@ -351,9 +352,16 @@ class Results:
         """The dataset of a run."""
         return str(self.params.runs[run]["dataset"])
 
+    def settings(self, run: str) -> dict[str, Any]:
+        """The settings that a run was trained with, by its record; those of params.yaml if it was not trained."""
+        if run not in self._settings:
+            made = next((one.record.get("config") for one in records.trained(self.scale, run)), None)
+            self._settings[run] = settings(self.params, self.scale, run, made)
+        return self._settings[run]
+
     def differences(self, run: str) -> list[str]:
         """The differences of a run's settings from the paper's: 'latent 16 (paper 50)', ..."""
-        ours, theirs = settings(self.params, self.scale, run), paper_settings().get(run, {})
+        ours, theirs = self.settings(run), paper_settings().get(run, {})
         if not theirs:
             return []
         return [
@@ -412,6 +420,10 @@ class Results:
             if any(sha256 not in (None, compared.texts[run][number]) for number, sha256 in listed.items()):
                 found.append("compared before it was evaluated anew")
         return found
+
+    def earlier(self, run: str) -> bool:
+        """Whether a number of a run is of other settings or data than the present ones, see `stale`."""
+        return any(self.stale(run, summary) for summary in (self.metrics(run) or {}).values())
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
         """How a number differs from the present params.yaml: as in `stale`, or by missing seeds."""

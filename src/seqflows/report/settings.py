@@ -1,4 +1,4 @@
-"""The settings that a run's outcome depends on, from params.yaml and the defaults of its blocks."""
+"""The settings that a run's outcome depends on, from its record or params.yaml, and the defaults of its blocks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ REFINED = (
 )  # fmt: skip
 
 
-def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
-    """The settings of a run, without seeds and device, with defaults filled in."""
-    block = matrix.runs[run].get(scale) or {}
-    if not block:
+def settings(matrix: Any, scale: str, run: str, made: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The settings of a run, without seeds and device, with defaults filled in.
+
+    Those of training are from ``made``, the ``config`` of a train.json, if given: params.yaml may have changed since.
+    """
+    written = matrix.runs[run].get(scale) or {}
+    if not written:
         return {}
-    dataset = matrix.runs[run]["dataset"]
+    block, dataset = {**written, **(made or {})}, matrix.runs[run]["dataset"]
     found = corpus_settings(matrix.datasets[dataset], scale)
     if "layers" in (encoder := matrix.encoder(scale, dataset) or {}):
         found |= {"encoder": encoder["model"], "encoder_layers": encoder["layers"]}
@@ -31,7 +34,8 @@ def settings(matrix: Any, scale: str, run: str) -> dict[str, Any]:
     found |= {name: value for name, value in (model.defaults() | own).items() if name not in idle}
     usual = {name: value for name, value in Training.defaults().items() if name not in REFINED}
     found |= usual | block["training"]
-    found |= {key: matrix.runs[run][key] for key in RUN_ALSO if key in matrix.runs[run]}
+    also = matrix.runs[run] if made is None else made
+    found |= {key: also[key] for key in RUN_ALSO if key in also}
     if "headline" in (block.get("evaluation") or {}):
         found["importance_samples"] = block["evaluation"]["headline"]
     if "beam" in (block.get("evaluation") or {}):

@@ -24,20 +24,22 @@ from seqflows.report.papers.base import Claim, Paper
 
 COLUMNS = (
     "paper", "claim", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
-    "smallest_difference_seen", "runs",
+    "smallest_difference_seen", "runs", "runs_of_earlier_settings",
 )  # fmt: skip
+EARLIER = "of earlier settings"
 SHOWN = 6  # of the settings that are reduced in most runs
 ANSWERS = {HOLDS: "hold", FAILS: "fail", UNDECIDED: "undecided"}
 NO_ANSWERS = (NOT_PRINTED, NOT_RUN, OTHER_CORPUS, STAND_IN)
 
 
 class Judged(NamedTuple):
-    """A claim on the printed numbers and on ours, and the runs whose numbers ours are."""
+    """A claim on the printed numbers and on ours, the runs whose numbers ours are, and those of earlier settings."""
 
     claim: Claim
     printed: Finding
     ours: Finding
     runs: tuple[str, ...]
+    earlier: tuple[str, ...]
 
     @property
     def seen(self) -> str:
@@ -52,7 +54,8 @@ def judged(results: Results, paper: Paper) -> list[Judged]:
     for claim in paper.claims:
         ours = Ours(results, [name for name in paper.tables if name in results.params.tables])
         on_ours = claim.judge(ours)
-        found.append(Judged(claim, claim.judge(printed), on_ours, tuple(ours.used)))
+        earlier = tuple(run for run in ours.used if results.earlier(run))
+        found.append(Judged(claim, claim.judge(printed), on_ours, tuple(ours.used), earlier))
     return found
 
 
@@ -61,7 +64,7 @@ def record(paper: Paper, one: Judged) -> dict[str, Any]:
     claim = one.claim
     values = (
         paper.name, claim.name, claim.section, claim.says, claim.read, one.printed.verdict, one.printed.text,
-        one.ours.verdict, one.ours.text, one.seen, " ".join(one.runs),
+        one.ours.verdict, one.ours.text, one.seen, " ".join(one.runs), " ".join(one.earlier),
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -69,7 +72,10 @@ def record(paper: Paper, one: Judged) -> dict[str, Any]:
 def sentence(paper: Paper, claims: Sequence[Judged], cells: str, reduced: str) -> Text:
     """The paper's outcome: claims on both sides, ``cells``, and what was ``reduced``."""
     printed, ours = (_counted(getattr(one, side).verdict for one in claims) for side in ("printed", "ours"))
-    text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}. {cells}."
+    text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}"
+    if count := sum(bool(one.earlier) for one in claims if one.ours.verdict in ANSWERS):
+        text += f", {count} of these on runs of earlier settings, which corrections may change"
+    text += f". {cells}."
     text += f" {reduced}." if reduced else ""
     return Strong(paper.title), text
 
@@ -133,7 +139,7 @@ def brief(claims: Sequence[Judged]) -> list[Block]:
             (Strong(one.claim.name), f": “{one.claim.says}” ({one.claim.section})"),
             Status(one.printed.verdict, one.printed.verdict),
             Status(one.ours.verdict, one.ours.verdict),
-            one.ours.reason,
+            one.ours.reason + f"; {EARLIER}" * bool(one.earlier),
         )
         for one in claims
         if one.ours.verdict in (HOLDS, FAILS)
