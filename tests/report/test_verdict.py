@@ -58,6 +58,24 @@ def test_what_rests_on_runs_of_earlier_settings_says_so(world):
     assert paths.audit("laptop")[1].read_text().count(f"{verdict.EARLIER}: `ptb-af_af`") == len(concerned)
 
 
+def test_checks_of_ours_are_no_claims_of_the_paper(world):
+    """They are counted apart, stand after the claims and are not in quotation marks."""
+    report_world.write_all("laptop", world)
+    found = audit.audited(Results(world, "laptop"), base.papers()["schmidt2018"])
+    checks = [one for one in found.claims if one.claim.check]
+    text = markdown.inline(audit.said(Results(world, "laptop"), found))
+    assert f": of {len(found.claims) - len(checks)} claims, " in text and f"Of {len(checks)} checks of ours on" in text
+    rows = [line for line in markdown.blocks(verdict.brief(found.claims)).splitlines() if line.startswith("| **")]
+    audit.run(paths.Key("laptop", "all"))
+    places = ["a check of ours: " in row for row in rows]
+    assert places == sorted(places) and any(places) and not all(places)
+    named = {one.claim.name: row for one in checks for row in rows if row.startswith(f"| **{one.claim.name}**")}
+    assert named and all(f"“{one.claim.says}”" not in named.get(one.claim.name, "") for one in checks)
+    with open(paths.audit("laptop")[2], newline="") as file:
+        kinds = {row["claim"]: row["kind"] for row in csv.DictReader(file) if row["paper"] == "schmidt2018"}
+    assert {name for name, kind in kinds.items() if kind == "check"} == {one.claim.name for one in checks}
+
+
 def test_the_smallest_difference_seen_is_two_standard_errors(world):
     for name in ("ptb-lstm", "ptb-af_af"):
         report_world.write_run("laptop", name)

@@ -361,7 +361,7 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
     )
     items = []
     for one in judged:
-        said = f" ({one.claim.section}): “{one.claim.says}”. Read as: {one.claim.read}."
+        said = f" ({one.claim.section}): {one.claim.said}. Read as: {one.claim.read}."
         sides = {"printed": one.printed, "ours": one.ours}
         under: list[Text | Fact] = [
             (f"{side}, ", Status(found.verdict, found.verdict), f": {found.text}") for side, found in sides.items()

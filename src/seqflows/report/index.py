@@ -121,7 +121,7 @@ def _claim(one: Judged) -> dict[str, Any]:
         for name, found in (("printed", one.printed), ("ours", one.ours))
     }
     claim = one.claim
-    said = {"name": claim.name, "section": claim.section, "says": claim.says, "read": claim.read}
+    said = {"name": claim.name, "section": claim.section, "says": claim.said, "read": claim.read, "check": claim.check}
     return {**said, **sides, "seen": one.seen, "runs": one.runs}
 
 

@@ -38,6 +38,7 @@ EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prio
 HALF = "cross_entropy_test_half"  # in records by importance sampling, beside the headline
 BESIDE = ("laptop", "paper")  # scales of the same data
 STAND_INS = (
+    "tvqa-questions",
     "tvqa-descriptions",
     "tvqa-choices-descriptions",
 )  # real sources of other text than the paper's, which is not to be had

@@ -90,6 +90,14 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     return Finding(verdict, text, nearest.excess, nearest.error, short)
 
 
+def either(findings: Iterable[Finding]) -> Finding:
+    """Join findings of which one is enough: those that hold or, if none does, the most that can be said of all."""
+    found = list(findings)
+    held = [finding for finding in found if finding.verdict == HOLDS]
+    silent = (STAND_IN, OTHER_CORPUS)
+    return join(held or [finding for finding in found if finding.verdict not in silent] or found)
+
+
 def each(
     numbers: Numbers, sets: Mapping[str, Reference], judge: Callable[[str], Iterable[Finding]]
 ) -> Finding:  # fmt: skip

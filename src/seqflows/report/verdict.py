@@ -23,7 +23,7 @@ from seqflows.report.page import Block, Inline, Status, Strong, Table, Text, lis
 from seqflows.report.papers.base import Claim, Paper
 
 COLUMNS = (
-    "paper", "claim", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
+    "paper", "claim", "kind", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
     "smallest_difference_seen", "runs", "runs_of_earlier_settings",
 )  # fmt: skip
 EARLIER = "of earlier settings"
@@ -62,19 +62,25 @@ def judged(results: Results, paper: Paper) -> list[Judged]:
 def record(paper: Paper, one: Judged) -> dict[str, Any]:
     """The row of claims.csv."""
     claim = one.claim
+    kind = "check" if claim.check else "claim"
     values = (
-        paper.name, claim.name, claim.section, claim.says, claim.read, one.printed.verdict, one.printed.text,
+        paper.name, claim.name, kind, claim.section, claim.says, claim.read, one.printed.verdict, one.printed.text,
         one.ours.verdict, one.ours.text, one.seen, " ".join(one.runs), " ".join(one.earlier),
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def sentence(paper: Paper, claims: Sequence[Judged], cells: str, reduced: str) -> Text:
-    """The paper's outcome: claims on both sides, ``cells``, and what was ``reduced``."""
+def sentence(paper: Paper, judged: Sequence[Judged], cells: str, reduced: str) -> Text:
+    """The paper's outcome: claims on both sides, the project's checks, ``cells``, and what was ``reduced``."""
+    claims, checks = ([one for one in judged if one.claim.check == check] for check in (False, True))
     printed, ours = (_counted(getattr(one, side).verdict for one in claims) for side in ("printed", "ours"))
     text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}"
     if count := sum(bool(one.earlier) for one in claims if one.ours.verdict in ANSWERS):
         text += f", {count} of these on runs of earlier settings, which corrections may change"
+    if checks:
+        text += (
+            f". Of {len(checks)} checks of ours on what it leaves open, {_counted(one.ours.verdict for one in checks)}"
+        )
     text += f". {cells}."
     text += f" {reduced}." if reduced else ""
     return Strong(paper.title), text
@@ -126,22 +132,27 @@ def table(claims: Sequence[Judged]) -> Table:
         return (*parts, f": {finding.reason}") if finding.reason else parts
 
     rows: list[Sequence[Text]] = [
-        ((Strong(one.claim.name), f" ({one.claim.section})"), said(one.printed), said(one.ours), one.seen or "–")
+        (
+            (Strong(one.claim.name), f" ({one.claim.section}{', a check of ours' * one.claim.check})"),
+            said(one.printed),
+            said(one.ours),
+            one.seen or "–",
+        )
         for one in claims
     ]
     return Table(("claim (section)", "on the printed numbers", "on ours", "smallest difference seen"), rows, wide=True)
 
 
 def brief(claims: Sequence[Judged]) -> list[Block]:
-    """A row per claim that ours decide, in the paper's own words, with the reason; the others by name."""
+    """A row per claim that ours decide, in the paper's words, with the reason; then checks; the others by name."""
     rows: list[Sequence[Text]] = [
         (
-            (Strong(one.claim.name), f": “{one.claim.says}” ({one.claim.section})"),
+            (Strong(one.claim.name), f": {one.claim.said} ({one.claim.section})"),
             Status(one.printed.verdict, one.printed.verdict),
             Status(one.ours.verdict, one.ours.verdict),
             one.ours.reason + f"; {EARLIER}" * bool(one.earlier),
         )
-        for one in claims
+        for one in sorted(claims, key=lambda one: one.claim.check)
         if one.ours.verdict in (HOLDS, FAILS)
     ]
     header = ("claim (section)", "on the printed numbers", "on ours", "because, on ours")

@@ -8,17 +8,12 @@ from seqflows import metrics
 from seqflows.config.models import Stage, sizes
 from seqflows.report.cells import Cell
 from seqflows.report.inputs import Results
-from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Text, listed
-from seqflows.report.pages import compared, contexts, shared
+from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
+from seqflows.report.pages import compared, contexts, corpora, shared
 
 HEADLINES = ("accuracy", "accuracy_plus")
 CHANCE = 20  # percent: one of five answers
 # What a real source is, where that bears on the numbers.
-OF_SOURCES = {
-    "tvqa-choices-descriptions": "TVQA's subtitles are not to be had: the lines of a clip are five timed descriptions "
-    "of it by people, and TVQA+'s validation questions are for training too, split by clip; nothing is concluded from "
-    "it about the paper",
-}
 # Lei et al. 2020 train attention to image regions by the annotated boxes.
 NO_INPUT = "the labels of the annotated boxes, which name what the question and the right answer name, are no input"
 UNSUPERVISED = (
@@ -38,8 +33,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     found = results.comparison(cells[0].table) if cells else None
     blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
     blocks += [*contexts.blocks(cells, found), *beyond(results, cells)]
-    stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in cells if cell.run)
-    return Page(f"{title} (stand-in)" if stand_in else title, blocks)
+    return Page(corpora.titled(results, title, cells), blocks)
 
 
 def top(results: Results, made: Sequence[Cell]) -> list[Block]:
@@ -47,7 +41,7 @@ def top(results: Results, made: Sequence[Cell]) -> list[Block]:
     runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, made),
-        *corpora(results, made),
+        *corpora.lines(results, made),
         supervision(results, made),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *shared.stale(results, made),
@@ -65,16 +59,6 @@ def supervision(results: Results, made: Sequence[Cell]) -> str:
     blocks = {label: results.params.run(results.scale, run)["model"] for label, run in shared.runs_of(made).items()}
     labels = [label for label, block in blocks.items() if Stage.filled(sizes(block)).supervised]
     return SUPERVISED.format(shared.listed(labels)) if labels else UNSUPERVISED
-
-
-def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
-    """A line for each dataset: its size and, if it is not the paper's, what it is."""
-    lines: list[Text] = []
-    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
-    for name, line in zip(names, shared.corpora(results, made), strict=True):
-        said = OF_SOURCES.get(results.source(name))
-        lines.append((line, ": ", Strong("stand-in"), f"; {said}") if results.stand_in(name) else line)
-    return lines
 
 
 def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:

@@ -9,7 +9,7 @@ from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.comparisons import Comparison
 from seqflows.report.inputs import Results
-from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Status, Strong, Table, Text
+from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
 from seqflows.report.pages import shared
 
 DIGITS = 2  # of scores, as printed
@@ -18,7 +18,7 @@ DIGITS = 2  # of scores, as printed
 def scores(results: Results, made: Sequence[Cell], found: Comparison | None = None, reachable: str = "") -> Table:
     """The paper's table with ours, the controls below a rule, and where it is known what is ``reachable``, so named."""
     empty = f"{NOTHING} / " * any(cell.reported for cell in made)
-    shown = shared.grid(made, lambda cell: mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
+    shown = shared.grid(made, lambda cell: shared.mark(results, cell, shared.beside(cell, cell.summary, empty, DIGITS)))
     shown = shared.paper_first(made, shown)
     rows = list(shown.rows)
     if found and found.reachable:
@@ -26,13 +26,6 @@ def scores(results: Results, made: Sequence[Cell], found: Comparison | None = No
         own = [found.reachable.get(units.get(str(column), "")) for column in shown.header[1:]]
         rows.append([reachable, *(NOTHING if value is None else f"{empty}{value:.{DIGITS}f}" for value in own)])
     return Table(shown.header, rows)
-
-
-def mark(results: Results, cell: Cell, text: Text) -> Text:
-    """A cell's text, with a word where its data stand in for the paper's."""
-    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
-        return text
-    return Status(f"{text} stand-in", "stand-in")
 
 
 def p_text(p: float) -> str:

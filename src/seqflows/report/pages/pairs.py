@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seqflows import metrics, paths
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
 from seqflows.report.comparisons import Comparison, Judged, sign_test
-from seqflows.report.inputs import STAND_INS, Results
+from seqflows.report.inputs import Results
 from seqflows.report.page import (
     Block,
     Facts,
@@ -19,19 +19,12 @@ from seqflows.report.page import (
     Text,
     listed,
 )  # fmt: skip
-from seqflows.report.pages import compared, shared
+from seqflows.report.pages import compared, corpora, shared
 
 HEADLINES = ("bleu", "rouge_l", "meteor")
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
 EXAMPLES = "the context around the answer, which stands\nin brackets, the true question"
-# What a real source or an encoder is, where that bears on the numbers.
-OF_SOURCES = {
-    "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "
-    "training paragraphs is not to be had",
-    **dict.fromkeys(STAND_INS, "TVQA's subtitles are not to be had: a clip's context is five descriptions by people, "
-    "those nearest to the question first; nothing is concluded from it about the paper"),
-}  # fmt: skip
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -46,8 +39,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     blocks += beyond(results, made, found)
     if found:
         blocks += compared.examples(made, found, "Test questions", EXAMPLES)
-    stand_in = any(results.stand_in(results.dataset(cell.run)) for cell in made if cell.run)
-    return Page(f"{title} (stand-in)" if stand_in else title, blocks)
+    return Page(corpora.titled(results, title, made), blocks)
 
 
 def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
@@ -55,7 +47,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, made),
-        *corpora(results, made, found),
+        *corpora.lines(results, made, sizes=lambda name: trained(name, found)),
         *shared.features(results, made),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
@@ -69,20 +61,11 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     return [Facts(items), Paragraph(form)]
 
 
-def corpora(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:
-    """A line for each dataset: its size and, if it is not the paper's, what it is."""
-    lines: list[Text] = []
-    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
-    for name, line in zip(names, shared.corpora(results, made), strict=True):
-        source, parts = results.source(name), [line]
-        if found and found.trained["dataset"] == name:
-            parts.append(f", {found.trained['train']:,} training and {found.trained['valid']:,} validation questions")
-        if results.stand_in(name):
-            parts += [": ", Strong("stand-in"), f"; {OF_SOURCES[source]}"]
-        elif source in OF_SOURCES:
-            parts.append(f": {OF_SOURCES[source]}")
-        lines.append(tuple(parts))
-    return lines
+def trained(name: str, found: Comparison | None) -> str:
+    """The numbers of questions of a dataset that a comparison's runs were trained and chosen on."""
+    if found is None or found.trained["dataset"] != name:
+        return ""
+    return f", {found.trained['train']:,} training and {found.trained['valid']:,} validation questions"
 
 
 def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Text]:

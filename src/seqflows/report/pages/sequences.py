@@ -8,7 +8,7 @@ from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell, number
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Text, listed
-from seqflows.report.pages import shared
+from seqflows.report.pages import corpora, shared
 
 EXCESS = metrics.find("excess")._replace(digits=2)  # whole sequences have hundreds of nats
 LIKENESS = "Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
@@ -28,7 +28,7 @@ def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> 
     drawn = {metrics.find(one.metric, one.unit).drawn for one in headline if one.samples}
     items = [
         shared.scale_line(results, cells),
-        *shared.corpora(results, cells),
+        *corpora.lines(results, cells),
         "; ".join([*(f"{of}: {counts}" for of in drawn), shared.seeds(cells)]),
         *facts,
         *shared.stale(results, cells),

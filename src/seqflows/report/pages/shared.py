@@ -102,24 +102,6 @@ def not_of_today(found: Mapping[str, str]) -> list[Text]:
     return [(Strong("Not as params.yaml says now"), f": {listing}")] if found else []
 
 
-def corpora(results: Results, made: Sequence[Cell], *, counted: bool = True) -> list[Text]:
-    """A line for each dataset of a table."""
-    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
-    summaries = [cell.summary for cell in made if cell.summary]
-    return [f"corpus {corpus(results, name, summaries, counted=counted)}" for name in names]
-
-
-def corpus(results: Results, dataset: str, summaries: Sequence[Summary] = (), *, counted: bool = True) -> str:
-    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, with the number if ``counted``."""
-    facts = ["embedded" if results.embedded(dataset) else "real"]
-    for summary in summaries:
-        if summary.dataset == dataset:
-            facts += [f"{summary.sequences} test sequences"] if counted else []
-            facts += [f"sha256 {summary.dataset_sha256[:12]}"]
-            break
-    return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
-
-
 def scale_line(results: Results, made: Sequence[Cell]) -> Text:
     """Scale, devices and units of a table."""
     used = devices(cell.summary for cell in made if cell.summary)
@@ -146,10 +128,17 @@ def beside(cell: Cell, summary: Summary | None, empty: str = "", digits: int = 3
     return f"{printed}{number(summary, digits)}"
 
 
+def mark(results: Results, cell: Cell, text: Text) -> Text:
+    """A cell's text, with a word where its data stand in for the paper's."""
+    if cell.summary is None or not results.stand_in(results.dataset(cell.run)):
+        return text
+    return Status(f"{text} stand-in", "stand-in")
+
+
 def reported_table(results: Results, made: Sequence[Cell]) -> Table:
     """The paper's table with our numbers, and the source entropy below it."""
     empty = f"{NOTHING} / " * any(cell.reported for cell in made)
-    shown = grid(made, lambda cell: beside(cell, cell.summary, empty))
+    shown = grid(made, lambda cell: mark(results, cell, beside(cell, cell.summary, empty)))
     rows = list(shown.rows)
     for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
         if found := sources(results, made, metric):

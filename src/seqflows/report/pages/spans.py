@@ -8,14 +8,10 @@ from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
-from seqflows.report.pages import compared, contexts, shared
+from seqflows.report.pages import compared, contexts, corpora, shared
 
 HEADLINES = ("em", "f1")
 DIGITS = 2  # of scores, as printed
-OF_SOURCES = {
-    "squad-answers": "the training questions are drawn from those whose paragraphs public files have; the rest of "
-    "SQuAD's training paragraphs is not to be had",
-}  # fmt: skip
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -30,7 +26,7 @@ def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
     runs = [run for run in shared.runs_of(cells).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, cells),
-        *corpora(results, cells),
+        *corpora.lines(results, cells),
         *shared.features(results, cells),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(cells)}",
         *shared.stale(results, cells),
@@ -44,13 +40,6 @@ def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
     empty = f"{NOTHING} / " * any(cell.reported for cell in cells)
     shown = shared.grid(cells, lambda cell: shared.beside(cell, cell.summary, empty, DIGITS))
     return [Facts(items), Paragraph(form), shared.paper_first(cells, shown), *listed(shared.notes(cells))]
-
-
-def corpora(results: Results, cells: Sequence[Cell]) -> list[Text]:
-    """A line for each dataset, which says what it is if it is not the paper's."""
-    names = dict.fromkeys(results.dataset(cell.run) for cell in cells if cell.run)
-    lines = zip(names, shared.corpora(results, cells), strict=True)
-    return [": ".join([line, *filter(None, [OF_SOURCES.get(results.source(name))])]) for name, line in lines]
 
 
 def beyond(results: Results, cells: Sequence[Cell]) -> list[Block]:

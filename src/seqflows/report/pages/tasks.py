@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seqflows.report.cells import NOT_RUN, NOTHING, number
 from seqflows.report.inputs import Results, devices
 from seqflows.report.page import Code, Facts, Page, Paragraph, Status, Strong, Table, Text, listed, prose
-from seqflows.report.pages import shared
+from seqflows.report.pages import corpora, shared
 from seqflows.report.tasks import OURS, SAID, VERDICTS, Candidate, Difference, Task, difference
 
 
@@ -49,7 +49,7 @@ def facts(results: Results, tasks: Sequence[Task]) -> list[Text]:
             Strong("Picked on the test set"),
             ": the best of several by the number that is shown favours a role with more candidates",
         ),
-        "corpora: " + "; ".join(shared.corpus(results, name, made) for name in names),
+        "corpora: " + "; ".join(corpora.described(results, name, made) for name in names),
         *([Strong("The embedded corpora are not the papers': nothing follows for theirs.")] if embedded else []),
         *([f"{len(old)} of {len(made)} numbers are not as params.yaml says now; which and how, below"] if old else []),
     ]

@@ -9,7 +9,7 @@ from seqflows import paths
 from seqflows.report.cells import NOTHING
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Emphasis, Foreign, Heading, Page, Paragraph, Table, Text, listed
-from seqflows.report.pages import shared
+from seqflows.report.pages import corpora, shared
 from seqflows.report.plots.common import label
 from seqflows.report.texts import Row, counts, outdated
 
@@ -27,7 +27,7 @@ def page(results: Results, title: str, cells: Sequence[Row]) -> Page:
     blocks = listed(shared.not_of_today(stale))
     for dataset in dict.fromkeys(row["dataset"] for row in cells):
         mine = [row for row in cells if row["dataset"] == dataset]
-        blocks.append(Heading(2, shared.corpus(results, dataset)))
+        blocks.append(Heading(2, corpora.described(results, dataset)))
         counted = [row for row in mine if row["block"] == NUMBERS]
         mine = [row for row in mine if row["block"] != NUMBERS]
         for given, shown in _blocks(mine).items():

@@ -9,20 +9,10 @@ from seqflows.report.cells import Cell
 from seqflows.report.comparisons import Comparison
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Table, Text, listed
-from seqflows.report.pages import compared, shared
+from seqflows.report.pages import compared, corpora, shared
 
 HEADLINES = ("bleu", "bleu_short", "bleu_tokenized", "bleu_second", "bleu_held_out")
 TRUE = "the true translations"
-# What a real source is, where that bears on the numbers.
-EXTRA = (
-    "not WMT16's training data, Europarl and SETIMES, which are not to be had, but human translations that public "
-    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and the questions of XQuAD, "
-    "test sets of other tasks among them"
-)
-OF_SOURCES = {
-    "wmt16-roen-extra": EXTRA,
-    "wmt16-roen-extra-l10n": f"{EXTRA}; with manuals and program messages, another domain",
-}
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -44,7 +34,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, made),
-        *corpora(results, made),
+        *corpora.lines(results, made, sizes=lambda name: sizes(results, name)),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
@@ -57,24 +47,13 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
     return [Facts(items), Paragraph(form)]
 
 
-def corpora(results: Results, made: Sequence[Cell]) -> list[Text]:
-    """A line for each dataset: its size, what was dropped and changed in it, and what it is."""
-    lines: list[Text] = []
-    names = dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run)
-    for name, line in zip(names, shared.corpora(results, made), strict=True):
-        parts = [line]
-        path = next((p for p in (paths.prepared(results.scale, name) / "statistics.json",
-                                 paths.statistics(results.scale, name)) if p.exists()), None)  # fmt: skip
-        if path is not None:
-            parts.append(_sizes(files.read_json(path)))
-        if (source := results.source(name)) in OF_SOURCES:
-            parts.append(f": {OF_SOURCES[source]}")
-        lines.append(tuple(parts))
-    return lines
-
-
-def _sizes(statistics: dict) -> str:
-    """Pairs of each split, and what was changed in them."""
+def sizes(results: Results, name: str) -> str:
+    """Pairs of each split of a dataset, and what was changed in them; "" without its statistics."""
+    path = next((p for p in (paths.prepared(results.scale, name) / "statistics.json",
+                             paths.statistics(results.scale, name)) if p.exists()), None)  # fmt: skip
+    if path is None:
+        return ""
+    statistics = files.read_json(path)
     train, valid, test = (statistics["splits"][name] for name in ("train", "valid", "test"))
     sets = ", ".join(f"{count:,} of {name}" for name, count in test["parts"].items())
     long = train["pairs"] - train["within"]

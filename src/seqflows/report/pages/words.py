@@ -9,7 +9,7 @@ from seqflows import metrics
 from seqflows.report.cells import Cell
 from seqflows.report.inputs import EXACT, IMPORTANCE, TRAJECTORIES, Results
 from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Strong, Text, listed
-from seqflows.report.pages import shared
+from seqflows.report.pages import corpora, shared
 
 TEST = "cross_entropy_test"
 LITERAL = {"entropy_gap", "known", "unique_known"}  # the readings in the paper's own table
@@ -34,7 +34,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[Block]:
     lines: list[Text] = [
         shared.scale_line(results, made),
         f"trained on {budget(results, made)}, the epoch of the lowest validation loss kept",
-        *shared.corpora(results, made, counted=False),
+        *corpora.lines(results, made, counted=False),
         f"{weights}; {metrics.WORDS}: {drawn}; {shared.seeds(made)}",
     ]
     if rows := [row for row in headline if by[row] == EXACT]:

@@ -37,13 +37,26 @@ Row = TypeVar("Row", bound=tuple)
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, its section, its interpretation here, and the predicate."""
+    """A sentence of the paper word for word, its section, its interpretation here, and the predicate.
+
+    A ``check`` is no claim of the paper: a question of ours to its numbers, and ``says`` what it is about.
+    """
 
     name: str
     section: str
     says: str
     read: str
     judge: Callable[[Numbers], Finding]
+    check: bool = False
+
+    @property
+    def said(self) -> str:
+        """What it is about: a quotation, of a claim.
+
+        >>> Claim("", "", "it is best", "", None).said, Claim("", "", "it is best", "", None, check=True).said
+        ('“it is best”', 'a check of ours: it is best')
+        """
+        return f"a check of ours: {self.says}" if self.check else f"“{self.says}”"
 
 
 class Deviation(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from seqflows.noise import floor
-from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, close, join, name, ruled
+from seqflows.report.judging import HOLDS, Finding, Numbers, Reference, below, each, either, join, name, ruled
 from seqflows.report.papers.base import Claim
 from seqflows.report.papers.tang2021 import contexts, questions, translation
 
@@ -14,7 +14,7 @@ TVQA, SQUAD = SETS = ("TVQA Subtitle", "SQuAD Article")
 NETWORKS = ("Att", "RNN")
 MODELS = ("Bi-LSTM", *(f"{network}-{kind}" for kind in ("C", "S", "AR") for network in NETWORKS))
 FAR = 2.0  # bits per dimension: the meaning of "largely"
-SAME = 0.5  # and "about equal"
+SAME = 0.5  # and "performs well"
 
 
 def four(row: str, column: str) -> Reference:
@@ -23,12 +23,25 @@ def four(row: str, column: str) -> Reference:
 
 
 def pairs(numbers: Numbers, lower: str, upper: str, margin: float = 0.0) -> Finding:
-    """``lower`` below ``upper``, by more than a negative margin, for both networks and both corpora."""
-    return join(
-        below(numbers, four(f"{network}-{lower}", column), four(f"{network}-{upper}", column), margin)
-        for network in NETWORKS
-        for column in SETS
-    )
+    """``lower`` below ``upper`` plus a margin, for both networks and both corpora; "*" stands for the network."""
+
+    def judge(column: str) -> Iterable[Finding]:
+        for network in NETWORKS:
+            first, second = (four(row.replace("*", network), column) for row in (lower, upper))
+            yield below(numbers, first, second, margin)
+
+    return each(numbers, {column: four(MODELS[0], column) for column in SETS}, judge)
+
+
+def sometimes(numbers: Numbers) -> Finding:
+    """The autoregressive model below the non-autoregressive one, in any of the cells that say something."""
+
+    def judge(column: str) -> Iterable[Finding]:
+        rows = [(f"{network}-AR", f"{network}-S") for network in NETWORKS]
+        yield either(below(numbers, four(first, column), four(second, column)) for first, second in rows)
+
+    places = {column: four(MODELS[0], column) for column in SETS}
+    return either(each(numbers, {column: place}, judge) for column, place in places.items())
 
 
 def above_floor(numbers: Numbers, rows: Iterable[str] = MODELS) -> Finding:
@@ -50,43 +63,33 @@ CLAIMS = (
     Claim(
         "time far below channels", "5.1", "The flow model of time-dim coupling/permutation largely outperforms the "
         "flow model of channel-dim coupling/permutation", f"S below C by more than {FAR:g} bits per dimension, both "
-        "networks, both corpora", lambda n: pairs(n, "S", "C", -FAR),
+        "networks, both corpora", lambda n: pairs(n, "*-S", "*-C", -FAR),
     ),
     Claim(
-        "time below channels", "5.1", "the same, without the word largely", "S below C, both networks, both corpora",
-        lambda n: pairs(n, "S", "C"),
+        "time below channels", "5.1", "The flow model of time-dim coupling/permutation […] outperforms the flow model "
+        "of channel-dim coupling/permutation", "S below C, both networks, both corpora",
+        lambda n: pairs(n, "*-S", "*-C"),
     ),
     Claim(
         "time below the Bi-LSTM", "5.1", "the flow model of time-dim coupling/permutation generally outperforms the "
-        "baseline LSTM model", "S below Bi-LSTM, both networks, both corpora",
-        lambda n: join(
-            below(n, four(f"{network}-S", column), four("Bi-LSTM", column)) for network in NETWORKS for column in SETS
-        ),
+        "baseline LSTM model", "S below Bi-LSTM, both networks, both corpora", lambda n: pairs(n, "*-S", "Bi-LSTM"),
     ),
     Claim(
         "better than an LSTM", "1", "two continuous language generative flow model variants that have better density "
         "estimation abilities than an LSTM baseline model", "S and AR below Bi-LSTM, both networks, both corpora",
-        lambda n: join(
-            below(n, four(f"{network}-{kind}", column), four("Bi-LSTM", column))
-            for kind in ("S", "AR") for network in NETWORKS for column in SETS
-        ),
+        lambda n: join(pairs(n, f"*-{kind}", "Bi-LSTM") for kind in ("S", "AR")),
     ),
     Claim(
-        "the autoregressive model is about equal", "5.1", "it performs well and even sometimes slightly better than "
-        "the non-autoregressive model", f"AR within {SAME:g} bits per dimension of S on SQuAD, and not above it by "
-        "more on TVQA", lambda n: join([
-            *(close(n, four(f"{k}-AR", SQUAD), four(f"{k}-S", SQUAD), SAME) for k in NETWORKS),
-            *(below(n, four(f"{k}-AR", TVQA), four(f"{k}-S", TVQA), SAME) for k in NETWORKS),
-        ]),
+        "the autoregressive model performs well", "5.1", "it performs well", f"AR above S by at most {SAME:g} bits per "
+        "dimension, both networks, both corpora", lambda n: pairs(n, "*-AR", "*-S", SAME),
     ),
     Claim(
         "sometimes slightly better", "5.1", "even sometimes slightly better than the non-autoregressive model",
-        "AR below S on TVQA, both networks",
-        lambda n: join(below(n, four(f"{k}-AR", TVQA), four(f"{k}-S", TVQA)) for k in NETWORKS),
+        "AR below S, of at least one network on one corpus", sometimes,
     ),
     Claim(
-        "a density of the noisy data", "A.5", "Noise, u, is set as Gaussian sample with alpha = 1/2^m, where m = 6",
-        "every cell at or above the floor that this noise and 2^6 levels set", above_floor,
+        "a density of the noisy data", "A.5", "the noise, a Gaussian of 1/2^m, m = 6, and the data in 2^6 levels",
+        "every cell at or above the floor that these set", above_floor, check=True,
     ),
     *questions.CLAIMS,
     *translation.CLAIMS,

@@ -109,7 +109,7 @@ CLAIMS = (
     Claim(
         "since FlowSeq is non-autoregressive", "5.2", "We conjecture that it is because FlowSeq is non-autoregressive "
         "whereas our QG model is autoregressive", f"if so, {FLOWSEQ} is below every autoregressive row, both sets",
-        lambda n: ordered(n, *((row, FLOWSEQ) for row in AUTOREGRESSIVE)),
+        lambda n: ordered(n, *((row, FLOWSEQ) for row in AUTOREGRESSIVE)), check=True,
     ),
     Claim(
         "people favour the flow", "5.2", "humans favor our model more than the baseline in both tasks", "more pairs "
@@ -123,11 +123,11 @@ CLAIMS = (
         "the density is what helps", "3.2", "it provides the exact density components of context information and we "
         "assume that it provides a better hidden representation of context", f"{LANG_FLOW} above the controls that "
         f"have its vectors or its network but not its density: {WORDS}; {LAMBDA}; {NO_Z}; in all three scores, both "
-        "sets", lambda n: ordered(n, *((LANG_FLOW, row) for row in (WORDS, LAMBDA, NO_Z))),
+        "sets", lambda n: ordered(n, *((LANG_FLOW, row) for row in (WORDS, LAMBDA, NO_Z))), check=True,
     ),
     Claim(
         "a better density helps more", "3.2", "the flow model has the ability for exact density estimation",
         f"if so, {CHANNELS}, the better density of ours (Table 4), is above {LANG_FLOW} in all three scores, both sets",
-        lambda n: ordered(n, (CHANNELS, LANG_FLOW)),
+        lambda n: ordered(n, (CHANNELS, LANG_FLOW)), check=True,
     ),
 )  # fmt: skip

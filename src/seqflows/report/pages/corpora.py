@@ -1,0 +1,63 @@
+"""What a real source is, where that bears on the numbers: a line for each dataset of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from seqflows.report.cells import Cell
+from seqflows.report.inputs import Results, Summary
+from seqflows.report.page import Strong, Text
+
+LACKING = "TVQA's subtitles are not to be had: "
+NOTHING_SAID = "nothing is concluded from it about the paper"
+TRANSLATED = (
+    "not WMT16's training data, Europarl and SETIMES, which are not to be had, but human translations that public "
+    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and the questions of XQuAD, "
+    "test sets of other tasks among them"
+)
+OF_SOURCES = {
+    "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "
+    "training paragraphs is not to be had",
+    "squad-answers": "the training questions are drawn from those whose paragraphs public files have; the rest of "
+    "SQuAD's training paragraphs is not to be had",
+    "tvqa-questions": f"{LACKING}these are TVQA's questions, whose words repeat far more; {NOTHING_SAID}",
+    "tvqa-descriptions": f"{LACKING}a clip's context is five descriptions by people, those nearest to the question "
+    f"first; {NOTHING_SAID}",
+    "tvqa-choices-descriptions": f"{LACKING}the lines of a clip are five timed descriptions of it by people, and "
+    f"TVQA+'s validation questions are for training too, split by clip; {NOTHING_SAID}",
+    "wmt16-roen-extra": TRANSLATED,
+    "wmt16-roen-extra-l10n": f"{TRANSLATED}; with manuals and program messages, another domain",
+}
+
+
+def lines(
+    results: Results, made: Sequence[Cell], *, counted: bool = True, sizes: Callable[[str], str] = lambda _: ""
+) -> list[Text]:
+    """A line for each dataset of a table: its size, ``sizes`` of its kind and, if it is not the paper's, what it is."""
+    summaries = [cell.summary for cell in made if cell.summary]
+    found: list[Text] = []
+    for name in dict.fromkeys(results.dataset(cell.run) for cell in made if cell.run):
+        line = f"corpus {described(results, name, summaries, counted=counted)}{sizes(name)}"
+        said = OF_SOURCES.get(results.source(name), "")
+        if results.stand_in(name):
+            found.append((f"{line}: ", Strong("stand-in"), f"; {said}"))
+        else:
+            found.append(f"{line}: {said}" if said else line)
+    return found
+
+
+def described(results: Results, dataset: str, summaries: Sequence[Summary] = (), *, counted: bool = True) -> str:
+    """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, with the number if ``counted``."""
+    facts = ["embedded" if results.embedded(dataset) else "real"]
+    for summary in summaries:
+        if summary.dataset == dataset:
+            facts += [f"{summary.sequences} test sequences"] if counted else []
+            facts += [f"sha256 {summary.dataset_sha256[:12]}"]
+            break
+    return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
+
+
+def titled(results: Results, title: str, made: Sequence[Cell]) -> str:
+    """The title of a table, with a word if all of its data stand in for the paper's."""
+    names = [results.dataset(cell.run) for cell in made if cell.run]
+    return f"{title} (stand-in)" if names and all(map(results.stand_in, names)) else title
