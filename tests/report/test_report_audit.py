@@ -18,6 +18,7 @@ from seqflows.report.pages import corpora
 from seqflows.report.papers import base
 from seqflows.report.papers.tang2021.claims import TABLE4
 from seqflows.report.papers.ziegler2019 import claims
+from seqflows.report.papers.ziegler2019.claims import TABLE1
 
 PAPERS = base.papers()
 TEXTS = tuple(f"tang2021-table{number}" for number in (5, 6, 7, 8, 9))  # of which the synthetic world has no runs
@@ -198,6 +199,25 @@ def test_verdicts_by_scale(world):
             assert text.count(f"\n### {part}") == count
     row = next(row for row in rows if row["row"] == "IAF / SCF" and row["column"] == "Reconst.")
     assert row["verdict"] == "differs" and float(row["difference"]) == pytest.approx(-0.11)
+
+
+def test_one_seed_has_the_spread_of_other_runs_of_any_paper(world):
+    """Beside the error over sequences, paired or not; of the same metric and unit, however many runs have one seed."""
+    report_world.write_all("laptop", world)
+    pair = ("ptb-af_af.nll", "ptb-lstm.nll")
+    alone = Ours(Results(world, "laptop"), [TABLE1]).difference(*pair)
+    assert alone.note == "one seed"
+    report_world.write_run("laptop", "ptb-af_scf", (0, 1, 2), spread=0.05)
+    side = Ours(Results(world, "laptop"), [TABLE1])
+    found = side.difference(*pair)
+    assert found.error == pytest.approx(math.hypot(alone.error, 0.05, 0.05))
+    assert found.note == "one seed, spread of other runs"
+    assert side.value("ptb-af_scf.nll").note == ""  # its own seeds
+    assert side.value("ptb-af_scf.nll").error == side.value("ptb-af_scf.nll").summary.error
+    assert side.value("ptb-lstm.parameters").error == 0.0  # known exactly
+    for table, other in ((TABLE1, "ptb-lstm.nll"), ("ziegler2019-table3", "jsb-lstm.nll")):
+        seen = Ours(Results(world, "laptop"), [table]).value(other)
+        assert ("spread" in seen.note) == (table == TABLE1)  # the other's runs are of one seed, in another unit
 
 
 def test_nothing_is_concluded_from_the_column_of_a_stand_in(world):

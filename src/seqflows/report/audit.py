@@ -357,7 +357,8 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
     text = (
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
         "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
-        "the\nsame ones, and over seeds: a run of one seed does not know the latter, and says so. " + paper.convention
+        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other runs, if any has several, and "
+        "says so. " + paper.convention
     )
     items = []
     for one in judged:

@@ -150,12 +150,19 @@ def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Valu
         return absent[0]
     total = math.fsum(factor * found.value for (factor, _), found in zip(terms, values, strict=True))
     error = math.hypot(*(factor * found.error for (factor, _), found in zip(terms, values, strict=True)))
-    return Value(total, error, note=seeds_note(values))
+    return Value(total, error, note=noted(values))
 
 
-def seeds_note(values: Iterable[Value]) -> str:
-    """``one seed`` if a value has only one, so that its error excludes the spread over seeds."""
-    return "one seed" if any(found.summary and len(found.summary.seeds) == 1 for found in values) else ""
+def noted(values: Iterable[Value]) -> str:
+    """The notes of some numbers, each once."""
+    return ", ".join(dict.fromkeys(found.note for found in values if found.note))
+
+
+def seeds_note(summary: Summary, pooled: bool) -> str:
+    """``one seed``, whose error excludes the spread over seeds, or is ``pooled``; "" with several."""
+    if len(summary.seeds) > 1:
+        return ""
+    return "one seed, spread of other runs" if pooled else "one seed"
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
@@ -216,7 +223,12 @@ class Printed:
 
 
 class Ours:
-    """The numbers of one scale's runs. A quoted number is compared with ours only on the real corpus."""
+    """The numbers of one scale's runs. A quoted number is compared with ours only on the real corpus.
+
+    The error over seeds of a number of one seed is the standard deviation over seeds of other runs of the paper's
+    tables: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom. Where
+    none of them has several seeds it is left out, and the note says so.
+    """
 
     missing = NOT_RUN
 
@@ -254,7 +266,30 @@ class Ours:
         if summary is None:
             reason = (run and self.results.lacking(run, metric)) or f"{run or name(reference)} was not run"
             return Finding(NOT_RUN, reason)
-        return Value(summary.value, summary.error, summary)
+        return self.of(summary)
+
+    def of(self, summary: Summary) -> Value:
+        """A number with its error over test sequences and seeds; of separate draws, both are in the spread."""
+        error, pooled = summary.error, self._pooled(summary) if summary.std is None else None
+        if pooled is not None:
+            error = max(error, pooled) if summary.own_draws else math.hypot(error, pooled)
+        return Value(summary.value, error, summary, seeds_note(summary, pooled is not None))
+
+    def _over_seeds(self, summary: Summary) -> float:
+        """The standard error over seeds; 0 if unknown."""
+        if summary.std is not None:
+            return summary.std / math.sqrt(len(summary.seeds))
+        return self._pooled(summary) or 0.0
+
+    def _pooled(self, one: Summary) -> float | None:
+        """The standard deviation over seeds of the other runs, for a number of one seed."""
+        squares = freedom = 0.0
+        for run in {run for run, _ in self.runs.values()}:
+            found = self.results.summary(run, one.metric, optional=True)
+            if found and found.std is not None and found.unit == one.unit and bool(found.samples) == bool(one.samples):
+                squares += (len(found.seeds) - 1) * found.std**2
+                freedom += len(found.seeds) - 1
+        return math.sqrt(squares / freedom) if freedom else None
 
     def _judged(self, table: str, sheet: str, part: str, reference: Reference) -> Value | Finding:
         """The pairs of a sheet that raters gave to a system, or none of both; exact."""
@@ -272,7 +307,7 @@ class Ours:
             return absent[0]
         (a, error_a, summary_a, _), (b, error_b, summary_b, _) = values
         paired = self._paired(summary_a, summary_b)
-        notes = ["one seed"] * (min(len(summary_a.seeds), len(summary_b.seeds)) == 1)
+        notes = [note] if (note := noted(values)) else []
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
 
@@ -282,8 +317,9 @@ class Ours:
         Else of two ratios sum(NLL) / sum(T + 1).
         """
         gain = self.results.pair(first.run, second.run, first.metric) if first.metric == second.metric else None
+        single = [self._over_seeds(summary) for summary in (first, second) if summary.std is None]
         if gain is not None and abs(gain.difference - (first.value - second.value)) < ROUNDING:
-            return gain.error
+            return math.hypot(gain.error, *single)
         if first.metric != "nll" or second.metric != "nll":
             return None
         sides = [self.results.scores(summary.run) for summary in (first, second)]
@@ -302,8 +338,7 @@ class Ours:
         count = len(gaps)
         squares = sum((gap - ratio * step) ** 2 for gap, step in zip(gaps, steps, strict=True))
         sequences = math.sqrt(count / (count - 1) * squares) / sum(steps) / scale
-        seeds = [s.std / math.sqrt(len(s.seeds)) for s in (first, second) if s.std is not None]
-        return math.hypot(sequences, *seeds)
+        return math.hypot(sequences, *map(self._over_seeds, (first, second)))
 
     def _against_quoted(self, first: Reference, second: Reference) -> Value | Finding:
         """Ours in the literature's convention (per T, without log p(T)) against the quoted number, taken as exact."""
@@ -318,8 +353,6 @@ class Ours:
             summary = self.results.summary(run, "nll_literature" if metric == "nll" else metric) if run else None
             if summary is None:
                 return Finding(NOT_RUN, f"{run or name(reference)} was not run")
-            sides.append(Value(summary.value, summary.error, summary))
-        note = "per T, without log p(T)"
-        if any(side.summary and len(side.summary.seeds) == 1 for side in sides):
-            note += ", one seed"
+            sides.append(self.of(summary))
+        note = ", ".join(dict.fromkeys(filter(None, ["per T, without log p(T)", *(side.note for side in sides)])))
         return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error), note=note)

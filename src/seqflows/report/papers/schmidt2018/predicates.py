@@ -18,11 +18,11 @@ from seqflows.report.judging import (
     Reference,
     Value,
     join,
+    noted,
     ruled,
-    seeds_note,
     signed,
 )  # fmt: skip
-from seqflows.report.papers.schmidt2018.alike import below, spread, unlike, weighted
+from seqflows.report.papers.schmidt2018.alike import below, unlike, weighted
 
 TABLE1, TABLE2 = "schmidt2018-table1", "schmidt2018-table2"
 TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
@@ -79,7 +79,6 @@ def _above(numbers: Numbers, reference: Reference, least: float, row: str) -> Fi
     found = numbers.value(reference)
     if isinstance(found, Finding):
         return found
-    found = found._replace(note=seeds_note([found]))
     return ruled(least - found.value, found.error, f"“{row}” {signed(found)}")
 
 
@@ -162,11 +161,11 @@ def within_share(numbers: Numbers, first: Reference, second: Reference, share: f
     """|first / second - 1| <= share."""
     if other := unlike(numbers, (first, second)):
         return other
-    pair = [spread(numbers).value(first), spread(numbers).value(second)]
+    pair = [numbers.value(first), numbers.value(second)]
     if absent := [found for found in pair if isinstance(found, Finding)]:
         return absent[0]
     (a, error_a, *_), (b, error_b, *_) = pair
-    ratio = Value(a / b - 1, a / b * math.hypot(error_a / a, error_b / b), note=seeds_note(pair))
+    ratio = Value(a / b - 1, a / b * math.hypot(error_a / a, error_b / b), note=noted(pair))
     excess = abs(ratio.value) - share
     text = f"“{first[1]}” / “{second[1]}” - 1, {first[2]}: {signed(ratio)}, bound ±{share:g}"
     return ruled(excess, ratio.error, text, equal=HOLDS)

@@ -17,8 +17,8 @@ from seqflows.report.judging import (
     Printed,
     Value,
     join,
+    noted,
     ruled,
-    seeds_note,
     signed,
 )  # fmt: skip
 from seqflows.report.papers.schmidt2018.predicates import BASELINES, STATE_SPACE, TABLE1, one
@@ -64,7 +64,7 @@ def few_suffice(numbers: Numbers, margin: float) -> Finding:
         if few is None or isinstance(many, Finding):
             found.append(many if isinstance(many, Finding) else Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
             continue
-        gap = Value(few.value - many.value, math.hypot(few.error, many.error), note=seeds_note([many]))
+        gap = Value(few.value - many.value, math.hypot(few.error, many.error), note=noted([many]))
         text = f"“{row}” K={FEW} less the headline {signed(gap)}, bound {margin:+g}"
         found.append(ruled(gap.value - margin, gap.error, text, equal=HOLDS))
     return join(found)
@@ -80,8 +80,8 @@ def sampled_baseline(numbers: Numbers) -> Finding:
         if ours is None or theirs is None:
             found.append(Finding(NOT_RUN, f"“TRIL” or “{row}” has no K = {FEW}"))
             continue
-        pair = [Value(summary.value, summary.error, summary) for summary in (ours, theirs)]
-        gap = Value(ours.value - theirs.value, math.hypot(ours.error, theirs.error), note=seeds_note(pair))
+        a, b = map(numbers.of, (ours, theirs))
+        gap = Value(a.value - b.value, math.hypot(a.error, b.error), note=noted((a, b)))
         found.append(ruled(gap.value, gap.error, f"“TRIL” vs “{row}”, K={FEW}: {signed(gap)}"))
     return join(found)
 
