@@ -25,7 +25,8 @@ def test_tables_are_those_of_the_results(monkeypatch):
 
 def test_the_readme_is_short_and_has_every_paper():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 120
+    unfolded = re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+    assert len(unfolded.splitlines()) <= 70 and "<!-- summary: results/laptop/audit.md -->" in unfolded
     assert all(f"<!-- verdict: results/laptop/verdict/{name}.png -->" in text for name in base.names())
 
 
@@ -65,9 +66,24 @@ def test_a_block_is_replaced_from_the_records(world):
     assert readme.refreshed(new) == new
 
 
+def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
+    for name in ("ptb-lstm", "ptb-af_af", "ptb-af_scf"):
+        report_world.write_run("laptop", name)
+    report_world.write_run("paper", "ptb-lstm")
+    world.runs["ptb-af_scf"]["laptop"]["training"] = {"epochs": 9}
+    new = readme.refreshed("<!-- summary: results/laptop/audit.md -->\n<!-- end -->")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in new.splitlines() if line.startswith("| **")]
+    assert [row[:2] for row in rows] == [["**Ziegler & Rush 2019**", scale] for scale in ("laptop", "paper")]
+    here, there = rows
+    assert here[2] == there[2] == "11 hold, 4 fail" and here[3:5] != there[3:5] == ["–", "–"]
+    assert here[3] == "1 undecided" and here[4] == "1 undecided"  # AF / AF and AF / SCF against the LSTM
+    assert here[6] == "7 within tolerance, 3 outside, 31 without an answer" and there[5] == "20"
+
+
 @pytest.mark.parametrize(
     ("mark", "message"),
     [
+        ("summary: results/laptop/table.md", "expected results/<scale>/audit.md in the marks of a summary"),
         ("csv: nowhere", "expected rows in nowhere, found none"),
         ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),
         ("table: results/demo/ziegler2019-table1.csv", "expected results/<scale>/<table>.md"),

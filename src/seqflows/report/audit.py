@@ -190,6 +190,23 @@ def said(results: Results, one: Audited) -> Text:
     return verdict.sentence(one.paper, one.claims, made(one.rows), verdict.reduced(results, wanted))
 
 
+def summary(scales: Iterable[Results]) -> Table:
+    """A row per paper and scale with numbers: its claims on its numbers and on ours, and its cells, as counts."""
+    rows: list[Sequence[Text]] = []
+    for results in scales:
+        for one in (audited(results, paper) for paper in ordered(results)):
+            wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
+            counts = Counter(row["verdict"] for _, row in wanted)
+            if not any(cell.summary for cell, _ in wanted):
+                continue
+            inside = counts["reproduced"] + counts["within"]
+            open_ = f" ({counts[UNRESOLVED]} more not resolved by the test set)" if counts[UNRESOLVED] else ""
+            rest = len(wanted) - inside - counts[UNRESOLVED] - (outside := counts["differs"] + counts["outside"])
+            said = f"{inside} within tolerance{open_}, {outside} outside, {rest} without an answer"
+            rows.append((Strong(one.paper.title), results.scale, *verdict.counts(one.claims), said))
+    return Table(("paper", "scale", *verdict.COUNTED, "cells"), rows, left=7)
+
+
 def origin(results: Results, rows: Rows) -> str:
     """The scale and the devices of some cells' numbers."""
     return f"scale {results.scale} · {devices(cell.summary for cell, _ in rows if cell.summary)}"

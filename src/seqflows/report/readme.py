@@ -14,7 +14,9 @@ from seqflows.report.page import Block, Link, Paragraph, Picture, Strong, Table
 from seqflows.report.papers.base import papers
 from seqflows.report.tables import made
 
-BLOCK = re.compile(r"<!-- (?P<kind>table|csv|verdict): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
+BLOCK = re.compile(
+    r"<!-- (?P<kind>table|csv|verdict|summary): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL
+)
 
 
 def table_of(path: Path) -> list[Block]:
@@ -43,6 +45,15 @@ def verdict_of(path: Path) -> list[Block]:
     ]
 
 
+def summary_of(path: Path) -> list[Block]:
+    """The outcome of every paper as counts, at the scale of an audit and at the other scale of the same data."""
+    results, scale, name = path.parts if len(path.parts) == 3 else ("", "", "")
+    if (results, name) != ("results", "audit.md"):
+        raise Problem(f"expected results/<scale>/audit.md in the marks of a summary, got {path}")
+    here = Results(matrix(), scale_of(scale))
+    return [audit.summary([here, *([here.beside] if here.beside else [])])]
+
+
 def csv_of(path: Path) -> list[Block]:
     """A whole csv file as a table."""
     rows = read_csv(path)
@@ -56,7 +67,9 @@ def refreshed(text: str) -> str:
     """A text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
-        shown = {"table": table_of, "csv": csv_of, "verdict": verdict_of}[found["kind"]](Path(found["path"]))
+        shown = {"table": table_of, "csv": csv_of, "verdict": verdict_of, "summary": summary_of}[found["kind"]](
+            Path(found["path"])
+        )
         return f"<!-- {found['kind']}: {found['path']} -->\n{markdown.blocks(shown)}\n<!-- end -->"
 
     return BLOCK.sub(block, text)

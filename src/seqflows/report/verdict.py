@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from seqflows.report.cells import NOTHING
 from seqflows.report.inputs import Results
 from seqflows.report.judging import (
     FAILS,
@@ -84,6 +85,19 @@ def sentence(paper: Paper, judged: Sequence[Judged], cells: str, reduced: str) -
     text += f". {cells}."
     text += f" {reduced}." if reduced else ""
     return Strong(paper.title), text
+
+
+COUNTED = ("claims on its own numbers", "on ours, present settings", "on ours, earlier settings", "without an answer")
+
+
+def counts(judged: Sequence[Judged]) -> tuple[str, ...]:
+    """The columns `COUNTED` of the claims, without checks of ours."""
+    claims = [one for one in judged if not one.claim.check]
+    answered = [one for one in claims if one.ours.verdict in ANSWERS]
+    ours = ([one.ours.verdict for one in answered if bool(one.earlier) == earlier] for earlier in (False, True))
+    groups = ([one.printed.verdict for one in claims if one.printed.verdict in ANSWERS], *ours)
+    texts = [tally(Counter(found), ANSWERS) or NOTHING for found in groups]
+    return *texts, str(len(claims) - len(answered))
 
 
 def _counted(verdicts: Iterable[str]) -> str:
