@@ -23,7 +23,10 @@ def page(results: Results, title: str, tasks: Sequence[Task]) -> Page:
     best = Table((*head, "ours is"), [_best(results, task, role) for task in tasks for role in SAID], left=3)
     heading = ("task", "", "run", "model", "number", "seeds", "parameters", "core-minutes", "")
     every = Table(heading, [_row(task, one) for task in tasks for one in task.candidates], left=4)
-    text = "The first table has the best of each role; of equal ones the first here."
+    text = (
+        "Core-minutes are wall-clock seconds of a seed's training times its threads / 60, the mean over seeds; other "
+        "work on the machine\nlengthens them. The first table has the best of each role; of equal ones the first here."
+    )
     return Page(
         title,
         [
