@@ -143,10 +143,10 @@ def test_the_audit_counts_and_lists_them(world, monkeypatch):
 
 
 SETTINGS = {
-    "tvqa-att_s-deep": "steps",
-    "tvqa-att_s-long": "epochs, learning_rate",
-    "tvqa-rnn_s-single": "scales, squeeze, steps",
-    "tvqa-rnn_ar-literal": "cell",
+    "squad-att_s-deep": "steps",
+    "squad-att_s-long": "epochs, learning_rate",
+    "squad-rnn_s-single": "scales, squeeze, steps",
+    "squad-rnn_ar-literal": "cell",
     "words-tril-inference_tril": "inference",
     "words-tril-annealing": "kl_free_epochs, kl_ramp_epochs",
 }
@@ -180,7 +180,7 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
     ],
 )
 def test_mistakes_name_the_file(tmp_path, change, message):
-    entry = {"cells": "table4 | Att-S | *", "cause": "size", "changed": "tvqa-att_s-deep", "why": "depth"}
+    entry = {"cells": "table4 | Att-S | *", "cause": "size", "changed": "squad-att_s-deep", "why": "depth"}
     path = tmp_path / "causes.yaml"
     files.write_text(path, "- " + str(entry | change) + "\n")
     with pytest.raises(Problem, match=message):

@@ -40,7 +40,7 @@ class Tried(NamedTuple):
 
     @property
     def text(self) -> str:
-        """``size (tvqa-att_s-deep: steps): -8.009 (0.021), the whole difference``, and remarks on the number."""
+        """``size (squad-att_s-deep: steps): -8.009 (0.021), the whole difference``, and remarks on the number."""
         part = f"{100 * self.share:.0f} %" if self.share > 0 else "nothing"
         part = "the whole difference" if self.whole else f"{part} of the difference"
         parts = (part, *self.remarks, *(() if self.counts else (NOT_COUNTED,)))

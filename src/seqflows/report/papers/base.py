@@ -121,8 +121,8 @@ class Cause(NamedTuple):
     def of(self, table: str, row: str, column: str) -> bool:
         """Whether it is about a cell.
 
-        >>> one = Cause("table4 | Att-S | TVQA*", "size", "tvqa-att_s-deep", "")
-        >>> one.of("table4", "Att-S", "TVQA Subtitle"), one.of("table4", "Att-S", "SQuAD Article")
+        >>> one = Cause("table4 | Att-S | SQuAD*", "size", "squad-att_s-deep", "")
+        >>> one.of("table4", "Att-S", "SQuAD Article"), one.of("table4", "Att-S", "TVQA Subtitle")
         (True, False)
         """
         patterns = [pattern.strip() for pattern in self.cells.split("|")]

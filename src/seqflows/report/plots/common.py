@@ -89,7 +89,7 @@ def label(run: str) -> str:
     ('AF / AF', 'LSTM', 'AF / AF, without KL annealing')
     >>> label("words-tril-s16-filtering"), label("words-tril2-k10-both"), label("words-gru8")
     ('TRIL, 16 dimensions, particle filter', '2×TRIL, K=10, BIDI', 'BASELINE-8D')
-    >>> label("tvqa-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
+    >>> label("squad-att_s-long"), label("squad-rnn_ar"), label("squad-lstm")
     ('Att-S, three times as long', 'RNN-AR', 'Bi-LSTM')
     >>> label("words-hmm256"), label("ptb-codebook-af_scf")
     ('HMM, 256 states', 'Codebook, AF / SCF')
