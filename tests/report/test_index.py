@@ -81,6 +81,19 @@ def test_a_run_has_the_deviations_that_can_change_it(data):
     assert all("figure 3a" not in whats(run) for run in data["runs"])
 
 
+def test_the_outcome_stands_first_and_claims_say_what_they_rest_on(page, world):
+    text = page[0].read_text()
+    first = re.search(r'<div id="summary".*?</div>', text, re.S)[0]
+    assert (
+        first.count("<tr>") == 1 + 3 and "11 hold, 4 fail" in first and text.index(first) < text.index('id="sentences"')
+    )
+    assert "of earlier settings: " not in text
+    report_world.write_all("laptop", world)
+    world.runs["ptb-af_af"]["laptop"]["training"] = {"epochs": 9}
+    index.run(paths.Key("laptop", "all"))
+    assert paths.page("laptop").read_text().count("<em>of earlier settings: ptb-af_af</em>") > 3
+
+
 def test_it_needs_no_network_and_is_small(page):
     text = page[0].read_text()
     assert len(text.encode()) < index.LARGEST

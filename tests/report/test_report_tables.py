@@ -170,6 +170,16 @@ def test_numbers_of_other_data_say_so(world):
     assert "jsb-lstm" in line and "nottingham-lstm" not in line
 
 
+def test_rows_of_earlier_data_are_in_the_line_of_their_corpus(world):
+    report_world.write_all("laptop", world)
+    path = paths.metrics("laptop", "jsb-af_af")
+    metrics = [{**one, "dataset_sha256": "cd" * 32} for one in files.read_sealed(path)["metrics"]]
+    report_world.rewrite(path, metrics=metrics)
+    text = made("laptop", "ziegler2019-table3")[1]
+    assert "- corpus jsb = jsb (real; 40 test sequences; sha256 abababababab or cdcdcdcdcdcd)\n" in text
+    assert "- corpus piano = piano (real; 40 test sequences; sha256 abababababab)\n" in text
+
+
 def test_kept_records_stand_in_for_runs_that_were_not_made_here(world):
     """A fresh clone has results/<scale>/runs and no runs/<scale>: its tables come out as they were."""
     report_world.write_all("laptop", world)

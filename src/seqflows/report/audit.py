@@ -93,6 +93,7 @@ def run(key: paths.Key, found: Params | None = None) -> None:
 class Audited(NamedTuple):
     """A paper with its judged cells and claims."""
 
+    scale: str
     paper: Paper
     rows: Rows
     claims: list[Judged]
@@ -105,7 +106,7 @@ def audited(results: Results, paper: Paper) -> Audited:
     for cell, row in rows:
         if found := causes.judge(results, full, paper, cell, row):
             row |= {"cause": found.cause, "measured": found.text}
-    return Audited(paper, rows, verdict.judged(results, paper))
+    return Audited(results.scale, paper, rows, verdict.judged(results, paper))
 
 
 def ordered(results: Results) -> list[Paper]:
@@ -176,7 +177,7 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
 def page(results: Results, audits: Sequence[Audited]) -> Page:
     """The whole audit: the outcome of each paper in a sentence, then a section per paper."""
     counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
-    blocks: list[Block] = [Facts([said(results, one) for one in audits])]
+    blocks: list[Block] = [summary(audits), Facts([said(results, one) for one in audits])]
     for one in audits:
         blocks += section(results, one)
     meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
@@ -190,20 +191,19 @@ def said(results: Results, one: Audited) -> Text:
     return verdict.sentence(one.paper, one.claims, made(one.rows), verdict.reduced(results, wanted))
 
 
-def summary(scales: Iterable[Results]) -> Table:
-    """A row per paper and scale with numbers: its claims on its numbers and on ours, and its cells, as counts."""
+def summary(audits: Iterable[Audited]) -> Table:
+    """A row per paper with numbers: its claims on its own numbers and on ours, and its cells, as counts."""
     rows: list[Sequence[Text]] = []
-    for results in scales:
-        for one in (audited(results, paper) for paper in ordered(results)):
-            wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
-            counts = Counter(row["verdict"] for _, row in wanted)
-            if not any(cell.summary for cell, _ in wanted):
-                continue
-            inside = counts["reproduced"] + counts["within"]
-            open_ = f" ({counts[UNRESOLVED]} more not resolved by the test set)" if counts[UNRESOLVED] else ""
-            rest = len(wanted) - inside - counts[UNRESOLVED] - (outside := counts["differs"] + counts["outside"])
-            said = f"{inside} within tolerance{open_}, {outside} outside, {rest} without an answer"
-            rows.append((Strong(one.paper.title), results.scale, *verdict.counts(one.claims), said))
+    for one in audits:
+        wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
+        counts = Counter(row["verdict"] for _, row in wanted)
+        if not any(cell.summary for cell, _ in wanted):
+            continue
+        inside = counts["reproduced"] + counts["within"]
+        open_ = f" ({counts[UNRESOLVED]} more not resolved by the test set)" if counts[UNRESOLVED] else ""
+        rest = len(wanted) - inside - counts[UNRESOLVED] - (outside := counts["differs"] + counts["outside"])
+        said = f"{inside} within tolerance{open_}, {outside} outside, {rest} without an answer"
+        rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said))
     return Table(("paper", "scale", *verdict.COUNTED, "cells"), rows, left=7)
 
 

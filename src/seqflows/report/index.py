@@ -21,7 +21,7 @@ from seqflows.report.cells import Cell, cells, number
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Block, Paragraph, Table
 from seqflows.report.papers.base import Paper
-from seqflows.report.verdict import Judged
+from seqflows.report.verdict import EARLIER, Judged
 
 TEMPLATE = Path(__file__).with_name("index.html")
 LARGEST = 5_000_000  # bytes of a page
@@ -62,6 +62,7 @@ def written(results: Results) -> str:
     counted = {row["verdict"] for one in audits for _, row in one.rows}
     return template.render(
         scale=results.scale,
+        summary=html.table(audit.summary(audits)),
         over=_over(results),
         papers=shown,
         verdicts={name: meaning for name, meaning in audit.VERDICTS.items() if name in counted},
@@ -122,7 +123,8 @@ def _claim(one: Judged) -> dict[str, Any]:
     }
     claim = one.claim
     said = {"name": claim.name, "section": claim.section, "says": claim.said, "read": claim.read, "check": claim.check}
-    return {**said, **sides, "seen": one.seen, "runs": one.runs}
+    earlier = f"{EARLIER}: {', '.join(one.earlier)}" if one.earlier else ""
+    return {**said, **sides, "seen": one.seen, "runs": one.runs, "earlier": earlier}
 
 
 def _table(results: Results, name: str, verdicts: dict[Any, dict[str, Any]], other: Results | None) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def summary_of(path: Path) -> list[Block]:
     if (results, name) != ("results", "audit.md"):
         raise Problem(f"expected results/<scale>/audit.md in the marks of a summary, got {path}")
     here = Results(matrix(), scale_of(scale))
-    return [audit.summary([here, *([here.beside] if here.beside else [])])]
+    scales = [here, *([here.beside] if here.beside else [])]
+    return [audit.summary(audit.audited(one, paper) for one in scales for paper in audit.ordered(one))]
 
 
 def csv_of(path: Path) -> list[Block]:

@@ -49,11 +49,13 @@ def lines(
 def described(results: Results, dataset: str, summaries: Sequence[Summary] = (), *, counted: bool = True) -> str:
     """``ptb = embedded-text (embedded; 200 test sequences; sha256 0123456789ab)``, with the number if ``counted``."""
     facts = ["embedded" if results.embedded(dataset) else "real"]
+    found: dict[str, str] = {}  # sha256 -> sequences, of rows of earlier data too, which say so
     for summary in summaries:
         if summary.dataset == dataset:
-            facts += [f"{summary.sequences} test sequences"] if counted else []
-            facts += [f"sha256 {summary.dataset_sha256[:12]}"]
-            break
+            found.setdefault(summary.dataset_sha256[:12], str(summary.sequences))
+    if found:
+        facts += [f"{' or '.join(dict.fromkeys(found.values()))} test sequences"] if counted else []
+        facts += [f"sha256 {' or '.join(found)}"]
     return f"{dataset} = {results.source(dataset)} ({'; '.join(facts)})"
 
 
