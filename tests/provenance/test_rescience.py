@@ -50,13 +50,15 @@ def test_the_keys_are_those_of_the_template(here, name):
 
 def test_the_abstract_counts_the_audit(here):
     paper = base.papers()["ziegler2019"]
-    blank = {"paper": "ziegler2019", "printed": "holds"}
+    blank = {"paper": "ziegler2019", "kind": "claim", "printed": "holds"}
     cells = [
         {"table": "ziegler2019-table1", "status": status, "verdict": said}
         for status, said in (("reproduce", "outside"), ("reproduce", "within"), ("quoted", "quoted"))
     ]
     other = [{"table": "tang2021-table4", "status": "reproduce", "verdict": "outside"}]
-    claims = [blank | {"ours": said} for said in ("not run", "fails", "fails")]
+    claims = [blank | {"ours": said} for said in ("not run", "fails", "fails")] + [
+        blank | {"kind": "check", "ours": "holds"}
+    ]
     said = rescience.abstract(paper, requirements.Audit([*cells, *other], claims), "demo")
     assert said == (
         "We audit 3 claims and 2 printed numbers of Ziegler & Rush 2019, with models of scale demo. The claims on the "

@@ -1,9 +1,9 @@
 """The audit of a scale as a tree of requirements, in the form of PaperBench's graded rubrics (Starace et al., 2025).
 
-The root's children are the papers, theirs the claims and the tables, and the leaves the rows of claims.csv and
-audit.csv. A leaf weighs 1, or 0 if it is not to be reproduced, and its siblings weigh alike. PaperBench's score of a
-node is the weighted mean of its children's, with 0 for what is not graded. Here the weight of a node is divided into
-`SHARES`, so that what was not run is told from what failed:
+The root's children are the papers, theirs the claims and the tables, and the leaves the rows of claims.csv, without
+checks of ours, and audit.csv. A leaf weighs 1, or 0 if it is not to be reproduced, and its siblings weigh alike.
+PaperBench's score of a node is the weighted mean of its children's, with 0 for what is not graded. Here the weight of a
+node is divided into `SHARES`, so that what was not run is told from what failed:
 
     share_s(node) = sum_c w_c share_s(c) / sum_c w_c,   score(node) = share_met / (share_met + share_failed)
 
@@ -83,7 +83,7 @@ def tree(rows: Audit, tables: Mapping[str, Any], scale: str) -> Node:
     """The tree; ``tables`` are the blocks of params.yaml, which have the titles."""
     branches = []
     for name, paper in papers().items():
-        claims = [_claim(row) for row in rows.claims if row["paper"] == name]
+        claims = [_claim(row) for row in rows.claims if row["paper"] == name and row["kind"] == "claim"]
         shown = [
             _branch((name, "tables", table), f"The numbers of {title} are reproduced", cells)
             for table in paper.tables

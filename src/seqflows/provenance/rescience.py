@@ -94,7 +94,7 @@ def _single(**values: Any) -> list[dict[str, Any]]:
 
 def abstract(paper: Paper, rows: Audit, scale: str) -> str:
     """What the audit says of a paper: how many claims and cells came out how."""
-    claims = [row for row in rows.claims if row["paper"] == paper.name]
+    claims = [row for row in rows.claims if row["paper"] == paper.name and row["kind"] == "claim"]
     cells = [row for row in rows.cells if row["table"] in paper.tables and row["status"] == "reproduce"]
     known = {**ANSWERS, **dict(zip(NO_ANSWERS, NO_ANSWERS, strict=True))}
     printed, ours = (tally(Counter(row[side] for row in claims), known) for side in ("printed", "ours"))
