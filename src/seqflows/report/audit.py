@@ -175,9 +175,9 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
 
 
 def page(results: Results, audits: Sequence[Audited]) -> Page:
-    """The whole audit: the outcome of each paper in a sentence, then a section per paper."""
+    """The whole audit: the outcome of each paper as counts, then a section per paper."""
     counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
-    blocks: list[Block] = [summary(audits), Facts([said(results, one) for one in audits])]
+    blocks: list[Block] = [summary(audits)]
     for one in audits:
         blocks += section(results, one)
     meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
