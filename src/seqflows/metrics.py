@@ -148,6 +148,8 @@ CATALOGUE = (
     Metric("floor", "floor", (DIM,), of_data=True),
     Metric("gaussian", "one Gaussian for all words", (DIM,), of_data=True),
     Metric("gaussian_above_floor", "one Gaussian above the floor", POSITION, digits=2, of_data=True),
+    Metric("linear", "a Gaussian, linear in the words before", (DIM,), of_data=True),
+    Metric("linear_above_floor", "linear in the words before, above the floor", POSITION, digits=2, of_data=True),
     Metric("unigram", "words one by one", (DIM,), of_data=True),
     Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2, of_data=True),
     # of pairs

@@ -48,7 +48,11 @@ OTHER_PAIRS = {"English to Romanian": "wmt16_reverse", "with manuals and message
 MUSIC = {"time": "af", "hidden": "made", "scalar": "nlsq"}  # AF / AF
 STRUCTURES = {"S": "time", "C": "channels", "AR": "past"}
 NETWORKS = {"Att": "attention", "RNN": "rnn"}
-REFERENCES = {"one Gaussian for all words": "gaussian", "words one by one, by frequency": "unigram"}
+REFERENCES = {
+    "one Gaussian for all words": "gaussian",
+    "a Gaussian, linear in the four words before": "linear",
+    "words one by one, by frequency": "unigram",
+}
 
 LANG_FLOW = {"fused": "latent", "structure": "time", "weight": 1.0, "fusion": "mlp"}
 SYSTEMS = {

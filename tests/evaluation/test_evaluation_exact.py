@@ -164,6 +164,55 @@ def test_the_gaussian_reference_is_a_density_of_the_noisy_vectors():
     assert (found > floor()).all()
 
 
+def test_the_linear_reference_is_a_density_of_the_noisy_vectors():
+    """As the Gaussian one: each word's coefficients and covariance from noisy copies of the training words."""
+    rng = np.random.default_rng(0)
+    vectors = (rng.standard_normal((5, 2)) * 2.0**-BITS).astype(np.float32)
+    train, test = language_split(60, 7, 5), language_split(5, 7, 5, seed=4)
+    known = SimpleNamespace(vectors=vectors, train=train, test=test, facts=lambda: SimpleNamespace(max_length=7))
+    found = language.references(known)["linear"]
+    words = torch.as_tensor(vectors, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+
+    def noisy(tokens, copies):
+        clean = words[tokens.reshape(-1, 7)].repeat(copies, 1, 1)
+        return clean + 2.0**-6 * torch.randn(clean.shape, dtype=torch.float64, generator=generator)
+
+    seen, new = noisy(train.symbols, 4000), noisy(test.symbols, 4000)
+    log_p = torch.zeros(len(new), dtype=torch.float64)
+    for first in range(language.PAST + 1):
+        places = range(first, 7) if first == language.PAST else [first]
+
+        def pairs(x, first=first, places=places):
+            one = torch.ones(len(x), 1, dtype=torch.float64)
+            return [(torch.cat([*(x[:, t - step] for step in range(1, first + 1)), one], 1), x[:, t]) for t in places]
+
+        u, x = map(torch.cat, zip(*pairs(seen), strict=True))
+        weights = torch.linalg.lstsq(u, x).solution
+        normal = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.cov((x - u @ weights).T))
+        log_p += sum(normal.log_prob(x - u @ weights) for u, x in pairs(new))
+    draws = (-log_p / (14 * math.log(2)) - 6).reshape(4000, 5)  # (draws, N)
+    error = (draws.std(0) / math.sqrt(len(draws))).numpy()
+    assert (error < 0.02).all() and (np.abs(found - draws.mean(0).numpy()) < 5 * error).all()
+    assert (found > floor()).all()
+
+
+def test_the_linear_reference_is_the_same_in_parts_and_uses_the_past(monkeypatch):
+    """Words that repeat the one before are all but known; of one position there is no past."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((6, 3))
+    tokens = np.repeat(rng.integers(6, size=(50, 1)), 7, axis=1)
+    whole = language.linear(vectors, tokens, tokens[:9])
+    monkeypatch.setattr(language, "PART", 16)
+    assert language.linear(vectors, tokens, tokens[:9]) == pytest.approx(whole, rel=1e-12)
+    shuffled = rng.integers(6, size=(50, 7))
+    assert whole.mean() < language.linear(vectors, shuffled, shuffled[:9]).mean() - 5
+    train = language_split(50, 1, 6)
+    known = SimpleNamespace(vectors=vectors, train=train, test=train, facts=lambda: SimpleNamespace(max_length=1))
+    found = language.references(known)
+    assert found["linear"] == pytest.approx(found["gaussian"], rel=1e-9)
+
+
 # -- what models write
 
 

@@ -6,7 +6,7 @@ Legend: N sequences, T time (fixed), D dimensions of a word vector, M = T D.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from seqflows.models.language_flow import LanguageFlow
 from seqflows.noise import BITS, floor
 
 UNIT, NATS = KINDS["language"].unit, "nats/position"
+PAST, PART = 4, 1 << 14  # words before, of a reference; positions at a time
 
 
 def score(model: LanguageFlow, dataset: Dataset, settings: Settings, task: Task) -> Records:
@@ -102,10 +103,11 @@ def densities(
 
 
 def references(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Bits per dimension of the test sequences, (N,), under two baselines with independent words; exact in the noise.
+    """Bits per dimension of the test sequences, (N,), under densities that nothing trains; exact in the noise.
 
-    ``gaussian``: every word vector from one N(m, C + 2^-12 I), the training vectors' moments. ``unigram``: an upper
-    bound for the mixture over the tokens of a position, -log p_t(w) of add-one-half counts plus the noise's entropy.
+    ``gaussian``: every word vector from one N(m, C + 2^-12 I), the training vectors' moments. ``linear``: see
+    `linear`. ``unigram``: an upper bound for the mixture over the tokens of a position, -log p_t(w) of add-one-half
+    counts plus the noise's entropy.
     """
     vectors = np.asarray(dataset.vectors, dtype=np.float64)
     (count, dim), length = vectors.shape, dataset.facts().max_length
@@ -124,8 +126,52 @@ def references(dataset: Dataset) -> dict[str, np.ndarray]:
     per_dimension = dim * math.log(2)
     return {
         "gaussian": nats[test].mean(1) / per_dimension - BITS,
+        "linear": linear(apart, train, test) / (length * per_dimension) - BITS,
         "unigram": surprise.mean(1) / per_dimension + floor(),
     }
+
+
+def linear(vectors: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Nats of the test sequences, (N,), under a Gaussian whose mean is linear in the words before.
+
+    x~_t ~ N(W [u_t, 1], S), u_t the PAST noisy vectors before it; W by least squares and S the residuals' covariance
+    on the training sequences, both of their expectations over the noise. A position with fewer words before it has its
+    own W and S, all others share theirs. What other words say of a vector to a model that is affine in it.
+
+    Args:
+        vectors: (V, D), less their mean over the training words.
+        train: tokens, (N, T).
+        test: tokens, (N, T).
+    """
+    variance, (_, dim), length = 4.0**-BITS, vectors.shape, train.shape[1]
+    nats = np.zeros(len(test))
+    for first in range(min(PAST + 1, length)):
+        places = range(first, length if first == PAST else first + 1)
+
+        def parts(tokens: np.ndarray, first: int = first, places: range = places) -> Iterator[Any]:
+            """Parts of the sequences: x and [u, 1], without noise."""
+            for part in np.array_split(tokens, -(-tokens.size // PART)):
+                before = [vectors[part[:, places.start - step : places.stop - step]] for step in range(1, first + 1)]
+                u = np.concatenate([*before, np.ones((len(part), len(places), 1))], 2)
+                yield vectors[part[:, places.start : places.stop]], u
+
+        size, count = first * dim + 1, len(train) * len(places)
+        moments, cross, own = np.zeros((size, size)), np.zeros((size, dim)), np.zeros((dim, dim))
+        for x, u in parts(train):
+            x, u = x.reshape(-1, dim), u.reshape(-1, size)
+            moments, cross, own = moments + u.T @ u, cross + u.T @ x, own + x.T @ x
+        moments[range(size - 1), range(size - 1)] += variance * count
+        weights = np.linalg.solve(moments, cross)
+        covariance = (own - weights.T @ cross) / count + variance * np.eye(dim)
+        precision = np.linalg.inv(covariance)
+        noise = variance * (np.trace(precision) + np.sum((weights[:-1] @ precision) * weights[:-1]))
+        found = []
+        for x, u in parts(test):
+            apart = x - u @ weights
+            found.append(np.einsum("ntd,de,nte->n", apart, precision, apart, optimize=True))
+        constant = np.linalg.slogdet(2 * np.pi * covariance)[1] + noise
+        nats += 0.5 * (np.concatenate(found) + len(places) * constant)
+    return nats
 
 
 def above_floor(bits: np.ndarray, dim: int) -> np.ndarray:

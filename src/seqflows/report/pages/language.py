@@ -11,7 +11,7 @@ from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Emphasis, Page, Text
 from seqflows.report.pages import sequences, shared
 
-REFERENCES = ("gaussian", "unigram")  # densities without training
+REFERENCES = ("gaussian", "linear", "unigram")  # densities without training
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -33,8 +33,9 @@ def facts(cells: Sequence[Cell]) -> list[Text]:
     found: list[Text] = [f"less is better, and no density can be below {floor():.2f} bits/dim, the noise's own entropy"]
     if shown.intersection(REFERENCES):
         found.append(
-            "below the models, densities of one word at a time that nothing trains: a Gaussian with the training "
-            "vectors' moments; -log p of each word, by its frequency at its position, with the noise's own entropy"
+            "below the models, densities that nothing trains: a Gaussian with the training vectors' moments; one whose "
+            "mean is linear in the four vectors before; -log p of each word, by its frequency at its position, with "
+            "the noise's own entropy"
         )
     return found
 
