@@ -66,6 +66,7 @@ def test_a_paired_difference_has_the_error_of_n_minus_one(unit):
     first = [inputs.Score(*values) for values in ((5.0, 0.5, 1), (6.0, 0.5, 2), (9.0, 0.5, 3))]
     second = [inputs.Score(*values) for values in ((3.0, 0.5, 1), (6.0, 0.5, 2), (8.0, 0.5, 3))]
     ours = object.__new__(judging.Ours)
+    ours.runs = {}  # no others, whose spread one of a single seed would have
     found = {run: inputs.means([seed], vectors=unit == "nats") for run, seed in (("a", first), ("b", second))}
     ours.results = SimpleNamespace(scores=found.get, pair=lambda first, second, metric: None)
     scale = math.log(2) if unit == "bpc" else 1.0
