@@ -357,7 +357,9 @@ def test_committed_results_are_those_of_the_committed_records(root, tmp_path, mo
                 stage.run(paths.Key(scale, name))
             except Problem as problem:
                 refused = str(problem)
-            assert content(written) == before, (scale, name, refused)
+            after = content(written)  # of some 100 kB: a difference is named, not shown
+            other = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+            assert not other, (scale, name, refused)
             assert not refused or (stage is figures and "found none" in refused), refused
 
 
