@@ -61,7 +61,7 @@ def test_each_stage_is_in_one_call_after_what_it_waits_for(matrix, parts):
 def test_parts_are_of_about_one_size(matrix):
     _, calls, *_ = repro.waves(matrix, list(stages.every(matrix)), 4)
     size = [len(call) for call in calls]
-    assert size == sorted(size, reverse=True) and size[0] < 1.2 * size[-1]
+    assert size == sorted(size, reverse=True) and size[0] < 1.25 * size[-1]  # a dataset's stages stay together
 
 
 def test_only_what_is_not_made_has_calls_of_its_own(matrix):
