@@ -1387,7 +1387,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "if abs(excess) < error:",
             "test_report_audit.py::test_orderings_need_two_standard_errors",
         ),
-        ("the spread over seeds is left out", "return math.hypot(sequences, *seeds)", "return sequences", PAIRED),
+        (
+            "the spread over seeds is left out",
+            "return math.hypot(sequences, *map(self._over_seeds, (first, second)))",
+            "return sequences",
+            PAIRED,
+        ),
     ],
     "report/inputs.py": [
         (
