@@ -146,12 +146,17 @@ def test_language_is_scored_by_the_mean_of_its_draws(draws):
     assert not np.allclose(bits, language.densities(model, split, draws, CPU, seed=12)[0], atol=1e-5)
 
 
+def faint(counts, length, dim):
+    """Training and test sequences of five words, whose vectors are no wider than their noise."""
+    vectors = (np.random.default_rng(0).standard_normal((5, dim)) * 2.0**-BITS).astype(np.float32)
+    train, test = language_split(counts[0], length, 5), language_split(counts[1], length, 5, seed=4)
+    return SimpleNamespace(vectors=vectors, train=train, test=test, facts=lambda: SimpleNamespace(max_length=length))
+
+
 def test_the_gaussian_reference_is_a_density_of_the_noisy_vectors():
     """Vectors no wider than their noise, so that its variance shows: against draws, within 5 standard errors."""
-    rng = np.random.default_rng(0)
-    vectors = (rng.standard_normal((5, 3)) * 2.0**-BITS).astype(np.float32)
-    train, test = language_split(30, 4, 5), language_split(6, 4, 5, seed=4)
-    known = SimpleNamespace(vectors=vectors, train=train, test=test, facts=lambda: SimpleNamespace(max_length=4))
+    known = faint((30, 6), 4, 3)
+    vectors, train, test = known.vectors, known.train, known.test
     found = language.references(known)["gaussian"]
     seen = torch.as_tensor(vectors[train.symbols], dtype=torch.float64)
     covariance = torch.cov(seen.T, correction=0) + 2.0**-12 * torch.eye(3)
@@ -167,10 +172,8 @@ def test_the_gaussian_reference_is_a_density_of_the_noisy_vectors():
 
 def test_the_linear_reference_is_a_density_of_the_noisy_vectors():
     """As the Gaussian one: each word's coefficients and covariance from noisy copies of the training words."""
-    rng = np.random.default_rng(0)
-    vectors = (rng.standard_normal((5, 2)) * 2.0**-BITS).astype(np.float32)
-    train, test = language_split(60, 7, 5), language_split(5, 7, 5, seed=4)
-    known = SimpleNamespace(vectors=vectors, train=train, test=test, facts=lambda: SimpleNamespace(max_length=7))
+    known = faint((60, 5), 7, 2)
+    vectors, train, test = known.vectors, known.train, known.test
     found = language.references(known)["linear"]
     words = torch.as_tensor(vectors, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)

@@ -210,6 +210,7 @@ class Results:
         self._comparisons: dict[str, Comparison | None] = {}
         self._judged: dict[tuple[str, str], Judged | None] = {}
         self._settings: dict[str, dict[str, Any]] = {}
+        self._earlier: dict[str, bool] = {}
 
     @functools.cached_property
     def beside(self) -> Results | None:
@@ -424,7 +425,9 @@ class Results:
 
     def earlier(self, run: str) -> bool:
         """Whether a number of a run is of other settings or data than the present ones, see `stale`."""
-        return any(self.stale(run, summary) for summary in (self.metrics(run) or {}).values())
+        if run not in self._earlier:  # every claim asks for its runs
+            self._earlier[run] = any(self.stale(run, summary) for summary in (self.metrics(run) or {}).values())
+        return self._earlier[run]
 
     def outdated(self, run: str, summary: Summary) -> list[str]:
         """How a number differs from the present params.yaml: as in `stale`, or by missing seeds."""
