@@ -404,12 +404,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_compare_readers.py::test_chosen_answers_are_right_by_their_place_and_told_by_their_text",
         ),
     ],
-    "report/papers/tang2021/contexts.py": [
+    "report/papers/tang2021/claims.py": [
         (
             "a large gain is any gain",
-            "lambda n: ordered(n, (FLOW, BASELINE), margin=LARGE)",
-            "lambda n: ordered(n, (FLOW, BASELINE))",
-            "test_report_contexts.py::test_the_claims_on_the_printed_numbers",
+            "contexts.ordered(numbers, (contexts.FLOW, contexts.BASELINE), margin=LARGE)",
+            "contexts.ordered(numbers, (contexts.FLOW, contexts.BASELINE))",
+            "test_report_contexts.py::test_a_large_gain_is_one_of_a_point_in_every_score",
         ),
     ],
     "augmentation/filter.py": [
@@ -1386,6 +1386,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "if abs(excess) < ERRORS * error:",
             "if abs(excess) < error:",
             "test_report_audit.py::test_orderings_need_two_standard_errors",
+        ),
+        (
+            "one of many fails by chance",
+            "least = beyond(sum(bool(part.error) for part in found))",
+            "least = ERRORS",
+            "test_report_audit.py::test_one_of_many_fails_only_beyond_chance_among_them",
+        ),
+        (
+            "rows of this project lend their spread",
+            "for place, (run, _) in self.runs.items() if place in printed",
+            "for place, (run, _) in self.runs.items()",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data",
+        ),
+        (
+            "the spread of another corpus",
+            "(found.unit, found.dataset, bool(found.samples)) == alike",
+            "(found.unit, one.dataset, bool(found.samples)) == alike",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data",
         ),
         (
             "the spread over seeds is left out",

@@ -51,6 +51,7 @@ def test_the_leaves_are_the_rows_of_audit_and_claims(monkeypatch, scale):
     cells, claims = rows(paths.audit(scale)[0]), [row for row in rows(paths.audit(scale)[2]) if row["kind"] == "claim"]
     assert len(claims) < len(rows(paths.audit(scale)[2]))  # a check of ours is no requirement
     wanted = {requirements.identifier(row["paper"], "claims", row["claim"]): row["ours"] for row in claims}
+    cells = [row for row in cells if row["status"] != "ours"]  # what the paper does not have is no requirement
     for row in cells:
         place = (row["table"].partition("-")[0], "tables", row["table"], row["row"], row["column"])
         wanted[requirements.identifier(*place)] = row["verdict"]
@@ -89,7 +90,7 @@ def test_shares_and_scores_roll_up_as_by_hand():
     found = requirements.Audit(
         cells=[
             cell("ziegler2019-table1", "a", "reproduced"), cell("ziegler2019-table1", "b", "outside"),
-            cell("ziegler2019-table1", "c", "quoted"), cell("ziegler2019-table2", "a", "within, not resolved"),
+            cell("ziegler2019-table1", "c", "quoted"), cell("ziegler2019-table2", "a", "within but not resolved"),
             cell("tang2021-table4", "a", "human"),
         ],
         claims=[claim("one", "holds"), claim("two", "not run")],
@@ -115,7 +116,8 @@ def test_shares_and_scores_roll_up_as_by_hand():
 
 
 def test_every_verdict_of_the_audit_has_a_state():
-    assert set(audit.VERDICTS) | set(verdict.ANSWERS) | set(verdict.NO_ANSWERS) == set(requirements.STATES)
+    printed = set(audit.VERDICTS) - {"ours"}
+    assert printed | set(verdict.ANSWERS) | set(verdict.NO_ANSWERS) == set(requirements.STATES)
 
 
 def test_another_verdict_is_refused():

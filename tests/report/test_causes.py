@@ -43,6 +43,28 @@ def cause(kind="size", cells="table3 | AF / AF | *", changed=CHANGED):
     return Cause(cells, kind, changed, "why")
 
 
+def test_another_number_of_a_run_is_a_cause_too(world):
+    """``<run>.<metric>``: such as another estimate of the cell's own number."""
+    scored("laptop", "jsb-af_af", 7.53)
+    path = paths.metrics("laptop", "jsb-af_af")
+    content = files.read_sealed(path)
+    record = next(one for one in content["metrics"] if one["metric"] == "nll")
+    content["metrics"].append({**record, "metric": "nll@7", "value": 6.6})
+    files.write_json(path, files.sealed(content))
+    found = judged(world, cause("estimator", changed="jsb-af_af.nll@7"))
+    assert found.cause == "estimator" and "estimator (jsb-af_af.nll@7): 6.600" in found.text
+    assert judged(world, cause("estimator", changed="jsb-af_af.nll@8")).text == ""
+
+
+def test_a_printed_number_that_cannot_be_is_its_papers_defect(world):
+    report_world.write_all("laptop", world)
+    one = audit.audited(Results(world, "laptop"), base.papers()["tang2021"])
+    defects = {(cell.row, cell.column) for cell, row in one.rows if row.get("cause") == causes.DEFECT}
+    below = {(cell.row, cell.column) for cell, row in one.rows if row["verdict"] == audit.UNREACHABLE}
+    assert len(defects) == 4 and defects == below
+    assert "4 defect of the paper" in causes.counted(row for _, row in one.rows)
+
+
 @pytest.mark.parametrize(
     ("changed", "share", "named"),
     [
@@ -133,9 +155,9 @@ def test_the_audit_counts_and_lists_them(world, monkeypatch):
         ("AF / AF", "JSB"): "reduction",
         ("AF / AF", "Piano"): "unexplained",
     }
-    assert causes.counted(rows.values()) == "a measured cause for 1 of 2 that differ: 1 reduction"
+    assert causes.counted(rows.values()) == "1 of 2: 1 reduction"
     assert causes.counted([{"verdict": "within"}]) == ""
-    assert causes.counted([{"cause": "unexplained"}]) == "a measured cause for none of 1 that differ"
+    assert causes.counted([{"cause": "unexplained"}]) == "none of 1"
     assert causes.counted(rows.values()) in audit.made(ours)
     *_, table = audit.measured(ours)
     assert [line[:3] for line in table.rows] == [("table3", "AF / AF", "JSB")]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 
+import numpy as np
 import pytest
+from scipy.stats import norm
 
 import report_world
 from conftest import ROOT
@@ -13,7 +15,19 @@ from seqflows import files, params, paths
 from seqflows.config import registry
 from seqflows.report import audit, cells, inputs, intervals, markdown, tables
 from seqflows.report.inputs import Results
-from seqflows.report.judging import Finding, Ours, Printed, Value, below, close, either, join
+from seqflows.report.judging import (
+    Finding,
+    Ours,
+    Printed,
+    Value,
+    below,
+    beyond,
+    close,
+    either,
+    join,
+    needed,
+    ruled,
+)  # fmt: skip
 from seqflows.report.pages import corpora
 from seqflows.report.papers import base
 from seqflows.report.papers.tang2021.claims import TABLE4
@@ -44,7 +58,7 @@ PRINTED = {
     "ablations degrade": "holds",
     "NLSq without AF-in-hidden": "holds",
     "affine fails the toy": "not printed",
-    "best on Nottingham": "fails",
+    "best on Nottingham": "holds",
     "better than SRNN on Piano": "holds",
     "better than TSBN and STORN on JSB": "holds",
     "AF / SCF worse than AF / AF": "holds",
@@ -66,7 +80,6 @@ def test_claims_on_the_printed_numbers():
 def test_the_failing_shares_are_named():
     finding = claims.kl_share(Printed(claims.TABLES))
     assert "“IAF / SCF” 88.1%" in finding.text and "“- AF hidden and NLSq” 84.3%" in finding.text
-    assert "RNN-NADE" in claims.nottingham(Printed(claims.TABLES)).text
 
 
 def test_claims_on_nothing(world):
@@ -83,7 +96,7 @@ def test_claims_on_numbers_like_the_papers(world):
     verdicts = judged(side)
     for name in ("ablations degrade", "AF / SCF worse than AF / AF", "latent size", "annealing is essential"):
         assert verdicts[name] == "holds"
-    assert verdicts["best on Nottingham"] == "fails"  # the quoted RNN-NADE is better than 2.38
+    assert verdicts["best on Nottingham"] == "holds"  # the quoted RNN-NADE, better than 2.38, is set apart
     assert verdicts["better than TSBN and STORN on JSB"] == "holds"
     assert verdicts["better than SRNN on Piano"] == "undecided"  # 8.18 ± 0.01 against 8.2
     assert verdicts["affine fails the toy"] == "holds"
@@ -156,6 +169,47 @@ def test_join_orders_verdicts():
     assert join([holds, elsewhere]).verdict == "other corpus"
     assert join([elsewhere]).verdict == "other corpus"
     assert join([holds] * 3 + [fails]).text == "f (others: 3 × holds)"
+    assert join([holds] * 3 + [fails]).short == "f; 3 hold" and join([holds, fails]).short == "f; 1 holds"
+
+
+def test_a_joined_finding_counts_the_parts_of_joined_ones():
+    holds, fails, missing = Finding("holds", "h"), Finding("fails", "f"), Finding("stand-in", "s")
+    nested = join([join([fails, missing]), join([holds, missing, join([fails._replace(text="g"), holds])])])
+    assert nested.verdict == "fails" and nested.text == "f; g (others: 2 × stand-in, 2 × holds)"
+
+
+def test_one_of_many_fails_only_beyond_chance_among_them():
+    """At 2.1 standard errors one comparison fails alone, and is undecided among 32; what has no error is exact."""
+    fails, holds = ruled(0.21, 0.1, "f"), ruled(-1.0, 0.1, "h")
+    assert join([fails]).verdict == "fails"
+    assert join([fails, *[holds] * 31]).verdict == join([join([fails]), join([holds] * 31)]).verdict == "undecided"
+    assert join([ruled(0.33, 0.1, "f"), *[holds] * 31]).verdict == "fails"
+    assert join([ruled(0.21, 0.0, "f"), *[holds] * 31]).verdict == "fails"
+    # among n true comparisons each at the line, one fails about as often as a single one would
+    draws = np.random.default_rng(0).standard_normal((20_000, 32))
+    assert np.mean((draws > beyond(32)).any(1)) == pytest.approx(norm.sf(2), abs=0.004)
+
+
+def test_what_would_settle_an_undecided_order(world):
+    """n seeds with (excess / 2)^2 = fixed^2 + spread^2 / n; none where the sequences alone leave it open."""
+    report_world.write_all("laptop", world)
+    report_world.write_run("laptop", "ptb-af_af", (0, 1, 2), spread=0.05)
+    report_world.write_run("laptop", "ptb-lstm", (0, 1, 2), spread=0.05)
+    side = Ours(Results(world, "laptop"), [TABLE1])
+    found = side.difference("ptb-af_af.nll", "ptb-lstm.nll")
+    assert found.spread == pytest.approx(math.hypot(0.05, 0.05)) and found.seeds == pytest.approx(found.spread / 3**0.5)
+    fixed = found.error**2 - found.seeds**2
+    open_ = below(side, "ptb-af_af.nll", "ptb-lstm.nll")
+    assert open_.verdict == "undecided" and open_.needed == needed(open_.excess, found)
+    count = needed(0.03, found)
+    assert (
+        2 * math.sqrt(fixed + found.spread**2 / count) <= 0.03
+        and 2 * math.sqrt(fixed + found.spread**2 / (count - 1)) > 0.03
+    )
+    assert needed(2 * math.sqrt(fixed) * 0.99, found) == math.inf
+    assert needed(0.03, found._replace(spread=None)) is None
+    assert join([open_, open_._replace(needed=1250.0)]).settled == "1,250 seeds of each run"
+    assert join([open_, open_._replace(needed=math.inf)]).settled.startswith("more test sequences")
 
 
 def test_speed_claim(world):
@@ -211,13 +265,70 @@ def test_one_seed_has_the_spread_of_other_runs_of_any_paper(world):
     side = Ours(Results(world, "laptop"), [TABLE1])
     found = side.difference(*pair)
     assert found.error == pytest.approx(math.hypot(alone.error, 0.05, 0.05))
-    assert found.note == "one seed, spread of other runs"
+    assert found.note == "one seed, spread of the paper's other models"
     assert side.value("ptb-af_scf.nll").note == ""  # its own seeds
     assert side.value("ptb-af_scf.nll").error == side.value("ptb-af_scf.nll").summary.error
     assert side.value("ptb-lstm.parameters").error == 0.0  # known exactly
     for table, other in ((TABLE1, "ptb-lstm.nll"), ("ziegler2019-table3", "jsb-lstm.nll")):
         seen = Ours(Results(world, "laptop"), [table]).value(other)
         assert ("spread" in seen.note) == (table == TABLE1)  # the other's runs are of one seed, in another unit
+
+
+def test_the_spread_is_that_of_the_papers_models_on_the_same_data(world):
+    """Neither a row of this project, nor one of another corpus with the same unit lends its spread."""
+    tables_ = [TABLE1, "ziegler2019-table3"]
+    for name in ("ptb-af_af", "piano-af_af"):
+        report_world.write_run("laptop", name)
+    world.tables[TABLE1]["rows"]["Ours"] = {"Test NLL": "ptb-af_af-h5.nll"}
+    report_world.write_run("laptop", "ptb-af_af-h5", (0, 1, 2), spread=0.05)
+    report_world.write_run("laptop", "jsb-lstm", (0, 1, 2), spread=0.05)
+    side = Ours(Results(world, "laptop"), tables_)
+    assert [side.value(f"{name}.nll").note for name in ("ptb-af_af", "piano-af_af")] == ["one seed"] * 2
+    report_world.write_run("laptop", "piano-lstm", (0, 1, 2), spread=0.05)
+    found = Ours(Results(world, "laptop"), tables_).value("piano-af_af.nll")
+    assert found.error == pytest.approx(math.hypot(0.01, 0.05)) and "spread of the paper's" in found.note
+
+
+def test_rows_of_this_project_stand_in_the_audit_with_their_status(world):
+    world.tables[TABLE1]["rows"]["Ours"] = {"Test NLL": "ptb-af_af-h5.nll"}
+    report_world.write_all("laptop", world)
+    rows, text = audited("laptop")
+    ours = [row for row in rows if row["status"] == "ours"]
+    made = [row for row in ours if row["reproduced"]]
+    assert "Ours" in {row["row"] for row in made} and {row["verdict"] for row in made} == {"ours"}
+    assert {row["verdict"] for row in ours} <= {"ours", "not run"}
+    assert not any(row["reported"] or row["difference"] or row["cause"] for row in ours)
+    assert "a row of this project" in text
+    tables.run(paths.Key("laptop", TABLE1))
+    above, rule, under = paths.table("laptop", TABLE1)[1].read_text().partition("this project's, not in the paper")
+    assert rule and "| Ours" in under and "| Ours" not in above and "| AF / AF" in above
+
+
+def test_the_other_scale_stands_beside_where_both_have_a_number(world):
+    report_world.write_run("laptop", "ptb-lstm")
+    assert "Beside scale paper" not in audited("laptop")[1]
+    report_world.write_run("paper", "ptb-lstm")
+    text = audited("laptop")[1]
+    assert text.count("### Beside scale paper") == 1
+    lines = text.partition("### Beside scale paper")[2].splitlines()
+    assert next(line for line in lines if "LSTM (sentence-wise)" in line).rstrip(" |").endswith("+0.000")
+    assert "### Beside scale laptop" in audited("paper")[1]
+
+
+def test_features_of_another_encoding_are_said(world):
+    """A run on other features than most of its data is of an earlier setting; data without features say nothing."""
+    for name, features in (("ptb-lstm", "aa"), ("ptb-af_af", "aa"), ("ptb-af_scf", "bb"), ("jsb-lstm", None)):
+        report_world.write_run("laptop", name)
+        path = paths.metrics("laptop", name)
+        content = files.read_sealed(path)["metrics"]
+        report_world.rewrite(
+            path, metrics=[{**one, "features_sha256": features} if features else one for one in content]
+        )
+    results = Results(world, "laptop")
+    said = {name: results.stale(name, results.summary(name, "nll")) for name in ("ptb-lstm", "ptb-af_scf", "jsb-lstm")}
+    other = "scored on other features than most runs of ptb"
+    assert said == {"ptb-lstm": [], "ptb-af_scf": [other], "jsb-lstm": []}
+    assert results.earlier("ptb-af_scf") and not results.earlier("ptb-lstm")
 
 
 def test_nothing_is_concluded_from_the_column_of_a_stand_in(world):

@@ -482,7 +482,7 @@ def test_differences_have_the_error_of_the_paired_bootstrap_and_of_the_seeds(tab
     assert found.value == pytest.approx(pair.difference) and found.error == pytest.approx(
         np.hypot(pair.error, several.std)
     )
-    assert found.note == "one seed, spread of other runs"
+    assert found.note == "one seed, spread of the paper's other models"
     alone = ours.difference((TABLE, "+ Lang-Flow", "BLEU4"), (TABLE, "no z", "BLEU4"))
     pair = ours.results.pair("squad-qg-lang_flow", "squad-qg-no_z", "bleu")
     assert pair.seeds_error is None

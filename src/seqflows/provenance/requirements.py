@@ -22,7 +22,7 @@ from seqflows import files, paths
 from seqflows.errors import Problem
 from seqflows.params import Params
 from seqflows.report import judging, verdict
-from seqflows.report.audit import COLUMNS, UNREACHABLE, UNRESOLVED
+from seqflows.report.audit import COLUMNS, OPEN, UNREACHABLE, UNRESOLVED
 from seqflows.report.inputs import read_csv
 from seqflows.report.papers.base import papers
 
@@ -33,10 +33,11 @@ SHARES = (MET, FAILED, UNDECIDED, NOT_RUN)
 STATES = {  # verdict of a claim on our numbers, or of a cell -> state
     judging.HOLDS: MET, judging.FAILS: FAILED, judging.UNDECIDED: UNDECIDED, judging.NOT_PRINTED: UNDECIDED,
     judging.NOT_RUN: NOT_RUN, judging.OTHER_CORPUS: UNDECIDED, judging.STAND_IN: UNDECIDED,
-    "reproduced": MET, "within": MET, "differs": FAILED, "outside": FAILED, UNRESOLVED: UNDECIDED,
+    "reproduced": MET, "within": MET, "differs": FAILED, "outside": FAILED, UNRESOLVED: UNDECIDED, OPEN: UNDECIDED,
     UNREACHABLE: UNDECIDED, "quoted": NONE, "human": NONE,
 }  # fmt: skip
 SCORES = {MET: 1.0, FAILED: 0.0}
+OURS = "ours"  # the status of a cell that the paper does not have, and so no requirement
 DIGITS = 6  # of shares and scores as written
 Node = dict[str, Any]
 
@@ -81,14 +82,14 @@ def write(found: Params, scale: str) -> Path:
 
 def tree(rows: Audit, tables: Mapping[str, Any], scale: str) -> Node:
     """The tree; ``tables`` are the blocks of params.yaml, which have the titles."""
-    branches = []
+    branches, printed = [], [row for row in rows.cells if row["status"] != OURS]
     for name, paper in papers().items():
         claims = [_claim(row) for row in rows.claims if row["paper"] == name and row["kind"] == "claim"]
         shown = [
             _branch((name, "tables", table), f"The numbers of {title} are reproduced", cells)
             for table in paper.tables
             if (title := tables.get(table, {}).get("title", table))
-            and (cells := [_cell(name, row, title) for row in rows.cells if row["table"] == table])
+            and (cells := [_cell(name, row, title) for row in printed if row["table"] == table])
         ]
         groups = {
             "claims": (f"The claims of {paper.title} hold on our numbers", claims),

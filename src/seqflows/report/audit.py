@@ -12,7 +12,7 @@ from seqflows.params import Params
 from seqflows.report import causes, figures, markdown, verdict
 from seqflows.report.cells import NOTHING, Cell, cells, number, reported
 from seqflows.report.inputs import Results, devices, matrix
-from seqflows.report.judging import STAND_IN
+from seqflows.report.judging import ERRORS, STAND_IN
 from seqflows.report.page import (
     Block,
     Code,
@@ -43,8 +43,8 @@ COLUMNS = (
 )  # fmt: skip
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
 UNREACHABLE = "unreachable as defined"
-UNRESOLVED = "within, not resolved"
-INSIDE = ("reproduced", "within", UNRESOLVED)
+UNRESOLVED, OPEN = "within but not resolved", "outside but not resolved"
+INSIDE = ("reproduced", "within")
 READ = (
     "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words\n"
     "over the words that were drawn and their samples).\n"
@@ -54,8 +54,8 @@ READ = (
     "points of a score in %, or two standard deviations over seeds where that is more."
 )
 PICTURE = (
-    "Each dot is a cell; within the green band it is within the tolerance. A hollow dot decides nothing: it is not\n"
-    "resolved by the test set, or of other text than the paper's."
+    "Each dot is a cell; within the green band it is within the tolerance. A hollow dot decides nothing: its errors\n"
+    "do not resolve it, or it is of other text than the paper's."
 )
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
@@ -63,12 +63,14 @@ VERDICTS = {
     "within": "within the tolerance although size, budget or corpus is not the paper's",
     UNRESOLVED: "within the tolerance, which is less than the standard error of ours: the test set does not decide",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
+    OPEN: "outside the tolerance by less than two standard errors of ours: the test set and the seeds do not decide",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
     STAND_IN: "of other text, since the paper's is not to be had: nothing is concluded about the paper",
     UNREACHABLE: "below what any density of the noisy data can score",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",
+    "ours": "a row of this project, which the paper does not have",
 }
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
@@ -104,7 +106,9 @@ def audited(results: Results, paper: Paper) -> Audited:
     rows = [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
     full = results.beside if results.scale != "paper" else None
     for cell, row in rows:
-        if found := causes.judge(results, full, paper, cell, row):
+        if row["verdict"] == UNREACHABLE and cell.summary:
+            row |= {"cause": causes.DEFECT, "measured": BELOW}
+        elif found := causes.judge(results, full, paper, cell, row):
             row |= {"cause": found.cause, "measured": found.text}
     return Audited(results.scale, paper, rows, verdict.judged(results, paper))
 
@@ -119,7 +123,7 @@ def _cells(results: Results, name: str) -> list[Cell]:
     """The cells of a printed table; without runs if params.yaml lacks the table."""
     if name not in results.params.tables:
         return reported(name)
-    return [cell for cell in cells(results, name) if cell.status != "ours"]
+    return cells(results, name)
 
 
 def tolerance(cell: Cell) -> float:
@@ -137,15 +141,17 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     if cell.unit == "bits/dim" and cell.reported and float(cell.reported) < floor():
         said = results.remarks(cell.run, summary) if summary else []
         return cell, row | _ours(results, cell) | {"verdict": UNREACHABLE, "reason": "; ".join((*said, BELOW))}
-    if cell.status != "reproduce":
+    if cell.status not in ("reproduce", "ours"):
         return cell, row | _ours(results, cell) | {"verdict": cell.status, "reason": cell.note}
     if summary is None:
         missing = f"no metrics of {cell.run} at scale {results.scale}"
         reason = (cell.reason or missing) if cell.run else "params.yaml has no run for this cell"
         return cell, row | {"verdict": "not run", "reason": reason}
-    row |= _ours(results, cell)
+    row, remarks = row | _ours(results, cell), results.remarks(cell.run, summary)
+    if cell.status == "ours":
+        return cell, row | {"verdict": "ours", "reason": "; ".join(remarks)}
     difference, allowed = row["difference"], row["tolerance"]
-    inside, remarks = abs(difference) <= allowed, results.remarks(cell.run, summary)
+    inside = abs(difference) <= allowed
     reduced = results.differences(cell.run)
     if results.embedded(summary.dataset):
         named, reason = "other corpus", "embedded corpus: shown, not comparable"
@@ -159,6 +165,8 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         named, reason = ("reproduced" if inside else "differs"), cell.note
     if named in INSIDE and (summary.standard_error or 0.0) > allowed:
         named = UNRESOLVED
+    elif named in causes.JUDGED and abs(difference) - allowed < ERRORS * summary.error:
+        named = OPEN
     return cell, row | {"verdict": named, "reason": "; ".join(part for part in (*remarks, reason) if part)}
 
 
@@ -167,11 +175,11 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
     summary = cell.summary
     if summary is None:
         return {}
-    return {
-        "reproduced": summary.value, "std": summary.std, "seeds": len(summary.seeds),
-        "difference": summary.value - float(cell.reported), "tolerance": tolerance(cell),
-        "dataset": f"{summary.dataset} ({results.source(summary.dataset)})", "device": summary.device,
-    }  # fmt: skip
+    found: dict[str, Any] = {"reproduced": summary.value, "std": summary.std, "seeds": len(summary.seeds)}
+    if cell.reported:
+        found |= {"difference": summary.value - float(cell.reported), "tolerance": tolerance(cell)}
+    data = f"{summary.dataset} ({results.source(summary.dataset)})"
+    return found | {"dataset": data, "device": summary.device}
 
 
 def page(results: Results, audits: Sequence[Audited]) -> Page:
@@ -199,12 +207,13 @@ def summary(audits: Iterable[Audited]) -> Table:
         counts = Counter(row["verdict"] for _, row in wanted)
         if not any(cell.summary for cell, _ in wanted):
             continue
-        inside = counts["reproduced"] + counts["within"]
-        open_ = f" ({counts[UNRESOLVED]} more not resolved by the test set)" if counts[UNRESOLVED] else ""
-        rest = len(wanted) - inside - counts[UNRESOLVED] - (outside := counts["differs"] + counts["outside"])
-        said = f"{inside} within tolerance{open_}, {outside} outside, {rest} without an answer"
-        rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said))
-    return Table(("paper", "scale", *verdict.COUNTED, "cells"), rows, left=7)
+        inside, outside = (sum(counts[name] for name in names) for names in (INSIDE, causes.JUDGED))
+        unresolved = counts[UNRESOLVED] + counts[OPEN]
+        rest = len(wanted) - inside - outside - unresolved
+        said = f"{inside} within tolerance, {outside} outside, {unresolved} not resolved, {rest} without an answer"
+        known = causes.counted(row for _, row in one.rows) or NOTHING
+        rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
+    return Table(("paper", "scale", *verdict.COUNTED, "cells", "differences with a measured cause"), rows, left=8)
 
 
 def origin(results: Results, rows: Rows) -> str:
@@ -232,7 +241,7 @@ def drawn(one: Audited) -> Any:
         dots[title] = [
             strips.Dot(
                 row["difference"] / row["tolerance"], abs(row["difference"]) <= row["tolerance"],
-                row["verdict"] in (UNRESOLVED, STAND_IN, "other corpus"),
+                row["verdict"] in (UNRESOLVED, OPEN, STAND_IN, "other corpus"),
             )
             for row in made
         ]  # fmt: skip
@@ -249,10 +258,10 @@ def made(rows: Rows) -> str:
     count = sum(cell.summary is not None for cell, _ in models)
     text = f"{count} of {len(models)} cells of models have a number of ours" + _verdicts(models)
     if known_causes := causes.counted(row for _, row in models):
-        text += f" ({known_causes})"
+        text += f" (a measured cause for {known_causes})"
     if of_data:
         text += f"; {len(of_data)} cells of the data alone" + _verdicts(of_data)
-    others = Counter(row["verdict"] for cell, row in rows if cell.status != "reproduce")
+    others = Counter(row["verdict"] for cell, row in rows if cell.status not in ("reproduce", "ours"))
     return text + "".join(f"; {others[name]} {name}" for name in VERDICTS if others[name])
 
 
@@ -275,6 +284,7 @@ def section(results: Results, one: Audited) -> list[Block]:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
         blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
     blocks += measured(rows)
+    blocks += both_scales(results, rows)
     blocks += reductions(results, rows)
     blocks += remarks(results, rows)
     blocks += claims(paper, one.claims)
@@ -315,12 +325,12 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
     body = []
     for cell, row in rows:
         digits = 0 if cell.status == "human" else 3
-        ours = number(cell.summary, digits) if cell.summary or cell.status == "reproduce" else NOTHING
+        ours = number(cell.summary, digits) if cell.summary or cell.status in ("reproduce", "ours") else NOTHING
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
         where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))
         verdict = Status(row["verdict"], row["verdict"])
-        body.append((cell.row, cell.column, verdict, cell.reported, ours, difference, allowed, *where))
+        body.append((cell.row, cell.column, verdict, cell.reported or NOTHING, ours, difference, allowed, *where))
     header = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
     return Table(header, body, left=3)
 
@@ -333,7 +343,7 @@ def measured(rows: Rows) -> list[Block]:
         "A cause of a difference counts when a run that differs in that alone was scored, and explains at least "
         f"{100 * causes.LEAST:.0f} % of the\ndifference; a cell without one is {causes.UNEXPLAINED}, whatever is "
         "reduced in it. Nothing counts where either number was\nmade under other settings or data than params.yaml "
-        f"has now. {causes.counted(row for _, row in rows).capitalize()}."
+        f"has now. A cause is known of {causes.counted(row for _, row in rows)}."
     )
     header = ("table", "row", "column", "difference", "cause", "measured")
     body = [
@@ -344,6 +354,21 @@ def measured(rows: Rows) -> list[Block]:
         for cell, row in causes.order(rows)
     ]  # fmt: skip
     return [Heading(3, "Causes of differences"), Paragraph(text), *([Table(header, body, wide=True)] if body else [])]
+
+
+def both_scales(results: Results, rows: Rows) -> list[Block]:
+    """The cells that the other scale of the same data has too: what a reduction costs; nothing without one."""
+    if (other := results.beside) is None:
+        return []
+    body = []
+    for cell, _ in rows:
+        there = other.summary(cell.run, cell.metric, optional=True) if cell.summary else None
+        if there is not None:
+            gap = f"{cell.summary.value - there.value:+.3f}"
+            where = (cell.table.rpartition("-")[2], cell.row, cell.column, cell.reported or NOTHING)
+            body.append((*where, number(cell.summary), number(there), gap))
+    header = ("table", "row", "column", "reported", f"scale {results.scale}", f"scale {other.scale}", "difference")
+    return [Heading(3, f"Beside scale {other.scale}"), Table(header, body, left=3)] if body else []
 
 
 def reductions(results: Results, rows: Rows) -> list[Block]:
@@ -374,8 +399,9 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
     text = (
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
         "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
-        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other runs, if any has several, and "
-        "says so. " + paper.convention
+        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other models on the same data, if "
+        "any has\nseveral, and says so. A claim on n comparisons fails only by one that fails beyond chance among n "
+        "(Bonferroni). " + paper.convention
     )
     items = []
     for one in judged:
@@ -384,6 +410,7 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
         under: list[Text | Fact] = [
             (f"{side}, ", Status(found.verdict, found.verdict), f": {found.text}") for side, found in sides.items()
         ]
+        under += [f"would settle it: {one.ours.settled}"] if one.ours.settled else []
         under += [("runs: ", Code(" ".join(one.runs)))] if one.runs else []
         under += [(f"{verdict.EARLIER}: ", Code(" ".join(one.earlier)))] if one.earlier else []
         items.append(Fact((Strong(one.claim.name), said), under))

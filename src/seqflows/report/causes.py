@@ -2,7 +2,8 @@
 
 A cause is a hypothesis until a run that differs from the cell's in that alone was scored. With d = ours - reported and
 c the changed run's number, the cause explains the share 1 - |c - reported| / |d| of the difference, and all of it if c
-is within the tolerance. Such runs are the cell's own run at scale paper, and those that a paper's causes.yaml names.
+is within the tolerance. Such runs are the cell's own run at scale paper, and those that a paper's causes.yaml names;
+or another number of the cell's run, such as another estimate. A printed number that cannot be is its paper's defect.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from seqflows.report.papers.base import CAUSES, Paper
 from seqflows.report.verdict import tally
 
 REDUCTION = "reduction"  # of size, budget and corpus together
-MEASURED = (REDUCTION, *CAUSES)
+DEFECT = "defect of the paper"  # a printed number that no model can have
+MEASURED = (REDUCTION, *CAUSES, DEFECT)
 UNEXPLAINED = "unexplained"
 NOT_COUNTED = "not counted, as corrections may lie between numbers of other settings"
 LEAST = 0.5  # of a difference, which a cause has to explain to be one
@@ -71,9 +73,10 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
     if full is not None and (changed := full.summary(cell.run, cell.metric, optional=True)):
         tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row, own))
     for entry in paper.causes:
-        known = entry.changed in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
-        if known and (changed := results.summary(entry.changed, cell.metric, optional=True)):
-            what = f"{entry.changed}: {_changes(results, cell.run, entry.changed)}"
+        run, other, metric = entry.changed.partition(".")
+        known = run in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
+        if known and (changed := results.summary(run, metric or cell.metric, optional=True)):
+            what = entry.changed if other else f"{run}: {_changes(results, cell.run, run)}"
             tried.append(_tried(results, entry.cause, what, changed, cell, row, own))
     tried.sort(key=lambda one: (one.counts, one.whole, one.share), reverse=True)
     explains = tried and tried[0].counts and (tried[0].whole or tried[0].share >= LEAST)
@@ -98,13 +101,13 @@ def _changes(results: Results, run: str, changed: str) -> str:
 
 
 def counted(rows: Iterable[Mapping[str, Any]]) -> str:
-    """``a measured cause for 4 of 34 that differ: 3 reduction, 1 size``; "" without a cell that asks for one."""
+    """``4 of 34: 3 reduction, 1 size``, of those with a measured cause; "" without a cell that asks for one."""
     named = Counter(row["cause"] for row in rows if row.get("cause"))
     if not named:
         return ""
     count = named.total() - named[UNEXPLAINED]
     parts = tally(named, {cause: cause for cause in MEASURED})
-    return f"a measured cause for {count or 'none'} of {named.total()} that differ" + (f": {parts}" if parts else "")
+    return f"{count or 'none'} of {named.total()}" + (f": {parts}" if parts else "")
 
 
 def order(rows: Sequence[tuple[Cell, Mapping[str, Any]]]) -> list[tuple[Cell, Mapping[str, Any]]]:

@@ -12,6 +12,7 @@ import statistics
 import struct
 import zlib
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,7 @@ class Summary:
     revision: str
     config_hash: str
     device: str
+    features_sha256: str = ""  # of the contexts' features that it was scored on, if its data have some
 
     @property
     def own_draws(self) -> bool:
@@ -166,6 +168,7 @@ def summarise(run: str, metric: str, records: list[Mapping[str, Any]]) -> Summar
         revision=joined("revision"),
         config_hash=joined("config_hash"),
         device=joined("device"),
+        features_sha256=joined("features_sha256"),
     )
 
 
@@ -211,6 +214,7 @@ class Results:
         self._judged: dict[tuple[str, str], Judged | None] = {}
         self._settings: dict[str, dict[str, Any]] = {}
         self._earlier: dict[str, bool] = {}
+        self._features: dict[str, str] = {}
 
     @functools.cached_property
     def beside(self) -> Results | None:
@@ -415,6 +419,8 @@ class Results:
         data = files.read_json(kept).get("sha256") if kept.exists() else None
         if data and summary.dataset_sha256 != data:
             found.append(f"scored on other data than {self.dataset(run)} has now")
+        if summary.features_sha256 and summary.features_sha256 != self._usual_features(self.dataset(run)):
+            found.append(f"scored on other features than most runs of {self.dataset(run)}")
         row, compared = metrics.find(summary.metric), self._compared(run)
         if row and row.compared and compared:
             name = kinds.of(self.params.datasets[self.dataset(run)]["kind"]).compared
@@ -422,6 +428,15 @@ class Results:
             if any(sha256 not in (None, compared.texts[run][number]) for number, sha256 in listed.items()):
                 found.append("compared before it was evaluated anew")
         return found
+
+    def _usual_features(self, dataset: str) -> str:
+        """The checksum of the features that most runs of a dataset were scored on."""
+        if dataset not in self._features:
+            runs = [run for run in self.params.runs if self.dataset(run) == dataset and self.metrics(run)]
+            first = (next(iter(self.metrics(run).values())) for run in runs)
+            counts = Counter(one.features_sha256 for one in first)
+            self._features[dataset] = counts.most_common(1)[0][0]
+        return self._features[dataset]
 
     def earlier(self, run: str) -> bool:
         """Whether a number of a run is of other settings or data than the present ones, see `stale`."""

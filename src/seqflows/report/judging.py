@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
 from seqflows.report.cells import addresses, counted, human, reported
@@ -32,6 +33,9 @@ class Finding(NamedTuple):
         excess: the distance from the line between holding and failing.
         error: the standard error of that distance; 0 of printed numbers, None if unknown.
         short: the text of the deciding comparison that is nearest to the line, of a joined finding.
+        parts: the findings that a joined one is of.
+        needed: the seeds of each run that an undecided one would take; infinite if the test sequences limit it, None if
+            unknown.
     """
 
     verdict: str
@@ -39,6 +43,8 @@ class Finding(NamedTuple):
     excess: float = 0.0
     error: float | None = None
     short: str = ""
+    parts: tuple[Finding, ...] = ()
+    needed: float | None = None
 
     @property
     def reason(self) -> str:
@@ -50,14 +56,32 @@ class Finding(NamedTuple):
         """The smallest difference that would not have been `UNDECIDED`, two standard errors; None if unknown."""
         return ERRORS * self.error if self.error else None
 
+    @property
+    def settled(self) -> str:
+        """What would settle an undecided one, as text; "" if unknown.
+
+        >>> Finding(UNDECIDED, "", needed=12.0).settled, Finding(UNDECIDED, "", needed=math.inf).settled
+        ('12 seeds of each run', 'more test sequences, no number of seeds')
+        """
+        if self.needed is None:
+            return ""
+        if math.isinf(self.needed):
+            return "more test sequences, no number of seeds"
+        return f"{self.needed:,.0f} seeds of each run"
+
 
 class Value(NamedTuple):
-    """A number, its standard error (0 for a printed one) and its origin."""
+    """A number, its standard error (0 for a printed one) and its origin.
+
+    ``spread`` is the standard deviation over seeds, of a difference that of both sides together; None if unknown.
+    """
 
     value: float
     error: float
     summary: Summary | None = None
     note: str = ""  # what the error excludes, or the convention of the value
+    spread: float | None = None
+    seeds: float = 0.0  # the part of the error that is over seeds
 
 
 class Numbers(Protocol):
@@ -73,21 +97,42 @@ class Numbers(Protocol):
 
 
 def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
-    """Join findings: the first present of fails, not run, not printed, undecided, other corpus, stand-in and holds."""
-    found = list(findings)
-    verdicts = {finding.verdict for finding in found}
+    """Join findings: the first present of fails, not run, not printed, undecided, other corpus, stand-in and holds.
+
+    A claim on n comparisons with errors fails by one of them, so that each has to fail beyond chance among n
+    (Bonferroni): what lies within `beyond` (n) standard errors is undecided. It holds only if all hold.
+    """
+    found = [part for finding in findings for part in finding.parts or (finding,)]
+    least = beyond(sum(bool(part.error) for part in found))
+    judged = [
+        part._replace(verdict=UNDECIDED) if part.verdict == FAILS and part.error and part.excess < least * part.error
+        else part for part in found
+    ]  # fmt: skip
+    verdicts = {finding.verdict for finding in judged}
     order = (FAILS, NOT_RUN, NOT_PRINTED, UNDECIDED, OTHER_CORPUS, STAND_IN, HOLDS)
     verdict = next(verdict for verdict in order if verdict in verdicts)
-    deciding = sorted((finding for finding in found if finding.verdict == verdict), key=lambda f: abs(f.excess))
+    deciding = sorted((finding for finding in judged if finding.verdict == verdict), key=lambda f: abs(f.excess))
     texts = list(dict.fromkeys(finding.text for finding in deciding[:shown]))
-    counts = Counter(finding.verdict for finding in found if finding.verdict != verdict)
+    counts = Counter(finding.verdict for finding in judged if finding.verdict != verdict)
+    held = f"; {counts[HOLDS]} hold{'s' * (counts[HOLDS] == 1)}" if counts[HOLDS] else ""
     if len(deciding) > shown:
         counts = Counter({verdict: len(deciding) - shown}) + counts
     rest = ", ".join(f"{count} × {name}" for name, count in counts.items())
     nearest, more = deciding[0], len(deciding) - 1
-    short = nearest.reason + (f"; and {more} more" if more else "")
+    short = nearest.reason + (f"; and {more} more" if more else "") + held
     text = "; ".join(texts) + (f" (others: {rest})" if rest else "")
-    return Finding(verdict, text, nearest.excess, nearest.error, short)
+    needed = max((part.needed for part in deciding if part.needed is not None), default=None)
+    return Finding(verdict, text, nearest.excess, nearest.error, short, tuple(found), needed)
+
+
+def beyond(count: int) -> float:
+    """The standard errors that one of ``count`` comparisons has to lie beyond, at the chance of `ERRORS` for one.
+
+    >>> round(beyond(1), 2), round(beyond(8), 2), round(beyond(32), 2)
+    (2.0, 2.77, 3.19)
+    """
+    normal = NormalDist()
+    return -normal.inv_cdf(normal.cdf(-ERRORS) / max(count, 1))
 
 
 def either(findings: Iterable[Finding]) -> Finding:
@@ -129,8 +174,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     text = f"{versus(first, second)} {signed(difference)}"
     if margin:
         text += f", bound {margin:+g}"
-    excess = difference.value - margin
-    return ruled(excess, difference.error, text, equal=HOLDS if margin else UNDECIDED)
+    return _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -139,8 +183,26 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
     if isinstance(difference, Finding):
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
-    excess = abs(difference.value) - margin
-    return ruled(excess, difference.error, text, equal=HOLDS)
+    return _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
+
+
+def _of_difference(excess: float, difference: Value, text: str, equal: str) -> Finding:
+    """`ruled`, with the seeds that would settle what is undecided."""
+    found = ruled(excess, difference.error, text, equal)
+    return found._replace(needed=needed(excess, difference)) if found.verdict == UNDECIDED else found
+
+
+def needed(excess: float, difference: Value) -> float | None:
+    """The seeds n of both sides with |excess| > `ERRORS` sqrt(fixed^2 + spread^2 / n); None if no spread is known.
+
+    >>> needed(0.2, Value(0.2, 0.13, spread=0.2, seeds=0.12)), needed(0.1, Value(0.1, 0.13, spread=0.2, seeds=0.12))
+    (6, inf)
+    """
+    if not difference.spread:
+        return None
+    fixed = difference.error**2 - difference.seeds**2  # over the test sequences
+    room = (excess / ERRORS) ** 2 - fixed
+    return math.ceil(difference.spread**2 / room) if room > 0 else math.inf
 
 
 def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
@@ -162,7 +224,7 @@ def seeds_note(summary: Summary, pooled: bool) -> str:
     """``one seed``, whose error excludes the spread over seeds, or is ``pooled``; "" with several."""
     if len(summary.seeds) > 1:
         return ""
-    return "one seed, spread of other runs" if pooled else "one seed"
+    return "one seed, spread of the paper's other models" if pooled else "one seed"
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
@@ -225,9 +287,9 @@ class Printed:
 class Ours:
     """The numbers of one scale's runs. A quoted number is compared with ours only on the real corpus.
 
-    The error over seeds of a number of one seed is the standard deviation over seeds of other runs of the paper's
-    tables: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom. Where
-    none of them has several seeds it is left out, and the note says so.
+    The error over seeds of a number of one seed is the standard deviation over seeds of the paper's other models on the
+    same data: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom.
+    Where none of them has several seeds it is left out, and the note says so.
     """
 
     missing = NOT_RUN
@@ -238,6 +300,7 @@ class Ours:
         self.runs: dict[Reference, tuple[str, str]] = {}
         self.human: dict[Reference, tuple[str, str, str]] = {}
         self.quoted: dict[Reference, float] = {}
+        printed = {(cell.table, cell.row, cell.column) for table in tables for cell in reported(table)}
         for table in tables:
             for (row, column), address in addresses(results.params, table).items():
                 self.runs[table, row, column] = address
@@ -245,6 +308,7 @@ class Ours:
             self.quoted |= {
                 (c.table, c.row, c.column): float(c.reported) for c in reported(table) if c.status == "quoted"
             }
+        self._models = sorted({run for place, (run, _) in self.runs.items() if place in printed})
 
     def address(self, reference: Reference) -> tuple[str, str]:
         """(run, metric) of a reference; both empty if params.yaml has none."""
@@ -282,11 +346,12 @@ class Ours:
         return self._pooled(summary) or 0.0
 
     def _pooled(self, one: Summary) -> float | None:
-        """The standard deviation over seeds of the other runs, for a number of one seed."""
+        """The standard deviation over seeds of the paper's other models on the same data, for a number of one seed."""
         squares = freedom = 0.0
-        for run in {run for run, _ in self.runs.values()}:
+        alike = (one.unit, one.dataset, bool(one.samples))
+        for run in self._models:
             found = self.results.summary(run, one.metric, optional=True)
-            if found and found.std is not None and found.unit == one.unit and bool(found.samples) == bool(one.samples):
+            if found and found.std is not None and (found.unit, found.dataset, bool(found.samples)) == alike:
                 squares += (len(found.seeds) - 1) * found.std**2
                 freedom += len(found.seeds) - 1
         return math.sqrt(squares / freedom) if freedom else None
@@ -305,11 +370,19 @@ class Ours:
         values = [self.value(first), self.value(second)]
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
-        (a, error_a, summary_a, _), (b, error_b, summary_b, _) = values
+        (a, error_a, summary_a, *_), (b, error_b, summary_b, *_) = values
         paired = self._paired(summary_a, summary_b)
         notes = [note] if (note := noted(values)) else []
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
-        return Value(a - b, math.hypot(error_a, error_b) if paired is None else paired, note=", ".join(notes))
+        error = math.hypot(error_a, error_b) if paired is None else paired
+        return Value(a - b, error, None, ", ".join(notes), *self._spread(summary_a, summary_b))
+
+    def _spread(self, *summaries: Summary) -> tuple[float | None, float]:
+        """The standard deviation over seeds of some numbers together, None if one's is unknown, and the error by it."""
+        deviations = [one.std if one.std is not None else self._pooled(one) for one in summaries]
+        if None in deviations:
+            return None, 0.0
+        return math.hypot(*deviations), math.hypot(*map(self._over_seeds, summaries))
 
     def _paired(self, first: Summary, second: Summary) -> float | None:
         """The standard error of a difference over the same sequences: by the bootstrap of scores of texts.

@@ -25,9 +25,10 @@ from seqflows.report.papers.base import Claim, Paper
 
 COLUMNS = (
     "paper", "claim", "kind", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
-    "smallest_difference_seen", "runs", "runs_of_earlier_settings",
+    "smallest_difference_seen", "to_settle", "runs", "runs_of_earlier_settings",
 )  # fmt: skip
 EARLIER = "of earlier settings"
+SEEN = "least difference seen (two standard errors)"
 SHOWN = 6  # of the settings that are reduced in most runs
 ANSWERS = {HOLDS: "hold", FAILS: "fail", UNDECIDED: "undecided"}
 NO_ANSWERS = (NOT_PRINTED, NOT_RUN, OTHER_CORPUS, STAND_IN)
@@ -66,7 +67,7 @@ def record(paper: Paper, one: Judged) -> dict[str, Any]:
     kind = "check" if claim.check else "claim"
     values = (
         paper.name, claim.name, kind, claim.section, claim.says, claim.read, one.printed.verdict, one.printed.text,
-        one.ours.verdict, one.ours.text, one.seen, " ".join(one.runs), " ".join(one.earlier),
+        one.ours.verdict, one.ours.text, one.seen, one.ours.settled, " ".join(one.runs), " ".join(one.earlier),
     )  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 
@@ -139,7 +140,7 @@ def reduced(results: Results, runs: Iterable[str]) -> str:
 
 
 def table(claims: Sequence[Judged]) -> Table:
-    """A row per claim: both verdicts, each with its reason, and the smallest difference that ours could have seen."""
+    """A row per claim: both verdicts with reasons, the least difference that ours would have seen, what settles."""
 
     def said(finding: Finding) -> Text:
         parts: tuple[Inline, ...] = (Status(finding.verdict, finding.verdict),)
@@ -150,11 +151,13 @@ def table(claims: Sequence[Judged]) -> Table:
             (Strong(one.claim.name), f" ({one.claim.section}{', a check of ours' * one.claim.check})"),
             said(one.printed),
             said(one.ours),
-            one.seen or "–",
+            one.seen or NOTHING,
+            one.ours.settled or NOTHING,
         )
         for one in claims
     ]
-    return Table(("claim (section)", "on the printed numbers", "on ours", "smallest difference seen"), rows, wide=True)
+    header = ("claim (section)", "on the printed numbers", "on ours", SEEN, "would settle it")
+    return Table(header, rows, wide=True)
 
 
 def brief(claims: Sequence[Judged]) -> list[Block]:

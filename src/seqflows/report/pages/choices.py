@@ -45,7 +45,7 @@ def top(results: Results, made: Sequence[Cell]) -> list[Block]:
         supervision(results, made),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *shared.stale(results, made),
-        *shared.unlike(results, made, shared.LIKENESS),
+        *shared.unlike(results, made),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions). "

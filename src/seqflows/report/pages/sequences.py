@@ -11,7 +11,6 @@ from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Text, 
 from seqflows.report.pages import corpora, shared
 
 EXCESS = metrics.find("excess")._replace(digits=2)  # whole sequences have hundreds of nats
-LIKENESS = "Sizes or budgets are reduced against the paper's; the audit lists how, run by run."
 
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
@@ -32,7 +31,7 @@ def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> 
         "; ".join([*(f"{of}: {counts}" for of in drawn), shared.seeds(cells)]),
         *facts,
         *shared.stale(results, cells),
-        *shared.unlike(results, cells, LIKENESS),
+        *shared.unlike(results, cells),
     ]
     form = f"Each cell: {shared.cell_form(cells)} ± standard deviation over seeds (standard error over test sequences)."
     notes = dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in cells if cell.note)

@@ -11,8 +11,8 @@ from seqflows.report.inputs import Results, Summary, devices
 from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, Strong, Table, Text
 
 SOURCE = "source entropy"
-CONTROLS = "controls, not in the paper"
-LIKENESS = "Sizes, budgets or data are reduced against the paper's; the audit lists how, run by run."
+CONTROLS, OURS = "controls, not in the paper", "this project's, not in the paper"
+DIFFERENT = "Not all sizes, budgets, settings and data are the paper's; the audit lists how, run by run."
 OF_ENCODERS = {
     "minilm": "the features are of all-MiniLM-L6-v2, which was itself trained on SQuAD's training questions with their "
     "paragraphs (87,599 pairs by its card), not on its development set: no neutral stand-in for BERT",
@@ -136,9 +136,9 @@ def mark(results: Results, cell: Cell, text: Text) -> Text:
 
 
 def reported_table(results: Results, made: Sequence[Cell]) -> Table:
-    """The paper's table with our numbers, and the source entropy below it."""
+    """The paper's table with our numbers, rows of this project below a rule, and the source entropy below it."""
     empty = f"{NOTHING} / " * any(cell.reported for cell in made)
-    shown = grid(made, lambda cell: mark(results, cell, beside(cell, cell.summary, empty)))
+    shown = paper_first(made, grid(made, lambda cell: mark(results, cell, beside(cell, cell.summary, empty))), OURS)
     rows = list(shown.rows)
     for metric, label in (("source_entropy", SOURCE), ("source", f"{SOURCE}, this test set")):
         if found := sources(results, made, metric):
@@ -148,12 +148,12 @@ def reported_table(results: Results, made: Sequence[Cell]) -> Table:
     return Table(shown.header, rows)
 
 
-def unlike(results: Results, made: Sequence[Cell], differing: str) -> list[Text]:
-    """The reasons why a table is not comparable with the paper's: its corpora, or ``differing`` settings."""
+def unlike(results: Results, made: Sequence[Cell]) -> list[Text]:
+    """The reasons why a table is not comparable with the paper's: its corpora, or its settings."""
     runs = [cell.run for cell in made if cell.run]
     if any(results.embedded(results.dataset(run)) for run in runs):
         return [Strong("The embedded corpora are not the paper's: the numbers stand side by side, not to be compared.")]
-    return [differing] if any(results.differences(run) for run in runs) else []
+    return [DIFFERENT] if any(results.differences(run) for run in runs) else []
 
 
 def present(results: Results, runs: Mapping[str, str]) -> set[str]:
@@ -200,13 +200,13 @@ def steps(results: Results, run: str) -> str:
     return " and ".join(dict.fromkeys(f"{int(count):,}" for count in found if count)) or NOTHING
 
 
-def paper_first(made: Sequence[Cell], shown: Table) -> Table:
-    """A grid with the rows that the paper prints above a rule, the others below it."""
+def paper_first(made: Sequence[Cell], shown: Table, rule: str = CONTROLS) -> Table:
+    """A grid with the rows that the paper prints above a ``rule``, the others below it."""
     by_row = {str(row[0]): row for row in shown.rows}
     own = dict.fromkeys(cell.row for cell in made if cell.reported)
     rows, others = [by_row[row] for row in own], [row for name, row in by_row.items() if name not in own]
     if rows and others:
-        rows.append([Emphasis(CONTROLS), *([""] * (len(shown.header) - 1))])
+        rows.append([Emphasis(rule), *([""] * (len(shown.header) - 1))])
     return Table(shown.header, [*rows, *others])
 
 

@@ -30,7 +30,7 @@ def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
         *shared.features(results, cells),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(cells)}",
         *shared.stale(results, cells),
-        *shared.unlike(results, cells, shared.LIKENESS),
+        *shared.unlike(results, cells),
     ]
     form = (
         f"Each cell: {shared.cell_form(cells)} ± standard deviation over seeds (standard error over test questions). "

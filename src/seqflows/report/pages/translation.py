@@ -38,7 +38,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
-        *shared.unlike(results, made, shared.LIKENESS),
+        *shared.unlike(results, made),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test sentences, by "

@@ -47,7 +47,7 @@ def header(results: Results, made: Sequence[Cell]) -> list[Block]:
         moved = "the last doubling of the samples moved the cross entropy by 0.01 nats or more"
         lines.append((Strong("Not settled"), f": {moved}: {shared.listed(rows)}"))
     lines += shared.stale(results, made)
-    lines += shared.unlike(results, made, "The corpus, or more, is not the paper's; the audit lists what, run by run.")
+    lines += shared.unlike(results, made)
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error; of a cross entropy that "
         "of the\nwords that were drawn and of the samples of each)."

@@ -110,7 +110,7 @@ class Cause(NamedTuple):
     """A hypothesis on why cells differ: a run that differs from theirs in that alone.
 
     ``cells`` has patterns of the table, the row and the column, as a shell has them, between bars; ``cause`` is a key
-    of `CAUSES`, ``changed`` the run.
+    of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate.
     """
 
     cells: str

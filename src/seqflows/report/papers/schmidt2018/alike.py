@@ -15,40 +15,48 @@ from seqflows.report.judging import UNDECIDED, Finding, Numbers, Ours, Reference
 ASIDE = ("kl_free_epochs", "kl_ramp_epochs", "kl_floor")  # settings of annealing
 
 
-def unlike(numbers: Numbers, references: Iterable[Reference]) -> Finding | None:
-    """An undecided finding if numbers of ours cannot be compared; None if they can or are printed."""
+def unlike(numbers: Numbers, references: Iterable[Reference]) -> str:
+    """Why numbers of ours cannot be compared; "" if they can or are printed."""
     if not isinstance(numbers, Ours):
-        return None
-    found = [(name(reference), value.summary) for reference in references if _known(value := numbers.value(reference))]
-    if len({summary.run for _, summary in found}) < 2:
-        return None
-    text = " vs ".join(f"“{row}”" for row in dict.fromkeys(row for row, _ in found))
-    estimators = {numbers.results.estimator(summary) for _, summary in found} - {"", EXACT}
+        return ""
+    found = [value.summary for reference in references if _known(value := numbers.value(reference))]
+    if len({summary.run for summary in found}) < 2:
+        return ""
+    estimators = {numbers.results.estimator(summary) for summary in found} - {"", EXACT}
     if len(estimators) > 1:
-        return Finding(UNDECIDED, f"{text}: not comparable, {' and '.join(sorted(estimators))}")
-    trained = [one for summary in {s.run: s for _, s in found}.values() for one in numbers.results.trained(summary.run)]
+        return f"not comparable, {' and '.join(sorted(estimators))}"
+    trained = [one for run in dict.fromkeys(s.run for s in found) for one in numbers.results.trained(run)]
     blocks = [{key: value for key, value in one.settings.items() if key not in ASIDE} for one in trained]
     if differing := sorted({key for block in blocks for key in block if block[key] != blocks[0].get(key)}):
-        return Finding(UNDECIDED, f"{text}: not comparable, trained with another {', '.join(differing)}")
+        return f"not comparable, trained with another {', '.join(differing)}"
     if len({one.rates for one in trained}) > 1:
-        return Finding(UNDECIDED, f"{text}: not comparable, the learning rate fell at other epochs")
-    return None
+        return "not comparable, the learning rate fell at other epochs"
+    return ""
 
 
 def _known(value: Value | Finding) -> bool:
     return isinstance(value, Value) and value.summary is not None
 
 
+def held_back(finding: Finding, why: str) -> Finding:
+    """A finding; undecided with its numbers, if there is a reason ``why``."""
+    return Finding(UNDECIDED, f"{finding.text}; {why}") if why else finding
+
+
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
-    """`judging.below` of runs that can be compared."""
-    return unlike(numbers, (first, second)) or judging.below(numbers, first, second, margin)
+    """`judging.below`, undecided for runs that cannot be compared."""
+    return held_back(judging.below(numbers, first, second, margin), unlike(numbers, (first, second)))
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
-    """`judging.close` of runs that can be compared."""
-    return unlike(numbers, (first, second)) or judging.close(numbers, first, second, margin)
+    """`judging.close`, undecided for runs that cannot be compared."""
+    return held_back(judging.close(numbers, first, second, margin), unlike(numbers, (first, second)))
 
 
 def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
     """`judging.weighted` of runs that can be compared."""
-    return unlike(numbers, [reference for _, reference in terms]) or judging.weighted(numbers, terms)
+    references = [reference for _, reference in terms]
+    if why := unlike(numbers, references):
+        rows = " vs ".join(f"“{row}”" for row in dict.fromkeys(map(name, references)))
+        return Finding(UNDECIDED, f"{rows}: {why}")
+    return judging.weighted(numbers, terms)

@@ -22,7 +22,7 @@ from seqflows.report.judging import (
     ruled,
     signed,
 )  # fmt: skip
-from seqflows.report.papers.schmidt2018.alike import below, unlike, weighted
+from seqflows.report.papers.schmidt2018.alike import below, held_back, unlike, weighted
 
 TABLE1, TABLE2 = "schmidt2018-table1", "schmidt2018-table2"
 TRAIN, TEST = "H[P_train, P^]", "H[P_test, P^]"
@@ -159,8 +159,6 @@ def harder_net(numbers: Numbers) -> Finding:
 
 def within_share(numbers: Numbers, first: Reference, second: Reference, share: float) -> Finding:
     """|first / second - 1| <= share."""
-    if other := unlike(numbers, (first, second)):
-        return other
     pair = [numbers.value(first), numbers.value(second)]
     if absent := [found for found in pair if isinstance(found, Finding)]:
         return absent[0]
@@ -168,7 +166,7 @@ def within_share(numbers: Numbers, first: Reference, second: Reference, share: f
     ratio = Value(a / b - 1, a / b * math.hypot(error_a / a, error_b / b), note=noted(pair))
     excess = abs(ratio.value) - share
     text = f"“{first[1]}” / “{second[1]}” - 1, {first[2]}: {signed(ratio)}, bound ±{share:g}"
-    return ruled(excess, ratio.error, text, equal=HOLDS)
+    return held_back(ruled(excess, ratio.error, text, equal=HOLDS), unlike(numbers, (first, second)))
 
 
 def oracle_unit(numbers: Numbers) -> Finding:

@@ -40,13 +40,13 @@ def each(numbers: Numbers, judge: Callable[[str, str], Iterable[Finding]]) -> Fi
     return judging.each(numbers, {name: (table, BASELINE, COLUMNS[0]) for name, table in TABLES.items()}, named)
 
 
-def ordered(numbers: Numbers, *pairs: tuple[str, str]) -> Finding:
-    """The first row of each pair above the second in all three scores, both sets."""
+def ordered(numbers: Numbers, *pairs: tuple[str, str], margin: float = 0.0) -> Finding:
+    """The first row of each pair above the second, by at least a margin, in all three scores, both sets."""
 
     def judge(_: str, table: str) -> Iterator[Finding]:
         for upper, lower in pairs:
             for column in COLUMNS:
-                yield below(numbers, (table, lower, column), (table, upper, column))
+                yield below(numbers, (table, lower, column), (table, upper, column), -margin)
 
     return each(numbers, judge)
 
