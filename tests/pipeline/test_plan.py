@@ -136,17 +136,16 @@ def test_weights_are_those_that_are_multiplied(matrix):
         model = models.build(block["model"], Facts(KINDS[kind].emission, symbols, 2, (1, 1, 1)))
         tables = sum(m.weight.numel() for m in model.modules() if isinstance(m, torch.nn.Embedding))
         matrices = sum(p.numel() for p in model.parameters() if p.dim() > 1)
-        assert plan._weights(plan._frozen(block["model"]), kind) == matrices - tables
+        assert plan._size(plan._frozen(block["model"]), kind).multiplied == matrices - tables
 
 
 def test_the_weights_of_question_generation_follow_its_data_and_features(matrix):
-    clock = plan._Clock(matrix, "demo", [], 1.0)
     block = matrix.run("demo", "squad-qg")
     facts = Facts("conditional", 28, 8, (1,) * 9, np.ones((28, 8), np.float32), 28, 32, 24)
     matrices = sum(p.numel() for p in models.build(block["model"], facts).parameters() if p.dim() > 1)
-    assert matrices * 0.9 < clock._weights("demo", block) <= matrices
-    bare = dataclasses.replace(matrix, features={})
-    assert plan._Clock(bare, "demo", [], 1.0)._weights("demo", block) < clock._weights("demo", block)
+    weights = plan.model_size(matrix, "demo", block).multiplied
+    assert matrices * 0.9 < weights <= matrices
+    assert plan.model_size(dataclasses.replace(matrix, features={}), "demo", block).multiplied < weights
 
 
 def test_the_plan_of_a_fresh_clone(matrix, capsys):
@@ -156,6 +155,9 @@ def test_the_plan_of_a_fresh_clone(matrix, capsys):
     rows = [line for line in said.splitlines() if line.startswith(("|    1 |", "|    8 |", "|   32 |"))]
     assert len(rows) == 3 and "longest chain" in said and "nan" not in said
     assert all(f"| {run} " in said for run in matrix.at("paper").runs)
+    (row,) = [line.split(" | ") for line in said.splitlines() if line.startswith("| squad-flow ")]
+    peaks = plan.peak_memory(matrix, "paper", "squad-flow", host=True)
+    assert [float(value.strip(" |")) for value in row[-2:]] == [round(peak / 1e9, 2) for peak in peaks]
     # Nothing of GPUs, whose speed is not measured; and what no cluster would let end is named.
     assert "how fast a GPU is was not measured: these are days of such CPUs" in said and "GPU time" not in said
     assert re.search(

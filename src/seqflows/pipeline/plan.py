@@ -11,8 +11,9 @@ estimated: the work, which is
     trajectories x words                                                 for scoring words,
 
 at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, and in
-proportion to the weights used at each step. Stages that only read and write are assumed to be short, those of
-embedded corpora to take only their start. A missing embedded corpus is generated temporarily for its sizes.
+proportion to the weights used at each step. Their memory is estimated by `memory`. Stages that only read and write
+are assumed to be short, those of embedded corpora to take only their start. A missing embedded corpus is generated
+temporarily for its sizes.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ import torch
 from seqflows import files, kinds, models, params, paths, records
 from seqflows.benchmark import measure, parts
 from seqflows.config import corpora
+from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
+from seqflows.config.training import Training
 from seqflows.data import download, embedded, prepare
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.pipeline import memory
+from seqflows.pipeline.memory import Size
 from seqflows.report import markdown
 from seqflows.report.page import Table
 from seqflows.stages import TABLE, ordered
@@ -150,8 +155,22 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     for name in sorted(matrix.runs, key=lambda name: -made[f"train {name}"].minutes):
         train, evaluate = made[f"train {name}"], made[f"evaluate {name}"]
         seeds = len(matrix.run(scale, name)["seeds"])
-        rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes)])
-    print("\n" + markdown.blocks([Table(["run", "minutes are", "seeds", "train", "evaluate"], rows, left=2)]))
+        peaks = (f"{peak / 1e9:.2f}" for peak in peak_memory(matrix, scale, name, host=unit == "CPU"))
+        rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *peaks])
+    print(
+        f"\nGB are estimates of the most memory at once, within a factor of 2, beside {memory.PROCESS} of the process"
+    )
+    heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
+    print("\n" + markdown.blocks([Table(heads, rows, left=2)]))
+
+
+def peak_memory(matrix: params.Params, scale: str, run: str, host: bool) -> tuple[float, float]:
+    """Estimated peak bytes of a run's training and evaluation; ``host``: on a CPU, where checkpoints are counted."""
+    block = matrix.run(scale, run)
+    size, sizes_of = model_size(matrix, scale, block), _known(matrix, scale, block["dataset"])
+    settings = Training.of(block["training"], "training")
+    evaluation = EVALUATIONS[sizes_of["kind"]].of(block["evaluation"], "evaluation")
+    return memory.training(size, settings, sizes_of, host), memory.evaluation(size, evaluation, sizes_of)
 
 
 def too_short(made: Mapping[str, Job], scale: str) -> list[tuple[Job, float]]:
@@ -262,7 +281,7 @@ class _Clock:
                 f"expected the record of a run in {paths.results('laptop') / 'runs'} or runs/, found none; "
                 "train and evaluate one at a smaller scale"
             )
-        weights = self._weights(self.scale, block)
+        weights = model_size(self.matrix, self.scale, block).multiplied
         nearest = min(alike, key=lambda reference: reference.distance(model, weights))
         ratio = weights / nearest.weights
         seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
@@ -273,23 +292,25 @@ class _Clock:
         for record in records:
             block = self.matrix.run(record.scale, record.run)
             kind = self.matrix.datasets[block["dataset"]]["kind"]
-            weights, source = self._weights(record.scale, block), f"{record.scale}/{record.run}"
+            weights, source = model_size(self.matrix, record.scale, block).multiplied, f"{record.scale}/{record.run}"
             for stage in ("train", "evaluate"):
                 rate = getattr(record, stage) / _work(self.matrix, record.scale, record.run, stage)
                 yield Reference(stage, rate, block["model"], kind, weights, source)
 
-    def _weights(self, scale: str, block: Mapping[str, Any]) -> int:
-        data = self.matrix.dataset(scale, block["dataset"])
-        found = vars(corpora.block(data))
-        shape = (found.get("length", LONGEST), found.get("dimensions", 0))  # of the matrices of flows of language
-        if data["kind"] == "translation":
-            shape = (found["max_length"], 0, found["vocabulary_size"], found["max_length"])
-        elif kinds.of(data["kind"]).conditional:
-            encoder = self.matrix.encoder(scale, block["dataset"])
-            width = encoder.get("width", ENCODED) if encoder else 0
-            own = (found.get(name, 0) for name in ("dimensions", "vocabulary_size", "window"))
-            shape = (found.get("question_length", LONGEST), *own, width)
-        return _weights(_frozen(block["model"]), data["kind"], *shape)
+
+def model_size(matrix: params.Params, scale: str, block: Mapping[str, Any]) -> Size:
+    """The size of the model of a run's block."""
+    data = matrix.dataset(scale, block["dataset"])
+    found = vars(corpora.block(data))
+    shape = (found.get("length", LONGEST), found.get("dimensions", 0))  # of the matrices of flows of language
+    if data["kind"] == "translation":
+        shape = (found["max_length"], 0, found["vocabulary_size"], found["max_length"])
+    elif kinds.of(data["kind"]).conditional:
+        encoder = matrix.encoder(scale, block["dataset"])
+        width = encoder.get("width", ENCODED) if encoder else 0
+        own = (found.get(name, 0) for name in ("dimensions", "vocabulary_size", "window"))
+        shape = (found.get("question_length", LONGEST), *own, width)
+    return _size(_frozen(block["model"]), data["kind"], *shape)
 
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
@@ -303,7 +324,7 @@ def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
         seconds = [float(row["seconds"]) for row in rows if (row["shape"], row["model"]) == (shape.shape, shape.model)]
         if seconds:
             rate = min(seconds) / (shape.sequences * shape.steps * shape.samples)
-            weights = _weights(_frozen(shape.block), shape.kind)
+            weights = _size(_frozen(shape.block), shape.kind).multiplied
             yield Reference("train", rate, shape.block, shape.kind, weights, f"benchmark, {shape.shape}")
 
 
@@ -391,11 +412,11 @@ def _frozen(block: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 @cache
-def _weights(
+def _size(
     model: tuple[tuple[str, Any], ...], kind: str, longest: int = LONGEST, dimensions: int = 0, outputs: int = 0,
     window: int = 0, features: int = 0,
-) -> int:  # fmt: skip
-    """The number of weights of a model's matrices used at each step, without look-up tables; 1 for one without any."""
+) -> Size:  # fmt: skip
+    """The size of a model, of whose parameters look-up tables are not multiplied."""
     row = kinds.of(kind)
     symbols = outputs or row.symbols
     vectors = np.zeros((symbols, dimensions), np.float32) if dimensions else None
@@ -405,7 +426,9 @@ def _weights(
     with torch.device("meta"):
         built = models.build(dict(model), facts)
     named = built.named_parameters()
-    return max(1, sum(p.numel() for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES))
+    matrices = [p for name, p in named if p.dim() > 1 and name.split(".")[0] not in TABLES]
+    every, rows = sum(p.numel() for p in built.parameters()), sum(p.shape[:-1].numel() for p in matrices)
+    return Size(max(1, sum(p.numel() for p in matrices)), every, rows, built.exact)
 
 
 def _time(minutes: float) -> str:
