@@ -14,7 +14,7 @@ CONTEXT := rocrate==0.15.0
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export PYTHONPATH := $(CURDIR)/src
 
-.PHONY: help venv demo test test-all test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark witness weights docs provenance lint format ui readme lock clean
+.PHONY: help venv demo test test-all test-gpu test-slurm test-snakemake test-python test-recorded reliability mutants laptop laptop-packages paper adopt benchmark witness weights docs provenance lint format ui readme lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,9 @@ test: $(STAMP) ## every test but those marked slow, minutes
 
 test-all: $(STAMP) ## the whole test suite: every flow at every size, every run at every scale
 	python -m pytest -q -n 2 --dist worksteal
+
+test-gpu: $(STAMP) ## the tests that need a CUDA device; skipped, with the reason, where torch sees none
+	python -m pytest -q -rs -m gpu
 
 test-slurm: $(STAMP) ## the demo on a real one-node Slurm, every table compared with DVC's (root, Debian's packages)
 	SEQFLOWS_SLURM=full python -m pytest -q -rs tests/pipeline/test_slurm.py

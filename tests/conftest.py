@@ -161,6 +161,15 @@ def usual_signals():
         signal.signal(number, handler)
 
 
+def pytest_runtest_setup(item):
+    """Skip the tests marked `gpu` where torch sees no card; the summary says so."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip(f"expected a CUDA device, torch {torch.__version__} sees none: run make test-gpu on a GPU")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Count the tests marked `fault` for results/reliability.md."""
