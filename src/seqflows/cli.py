@@ -144,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "part",
         nargs="*",
-        help="training, epoch, time_to_quality, sampling, memory, words, trajectories, language_flow, questions",
+        help="training, words, ... (all but whole, the tests and the demo in a fresh clone), see docs/benchmark.md",
     )
     benchmark.set_defaults(act=_benchmark)
     witness = commands.add_parser("witness", help="show, by computations, which printed numbers cannot be")
@@ -306,8 +306,7 @@ def _crate(given: argparse.Namespace) -> None:
 
 
 def _benchmark(given: argparse.Namespace) -> None:
-    parts = importlib.import_module("seqflows.benchmark.parts")
-    parts.run(given.part or parts.MEASURES)
+    importlib.import_module("seqflows.benchmark.parts").run(given.part)
 
 
 def _plan(given: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from seqflows.training.trainer import Trainer
 
 TRANSLATION = (
     *("model", "batch", "sentences_per_second", "subwords_per_second", "seconds", "gflop", "times_limit"),
-    *("written_per_second", "written_steps"),
+    *("written_per_second", "written_steps", "written_gflop", "written_times_limit"),
 )
 RUNS = "wmt16-nmt"  # and those on its dataset
 REFERENCE = "torch.nn.Transformer"
@@ -130,8 +130,9 @@ def run(batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None, **s
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()
+        search = measure.flops_of(model, lambda model=model: model.write(texts.given, beam)) / 1e9
         written = measure.best(lambda model=model: model.write(texts.given, beam), repeats=REPEATS)
-        rows.append(_row(name, texts, seconds, gflop, limit, written, steps))
+        rows.append(_row(name, texts, (seconds, gflop), (written, search), limit, steps))
     rows.append(_reference(matrix, data, texts, beam, limit, steps))
     return rows
 
@@ -156,14 +157,17 @@ def _reference(
             read = model.pieces[texts.given.words]
             beam_search(_Again(model, read, beam), len(read), beam, steps, None)
 
-    return _row(REFERENCE, texts, seconds, None, limit, measure.best(search, repeats=1), steps)
+    return _row(REFERENCE, texts, (seconds, None), (measure.best(search, repeats=1), None), limit, steps)
 
 
 def _row(
-    name: str, texts: Batch, seconds: float, gflop: float | None, limit: float, written: float, steps: int
+    name: str, texts: Batch, step: tuple[float, float | None], use: tuple[float, float | None], limit: float, steps: int
 ) -> dict[str, Any]:
-    count = len(texts.lengths)
-    values = [name, count, round(count / seconds, 1), round(texts.steps / seconds), round(seconds, 4)]
-    values += ["", ""] if gflop is None else [round(gflop, 2), round(seconds * limit / gflop, 2)]
+    """A row of the seconds and GFLOP, which are unknown of the reference, of a training step and of a search."""
+    count, (seconds, _), (written, _) = len(texts.lengths), step, use
+    trained, wrote = (
+        ["", ""] if gflop is None else [round(gflop, 2), round(took * limit / gflop, 2)] for took, gflop in (step, use)
+    )
+    values = [name, count, round(count / seconds, 1), round(texts.steps / seconds), round(seconds, 4), *trained]
     print(f"  {name}: {count / seconds:.0f} sentences/s in training; writes {count / written:.0f} a second", flush=True)
-    return dict(zip(TRANSLATION, [*values, round(count / written, 1), steps], strict=True))
+    return dict(zip(TRANSLATION, [*values, round(count / written, 1), steps, *wrote], strict=True))

@@ -1,0 +1,70 @@
+"""What a newcomer and a developer wait for: the tests and the demo, each whole, in a fresh clone of the present commit.
+
+Not measured unless asked for, since all take most of an hour and both cores: ``python -m seqflows benchmark whole``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seqflows.errors import Problem
+
+WHOLE = ("what", "minutes")
+COMMANDS: dict[str, Sequence[str]] = {
+    "make test": ("make", f"VENV={sys.prefix}", "test"),
+    "make demo": ("make", f"VENV={sys.prefix}", "demo"),
+    "dvc repro": ("dvc", "repro"),
+    "snakemake -j 2": ("snakemake", "-j", "2"),
+}
+OURS = "SEQFLOWS_"  # settings of this shell that the clone does not have
+SHOWN = 20  # lines of a command that failed
+
+
+def run(root: Path = Path(), commands: Mapping[str, Sequence[str]] = COMMANDS) -> list[dict[str, Any]]:
+    """Minutes by the clock of each command.
+
+    Raises:
+        Problem: a command that fails, with the end of what it said.
+    """
+    rows = []
+    for what, command in commands.items():
+        with clone(root) as folder:
+            minutes = waited(command, folder)
+        rows.append(dict(zip(WHOLE, (what, round(minutes, 2)), strict=True)))
+        print(f"  {what}: {minutes:.1f} min", flush=True)
+    return rows
+
+
+@contextmanager
+def clone(root: Path) -> Iterator[Path]:
+    """A fresh clone of what is committed, in a folder that is removed after."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "seqflows"
+        subprocess.run(("git", "clone", "--quiet", root.resolve(), folder), check=True)
+        yield folder
+
+
+def waited(command: Sequence[str], folder: Path) -> float:
+    """Minutes of a command in a folder."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    env |= {"PYTHONPATH": str(folder / "src"), "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env['PATH']}"}
+    with tempfile.TemporaryFile() as said:
+        started = time.perf_counter()
+        done = subprocess.run(command, cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT)
+        minutes = (time.perf_counter() - started) / 60
+        if done.returncode:
+            said.seek(0)
+            end = "\n".join(said.read().decode(errors="replace").splitlines()[-SHOWN:])
+            raise Problem(
+                f"expected {' '.join(command)} to succeed in a fresh clone, got exit status {done.returncode}; "
+                f"mend and commit what it reports, then measure again:\n{end}"
+            )
+    return minutes
