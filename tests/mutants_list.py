@@ -2229,6 +2229,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "kept = short",
             "test_data_translation.py::test_long_pairs_are_dropped_from_training_alone",
         ),
+        (
+            "translators read the questions that readers are tested on",
+            "if not pair.part.startswith(TESTED)",
+            "if pair",
+            "test_data_translation.py::test_questions_of_squads_development_set_are_neither_trained_on_nor_held_out",
+        ),
     ],
     "comparison/translations.py": [
         (

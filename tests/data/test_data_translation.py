@@ -241,6 +241,20 @@ def test_long_pairs_are_dropped_from_training_alone(tmp_path):
     assert found.test.contexts.sizes[0] > 12 and len(found.test) == 2
 
 
+@pytest.mark.parametrize("source", ("wmt16-roen-extra", "wmt16-roen-extra-l10n"))
+def test_questions_of_squads_development_set_are_neither_trained_on_nor_held_out(tmp_path, source):
+    """The translators write contexts that readers are trained with, and these are tested on such questions."""
+    origins = ["xquad-questions" if n % 3 else "tatoeba" for n in range(60)]
+    asked = {"extra_train.en": [f"what is w{n}" if n % 3 else f"it is w{n}" for n in range(60)]}
+    more = {f"l10n_train.{end}": ["meniu", "fi\u0219ier"] for end in ("ro", "en", "origin")}
+    found = _prepared(tmp_path, {"source": source}, **asked, **more, **{"extra_train.origin": origins})
+    assert found.statistics["changed"]["dropped_tested"] == 40
+    assert len(found.train) + len(found.valid) == 20 + 2 * (source == "wmt16-roen-extra-l10n")
+    for split in (found.train, found.valid):
+        assert not [text for text in _texts(split, found.vocabulary) if text.startswith("what")]
+        assert "xquad-questions" not in split.contexts.articles
+
+
 def test_cedillas_and_tokenised_lines_are_changed_and_counted(tmp_path):
     counts = Counter()
     assert translation.comma_below("\u015e\u0162 \u0219", counts) == "\u0218\u021a \u0219"
@@ -251,7 +265,7 @@ def test_cedillas_and_tokenised_lines_are_changed_and_counted(tmp_path):
     assert (first.ro, first.en) == ("\u201eDa\u201d, zice el.", '"Yes", he says.')
     assert second == pairs[1] and counts["detokenised_pairs"] == 1
     found = _prepared(tmp_path)
-    assert found.statistics["changed"] == {"cedilla_letters": 0, "detokenised_pairs": 20}
+    assert found.statistics["changed"] == {"cedilla_letters": 0, "dropped_tested": 0, "detokenised_pairs": 20}
     assert "one one." in _texts(found.train, found.vocabulary) + _texts(found.valid, found.vocabulary)
 
 

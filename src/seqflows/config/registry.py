@@ -453,8 +453,8 @@ L10N = tuple(
 EXTRA_LICENCE = "WMT sets: for research; training pairs: CC BY-SA 4.0, CC BY 2.0 FR and CC0 1.0, by origin"
 EXTRA_CITATION = (
     f"{WMT16}; in training RO-STS (github.com/dumitrescustefan/RO-STS), MLQE-PE (M. Fomicheva et al., LREC 2022), "
-    "Tatoeba (by OPUS-MT), NTREX-128 (C. Federmann et al., 2022), FLORES-101 devtest (N. Goyal et al., TACL 2022) and "
-    "the questions of XQuAD (M. Artetxe et al., ACL 2020)"
+    "Tatoeba (by OPUS-MT), NTREX-128 (C. Federmann et al., 2022) and FLORES-101 devtest (N. Goyal et al., TACL 2022); "
+    "the files also have the questions of XQuAD (M. Artetxe et al., ACL 2020), which are not trained on"
 )
 WMT16_PAGE = "http://www.statmt.org/wmt16/translation-task.html"
 EUROPARL = "http://www.statmt.org/europarl/v7/ro-en.tgz"

@@ -1,7 +1,8 @@
 """Preparation of translation: pairs of sentences in joint subwords, and test sets by name.
 
-Text is cleaned first: white space, the cedilla letters of Romanian, and what is tokenised in the raw files. Then pairs
-are held out for validation, subwords are learned on the rest, and training pairs that are too long are dropped.
+Pairs of another task's test set are left out, and text is cleaned: white space, the cedilla letters of Romanian, and
+what is tokenised in the raw files. Then pairs are held out for validation, subwords are learned on the rest, and
+training pairs that are too long are dropped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ END = tokens.SPECIAL.index(tokens.END)
 LANGUAGES = ("ro", "en")
 COMMA = str.maketrans("\u015e\u015f\u0162\u0163", "\u0218\u0219\u021a\u021b")  # S and T with cedilla, with comma below
 TOKENISED = "mlqepe"  # the beginning of the origins whose lines are tokenised
+TESTED = "xquad"  # and of those that are questions of SQuAD's development set
 
 
 class Pair(NamedTuple):
@@ -214,15 +216,28 @@ def detokenised(pairs: Iterable[Pair], counts: Counter[str]) -> list[Pair]:
     return found
 
 
+def untested(pairs: Iterable[Pair], counts: Counter[str]) -> list[Pair]:
+    """The pairs without those of `TESTED` origins, which are counted.
+
+    XQuAD's questions are translations of questions of SQuAD's development set. The translators write the contexts of
+    back-translation, so that with these pairs a reader would be tested on questions that its training data are made by.
+    """
+    found = list(pairs)
+    kept = [pair for pair in found if not pair.part.startswith(TESTED)]
+    counts["dropped_tested"] += len(found) - len(kept)
+    return kept
+
+
 def _tests(raw: Path, counts: Counter[str]) -> list[Pair]:
     sets = ("newsdev2016", "newstest2016")
     return [pair for name in sets for pair in parallel(raw, name, name, counts, drop=False)]
 
 
 def _extra(raw: Path) -> Corpus:
-    """The human translations that public files have; the official training data are not among them."""
+    """The human translations that public files have, `untested`; the official training data are not among them."""
     counts: Counter[str] = Counter()
-    pairs = detokenised(parallel(raw, "extra_train", "extra", counts, drop=False, origin=True), counts)
+    read = parallel(raw, "extra_train", "extra", counts, drop=False, origin=True)
+    pairs = detokenised(untested(read, counts), counts)
     return Corpus(pairs, _tests(raw, counts), own=len(pairs), counts=counts)
 
 

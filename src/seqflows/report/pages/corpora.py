@@ -12,8 +12,9 @@ LACKING = "TVQA's subtitles are not to be had: "
 NOTHING_SAID = "nothing is concluded from it about the paper"
 TRANSLATED = (
     "not WMT16's training data, Europarl and SETIMES, which are not to be had, but human translations that public "
-    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128, FLORES-101 devtest and the questions of XQuAD, "
-    "test sets of other tasks among them"
+    "files have: RO-STS, MLQE-PE (detokenised), Tatoeba, NTREX-128 and FLORES-101 devtest, test sets of other tasks "
+    "among them; not the questions of XQuAD, which are of SQuAD's development set, on which readers of "
+    "back-translated contexts are tested"
 )
 OF_SOURCES = {
     "squad-questions": "the training questions are those whose paragraphs public files have; the rest of SQuAD's "

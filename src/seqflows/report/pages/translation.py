@@ -57,10 +57,13 @@ def sizes(results: Results, name: str) -> str:
     train, valid, test = (statistics["splits"][name] for name in ("train", "valid", "test"))
     sets = ", ".join(f"{count:,} of {name}" for name, count in test["parts"].items())
     long = train["pairs"] - train["within"]
+    out = [f"{long:,} longer than {statistics['window']} subwords"]
+    if tested := statistics["changed"].get("dropped_tested"):
+        out.append(f"{tested:,} whose English is a question of SQuAD's development set")
+    out.append(f"{train['dropped_held_out']:,} with a held-out sentence")
     return (
-        f", {train['sequences']:,} training pairs ({long:,} longer than {statistics['window']} subwords and "
-        f"{train['dropped_held_out']:,} with a held-out sentence left out), {valid['sequences']:,} held out, tested on "
-        f"{sets}; {statistics['vocabulary']:,} joint subwords"
+        f", {train['sequences']:,} training pairs (left out: {', '.join(out)}), {valid['sequences']:,} held out, "
+        f"tested on {sets}; {statistics['vocabulary']:,} joint subwords"
     )
 
 
