@@ -495,9 +495,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the model is chosen during the ramp of the KL weight",
-            "counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs",
+            "counted = settings.keep in SCORED or epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs",
             "counted = True",
-            "test_schedules.py::test_before_the_ramp_is_over_nothing_counts_and_the_last_model_is_kept",
+            "test_schedules.py::test_before_the_ramp_is_over_no_loss_counts_and_the_last_model_is_kept",
+        ),
+        (
+            "scores choose a model only after the ramp of the KL weight",
+            "settings.keep in SCORED or epoch - 1",
+            "epoch - 1",
+            "test_schedules.py::test_a_score_counts_before_the_ramp_is_over",
         ),
         (
             "the KL weight ends above 1",

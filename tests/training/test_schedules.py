@@ -24,14 +24,25 @@ def test_kl_weight_has_a_floor():
     assert [kl_weight(e, 4, 10, 0.2) for e in (0, 4, 9, 14, 99)] == pytest.approx([0.2, 0.2, 0.6, 1, 1])
 
 
-def test_before_the_ramp_is_over_nothing_counts_and_the_last_model_is_kept():
-    plateau, chosen = Plateau(1.0), settings(kl_free_epochs=1, kl_ramp_epochs=2, patience=1)
+@pytest.mark.parametrize("keep", ("loss", "generation"))
+def test_before_the_ramp_is_over_no_loss_counts_and_the_last_model_is_kept(keep):
+    plateau, chosen = Plateau(1.0), settings(kl_free_epochs=1, kl_ramp_epochs=2, patience=1, keep=keep)
     for epoch, loss in ((1, 0.1), (2, 0.2), (3, 0.3)):
         assert plateau.update(chosen, epoch, loss) == (True, False)
     assert plateau.best_epoch == 3 and plateau.best_loss is None
     assert plateau.update(chosen, 4, 5.0) == (True, False)  # the first that counts, though higher
     assert plateau.update(chosen, 5, 6.0) == (False, True)
     assert (plateau.best_epoch, plateau.best_loss, plateau.rate) == (4, 5.0, 0.25)
+
+
+@pytest.mark.parametrize("keep", ("bleu", "f1", "accuracy"))
+def test_a_score_counts_before_the_ramp_is_over(keep):
+    """FlowSeq's four epochs have three of it."""
+    plateau, chosen = Plateau(1.0), settings(epochs=4, kl_free_epochs=1, kl_ramp_epochs=2, keep=keep)
+    assert [plateau.update(chosen, epoch, -score)[0] for epoch, score in enumerate((1.0, 9.0, 4.0, 8.0), 1)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert (plateau.best_epoch, plateau.best_loss) == (2, -9.0)
 
 
 def test_rate_falls_after_patience_epochs_without_improvement_each_time():

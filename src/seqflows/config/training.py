@@ -11,7 +11,8 @@ MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
 SHARE = number(above=0, below=1)
 # What selects the kept epoch: the loss, its term -log p of the texts alone, BLEU of questions, F1 of answers, or the
 # accuracy of choices.
-KEEP = ("loss", "generation", "bleu", "f1", "accuracy")
+SCORED = ("bleu", "f1", "accuracy")  # of what a model writes or chooses; they do not contain the KL weight
+KEEP = ("loss", "generation", *SCORED)
 
 
 @dataclass(frozen=True, kw_only=True)

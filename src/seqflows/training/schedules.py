@@ -1,7 +1,8 @@
 """Schedules of the KL weight and the learning rate, and the choice of the kept model.
 
 Ziegler & Rush 2019, Appendix D, and their released code: the KL weight is interpolated within
-an epoch; only validation losses after the KL ramp lower the rate and choose the model.
+an epoch; only validation losses after the KL ramp lower the rate and choose the model. A score that
+does not contain the KL weight, such as BLEU, counts in every epoch.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from seqflows.config.training import Training
+from seqflows.config.training import SCORED, Training
 
 
 def kl_weight(epochs: float, free: float, ramp: float, floor: float = 0.0) -> float:
@@ -74,9 +75,9 @@ def inverse_root(steps: int, rise: int) -> float:
 class Plateau:
     """Learning rate and model choice, from one validation loss per epoch.
 
-    An epoch counts if it was trained with KL weight 1 from its start. The rate is divided by ``decay`` after
-    ``patience`` counted epochs in a row without a better loss or, if ``drops`` is given, after each share of the epochs
-    that it lists, whatever the losses; `cosine` multiplies ``rate``.
+    An epoch counts if it was trained with KL weight 1 from its start, or if a score selects (`SCORED`). The rate is
+    divided by ``decay`` after ``patience`` counted epochs in a row without a better loss or, if ``drops`` is given,
+    after each share of the epochs that it lists, whatever the losses; `cosine` multiplies ``rate``.
     """
 
     rate: float
@@ -87,11 +88,10 @@ class Plateau:
     def update(self, settings: Training, epoch: int, loss: float) -> tuple[bool, bool]:
         """Take the validation loss of ``epoch`` (from 1), or the negative of a score that selects.
 
-        Returns whether to keep its model, and whether the rate has dropped. Before the ramp
-        is over every epoch's model replaces the previous one, so that a training
-        that ends there keeps its last.
+        Returns whether to keep its model, and whether the rate has dropped. Where the ramp has to be over, every
+        epoch's model before that replaces the previous one, so that a training that ends there keeps its last.
         """
-        counted = epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs
+        counted = settings.keep in SCORED or epoch - 1 >= settings.kl_free_epochs + settings.kl_ramp_epochs
         better = not counted or self.best_loss is None or loss < self.best_loss
         if better:
             self.best_epoch = epoch
