@@ -84,6 +84,14 @@ def test_the_page_has_the_numbers_of_generator_and_filter():
     assert " 25.0 | 62.0" in " ".join(text.split()), "of the one seed that has other texts"
 
 
+def test_the_page_says_which_lines_are_rewritten_by_the_kind_of_data():
+    """In TVQA the lines within the question's time are what is rewritten, also those that hold the answer."""
+    own = "an answer's own is never rewritten"
+    assert own in page([MADE])
+    text = page([MADE | {"score": "probability"}])
+    assert own not in text and "the lines within the question's time" in text
+
+
 def test_the_page_tells_what_each_of_two_judges_kept():
     parts = ("acceptance", "acceptance_changed", "original", "unfiltered", "kept")
     shares = [(0.31, 0.21, 0.6, 0.5, 0.9), (0.33, 0.23, 0.6, 0.5, 0.9), (0.71, 0.61, 0.6, 0.5, 0.9)]

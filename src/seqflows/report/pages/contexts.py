@@ -11,6 +11,11 @@ from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragrap
 from seqflows.report.pages import shared
 
 SAID = {"f1": "F1", "probability": "probability of the right answer"}  # a judge's score
+REWRITTEN = {  # by the score, which is that of a kind of data
+    "f1": "Rewritten are sentences that hold no answer of the question: an answer's own is never rewritten.",
+    "probability": "Rewritten are the lines within the question's time, or the nearest one, whatever they hold; the "
+    "clip's other lines stay.",
+}
 EQUAL = "equal to the original"  # counted by generators, and a column of its own
 
 
@@ -21,12 +26,13 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     runs = {run: label for label, run in shared.runs_of(cells).items()}
     labels = {one["rewriting"]: runs.get(one["run"], one["rewriting"]) for one in found.contexts}
     rows = [(labels[one["rewriting"]], one) for one in found.contexts]
-    score = SAID[found.contexts[0]["score"]]
+    by = found.contexts[0]["score"]
+    score = SAID[by]
     form = (
         f"A context is kept if the baseline's {score} with it is not lower than with the original; the mean over the "
-        "baseline's seeds ± their standard deviation. An answer's own line is never rewritten. Changed: the fewest "
-        "tokens to replace, add or take out, of all tokens of the longer line. Perplexity: of a trigram model of the "
-        "training lines, that of the lines themselves in parentheses."
+        f"baseline's seeds ± their standard deviation. {REWRITTEN[by]} Changed: the fewest tokens to replace, add or "
+        "take out, of all tokens of the longer line. Perplexity: of a trigram model of the training lines, that of the "
+        "lines themselves in parentheses."
     )
     if any(one["run"] not in runs for one in found.contexts):
         form += " No run is trained with those that have the name of their entry in params.yaml."
