@@ -56,7 +56,7 @@ MADE = {
     "rewriting": "lines", "run": "flow", "score": "f1", "questions": 1200, "without_candidates": 3, "unknown": 0.015,
     "exceptions": {"too long": 2, "nothing written": 0, "equal to the original": 9},
     "numbers": {"changed": 0.25, "equal": 0.125, "distinct": 0.5, "perplexity": 21.06, "perplexity_of_originals": 1.94},
-    "noise": {"variance": 0.05, "below_the_grid": True, "right": 0.999},
+    "noise": {"variance": 0.05, "below_the_grid": True, "right": 0.999, "changed_at_printed": 0.853},
     "seeds": [
         {"acceptance": 0.4, "acceptance_changed": None, "original": 0.61, "unfiltered": 0.6, "kept": 1.0},
         {"acceptance": 0.5, "acceptance_changed": 0.25, "original": 0.63, "unfiltered": 0.6, "kept": 1.0},
@@ -90,6 +90,15 @@ def test_the_page_says_which_lines_are_rewritten_by_the_kind_of_data():
     assert own in page([MADE])
     text = page([MADE | {"score": "probability"}])
     assert own not in text and "the lines within the question's time" in text
+
+
+def test_generators_of_other_noise_stand_beside_each_other_at_the_printed_one():
+    other = MADE | {"noise": {"variance": 0.5, "right": 0.2, "changed_at_printed": 0.776}}
+    text = " ".join(page([MADE, other, MADE | {"noise": {}}]).split())
+    assert "changed at 0.5 |" in text and "that the paper prints" in text
+    for shown in ("| 0.05, below the paper's grid | 85.3 % | 99.9 % |", "| 0.5 | 77.6 % | 20.0 % |", "| – | – | – |"):
+        assert shown in text, shown
+    assert "that the paper prints" not in page([MADE | {"noise": {}}])
 
 
 def test_the_page_tells_what_each_of_two_judges_kept():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from seqflows.config.rewrites import PRINTED
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.comparisons import Comparison, spread
 from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
@@ -34,6 +35,11 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
         "take out, of all tokens of the longer line. Perplexity: of a trigram model of the training lines, that of the "
         "lines themselves in parentheses."
     )
+    if any(one["noise"] for one in found.contexts):
+        form += (
+            f" Changed at {PRINTED:g}: the same on validation lines at the variance that the paper prints, to compare "
+            "generators whose noise differs."
+        )
     if any(one["run"] not in runs for one in found.contexts):
         form += " No run is trained with those that have the name of their entry in params.yaml."
     if any(_halves(one) for one in found.contexts):
@@ -43,7 +49,7 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
         )
     made = Table(
         ["generated lines", "changed tokens", "equal lines", "distinct lines", "perplexity", "noise variance",
-         "tokens right at noise 0"],
+         f"changed at {PRINTED:g}", "tokens right at noise 0"],
         [[label, *_lines(one)] for label, one in rows],
     )  # fmt: skip
     judged = Table(
@@ -72,9 +78,10 @@ def _lines(one: Mapping[str, Any]) -> Iterable[Text]:
     yield f"{100 * numbers['distinct']:.1f} %"
     yield f"{numbers['perplexity']:.1f} ({numbers['perplexity_of_originals']:.1f})"
     if not noise:
-        yield from (NOTHING, NOTHING)
+        yield from (NOTHING, NOTHING, NOTHING)
         return
     yield f"{noise['variance']:g}" + (", below the paper's grid" if noise.get("below_the_grid") else "")
+    yield f"{100 * noise['changed_at_printed']:.1f} %"
     yield f"{100 * noise['right']:.1f} %"
 
 
