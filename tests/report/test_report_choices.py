@@ -99,3 +99,22 @@ def test_the_second_set_stands_below_with_its_number_of_questions(place):
 def test_records_without_a_second_set_say_nothing_of_it(place):
     _, text = written("tvqa-choices")
     assert "TVQA+:" not in text and "accuracy, TVQA+" not in text
+
+
+@pytest.mark.parametrize(("kind", "source"), [("choices", "tvqa-choices"), ("spans", "squad-answers-full")])
+def test_rows_that_were_not_compared_are_named(place, monkeypatch, kind, source):
+    """A run that was not evaluated when its table was compared has a number and no p-value."""
+    found = matrix(source)
+    data = {"asked": {**found.datasets["asked"], "kind": kind}}
+    scores = {"accuracy": "Valid-Accuracy"} if kind == "choices" else {"em": "EM", "f1": "F1"}
+    rows = {row: {column: f"{name}.{metric}" for metric, column in scores.items()} for row, name in ROWS.items()}
+    table = {**found.tables[TABLE], "rows": rows}
+    monkeypatch.setitem(globals(), "matrix", lambda _: replace(found, datasets=data, tables={TABLE: table}))
+    content = {"scale": "laptop", "table": TABLE, "draws": 10, "sequences": 602, "reference": {}, "reachable": {}}
+    content |= {name: [] for name in ("absent", "examples", "systems", "human", "metrics", "intervals", "pairs")}
+    content |= {"missing": {}, "trained": {"dataset": "asked", "train": 1, "valid": 1}}
+    more = {"em": ("%", 30.0), "f1": ("%", 40.0)} if kind == "spans" else {}
+    files.write_json(paths.compared("laptop", TABLE), files.sealed(content))
+    assert "Not compared" not in written(source, **more)[1]
+    files.write_json(paths.compared("laptop", TABLE), files.sealed(content | {"absent": ["answers-b"]}))
+    assert "**Not compared**, since not evaluated: answers-b" in written(source, **more)[1]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from seqflows import metrics
 from seqflows.config.models import Stage, sizes
 from seqflows.report.cells import Cell
+from seqflows.report.comparisons import Comparison
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
 from seqflows.report.pages import compared, contexts, corpora, shared
@@ -29,21 +30,22 @@ SECOND = "Accuracy, TVQA+: over {} questions, those of its validation split; the
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    blocks = [*top(results, cells), compared.scores(results, cells), *listed(shared.notes(cells))]
     found = results.comparison(cells[0].table) if cells else None
+    blocks = [*top(results, cells, found), compared.scores(results, cells), *listed(shared.notes(cells))]
     blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
     blocks += [*contexts.blocks(cells, found), *beyond(results, cells)]
     return Page(corpora.titled(results, title, cells), blocks)
 
 
-def top(results: Results, made: Sequence[Cell]) -> list[Block]:
-    """Scale, corpora, what is not trained on, steps and seeds."""
+def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Scale, corpora, what is not trained on, steps and seeds, and what was not compared."""
     runs = [run for run in shared.runs_of(made).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, made),
         *corpora.lines(results, made),
         supervision(results, made),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
+        *compared.absent(found),
         *shared.stale(results, made),
         *shared.unlike(results, made),
     ]

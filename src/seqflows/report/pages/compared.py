@@ -28,6 +28,13 @@ def scores(results: Results, made: Sequence[Cell], found: Comparison | None = No
     return Table(shown.header, rows)
 
 
+def absent(found: Comparison | None) -> list[Text]:
+    """A line with the runs of a table that its comparison lacks; none without any."""
+    if found is None or not found.absent:
+        return []
+    return [(Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}")]
+
+
 def p_text(p: float) -> str:
     """A p-value with two significant digits, from 0.001 on; below that how small it is."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"

@@ -78,8 +78,7 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
     ]
     for metric, reason in found.missing.items():
         lines.append((Strong(f"No {metrics.find(metric).heading}"), f": {reason}"))
-    if found.absent:
-        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    lines += compared.absent(found)
     for key, what in (("empty", "texts without a word, which score 0"), ("barred", "texts with |||, cut for METEOR")):
         counts = [f"{one['run']} seed {one['seed']}: {one[key]}" for one in found.systems if one[key]]
         if counts:

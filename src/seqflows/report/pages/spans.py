@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell
+from seqflows.report.comparisons import Comparison
 from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
 from seqflows.report.pages import compared, contexts, corpora, shared
@@ -18,17 +19,18 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     found = results.comparison(cells[0].table) if cells else None
     gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
-    return Page(title, [*top(results, cells), *gains, *contexts.blocks(cells, found), *beyond(results, cells)])
+    return Page(title, [*top(results, cells, found), *gains, *contexts.blocks(cells, found), *beyond(results, cells)])
 
 
-def top(results: Results, cells: Sequence[Cell]) -> list[Block]:
-    """Scale, corpora, features, steps and seeds; the paper's table with ours; its notes."""
+def top(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
+    """Scale, corpora, features, steps and seeds, and what was not compared; the paper's table with ours; its notes."""
     runs = [run for run in shared.runs_of(cells).values() if results.metrics(run)]
     items: list[Text] = [
         shared.scale_line(results, cells),
         *corpora.lines(results, cells),
         *shared.features(results, cells),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(cells)}",
+        *compared.absent(found),
         *shared.stale(results, cells),
         *shared.unlike(results, cells),
     ]

@@ -76,8 +76,7 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
         f"{found.signatures['bleu_tokenized']}; intervals and p-values by a paired bootstrap, {found.draws:,} draws of "
         f"{found.sequences:,} sentences"
     ]
-    if found.absent:
-        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    lines += compared.absent(found)
     counts = [f"{one['run']} seed {one['seed']}: {one['empty']}" for one in found.systems if one["empty"]]
     if counts:
         lines.append((Strong("Empty translations"), f": {', '.join(counts)}"))
