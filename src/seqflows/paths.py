@@ -144,6 +144,11 @@ def raters_key(scale: str, table: str, name: str) -> Path:
     return comparison(scale, table) / f"{name}.key.json"
 
 
+def raters_page(scale: str, table: str, name: str) -> Path:
+    """The page of a draw for raters, which has its pairs and gives a csv of verdicts."""
+    return comparison(scale, table) / f"{name}.html"
+
+
 def judged(scale: str, name: str) -> Path:
     """The verdicts of raters on a draw, which people put there."""
     return HUMAN / scale / f"{name}.csv"

@@ -515,13 +515,30 @@ def test_a_clone_says_what_the_runs_say(table6, monkeypatch):
     kept = {path.relative_to("results").as_posix() for path in paths.results(SCALE).rglob("*") if path.is_file()}
     folder = f"{SCALE}/compare/{TABLE}"
     assert {f"{folder}/comparison.json", f"{folder}/human-eval-3.key.json", f"{folder}/human-eval-4.key.json"} <= kept
-    assert not [name for name in kept if name.endswith((".html", "human-eval-3.csv"))]
+    assert {name for name in kept if name.endswith((".html", "human-eval-3.csv"))} == {
+        f"{folder}/human-eval-3.html", f"{folder}/human-eval-4.html",
+    }  # fmt: skip
     shutil.rmtree("runs")
     shutil.rmtree("data")
     again, page = written(table6)
     assert again == rows
     assert page == text
     assert records.comparison(SCALE, TABLE) and Results(table6, SCALE).judged(TABLE, "human-eval-3")
+
+
+def test_a_clone_can_be_judged_by_the_page_that_was_kept_and_a_large_page_is_not(table6, monkeypatch, capsys):
+    monkeypatch.setattr(keep, "matrix", lambda: table6)
+    pages = [paths.raters_page(SCALE, TABLE, f"human-eval-{number}") for number in (3, 4)]
+    keep.run(SCALE)
+    assert [paths.kept(page).read_bytes() for page in pages] == [page.read_bytes() for page in pages]
+    draws = [records.raters_key(SCALE, TABLE, page.stem)["draw"] for page in pages]
+    assert all(draw in paths.kept(page).read_text() for draw, page in zip(draws, pages, strict=True))
+    assert "not kept" not in capsys.readouterr().out
+    pages[0].write_text(pages[0].read_text() + " " * keep.PAGE)
+    keep.run(SCALE)
+    assert not paths.kept(pages[0]).exists() and paths.kept(pages[1]).exists()
+    said = capsys.readouterr().out
+    assert f"{pages[0]} is not kept" in said and f"python -m seqflows compare {SCALE}/{TABLE} makes it" in said
 
 
 def test_what_stands_beside_results_of_a_kept_comparison_is_checked(table6, monkeypatch):

@@ -52,7 +52,7 @@ def write(
         for number, pair in enumerate(found, 1)
     ]  # fmt: skip
     files.write_csv(folder / f"{sheet}.csv", rows, COLUMNS)
-    files.write_text(folder / f"{sheet}.html", page(sheet, digest, found))
+    files.write_text(folder / paths.raters_page(*key, sheet).name, page(sheet, digest, found))
     order = ["second" if pair.swapped else "first" for pair in found]
     named = {"first": first.run, "second": second.run, "seeds": [first.seed, second.seed], "draw": digest}
     content = {"scale": key.scale, "table": key.name, "sheet": sheet, **named, "a": order}

@@ -4,12 +4,16 @@ With ``--add`` the seeds here join those that are kept, which another machine ma
 are not kept. metrics.json, and each seed's history.csv and train.json, document how a number was made (`records.keep`
 puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json, with its sha256, identifies
 the data, so that numbers of earlier data are detected. Of an evaluation's files the small ones in `DRAWN` are kept; the
-grids of Figures 5 and 6 are not.
+grids of Figures 5 and 6 are not. Of a sheet for raters the page is kept, from which a clone can be judged, unless it is
+larger than `PAGE`: 200 pairs with contexts of 128 words have 0.2 MB. Its csv has the same pairs and is not kept, since
+the page exports one.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from seqflows import files, paths, records
@@ -19,6 +23,7 @@ from seqflows.report import gaps
 from seqflows.report.inputs import Mean, Results, matrix, packed, seed_folders, unpacked
 
 DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entropies": "gaps.csv"}  # by kind of figure
+PAGE = 300_000  # bytes of the largest page of a sheet for raters that is kept
 
 
 def run(scale: str, add: bool = False) -> list[str]:
@@ -47,7 +52,7 @@ def run(scale: str, add: bool = False) -> list[str]:
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
     for name, entry in known.comparisons.items():
         keys = [paths.raters_key(scale, name, sheet) for sheet in sheets(entry)]
-        written += [paths.compared(scale, name), *keys]
+        written += [paths.compared(scale, name), *keys, *_pages(scale, name, sheets(entry))]
     for path in written:
         if path.exists():
             files.write_text(paths.kept(path), path.read_text(encoding="utf-8"))
@@ -56,6 +61,20 @@ def run(scale: str, add: bool = False) -> list[str]:
         whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
         files.write_json(paths.statistics(scale, name), found | {"sha256": whole})
     return made + data
+
+
+def _pages(scale: str, table: str, named: Iterable[str]) -> list[Path]:
+    """The pages for raters that are kept; one of an earlier draw is removed where the present one is too large."""
+    found = []
+    for path in (paths.raters_page(scale, table, sheet) for sheet in named):
+        if not path.exists() or path.stat().st_size <= PAGE:
+            found.append(path)
+            continue
+        paths.kept(path).unlink(missing_ok=True)
+        size, most = (f"{count / 1000:,.0f} kB" for count in (path.stat().st_size, PAGE))
+        again = f"python -m seqflows compare {scale}/{table}"
+        print(f"{path} is not kept: it has {size}, more than {most}; {again} makes it")
+    return found
 
 
 def _scored(results: Results, run: str) -> dict[str, Any]:

@@ -117,8 +117,9 @@ def _raters(results: Results, sheet: str, found: Comparison | None, said: Judged
         return "ours: no pairs were drawn"
     pairs = f"{drawn['pairs']} pairs, identical and left out: {drawn['identical']}"
     if said is None:
-        place, goes = paths.comparison(results.scale, found.table), paths.judged(results.scale, sheet)
-        return f"ours: {pairs}; {place}/{sheet}.html is for raters, what it exports goes to {goes}"
+        page, goes = paths.raters_page(results.scale, found.table, sheet), paths.judged(results.scale, sheet)
+        made = f"python -m seqflows compare {results.scale}/{found.table} writes, and keep copies to {paths.kept(page)}"
+        return f"ours: {pairs}; {page}, which {made}, is for raters; what it exports goes to {goes}"
     kappa = "" if said.agreement is None else f", Fleiss' kappa {said.agreement:.2f}"
     return f"ours: {pairs}; {len(said.raters)} rater{'s' * (len(said.raters) > 1)}{kappa}"
 
