@@ -259,6 +259,24 @@ def test_the_noise_of_a_regeneration_has_its_deviation():
     assert not torch.allclose(*(one - still))  # each context has noise of its own
 
 
+class Noisy(Recorder):
+    """A model whose noise is 64 times that of x~, as one that is the identity would have it at equal words."""
+
+    def encode(self, given):
+        return torch.randn(*given.shape, 500)
+
+
+def test_the_noise_of_a_regeneration_is_independent_of_that_of_its_context():
+    model, dataset = Noisy(), SimpleNamespace(test=language_split(4), vocabulary=VOCABULARY)
+    generate.regenerations(model, dataset, {"contexts": 4, "deviations": [0.0, 1.0], "beam": 1}, 7)
+    dataset.train = dataset.test
+    generate.numbers(model, dataset, "regeneration", {"measured": 4, "deviations": [0.0, 1.0], "beam": 1}, 7)
+    generate.numbers(model, dataset, "samples", {"measured": 4, "beam": 1}, 7)
+    shown, counted, drawn = (torch.cat(part) for part in (model.asked[:1], model.asked[1:3], model.asked[3:]))
+    for still, noised in (shown.chunk(2), counted.chunk(2), (drawn[:4], drawn[:4] + drawn[4:])):
+        assert abs(torch.corrcoef(torch.stack([still.flatten(), (noised - still).flatten()]))[0, 1]) < 0.05
+
+
 def test_unknown_words_of_ones_own_texts_are_found():
     given = generate.given_texts({"sentences": (("a b", "Zz c"), ("q a", "zz!"))})
     assert tokens.unknown(given, VOCABULARY) == ["zz", "q", "!"]

@@ -124,12 +124,13 @@ def _decoded(model: LanguageFlow, eps: Tensor, beam: int, vocabulary: Sequence[s
 
 
 def _noise(model: LanguageFlow, count: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+    """N(0, I), (N, T, D), of the seed's second stream: its first is the noise of x~, see `_encoded`."""
+    generator = torch.Generator().manual_seed(int(np.random.default_rng((seed, 1)).integers(2**32)))
     return torch.randn(count, model.length, model.vectors.shape[1], generator=generator).to(model.vectors.device)
 
 
 def _encoded(model: LanguageFlow, given: Tensor, seed: int) -> Tensor:
-    """f(x~) of tokens (N, T), as (N, T, D), with the noise of x~ from a seed."""
+    """f(x~) of tokens (N, T), as (N, T, D), with the noise of x~ from a seed; that of `_noise` is independent of it."""
     torch.manual_seed(seed)
     return model.encode(given)
 
