@@ -136,13 +136,59 @@ def test_gradients_reach_context_and_samples():
     assert affine.deviation.grad.abs().sum() > 0 and not Flow(affine).sample((4,)).requires_grad
 
 
-def test_a_samples_density_costs_no_second_pass(monkeypatch):
+def test_a_sample_and_its_density_cost_one_pass(monkeypatch):
+    torch.manual_seed(0)
+    dist = Flow(MaskedAutoregressive(3, 2, 8, NLSq()), context=torch.randn(4, 2))
+    forward = dist.bijection.forward
+    monkeypatch.setattr(dist.bijection, "forward", None)  # would fail if it were called
+    drawn, found = dist.rsample_and_log_prob((5,))
+    assert drawn.shape == (5, 4, 3) and drawn.requires_grad
+    monkeypatch.setattr(dist.bijection, "forward", forward)
+    assert torch.allclose(found, dist.log_prob(drawn), atol=1e-5)
+
+
+def test_the_density_is_of_the_present_parameters():
+    """Of the same tensor before and after a step, and of a sample that was drawn without gradients."""
     torch.manual_seed(0)
     dist = Flow(MaskedAutoregressive(3, 0, 8, NLSq()))
-    drawn = dist.sample((4,))
-    plain = Flow(dist.bijection).log_prob(drawn)
-    monkeypatch.setattr(dist.bijection, "forward", None)  # would fail if it were called
-    assert torch.allclose(dist.log_prob(drawn), plain, atol=1e-5)
+    optimizer, x = torch.optim.SGD(dist.bijection.parameters(), 0.1), torch.randn(6, 3)
+    for value in (x, dist.sample((6,))):
+        for _ in range(2):
+            before = dist.log_prob(value)
+            optimizer.zero_grad()
+            (-before.mean()).backward()
+            optimizer.step()
+            after = dist.log_prob(value)
+            assert torch.equal(after, Flow(dist.bijection).log_prob(value.clone())) and not torch.equal(after, before)
+
+
+def test_each_example_of_a_batch_has_noise_of_its_own():
+    """Whichever of base and context has the batch."""
+    torch.manual_seed(0)
+    flow, context = MaskedAutoregressive(2, 3, 8, NLSq()), torch.randn(3)
+    base = Independent(Normal(torch.zeros(1, 2), torch.ones(1, 2)), 1)
+    for dist in (
+        Flow(flow, base, context=context.expand(4, 3)),
+        Flow(flow, base.expand((4,)), context=context[None]),
+        Flow(flow, base, context=context[None]).expand((4,)),
+    ):
+        drawn = dist.sample((5,))
+        assert dist.batch_shape == (4,) and drawn.shape == (5, 4, 2)
+        assert len(drawn.flatten(0, 1).unique(dim=0)) == 20
+
+
+def test_one_value_under_several_contexts():
+    torch.manual_seed(0)
+    for flow, value in (
+        (MaskedAutoregressive(2, 3, 8, NLSq()), torch.randn(2)),
+        (Stepwise(layered("coupling", 2, 3, 8, NLSq(), 2)), torch.randn(7, 2)),
+    ):
+        context = torch.randn(4, *value.shape[:-1], 3)
+        dist, one = Flow(flow, context=context), value.expand(4, *value.shape)
+        assert torch.equal(dist.log_prob(value), dist.log_prob(one))
+        wide = torch.stack([value, 2 * value])[:, None]
+        assert torch.allclose(dist.log_prob(wide)[0], dist.log_prob(one), atol=1e-6)
+        assert dist.log_prob(wide).shape == (2, 4)
 
 
 def test_batch_shapes_of_contexts_and_expansion():

@@ -19,7 +19,7 @@ class BijectionTransform(Transform):
 
     Leading dimensions of any shape are one batch to the flow. A ``context`` belongs to the last of them, B, and repeats
     over those before. With ``cache_size`` 1 the last pair of x and y keeps its log-determinant, so that a sample's
-    density costs one pass, not two.
+    density costs one pass, not two; as any cache of torch's, it is not renewed where parameters change.
     """
 
     bijective = True
@@ -49,12 +49,12 @@ class BijectionTransform(Transform):
         return self if cache_size == self._cache_size else BijectionTransform(self.bijection, self.context, cache_size)
 
     def _call(self, x: Tensor) -> Tensor:
-        y, log_det = self._mapped(self.bijection.inverse, x)
+        y, log_det = self.mapped(self.bijection.inverse, x)
         self._log_det = (x, y, log_det) if self._cache_size else None
         return y
 
     def _inverse(self, y: Tensor) -> Tensor:
-        x, log_det = self._mapped(self.bijection.forward, y)
+        x, log_det = self.mapped(self.bijection.forward, y)
         self._log_det = (x, y, -log_det) if self._cache_size else None
         return x
 
@@ -62,7 +62,7 @@ class BijectionTransform(Transform):
         """log |det dy / dx|, the shape without the event's."""
         if self._log_det is not None and self._log_det[0] is x and self._log_det[1] is y:
             return self._log_det[2]
-        return -self._mapped(self.bijection.forward, y)[1]
+        return -self.mapped(self.bijection.forward, y)[1]
 
     def forward_shape(self, shape: torch.Size) -> torch.Size:
         """The shape of data."""
@@ -70,7 +70,8 @@ class BijectionTransform(Transform):
 
     inverse_shape = forward_shape
 
-    def _mapped(self, apply: Any, value: Tensor) -> tuple[Tensor, Tensor]:
+    def mapped(self, apply: Any, value: Tensor) -> tuple[Tensor, Tensor]:
+        """``apply``, the flow's forward or inverse, to events in any leading dimensions: what comes out and log_det."""
         leading, event = value.shape[: value.dim() - self.rank], value.shape[value.dim() - self.rank :]
         context = self.context
         if context is not None:
@@ -87,7 +88,8 @@ class Flow(Distribution):
 
     (Ziegler & Rush 2019, section 3.) ``base`` is a distribution of events of the flow's shape, N(0, I) unless given,
     for which a sequence flow needs its number of ``steps``. With a ``context`` (B, C), or (B, T, C) of a sequence flow,
-    the batch shape is B. ``rsample`` is differentiable where the flow's inverse is.
+    the batch shape is B, or what it and that of ``base`` broadcast to. ``rsample`` is differentiable where the flow's
+    inverse is.
     """
 
     has_rsample = True
@@ -97,7 +99,7 @@ class Flow(Distribution):
         self, bijection: Bijection, base: Distribution | None = None, *, steps: int | None = None,
         context: Tensor | None = None, validate_args: bool | None = None,
     ) -> None:  # fmt: skip
-        self.transform = BijectionTransform(bijection, context, cache_size=1)
+        self.transform = BijectionTransform(bijection, context)
         rank = self.transform.rank
         batch = torch.Size() if context is None else context.shape[:-rank]
         if base is None:
@@ -111,8 +113,10 @@ class Flow(Distribution):
             base = Independent(Normal(zeros, torch.ones_like(zeros)), rank)
         if len(base.event_shape) != rank or base.event_shape[-1] != bijection.dim:
             raise ValueError(f"Expected a base of events of {bijection.dim} numbers, got {tuple(base.event_shape)}")
+        batch = torch.broadcast_shapes(batch, base.batch_shape)
+        base = base if base.batch_shape == batch else base.expand(batch)  # each example has noise of its own
         self.bijection, self.base, self.context = bijection, base, context
-        super().__init__(torch.broadcast_shapes(batch, base.batch_shape), base.event_shape, validate_args=False)
+        super().__init__(batch, base.event_shape, validate_args=False)
 
     @property
     def support(self) -> constraints.Constraint:
@@ -120,13 +124,22 @@ class Flow(Distribution):
         return self.transform.codomain
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """log p(y) of data (S, B, E), (S, B), nats."""
-        noise = self.transform.inv(value)
-        return self.base.log_prob(noise) - self.transform.log_abs_det_jacobian(noise, value)
+        """log p(y) of data (S, B, E), (S, B), nats; leading dimensions broadcast to B."""
+        rank = self.transform.rank
+        leading, event = value.shape[:-rank], value.shape[-rank:]
+        value = value.expand(*torch.broadcast_shapes(leading, self.batch_shape), *event)
+        noise, log_det = self.transform.mapped(self.bijection.forward, value)
+        return self.base.log_prob(noise) + log_det
 
     def rsample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """Data (S, B, E)."""
-        return self.transform(self._noise(torch.Size(sample_shape)))
+        return self.transform(self._noise(sample_shape))
+
+    def rsample_and_log_prob(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> tuple[Tensor, Tensor]:
+        """Data (S, B, E) and their log p(y), (S, B), nats, by one pass of the flow's inverse."""
+        noise = self._noise(sample_shape)
+        data, log_det = self.transform.mapped(self.bijection.inverse, noise)
+        return data, self.base.log_prob(noise) - log_det
 
     def sample(self, sample_shape: torch.Size | tuple[int, ...] = ()) -> Tensor:
         """The same without gradients."""
@@ -140,9 +153,6 @@ class Flow(Distribution):
             context = context.expand(*batch, *context.shape[context.dim() - self.transform.rank :])
         return Flow(self.bijection, self.base.expand(batch), context=context)
 
-    def _noise(self, shape: torch.Size) -> Tensor:
-        """Noise (S, B, E), also where only the context has the batch."""
-        missing = self.batch_shape[: len(self.batch_shape) - len(self.base.batch_shape)]
-        draw = self.base.rsample if self.base.has_rsample else self.base.sample
-        noise = draw(shape + missing)
-        return noise.expand(*shape, *self.batch_shape, *self.event_shape)
+    def _noise(self, sample_shape: torch.Size | tuple[int, ...]) -> Tensor:
+        """Noise (S, B, E)."""
+        return (self.base.rsample if self.base.has_rsample else self.base.sample)(torch.Size(sample_shape))
