@@ -136,8 +136,7 @@ class StateSpace(WordModel):
                 bound.append(log_weight[:, 0])
                 continue
             share = log_weight.detach().softmax(-1)
-            if rows and not self.training:
-                self._watched += [(rows * count**2 * share.var(1, correction=0).mean(), rows)]
+            self._watch(share)
             before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
             likelihood.append((share * log_p).sum(-1))
             bound.append(log_weight.logsumexp(-1) - math.log(count))
@@ -178,7 +177,9 @@ class StateSpace(WordModel):
             now = (value[:rows, t].repeat_interleave(samples, 0) for value in (reading, x))
             proposed, log_p, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
             log_omega = log_p + kl_weight * (log_omega - log_p)
-            place = _drawn(log_omega.detach().softmax(1))[..., None].expand(-1, 1, proposed.shape[-1])
+            share = log_omega.detach().softmax(1)
+            self._watch(share)
+            place = _drawn(share)[..., None].expand(-1, 1, proposed.shape[-1])
             h = proposed.gather(1, place).view(rows, samples, -1)
             step = log_omega.logsumexp(1) - math.log(self.config.proposals)
             weights = torch.cat([weights[:rows] + step.view(rows, samples), weights[rows:]])
@@ -194,6 +195,12 @@ class StateSpace(WordModel):
                 weights = torch.where(anew[:, None], 0.0, weights)
         bound = bound + weights.logsumexp(1) - math.log(samples)
         return torch.empty_like(bound).index_copy(0, order, bound)
+
+    def _watch(self, share: Tensor) -> None:
+        """Keep the mean variance of K weights in validation, from their shares (N, K), for `monitor`."""
+        rows, count = share.shape
+        if rows and count > 1 and not self.training:
+            self._watched.append((rows * count**2 * share.var(1, correction=0).mean(), rows))
 
     @property
     def proposals(self) -> int:
@@ -220,12 +227,11 @@ class StateSpace(WordModel):
         return log_weight.view(-1, samples), log_likelihood.view(-1, samples)
 
     def monitor(self) -> dict[str, float]:
-        """The entropies and, for K > 1, the variance of the K weights (of mean 1) over the validated steps."""
+        """The entropies and, for K > 1, the variance of the K weights (of mean 1) over the steps validated since."""
         watched, self._watched = self._watched, []
         found = super().monitor()
-        if self.config.proposals > 1:
-            rows = sum(rows for _, rows in watched)
-            found["weight_variance"] = float(sum(value for value, _ in watched)) / max(rows, 1)
+        if watched:
+            found["weight_variance"] = float(sum(value for value, _ in watched)) / sum(rows for _, rows in watched)
         return found
 
     def states(self, noise: Tensor) -> Tensor:
