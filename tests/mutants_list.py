@@ -669,7 +669,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "importance weights go on past a word's end",
-            "(log_omega.logsumexp(1) - math.log(count)) * alive",
+            "torch.where(alive, log_omega.logsumexp(1) - math.log(count), 0.0)",
             "(log_omega.logsumexp(1) - math.log(count))",
             f"{ALONE}[state_space]",
         ),

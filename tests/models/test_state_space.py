@@ -183,6 +183,27 @@ def test_weights_that_are_not_finite_show_in_the_loss():
     assert not sum(model.objective(words("ab"), 2).values()).isfinite().any()
 
 
+@pytest.mark.parametrize("name", ["tril", "tril-k3"])
+def test_a_finished_word_adds_nothing_even_where_its_states_run_away(name):
+    """Past its end a word is still in the batch of the longer ones."""
+    model, batch = make(name), words("a", "aab")
+    step, calls = model._step, []
+
+    def runs_away(before, reading, symbols, draws):
+        calls.append(symbols)
+        found = step(before, reading, symbols, draws)
+        if len(calls) > 2:  # the steps of "a" and its end
+            for value in found:
+                value[: len(before) // 2] = math.nan
+        return found
+
+    model._step = runs_away
+    with torch.no_grad():
+        for value in model.importance(batch, 3):
+            assert value.isfinite().all()
+    assert len(calls) == 4
+
+
 def test_states_that_run_away_stay_finite():
     model = build({"class": "state_space", "state": 8, "transition": "real_nvp"}, FACTS)
     with torch.no_grad():

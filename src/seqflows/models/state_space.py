@@ -222,8 +222,8 @@ class StateSpace(WordModel):
             proposed, log_p, log_omega = self._step(h, now, batch.x[:, t].repeat_interleave(samples), count)
             chosen = _drawn(log_omega.softmax(1))
             h = proposed.gather(1, chosen[..., None].expand(-1, 1, proposed.shape[-1]))[:, 0]
-            log_likelihood = log_likelihood + log_p.gather(1, chosen)[:, 0] * alive
-            log_weight = log_weight + (log_omega.logsumexp(1) - math.log(count)) * alive
+            log_likelihood = log_likelihood + torch.where(alive, log_p.gather(1, chosen)[:, 0], 0.0)
+            log_weight = log_weight + torch.where(alive, log_omega.logsumexp(1) - math.log(count), 0.0)
         return log_weight.view(-1, samples), log_likelihood.view(-1, samples)
 
     def monitor(self) -> dict[str, float]:
