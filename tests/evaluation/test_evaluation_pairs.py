@@ -108,3 +108,18 @@ def test_a_likelihood_that_is_not_finite_is_refused(tmp_path):
         model.decoder.match.weight.fill_(float("nan"))
     with pytest.raises(Problem, match="expected a finite likelihood of every test sequence, got nan for sequence 0"):
         _scored(model, dataset, tmp_path)
+
+
+def test_a_density_of_a_context_that_is_not_finite_is_refused(tmp_path, monkeypatch):
+    dataset = pairs.dataset(count=10)
+    model = _model(dataset, fused="latent")
+    bits = model.context_bits
+
+    def strange(given):
+        found = bits(given)
+        found[3:4] = float("nan")
+        return found
+
+    monkeypatch.setattr(model, "context_bits", strange)
+    with pytest.raises(Problem, match=r"expected a finite density of every context, got nan for sequence \d"):
+        _scored(model, dataset, tmp_path)

@@ -20,9 +20,13 @@ from seqflows.models import Model
 def likelihoods(
     model: Model, split: Split, samples: int, machine: Machine, seed: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """-log p(y | x) of each text, (N,), nats, and bits per dimension of its context under the model's flow, if any."""
+    """-log p(y | x) of each text, (N,), nats, and bits per dimension of its context under the model's flow, if any.
+
+    Raises:
+        Problem: a likelihood, or a density of a context, that is not finite.
+    """
     torch.manual_seed(seed)
-    nll, bits = np.zeros(len(split)), np.full(len(split), np.nan)
+    nll, bits, flow = np.zeros(len(split)), np.zeros(len(split)), False
     for indices in order_by_length(split, BATCH):
         batch = collate(split, indices).to(machine.device)
         with machine.autocast():
@@ -33,8 +37,10 @@ def likelihoods(
             density = model.context_bits(batch.given)
         nll[indices] = found.double().cpu().numpy()
         if density is not None:
+            flow = True
             bits[indices] = density.double().cpu().numpy()
-    if not np.isfinite(nll).all():
-        place = int(np.flatnonzero(~np.isfinite(nll))[0])
-        raise Problem(f"expected a finite likelihood of every test sequence, got {nll[place]} for sequence {place}")
-    return nll, None if np.isnan(bits).any() else bits
+    for what, values in (("likelihood of every test sequence", nll), ("density of every context", bits)):
+        if not np.isfinite(values).all():
+            place = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise Problem(f"expected a finite {what}, got {values[place]} for sequence {place}")
+    return nll, bits if flow else None
