@@ -4,6 +4,7 @@ import csv
 import fcntl
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -184,6 +185,33 @@ def test_what_a_killed_writer_left_goes_with_the_next_write_of_the_same_target(t
     assert {one.stem for one in tmp_path.iterdir()} == names | {"target"}
 
 
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_writer_of_a_folder_that_is_killed_at_any_rename_leaves_a_whole_one(tmp_path, renames):
+    """With the next call, even if that one fails."""
+    path = tmp_path / "out"
+    with files.replacing_folder(path) as folder:
+        (folder / "old").touch()
+    script = """
+import os, sys
+from pathlib import Path
+from seqflows import files
+replace, renames = os.replace, iter(range(int(sys.argv[2])))
+def killed(*names):
+    if next(renames, None) is None:
+        os._exit(9)
+    replace(*names)
+files.os.replace, files._remove = killed, lambda _: os._exit(9)
+with files.replacing_folder(Path(sys.argv[1])) as folder:
+    (folder / "new").touch()
+"""
+    ended = subprocess.run([sys.executable, "-c", script, str(path), str(renames)], check=False)
+    assert ended.returncode == 9 and path.exists() == (renames != 1) and len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(ValueError, match="fails too"), files.replacing_folder(path):
+        raise ValueError("fails too")
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+    assert [one.name for one in path.iterdir()] == ["new" if renames == 2 else "old"]
+
+
 def test_what_a_writer_elsewhere_left_goes_by_its_age(tmp_path, monkeypatch):
     path = tmp_path / "target"
     with monkeypatch.context() as own:
@@ -194,6 +222,22 @@ def test_what_a_writer_elsewhere_left_goes_by_its_age(tmp_path, monkeypatch):
     os.utime(found, (0, 0))
     files.write_text(path, "2")
     assert [one.name for one in tmp_path.iterdir()] == ["target"]
+
+
+def test_a_folder_that_was_moved_aside_has_its_writers_age(tmp_path, monkeypatch):
+    """Not that of its content, which it keeps: a writer elsewhere may be between its two renames."""
+    path = tmp_path / "target"
+    with monkeypatch.context() as own:
+        own.setattr(files.socket, "gethostname", lambda: "another.host")
+        new = left_over(monkeypatch, path, 1, os.mkdir)
+    old = new.with_suffix(".old")
+    old.mkdir()
+    os.utime(old, (0, 0))
+    files._temporary(path)
+    assert {*tmp_path.iterdir()} == {new, old}
+    os.utime(new, (0, 0))
+    files._temporary(path)
+    assert {*tmp_path.iterdir()} == {path}
 
 
 @pytest.mark.parametrize("write", [files.write_text, lambda path, _: files.replacing_folder(path).__enter__()])

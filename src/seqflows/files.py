@@ -43,13 +43,22 @@ def digest(value: Any) -> str:
 
 
 def _temporary(path: Path) -> Path:
-    """A name beside ``path`` that nobody can foresee; what killed writers of ``path`` left there is removed first."""
+    """A name beside ``path`` that nobody can foresee; what killed writers of ``path`` left there is removed first.
+
+    A folder that was moved aside is moved back if its writer was killed before the new one, still there, replaced it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40]
     left = re.compile(rf"\.{re.escape(path.name)}\.([A-Za-z0-9-]*)\.([0-9]{{1,9}})\.[0-9a-f]{{16}}\.(tmp|old)")
-    for other in path.parent.iterdir():
-        if (found := left.fullmatch(other.name)) and _dead(other, found[1] == host, int(found[2])):
-            _remove(other)
+    for other in sorted(path.parent.iterdir()):  # .old before .tmp
+        new = other.with_suffix(".tmp")
+        seen = new if new.exists() else other  # has the writer's age: a folder that was moved aside keeps its own
+        if (found := left.fullmatch(other.name)) and _dead(seen, found[1] == host, int(found[2])):
+            if found[3] == "old" and new.exists() and not path.exists():
+                with contextlib.suppress(OSError):
+                    os.replace(other, path)
+            else:
+                _remove(other)
     return path.with_name(f".{path.name}.{host}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
 
 
@@ -106,7 +115,10 @@ def scratch(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on success it replaces ``path``."""
+    """Yield a temporary folder beside ``path``; on success it replaces ``path``.
+
+    Killed between its two renames, it leaves nothing in this place; the next call begins by moving the old one back.
+    """
     if path.exists() and not path.is_dir():
         raise Problem(f"expected a folder or nothing in the place of {path}, got a file; move it away and run again")
     with scratch(path) as temporary:
