@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seqflows.config.typed import Block, choice, entry, number, several, whole
 
-MOST_SEED = 2**63 - 1  # the largest seed of torch's generators
+MOST_SEED = 2**32 - 1  # torch's generator of the CPU reads no more bits: 0 and 2^32 would be the same model
 SHARE = number(above=0, below=1)
 # What selects the kept epoch: the loss, its term -log p of the texts alone, BLEU of questions, F1 of answers, or the
 # accuracy of choices.
@@ -28,7 +28,7 @@ class Compute(Block):
 class Seeds(Block):
     """The seeds of a run, trained one after another."""
 
-    seeds: tuple[int, ...] = entry(several(whole(0, MOST_SEED), "seeds from 0 to 2^63 - 1 that differ", differ=True))
+    seeds: tuple[int, ...] = entry(several(whole(0, MOST_SEED), "seeds from 0 to 2^32 - 1 that differ", differ=True))
 
 
 # What is minimised is minus a bound on the log-likelihood by samples: the method of a model that gives it.
