@@ -115,6 +115,21 @@ def test_losses_of_the_history_are_those_of_the_whole_split(datasets, tmp_path, 
         assert row[f"{part}_loss"] == pytest.approx(float(sum(t.sum() for t in terms.values())) / divisor, rel=1e-5)
 
 
+@pytest.mark.parametrize("rule", [{}, {"warmup": 50}, {"inverse_root": 4}, {"cosine_from": 0.0}])
+def test_the_rate_of_the_history_is_that_of_an_epochs_last_step(datasets, tmp_path, rule):
+    made, rates = trainer(datasets("text"), tmp_path, tiny.LSTM, **rule), []
+    step = made.optimizer.step
+
+    def seen():
+        rates.append(made.optimizer.rate)
+        step()
+
+    made.optimizer.step = seen
+    rows = trained(made)
+    assert [row["learning_rate"] for row in rows] == [rates[row["steps"] - 1] for row in rows]
+    assert len(rates) == rows[-1]["steps"] and (len(set(rates)) > 1) == bool(rule)
+
+
 def test_validation_has_the_same_noise_in_every_epoch(datasets, tmp_path):
     made = trainer(datasets("text"), tmp_path)
     made.plateau.rate = 0.0

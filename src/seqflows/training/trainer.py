@@ -147,7 +147,7 @@ class Trainer:
                 self._halt(reason)
             started = time.monotonic()
             passed = self.epoch + self.position / len(groups)
-            self.optimizer.rate = self._rate(passed)
+            self.optimizer.rate = self._rate(passed, self.steps)
             self.step(groups[self.position], self._kl_weight(passed))
             self.position += 1
             self.steps += 1
@@ -200,9 +200,9 @@ class Trainer:
         passages, step = self.dataset.train.contexts, (self.epoch, self.position, number)
         return self.augmented.replacement(passages, indices, self.settings.replace, self.seed, step)
 
-    def _rate(self, epochs: float) -> float:
-        """The learning rate of the next step, after ``epochs`` passes."""
-        return self.plateau.rate * cosine(epochs, self.settings) * warm(self.steps, self.settings)
+    def _rate(self, epochs: float, steps: int) -> float:
+        """The learning rate of the step after ``epochs`` passes of ``steps`` steps in all."""
+        return self.plateau.rate * cosine(epochs, self.settings) * warm(steps, self.settings)
 
     def _kl_weight(self, epochs: float) -> float:
         """The KL weight after ``epochs`` passes."""
@@ -259,7 +259,8 @@ class Trainer:
         row = {
             "epoch": self.epoch + 1,
             "steps": self.steps,
-            "learning_rate": self._rate(self.epoch + (self.position - 1) / self.position),  # of its last step
+            # of its last step
+            "learning_rate": self._rate(self.epoch + (self.position - 1) / self.position, self.steps - 1),
             "kl_weight": self._kl_weight(self.epoch + 1),
             "train_loss": values[0],
             **{f"train_{name}": value for name, value in zip(self.names, values[1:], strict=True)},
