@@ -56,12 +56,16 @@ def header(results: Results, made: Sequence[Cell]) -> list[Block]:
 
 
 def budget(results: Results, made: Sequence[Cell]) -> str:
-    """The number of training words of a table's runs, from their records: ``5,007,360 words``."""
-    found = [
-        one.settings for run in shared.runs_of(made).values() if results.metrics(run) for one in results.trained(run)
-    ]
-    blocks = found or [results.params.runs[run][results.scale]["training"] for run in shared.runs_of(made).values()]
-    return shared.listed(f"{block.get('drawn', 0) * block.get('epochs', 0):,} words" for block in blocks)
+    """The number of training words of a table's runs, from their records: ``5,007,360 words``, with rows if several."""
+    runs = shared.runs_of(made)
+    found = {row: [one.settings for one in results.trained(run)] for row, run in runs.items() if results.metrics(run)}
+    if not any(found.values()):
+        found = {row: [results.params.runs[run][results.scale]["training"]] for row, run in runs.items()}
+    rows: dict[str, dict[str, None]] = {}
+    for row, blocks in found.items():
+        for block in blocks:
+            rows.setdefault(f"{block.get('drawn', 0) * block.get('epochs', 0):,} words", {})[row] = None
+    return "; ".join(f"{count} ({shared.listed(of)})" if len(rows) > 1 else count for count, of in rows.items())
 
 
 def notes(made: Sequence[Cell]) -> list[Text]:
@@ -106,8 +110,9 @@ def trajectories(results: Results, made: Sequence[Cell]) -> list[Block]:
         "word: the frequent words each, the others drawn by frequency and paired with what prior trajectories say of\n"
         "them. S / 2: the mean over both halves of the samples. K: prior trajectories that serve every word; their\n"
         "error is that over sets. The log of a mean is biased: few samples lie high, which no error over sets sees.\n"
-        "A row without S / 2 has its headline by the largest K. Of the baselines the headline is exact, and the\n"
-        "columns of K are their sampled reading: the states that their own symbols drive."
+        "A state-space row without S / 2 has its headline by the largest K. Of the baselines and of hidden Markov\n"
+        "models the headline is exact, and the columns of K are a sampled reading: the baselines' of states that their\n"
+        "own symbols drive."
     )
     return shared.section("Cross entropy against the number of samples", text, *blocks)
 
@@ -143,8 +148,8 @@ def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
     present = shared.present(results, runs)
     parts = {
         metrics.SETS: "Cross entropies in bits a word; N = types: as many words generated as there are training types.",
-        metrics.BOUND: "Nats a word of the test half, over the words and samples of the headline, a sample being a "
-        "pass of Algorithm 1 with the row's K: -ELBO, the bound that was trained, = reconstruction + KL; ESS: "
+        metrics.BOUND: "Nats a word of the test half, over words drawn by frequency and samples of the posterior, a "
+        "sample being a pass of Algorithm 1 with the row's K: -ELBO, the bound that was trained, = reconstruction + KL; ESS: "
         "effective sample size.",
     }
     blocks: list[Block] = []

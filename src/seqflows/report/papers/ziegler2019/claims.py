@@ -146,7 +146,7 @@ def speed_block(results: Results, name: str) -> Finding:
         gaps.append((a - b, (half_a**2 + half_b**2) ** 0.5))
     slower = [length for length, (gap, _) in zip(lengths, gaps, strict=True) if gap >= 0]
     gap, half = gaps[-1]
-    last = f"{name}: at T = {lengths[-1]} IAF / SCF - LSTM = {1e3 * gap:+.2f} ± {1e3 * half:.2f} ms ({machine})"
+    last = f"{name}: at T = {lengths[-1]} IAF / SCF - LSTM = {1e3 * gap:+.2f} ms, 95 % ± {1e3 * half:.2f} ({machine})"
     if gap > half:
         return Finding(FAILS, last)
     if not gap < -half:
