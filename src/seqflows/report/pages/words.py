@@ -111,8 +111,8 @@ def trajectories(results: Results, made: Sequence[Cell]) -> list[Block]:
         "them. S / 2: the mean over both halves of the samples. K: prior trajectories that serve every word; their\n"
         "error is that over sets. The log of a mean is biased: few samples lie high, which no error over sets sees.\n"
         "A state-space row without S / 2 has its headline by the largest K. Of the baselines and of hidden Markov\n"
-        "models the headline is exact, and the columns of K are a sampled reading: the baselines' of states that their\n"
-        "own symbols drive."
+        "models the headline is exact, and the columns of K are a sampled reading: the baselines' of states that\n"
+        "their own symbols drive."
     )
     return shared.section("Cross entropy against the number of samples", text, *blocks)
 
@@ -149,8 +149,8 @@ def beyond(results: Results, made: Sequence[Cell]) -> list[Block]:
     parts = {
         metrics.SETS: "Cross entropies in bits a word; N = types: as many words generated as there are training types.",
         metrics.BOUND: "Nats a word of the test half, over words drawn by frequency and samples of the posterior, a "
-        "sample being a pass of Algorithm 1 with the row's K: -ELBO, the bound that was trained, = reconstruction + KL; ESS: "
-        "effective sample size.",
+        "sample being a pass of Algorithm 1 with the row's K: -ELBO, the bound that was trained, = reconstruction + "
+        "KL; ESS: effective sample size.",
     }
     blocks: list[Block] = []
     for block, text in parts.items():
