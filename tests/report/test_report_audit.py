@@ -210,6 +210,7 @@ def test_what_would_settle_an_undecided_order(world):
     assert needed(0.03, found._replace(spread=None)) is None
     assert join([open_, open_._replace(needed=1250.0)]).settled == "1,250 seeds of each run"
     assert join([open_, open_._replace(needed=math.inf)]).settled.startswith("more test sequences")
+    assert join([open_, open_._replace(needed=None)]).settled == ""  # of one of the two nobody knows
 
 
 def test_speed_claim(world):

@@ -121,8 +121,13 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     nearest, more = deciding[0], len(deciding) - 1
     short = nearest.reason + (f"; and {more} more" if more else "") + held
     text = "; ".join(texts) + (f" (others: {rest})" if rest else "")
-    needed = max((part.needed for part in deciding if part.needed is not None), default=None)
-    return Finding(verdict, text, nearest.excess, nearest.error, short, tuple(found), needed)
+    return Finding(verdict, text, nearest.excess, nearest.error, short, tuple(found), _most(deciding))
+
+
+def _most(open_: Iterable[Finding]) -> float | None:
+    """The seeds that all of some undecided findings would take; None if one's are unknown and none is limited else."""
+    counts = [one.needed for one in open_]
+    return math.inf if math.inf in counts else None if None in counts else max(counts, default=None)
 
 
 def beyond(count: int) -> float:
