@@ -35,6 +35,7 @@ demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minu
 	@grep -qx 'scale: demo' params.yaml || { echo 'make demo: expected "scale: demo" in params.yaml, got another scale; put it back' >&2; exit 1; }
 	python -m seqflows preload python -m seqflows repro -j $(JOBS)
 	@python -m seqflows show demo
+	@python -m seqflows check --results demo
 
 test: $(STAMP) ## every test but those marked slow, minutes
 	python -m pytest -q -n 2 --dist worksteal -m "not slow"

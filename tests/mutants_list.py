@@ -1968,6 +1968,20 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_evaluation_seeds.py::test_a_seed_that_was_copied_over_another_is_refused",
         ),
     ],
+    "report/acceptance.py": [
+        (
+            "a model may beat its source",
+            "found.value < -ERRORS * found.standard_error",
+            "False",
+            "test_acceptance.py::test_a_run_below_its_source_is_named",
+        ),
+        (
+            "only a baseline that is missing is far from what can be reached",
+            "elif cell.summary.value < best - NEAR:",
+            "elif False:",
+            "test_acceptance.py::test_a_baseline_far_from_what_can_be_reached_is_named",
+        ),
+    ],
     "report/keep.py": [
         (
             "joined scores are those of the new seeds",

@@ -165,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
     check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml matches it")
+    also = "also that each printed cell has a number, and that none is better than the source of embedded data"
+    check.add_argument("--results", metavar="<scale>", choices=paths.SCALES, help=also)
     check.set_defaults(act=_check)
     return parser
 
@@ -337,6 +339,8 @@ def _check(given: argparse.Namespace) -> None:
         f"{len(matrix.speeds)} speeds, {len(matrix.texts)} texts, {len(matrix.tables)} tables, "
         f"{len(matrix.figures)} figures, {len(matrix.comparisons)} comparisons"
     )
+    if given.results:
+        print(importlib.import_module("seqflows.report.acceptance").run(given.results))
 
 
 def _show(given: argparse.Namespace) -> None:
