@@ -7,7 +7,7 @@ import torch
 from scipy import integrate, optimize, stats
 from torch import nn
 
-from seqflows.flows import Components, GaussianMixture, PointMixture, standard_normal_log_density
+from seqflows.flows import Components, GaussianMixture, PointMixture, close_pairs, standard_normal_log_density
 from seqflows.flows import mixture as mixture_module
 from seqflows.flows.mixture import log_quantile
 
@@ -108,6 +108,43 @@ def test_a_shared_codebook_is_saved_once_and_trained():
     flow.log_density(torch.zeros(2, 2), torch.ones(2, 4)).sum().backward()
     assert components.means.grad is not None
     assert "owned.means" in GaussianMixture(Components(3, 2)).state_dict()
+
+
+@pytest.mark.parametrize("log_scale", [0.0, -3.0, -6.0])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_density_of_a_component_keeps_its_digits(log_scale, precision):
+    """Of its own draws, at 64 dimensions: against differences in float64. The expanded square in float32 does not."""
+    torch.manual_seed(0)
+    components = Components(49, 64)
+    with torch.no_grad():
+        components.log_scales.fill_(log_scale)
+        z = components.means + math.exp(log_scale) * torch.randn(49, 64)
+        expected = standard_normal_log_density((z.double() - components.means.double()) * math.exp(-log_scale)).sum(-1)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            found = components.log_density(z)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.diagonal().double(), expected - 64 * log_scale, rtol=1e-6, atol=1e-5)
+    single = (z.square().sum(-1) + components.means.square().sum(-1) - 2 * (z * components.means).sum(-1)).detach()
+    rough = -0.5 * single * math.exp(-2 * log_scale) - 64 * (log_scale + 0.5 * math.log(2 * math.pi))
+    assert log_scale == 0 or float((rough - (expected - 64 * log_scale)).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("log_scale", [-1e4, -9.0, 9.0, 1e4])
+def test_a_deviation_stops_at_its_bound(log_scale):
+    """Where training drives it beyond: density, noise and draws are finite, and those at the bound."""
+    flow = mixture(2, 3)
+    at_bound = mixture(2, 3)
+    with torch.no_grad():
+        flow.components.log_scales[0] = log_scale
+        at_bound.components.log_scales[0] = math.copysign(8.0, log_scale)
+    log_w, noise = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    uniform = torch.rand(5, dtype=torch.float64)
+    found = [(one.draw(noise, uniform, log_w), *one.forward(noise, log_w), one.log_density(noise, log_w))
+             for one in (flow, at_bound)]  # fmt: skip
+    assert all(torch.isfinite(one).all() and torch.equal(one, other) for one, other in zip(*found, strict=True))
+    flow.log_density(flow.components.means.detach(), log_w[:3]).sum().backward()
+    gradient = flow.components.log_scales.grad
+    assert torch.equal(gradient[0], torch.zeros(2, dtype=torch.float64)) and gradient[1:].abs().min() > 0
 
 
 def test_no_component_is_refused():
@@ -235,3 +272,22 @@ def test_points_that_make_no_mixture_are_refused(points, deviation, message):
 
 def test_points_are_not_saved():
     assert not at_points().state_dict()
+
+
+@pytest.mark.parametrize("dim", [1, 3, 8])
+def test_close_pairs_are_those_of_all_distances(dim):
+    torch.manual_seed(0)
+    points = torch.randn(300, dim)
+    apart = torch.cdist(points.double(), points.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    distance = 1.0001 * float(apart.flatten().kthvalue(500).values)
+    near = (apart <= distance).triu(1)
+    count, pairs = close_pairs(points, distance, shown=1000)
+    assert count == int(near.sum()) > 50 and pairs == [tuple(pair) for pair in near.nonzero().tolist()]
+    assert close_pairs(points, float(apart[apart > 0].min()) / 2) == (0, [])
+    assert close_pairs(points[:1], 1.0) == (0, [])
+
+
+def test_points_that_coincide_are_counted_and_some_named():
+    points = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))[[*range(20), 3, 3]]
+    count, pairs = close_pairs(points, 0.0, shown=2)
+    assert count == 3 and len(pairs) == 2 and set(pairs) < {(3, 20), (3, 21), (20, 21)}

@@ -117,7 +117,7 @@ class CodebookSequence(ModelBlock):
     position: int = entry(SIZE, 32)
     dropout: float = entry(DROPOUT, 0.2)
     mixture: str = entry(choice("tied", "free", "none"), "tied")
-    components: int | None = entry(SIZE, None)  # of a free mixture
+    components: int | None = entry(SIZE, None)  # of a free mixture; at most four a symbol
     time: str = entry(choice("af", "iaf", "none"), "af")  # this and the rest only of a prior without mixture
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")

@@ -17,9 +17,10 @@ from seqflows.flows.distribution import BijectionTransform, Flow
 from seqflows.flows.fixed import STARTS, Actnorm, FixedLength, Invertible1x1, Stepper, Steps, initialise
 from seqflows.flows.independent import Independent
 from seqflows.flows.layered import KINDS, SCALARS, layered, real_nvp, triangular
-from seqflows.flows.mixture import Components, GaussianMixture, PointMixture
+from seqflows.flows.mixture import Components, GaussianMixture, PointMixture, close_pairs
 from seqflows.flows.mixture_in_time import MixtureInTime, Reader
 from seqflows.flows.multiscale import SQUEEZES, AffineCoupling, MultiScale, multiscale
+from seqflows.flows.precision import unrounded, wide
 from seqflows.flows.scalar import Affine, NLSq, Scalar
 from seqflows.flows.temporal import AttentiveInTime, AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
@@ -79,6 +80,7 @@ __all__ = [
     "Steps",
     "Stepwise",
     "Triangular",
+    "close_pairs",
     "initialise",
     "layered",
     "levels",
@@ -88,4 +90,6 @@ __all__ = [
     "standard_normal_log_density",
     "triangular",
     "unidirectional",
+    "unrounded",
+    "wide",
 ]

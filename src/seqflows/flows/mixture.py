@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.flows.bijection import Bijection, standard_normal_log_density
+from seqflows.flows.precision import wide
 
+LARGEST = 8.0  # of a log-deviation, in absolute value
 ROUNDS = 200  # of the root search at most
 TINY = 4e-16  # the last step of it, relative
 CLOSE = 1e-15  # or the distance of the noise, relative, before it: sums over thousands of components round as much
@@ -24,7 +26,11 @@ ENTRIES = 2**22  # rows times points at once: 34 MB of float64
 
 
 class Components(nn.Module):
-    """M Gaussians of D independent dimensions: ``means`` and ``log_scales``, (M, D) each, standard normal at first."""
+    """M Gaussians of D independent dimensions: ``means`` and ``log_scales``, (M, D) each, standard normal at first.
+
+    A deviation is exp(log_scale), from exp(-8) = 0.0003 to exp(8): where training drives a log-scale beyond, as that of
+    a component on a single point, it stays at the bound, and there has no gradient.
+    """
 
     def __init__(self, count: int, dim: int) -> None:
         super().__init__()
@@ -34,6 +40,11 @@ class Components(nn.Module):
         self.log_scales = nn.Parameter(torch.zeros(count, dim))
 
     @property
+    def log_deviations(self) -> Tensor:
+        """log sigma, (M, D): the ``log_scales`` within their bounds."""
+        return self.log_scales.clamp(-LARGEST, LARGEST)
+
+    @property
     def dim(self) -> int:
         """D."""
         return self.means.shape[1]
@@ -41,12 +52,15 @@ class Components(nn.Module):
     def log_density(self, z: Tensor) -> Tensor:
         r"""log N(z; mu_m, diag sigma_m^2) of vectors (..., D), (..., M), nats.
 
-        By the expanded square, sum_d (z_d^2 / s^2 - 2 z_d mu / s^2 + mu^2 / s^2), which is one matrix product.
+        By the expanded square, sum_d (z_d^2 / s^2 - 2 z_d mu / s^2 + mu^2 / s^2), which is one matrix product, in
+        float64: its terms are as large as (mu / s)^2, and the sum of interest is about D.
         """
-        precision = torch.exp(-2 * self.log_scales)
-        scaled = self.means * precision
-        constant = -0.5 * ((scaled * self.means).sum(-1) + self.dim * math.log(2 * math.pi)) - self.log_scales.sum(-1)
-        return torch.cat([z.square(), z], -1) @ torch.cat([-0.5 * precision, scaled], -1).t() + constant
+        means, log_deviations, z_64 = self.means.double(), self.log_deviations.double(), z.double()
+        precision = torch.exp(-2 * log_deviations)
+        scaled = means * precision
+        constant = -0.5 * ((scaled * means).sum(-1) + self.dim * math.log(2 * math.pi)) - log_deviations.sum(-1)
+        found = torch.cat([z_64.square(), z_64], -1) @ torch.cat([-0.5 * precision, scaled], -1).t() + constant
+        return found.to(z.dtype)
 
 
 class GaussianMixture(Bijection):
@@ -83,7 +97,7 @@ class GaussianMixture(Bijection):
 
     def log_weights(self, context: Tensor) -> Tensor:
         """log w_m(c), (B, M), nats."""
-        return self.weights(context).log_softmax(-1)
+        return wide(self.weights(context)).log_softmax(-1)
 
     def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """log p(z | c), (B,), nats, without the noise."""
@@ -129,11 +143,39 @@ class GaussianMixture(Bijection):
         summed = self.log_weights(context).exp().cumsum(-1)
         chosen = torch.searchsorted(summed, uniform[:, None] * summed[:, -1:], right=True)[:, 0]
         chosen = chosen.clamp(max=len(self.components.means) - 1)
-        return self.components.means[chosen] + self.components.log_scales[chosen].exp() * noise
+        return self.components.means[chosen] + self.components.log_deviations[chosen].exp() * noise
 
     def _double(self, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         assert context is not None
-        return self.log_weights(context).double(), self.components.means.double(), self.components.log_scales.double()
+        components = self.components
+        return self.log_weights(context).double(), components.means.double(), components.log_deviations.double()
+
+
+def close_pairs(points: Tensor, distance: float, shown: int = 3) -> tuple[int, list[tuple[int, int]]]:
+    """How many pairs of points (V, D) are up to ``distance`` apart, and the numbers of ``shown`` of them.
+
+    In the order of the dimension in which the points vary most each is compared with those after it within reach. What
+    is within reach in three more dimensions is compared in all.
+    """
+    points = points.double()
+    axes = points.std(0, correction=0).argsort(descending=True)[:4]
+    order = points[:, axes[0]].argsort()
+    rows = points[order]
+    first, *others = (rows[:, axis].contiguous() for axis in axes)
+    count, found, on = 0, [], torch.arange(len(rows) - 1, device=points.device)
+    for ahead in range(1, len(rows)):
+        on = on[on + ahead < len(rows)]
+        on = on[first[on + ahead] - first[on] <= distance]
+        if not len(on):
+            break
+        near = on
+        for other in others:
+            near = near[(other[near + ahead] - other[near]).abs() <= distance]
+        near = near[(rows[near + ahead] - rows[near]).square().sum(-1) <= distance**2]
+        count += len(near)
+        pairs = torch.stack([order[near], order[near + ahead]], 1)[: max(0, shown - len(found))]
+        found += [(min(pair), max(pair)) for pair in pairs.tolist()]
+    return count, sorted(found)
 
 
 class PointMixture(Bijection):

@@ -19,6 +19,8 @@ from seqflows.models.base import Terms, check_emission
 from seqflows.models.latent_sequence import LatentSequence, flow_prior
 from seqflows.models.networks import Emission, LengthModel, Positions
 
+EACH = 4  # components of a free mixture for each symbol, at most: the best prior has one
+
 
 class Codebook(Emission):
     """A Gaussian of each symbol: q(z_t | x_t = v) = N(mu_v, diag sigma_v^2), and p(x_t | z_t) by Bayes' rule of it."""
@@ -46,6 +48,12 @@ class CodebookSequence(LatentSequence):
     step a mixture of Gaussians as a flow: ``tied``, of the codebook's own; ``free``, of ``components`` others; or a
     flow of Ziegler & Rush 2019 (``none``). As the codebook's Gaussians move apart, a tied prior becomes the discrete
     autoregressive model whose probabilities are the mixture's weights, and the bound its log-likelihood.
+
+    The best prior of a step is the mixture of the codebook's Gaussians: more components than symbols gain nothing.
+
+    Raises:
+        Problem: data of another kind.
+        ValueError: more than ``EACH`` components a symbol; `seqflows.models.build` raises it as a Problem.
     """
 
     def __init__(self, config: Config, facts: Facts) -> None:
@@ -61,6 +69,11 @@ class CodebookSequence(LatentSequence):
             return
         tied = config.mixture == "tied"
         count = facts.symbols if tied else config.components
+        if count > EACH * facts.symbols:
+            raise ValueError(
+                f"Expected at most {EACH * facts.symbols} components, {EACH} for each of {facts.symbols} symbols, of "
+                f"which the best prior needs one each, got {count}; lower components"
+            )
         components = [codebook] if tied else Components(count, config.latent)
         inner = GaussianMixture(components, nn.Linear(config.width, count), config.width)
         if config.network == "lstm":
@@ -72,7 +85,7 @@ class CodebookSequence(LatentSequence):
     def _read(self, batch: Batch) -> tuple[Tensor, ...]:
         """The mean and log standard deviation of q(z_t | x_t), (B, T, D) each."""
         book = self.emission.components
-        return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_scales)
+        return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_deviations)
 
     def _latents(
         self, eps: Tensor, temperature: float, position: Tensor, mask: Tensor, generator: torch.Generator | None
