@@ -202,11 +202,26 @@ def test_counts_of_one_kind_have_half_a_discount():
 # -- what is refused
 
 
-def test_words_with_one_vector_are_refused():
+@pytest.mark.parametrize("apart", [0.0, 1e-6, 5.9 * 2.0**-BITS])
+def test_words_that_the_noise_does_not_tell_apart_are_refused(apart):
     known = facts()
     known.vectors[3] = known.vectors[7]
-    with pytest.raises(Problem, match="word_mixture: Expected points that differ, got 12 of which 1 repeat others"):
+    known.vectors[3, 0] += apart
+    with pytest.raises(
+        Problem, match="got 1 pair of ambiguous ones: words 3 and 7 of the vocabulary; prepare"
+    ) as error:
         build("rnn", known)
+    assert "\n" not in str(error.value) and "at least 6 deviations of the noise, 0.0938, apart" in str(error.value)
+    known.vectors[2] = known.vectors[11] = known.vectors[7]
+    with pytest.raises(Problem, match=r"got 6 pairs of ambiguous ones: words (\d+ and \d+, ){3}\.\.\. of"):
+        build("rnn", known)
+
+
+def test_words_that_are_just_apart_are_taken():
+    known = facts()
+    known.vectors[3] = known.vectors[7]
+    known.vectors[3, 0] += 6.1 * 2.0**-BITS
+    build("rnn", known)
 
 
 def test_a_trigram_without_texts_and_heads_of_no_width_are_refused():

@@ -16,10 +16,12 @@ from seqflows.config.models import WordMixture as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
-from seqflows.flows import FixedLength, MixtureInTime, PointMixture, Reader, Size
+from seqflows.flows import FixedLength, MixtureInTime, PointMixture, Reader, Size, close_pairs
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.models.trigram import Trigram
 from seqflows.noise import BITS
+
+APART = 6  # deviations of the noise between two words, at least: at this distance one in 700 draws is the other's
 
 
 class WordMixture(LanguageFlow):
@@ -33,9 +35,9 @@ class WordMixture(LanguageFlow):
     and float32 does not resolve rare ones.
 
     Raises:
-        Problem: data of another kind, or without training texts for a trigram.
-        ValueError: sizes invalid for the flow, or words with one vector; `seqflows.models.build` raises them as a
-            Problem.
+        Problem: data of another kind, or without training texts for a trigram; ambiguous words, whose vectors coincide
+            or are less than ``APART`` deviations apart.
+        ValueError: sizes invalid for the flow; `seqflows.models.build` raises them as a Problem.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class WordMixture(LanguageFlow):
 
     def _flow(self, facts: Facts) -> FixedLength:
         config, length = self.config, facts.max_length
+        self._check_apart()
         mixture = PointMixture(self.vectors, 2.0**-BITS)
         if config.network == "trigram":
             if facts.texts is None:
@@ -51,6 +54,19 @@ class WordMixture(LanguageFlow):
         size = Size(config.width, config.inner, config.heads)
         reader = Reader(config.network, length, self.vectors, size, config.layers, config.dropout)
         return MixtureInTime(length, mixture, reader)
+
+    def _check_apart(self) -> None:
+        """Raise `Problem` if the noise takes one word for another."""
+        if self.vectors.is_meta:
+            return
+        count, pairs = close_pairs(self.vectors, APART * 2.0**-BITS)
+        if count:
+            named = ", ".join(f"{one} and {other}" for one, other in pairs) + (", ..." if count > len(pairs) else "")
+            raise Problem(
+                f"expected words whose vectors are at least {APART} deviations of the noise, {APART * 2.0**-BITS:.3g}, "
+                f"apart for word_mixture, got {count} pair{'s' * (count > 1)} of ambiguous ones: words {named} of the "
+                "vocabulary; prepare the data with other vectors or without one word of each pair"
+            )
 
     @property
     def coder(self) -> FixedLength:
