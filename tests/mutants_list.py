@@ -603,6 +603,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "apart, fixed = (z - mean) * torch.exp(-log_scale), log_scale",
             "test_weighted_objective.py::test_the_gradient_is_that_of_the_bound_in_expectation",
         ),
+        (
+            "the posterior is in bfloat16",
+            "mean, log_scale = wide(self.to_posterior(states)).chunk(2, -1)",
+            "mean, log_scale = self.to_posterior(states).chunk(2, -1)",
+            "test_models_contract.py::test_bfloat16_sums_no_density",
+        ),
         ("the entropy lacks its 1 / 2", "0.5 * (1 + LOG_TWO_PI)", "0.5 * LOG_TWO_PI", EXACT),
         (
             "the proposal's density has the deviation for 1 over it",
@@ -695,8 +701,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the baseline's loss is in bfloat16",
-            "(logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)",
-            "logits.log_softmax(-1)",
+            "wide(self.to_symbols(states)).log_softmax(-1)",
+            "self.to_symbols(states).log_softmax(-1)",
             "test_models_contract.py::test_a_step_in_the_precisions_of_training[bf16-gru]",
         ),
     ],
@@ -780,6 +786,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             EQUAL,
         ),
     ],
+    "flows/precision.py": [
+        (
+            "products of a map are in bfloat16",
+            "if torch.is_autocast_enabled(device) else",
+            "if False else",
+            "test_flows_contract.py::test_autocast_rounds_networks_alone[forward-mixing-channels]",
+        ),
+    ],
     "flows/bijection.py": [
         ("the density lacks the log-determinant", "return log_base + log_det", "return log_base", EXACT),
         (
@@ -798,8 +812,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "what is drawn has each component's deviation twice in the logarithm",
-            "self.components.log_scales[chosen].exp() * noise",
-            "self.components.log_scales[chosen].mul(2).exp() * noise",
+            "self.components.log_deviations[chosen].exp() * noise",
+            "self.components.log_deviations[chosen].mul(2).exp() * noise",
             "test_mixture.py::test_what_is_drawn_by_component_has_standard_normal_noise",
         ),
         (
@@ -822,9 +836,27 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the closed density has no scales",
-            "- self.log_scales.sum(-1)",
+            "- log_deviations.sum(-1)",
             "",
             "test_flows_contract.py::test_the_log_density_is_that_of_the_noise[mixture]",
+        ),
+        (
+            "a component's density is of float32",
+            "self.means.double(), self.log_deviations.double(), z.double()",
+            "self.means, self.log_deviations, z",
+            "test_mixture.py::test_the_density_of_a_component_keeps_its_digits",
+        ),
+        (
+            "a deviation has no bound",
+            "return self.log_scales.clamp(-LARGEST, LARGEST)",
+            "return self.log_scales",
+            "test_mixture.py::test_a_deviation_stops_at_its_bound",
+        ),
+        (
+            "pairs are near in some dimensions",
+            "near = near[(rows[near + ahead] - rows[near]).square().sum(-1) <= distance**2]",
+            "pass",
+            "test_mixture.py::test_close_pairs_are_those_of_all_distances",
         ),
         (
             "the quantile has no gradient",
@@ -885,6 +917,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "models/word_mixture.py": [
         (
+            "words are ambiguous only where they coincide",
+            "close_pairs(self.vectors, APART * 2.0**-BITS)",
+            "close_pairs(self.vectors, 0.0)",
+            "test_word_mixture.py::test_words_that_the_noise_does_not_tell_apart_are_refused",
+        ),
+        (
             "texts are encoded in float32",
             "return copy.deepcopy(self.flow).double()",
             "return copy.deepcopy(self.flow)",
@@ -944,6 +982,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "models/codebook_sequence.py": [
+        (
+            "any number of components is taken",
+            "if count > EACH * facts.symbols:",
+            "if False:",
+            "test_models_contract.py::test_more_components_than_symbols_can_use_are_refused",
+        ),
         (
             "the symbols' own weights are left out",
             "return self.bias + self.components.log_density(features)",
@@ -1760,8 +1804,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the true span is known when answers are chosen",
-            "        return Answered(_full(self.scores(reading, spans))",
-            "        return Answered(_full(self.scores(reading, given.span[:, None].expand_as(spans)))",
+            "        return Answered(wide(self.scores(reading, spans))",
+            "        return Answered(wide(self.scores(reading, given.span[:, None].expand_as(spans)))",
             "test_stage.py::test_the_answers_and_their_spans_are_those_of_the_loops",
         ),
     ],

@@ -166,6 +166,26 @@ def test_round_trip(case, std, direction):
     _within(back.double() - value, 1e-4 * conditioning)
 
 
+@every_flow
+@both
+def test_autocast_rounds_networks_alone(case, direction):
+    """Values, log-determinants and densities are float32, and without a network those without autocast."""
+    flow = randomised(case, 1.0)
+    value, context, _ = inputs(flow, rows=8)
+    flow, value, context = flow.float(), value.float(), cast(context, torch.float32)
+
+    def found() -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            return (*getattr(flow, direction)(value, context), flow.log_density(value, context))
+
+    single = found()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = found()
+    assert [one.dtype for one in rounded] == [torch.float32] * 3
+    if not any(isinstance(module, (torch.nn.Linear, torch.nn.LSTM)) for module in flow.modules()):
+        assert all(torch.allclose(one, other, rtol=1e-6, atol=1e-6) for one, other in zip(rounded, single, strict=True))
+
+
 @every_draw
 @both
 def test_the_map_is_the_same_without_gradients(case, std, direction):

@@ -15,6 +15,7 @@ from seqflows.flows.attention import Attending, Size
 from seqflows.flows.bijection import Bijection, Chain, Context, Source, clean
 from seqflows.flows.fixed import Invertible1x1
 from seqflows.flows.multiscale import log_gate, squeeze, unsqueeze
+from seqflows.flows.precision import unrounded, wide
 
 HEADS = (32, 16, 8)  # channels of a head of the mixing: the first that divides D, else all, as in the released code
 
@@ -101,7 +102,8 @@ class MultiHead1x1(Bijection):
         """Data to noise."""
         self.check(z, context)
         weight = self.mixing.weight()
-        return self._each(lambda parts: parts @ weight.T, z, mask), self._log_det(z, mask, 1)
+        with unrounded(z):
+            return self._each(lambda parts: parts @ weight.T, z, mask), self._log_det(z, mask, 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, with W^-1 in float64."""
@@ -158,7 +160,7 @@ class SourceCoupling(Bijection):
 
     def _gate(self, kept: Tensor, mask: Tensor | None, source: Source) -> tuple[Tensor, Tensor]:
         """(log sigma(s + 2), t), 0 outside the mask."""
-        s, t = self.network(kept, mask, source).chunk(2, -1)
+        s, t = wide(self.network(kept, mask, source)).chunk(2, -1)
         return _clean_pair((log_gate(s), t), mask)
 
     def forward(self, z: Tensor, context: Source | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.flows.bijection import Bijection, Chain, Context
+from seqflows.flows.precision import unrounded
 
 
 class FixedLength(Bijection):
@@ -218,7 +219,8 @@ class Invertible1x1(FixedLength):
     def weight(self) -> Tensor:
         """W, (T, T) or (D, D)."""
         lower, upper = self._factors()
-        return (lower @ upper)[self.order]
+        with unrounded(lower):
+            return (lower @ upper)[self.order]
 
     def _log_det(self, batch: int, sign: int) -> Tensor:
         return (sign * self.copies * self.log_size.sum()).expand(batch)
@@ -227,7 +229,8 @@ class Invertible1x1(FixedLength):
         """Data to noise."""
         self.check(z, context, mask)
         weight = self.weight()
-        return weight @ z if self.axis == "time" else z @ weight.T, self._log_det(z.shape[0], 1)
+        with unrounded(z):
+            return weight @ z if self.axis == "time" else z @ weight.T, self._log_det(z.shape[0], 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, by two triangular systems in float64."""
@@ -255,7 +258,8 @@ class _Mixing(Stepper):
         if self.past is None:
             return torch.zeros_like(like)
         count = self.past.shape[1]
-        return self.weight[count, :count] @ self.past
+        with unrounded(like):
+            return self.weight[count, :count] @ self.past
 
     def _diagonal(self) -> Tensor:
         place = 0 if self.past is None else self.past.shape[1]
@@ -286,7 +290,8 @@ class _Channels(Stepper):
         return (eps.double() @ self.back.T).to(eps.dtype)
 
     def advance(self, z: Tensor) -> Tensor:
-        return z @ self.weight.T
+        with unrounded(z):
+            return z @ self.weight.T
 
     def select(self, places: Tensor) -> None:
         """Do nothing, as there is no state."""

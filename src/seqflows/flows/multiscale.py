@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from seqflows.flows.attention import NETWORKS, Bidirectional, Size, zero
 from seqflows.flows.fixed import Actnorm, FixedLength, Invertible1x1, Steps
+from seqflows.flows.precision import wide
 from seqflows.flows.scalar import bounded
 
 ALPHA = 2.0  # of the released code; the paper names it and gives no value
@@ -46,7 +47,7 @@ class AffineCoupling(FixedLength):
 
     def _gate(self, first: Tensor) -> tuple[Tensor, Tensor]:
         """(log sigma(s + alpha), t), each of the shape of a half."""
-        s, t = self.network(first).chunk(2, -1)
+        s, t = wide(self.network(first)).chunk(2, -1)
         return log_gate(s), t
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,7 @@ class MultiScale(FixedLength):
 
     def _gaussian(self, place: int, stays: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-deviation of the half that is factored out, given the half that remains."""
-        mean, s = self.gaussians[place](stays).chunk(2, -1)
+        mean, s = wide(self.gaussians[place](stays)).chunk(2, -1)
         return mean, bounded(s)
 
     def last(self, eps: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from seqflows.flows.fused import NLSqForward
+from seqflows.flows.precision import wide
 
 BOUND = 7.0
 SCALES = (0.4, 0.3, 0.4)  # of b', c' and d' of NLSq in the released code
@@ -60,13 +61,13 @@ class Affine:
 
     def forward(self, z: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        a, b = p.unbind(-1)
+        a, b = wide(p).unbind(-1)
         log_b = bounded(self.scale * b)
         return torch.addcmul(a, log_b.exp(), z), log_b
 
     def inverse(self, eps: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Noise to data."""
-        a, b = p.unbind(-1)
+        a, b = wide(p).unbind(-1)
         log_b = bounded(self.scale * b)
         return (eps - a) * torch.exp(-log_b), -log_b
 
@@ -99,7 +100,7 @@ class NLSq:
 
     def forward(self, z: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Data to noise, in closed form."""
-        return NLSqForward.apply(z, p, self.strength, self.scales, BOUND)
+        return NLSqForward.apply(z, wide(p), self.strength, self.scales, BOUND)
 
     def inverse(self, eps: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
         """Noise to data: the cubic's real root."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seqflows.flows.bijection import Bijection, Chain, Map
+from seqflows.flows.precision import unrounded, wide
 
 
 class Triangular(Bijection):
@@ -52,7 +53,7 @@ class Triangular(Bijection):
 
     def at(self, context: Tensor) -> AffineMap:
         """g(c) and G(c) of every context."""
-        shift, raw, below = self.network(context).split([self.dim, self.dim, self.below], -1)
+        shift, raw, below = wide(self.network(context)).split([self.dim, self.dim, self.below], -1)
         edge = torch.where(raw < 0, -self.delta, self.delta)
         diagonal = torch.where(raw.abs() > self.delta, raw, edge)
         stretch = diagonal.abs().log().sum(-1)
@@ -103,21 +104,22 @@ class AffineMap(Map):
         shift, log_det = self.shift[:, None], self.stretch[:, None].expand(eps.shape[:2])
         if self.diagonal:
             return torch.addcmul(shift, self.factor[:, None], eps), log_det
-        return torch.baddbmm(shift.expand_as(eps), eps, self.factor.transpose(1, 2)), log_det
+        with unrounded(eps):
+            return torch.baddbmm(shift.expand_as(eps), eps, self.factor.transpose(1, 2)), log_det
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Data to noise, a substitution."""
         centred, log_det = z - self.shift[:, None], -self.stretch[:, None].expand(z.shape[:2])
         if self.diagonal:
             return centred / self.factor[:, None], log_det
-        right = centred.transpose(1, 2).to(torch.promote_types(centred.dtype, torch.float32))  # no solver in bf16
-        solved = torch.linalg.solve_triangular(self.factor.to(right.dtype), right, upper=False)
-        return solved.transpose(1, 2).to(centred.dtype), log_det
+        solved = torch.linalg.solve_triangular(self.factor, centred.transpose(1, 2), upper=False)
+        return solved.transpose(1, 2), log_det
 
     def after(self, other: AffineMap) -> AffineMap:
         """Apply the other map to the noise, then this one."""
         shift, _ = self.inverse(other.shift[:, None])
-        factor = self.factor * other.factor if self.diagonal else self.factor @ other.factor
+        with unrounded(shift):
+            factor = self.factor * other.factor if self.diagonal else self.factor @ other.factor
         return AffineMap(shift[:, 0], factor, self.stretch + other.stretch)
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from seqflows.flows.attention import NETWORKS, Causal, Size, zero
 from seqflows.flows.fixed import Actnorm, FixedLength, Invertible1x1, Stepper, Steps
 from seqflows.flows.multiscale import log_gate
+from seqflows.flows.precision import wide
 from seqflows.flows.scalar import bounded
 
 CELLS = ("parallel", "literal")
@@ -31,7 +32,7 @@ class _Affine(nn.Module):
         self.network = nn.Sequential(nn.Linear(dim // 2 + past, width), nn.ReLU(), zero(nn.Linear(width, dim)))
 
     def _gate(self, kept: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        s, t = self.network(torch.cat([kept, r], -1)).chunk(2, -1)
+        s, t = wide(self.network(torch.cat([kept, r], -1))).chunk(2, -1)
         return log_gate(s), t
 
     def _joined(self, kept: Tensor, moved: Tensor) -> Tensor:
@@ -176,7 +177,7 @@ class RecurrentAffine(FixedLength):
         self.last = zero(nn.Linear(width, 2 * dim))
 
     def _gaussian(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        mean, s = self.last(h).chunk(2, -1)
+        mean, s = wide(self.last(h)).chunk(2, -1)
         return mean, bounded(s)
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

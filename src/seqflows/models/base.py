@@ -115,6 +115,12 @@ class Model(nn.Module):
         raise TypeError(f"Expected {type(self).__name__} to define sample(count)")
 
 
+def check_samples(samples: int) -> None:
+    """Raise `Problem` if an average over samples is asked for of none."""
+    if samples < 1:
+        raise Problem(f"expected at least one sample of a latent, got {samples}; raise samples")
+
+
 def check_emission(facts: Facts, allowed: tuple[str, ...], model: str) -> None:
     """Raise `Problem` if a model is built for data of another kind."""
     if facts.emission not in allowed:

@@ -20,9 +20,10 @@ from seqflows.data.batching import Batch, Lined
 from seqflows.data.lines import JOIN
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem, shown
+from seqflows.flows import wide
 from seqflows.models import pretrained
 from seqflows.models.base import Terms, check_emission
-from seqflows.models.spans import Reader, best, exactly, places
+from seqflows.models.spans import Reader, best, places
 
 HEAD = "qa_outputs."  # the weights that no pretrained encoder has
 
@@ -114,7 +115,7 @@ class BertSpan(Reader):
     def heads(self, windows: Windows) -> tuple[Tensor, Tensor]:
         """The logits of each piece as the first and as the last one, (W, n) each, of whole windows."""
         found = self.bert(**windows.inputs)
-        start, end = (exactly(one) for one in (found.start_logits, found.end_logits))
+        start, end = (wide(one) for one in (found.start_logits, found.end_logits))
         return start, end
 
     def targets(self, batch: Batch, windows: Windows) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from seqflows.config.models import EncoderDecoder as Config
 from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
+from seqflows.flows import wide
 from seqflows.models.base import Terms, check_emission
 from seqflows.models.contexts import ContextEncoder
 from seqflows.models.fusion import Fusing
@@ -96,7 +97,7 @@ class AttentionDecoder(nn.Module):
             x = h.view(*word.shape[:2], -1)
             hidden.append(x)
             cells.append(c.view_as(x))
-        logits = (x @ memory.keys.mT).masked_fill(~memory.mask[:, None], -torch.inf)
+        logits = wide(x @ memory.keys.mT).masked_fill(~memory.mask[:, None], -torch.inf)
         both = torch.cat([logits.softmax(-1) @ memory.encoding, x], -1)
         return State(tuple(hidden), tuple(cells), self.attend(both).tanh()), logits, both
 
@@ -152,7 +153,7 @@ class EncoderDecoder(Fusing):
 
     def logits(self, both: Tensor) -> Tensor:
         """The logits (..., V) of the words that can be written, from [c; h]."""
-        return self.decoder.output(both) @ self.vectors[: self.outputs].T + self.never
+        return wide(self.decoder.output(both) @ self.vectors[: self.outputs].T) + self.never
 
     def copy_scores(self, attention: Tensor, memory: Memory) -> Tensor:
         """The scores (B, N, S) of copying: that of a word at its first place, -inf at its others."""

@@ -14,6 +14,7 @@ from seqflows.config.models import FlowDecoder as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import END, PAD, SPECIAL, START
+from seqflows.flows import wide
 from seqflows.models.base import Terms
 from seqflows.models.encoder_decoder import AttentionDecoder, Memory, State
 from seqflows.models.language_flow import ROWS, LanguageFlow, encoded
@@ -60,7 +61,7 @@ class FlowDecoder(LanguageFlow):
 
     def logits(self, both: Tensor) -> Tensor:
         """The logits (..., V) of the next token."""
-        return self.decoder.output(both) @ self.directions.T
+        return wide(self.decoder.output(both) @ self.directions.T)
 
     def log_tokens(self, tokens: Tensor, eps: Tensor) -> Tensor:
         """log p(x_t | x_<t, eps) of tokens (B, T) given latents (B, T, D), (B, T - 1), nats; 0 beyond ``</s>``."""

@@ -19,10 +19,10 @@ from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import SPECIAL
 from seqflows.errors import Problem
-from seqflows.flows import Size, Source, initialise, levels, standard_normal_log_density
+from seqflows.flows import Size, Source, initialise, levels, standard_normal_log_density, wide
 from seqflows.flows.attention import SourceLayer
 from seqflows.flows.initial import start
-from seqflows.models.base import Model, Terms, check_emission
+from seqflows.models.base import Model, Terms, check_emission, check_samples
 from seqflows.models.contexts import ContextEncoder
 from seqflows.models.networks import Positions, step_mask
 
@@ -138,7 +138,7 @@ class FlowSeq(Model):
         """The encoding of contexts and the probabilities of lengths."""
         u = self.encoder(given)
         mean = u.sum(1) / given.lengths[:, None].to(u.dtype)
-        log_lengths = _wide(self.to_lengths(mean)).log_softmax(-1)
+        log_lengths = wide(self.to_lengths(mean)).log_softmax(-1)
         return Read(Source(u, given.mask), Source(self.flow_source(u), given.mask), log_lengths)
 
     def question(self, words: Tensor, lengths: Tensor) -> Question:
@@ -160,7 +160,7 @@ class FlowSeq(Model):
         x = F.embedding(question.words, self.vectors) * self.config.width**0.5 * question.said[..., None]
         seen = F.dropout(torch.ones_like(x[..., :1]), self.config.word_dropout, self.training)
         x = x * seen + self.positions(question.lengths, x.shape[1])
-        mean, log_scale = self.to_posterior(self.inference(x, question.mask, source)).chunk(2, -1)
+        mean, log_scale = wide(self.to_posterior(self.inference(x, question.mask, source))).chunk(2, -1)
         return mean, log_scale.clamp(-8, 8)
 
     def states(self, z: Tensor, question: Question, source: Source) -> Tensor:
@@ -170,7 +170,7 @@ class FlowSeq(Model):
 
     def logits(self, states: Tensor) -> Tensor:
         """The logits of the words, (..., V)."""
-        return _wide(F.linear(states, self.vectors, self.bias))
+        return wide(F.linear(states, self.vectors, self.bias))
 
     def log_likelihood(self, z: Tensor, question: Question, source: Source, smoothing: float = 0.0) -> Tensor:
         """log p(y | z, x, T), (R,), nats."""
@@ -208,6 +208,7 @@ class FlowSeq(Model):
 
         kl = -H(q) - E_q[log p(z | x)] with the entropy in closed form.
         """
+        check_samples(samples)
         smoothing = self.config.smoothing if self.training else 0.0
         read, question = self.read(batch.given), self.targets(batch)
         mean, log_scale = self.posterior(question, read.source)
@@ -228,6 +229,7 @@ class FlowSeq(Model):
 
         Of whole questions. Each draw is scored by the densities; no code is shared with `objective`.
         """
+        check_samples(samples)
         read, question = self.read(batch.given), self.targets(batch)
         posterior = tuple(value.repeat_interleave(samples, 0) for value in self.posterior(question, read.source))
         rows = question.repeat(samples)
@@ -296,11 +298,6 @@ class FlowSeq(Model):
         shape = (count, self.steps(self.longest), self.config.latent)
         noise = torch.randn(shape, generator=generator, dtype=self.vectors.dtype).to(self.vectors.device)
         return noise[:, : int(self.steps(lengths.max()))]
-
-
-def _wide(logits: Tensor) -> Tensor:
-    """Logits in float32 or better."""
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _chosen(log_lengths: Tensor, lengths: Tensor) -> Tensor:

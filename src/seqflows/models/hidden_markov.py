@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seqflows.config.models import HiddenMarkov as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
+from seqflows.flows import unrounded
 from seqflows.models.base import Terms
 from seqflows.models.networks import draw_symbols
 from seqflows.models.words import WordModel, entropy
@@ -58,7 +59,8 @@ class HiddenMarkov(WordModel):
             alive = batch.lengths > t
             keys, places = torch.unique(prefix[alive] * self.symbols + batch.x[alive, t], return_inverse=True)
             before, symbols = keys // self.symbols, keys % self.symbols
-            ahead = states if t == 0 else states @ transition
+            with unrounded(states):
+                ahead = states if t == 0 else states @ transition
             joint = ahead.index_select(0, before) * emission.index_select(0, symbols)
             mass = joint.sum(-1)  # P(w_t | w_<t)
             states, log_p = joint / mass[:, None], mass.log()

@@ -23,9 +23,10 @@ from seqflows.flows import (
     Stepwise,
     layered,
     standard_normal_log_density,
+    wide,
 )
 from seqflows.flows.initial import START, start
-from seqflows.models.base import Model, Terms, check_emission
+from seqflows.models.base import Model, Terms, check_emission, check_samples
 from seqflows.models.networks import BiLSTM, LengthModel, Positions, emission, step_mask
 
 LOG_TWO_PI = math.log(2 * math.pi)
@@ -91,7 +92,7 @@ class LatentSequence(Model):
         position = self.positions(batch.lengths, batch.x.shape[1])
         both = self.encoder(torch.cat([self.emission.embed(batch.x), position], -1), batch.lengths)
         states = torch.cat(both, -1)
-        mean, log_scale = self.to_posterior(states).chunk(2, -1)
+        mean, log_scale = wide(self.to_posterior(states)).chunk(2, -1)
         found = mean, log_scale.clamp(-8, 8)
         return found if self.config.posterior == "independent" else (*found, states)
 
@@ -100,11 +101,12 @@ class LatentSequence(Model):
         if not states:
             return mean, log_scale
         before = torch.cat([torch.zeros_like(noise[:, :1]), noise[:, :-1]], 1)
-        more = self.to_change(self.past(torch.cat([before, *states], -1))[0]).chunk(2, -1)
+        more = wide(self.to_change(self.past(torch.cat([before, *states], -1))[0])).chunk(2, -1)
         return mean + more[0], (log_scale + more[1]).clamp(-8, 8)
 
     def _noised(self, batch: Batch, samples: int) -> tuple[Batch, Tensor, Tensor, Tensor]:
         """Each sequence K times; noise for them, and the mean and log standard deviation given it, (B K, T, D)."""
+        check_samples(samples)
         rows = Batch(*(value.repeat_interleave(samples, 0) for value in batch[:3]))
         read = [value.repeat_interleave(samples, 0) for value in self._read(batch)]
         noise = torch.randn_like(read[0])
@@ -132,6 +134,7 @@ class LatentSequence(Model):
         reconstruction = E_q[-log p(x | z)], kl = -H(q) - E_q[log p(z)] with the entropy of each step in closed form,
         length = -log p(T).
         """
+        check_samples(samples)
         steps = batch.x.shape[1]
         read = self._read(batch)
         mask = step_mask(batch.lengths, steps)

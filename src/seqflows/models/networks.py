@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows import wide
 
 
 def step_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -137,7 +138,7 @@ class Emission(nn.Module):
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
         """log p(x_t) of every step, (B, T), nats; computed in float32 or better."""
-        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logits = wide(logits)
         if self.categorical:
             return logits.log_softmax(-1).gather(-1, x[..., None])[..., 0]
         return -F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none").sum(-1)
@@ -178,7 +179,7 @@ class NadeEmission(Emission):
 
     def log_prob(self, x: Tensor, logits: Tensor) -> Tensor:
         """log p(x_t) of every step, (B, T), nats; computed in float32 or better."""
-        logits = logits if logits.dtype == torch.float64 else logits.float()
+        logits = wide(logits)
         x = x.to(logits.dtype)
         b, hidden = logits.split([self.symbols, logits.shape[-1] - self.symbols], -1)
         total = torch.zeros_like(b[..., 0])

@@ -13,6 +13,7 @@ from seqflows.config.models import RecurrentBaseline as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows import wide
 from seqflows.flows.initial import start
 from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import LengthModel, Positions, emission, step_mask
@@ -71,7 +72,7 @@ class RecurrentBaseline(Model):
         """log p(x_t = v | x_<t), (B, T, V), nats, for characters (figure 3b)."""
         if not self.emission.categorical:
             raise Problem("expected a model of characters for conditional distributions, got one of piano rolls")
-        return self._logits(batch.x, batch.lengths).log_softmax(-1)
+        return wide(self._logits(batch.x, batch.lengths)).log_softmax(-1)
 
     @torch.no_grad()
     def sample(

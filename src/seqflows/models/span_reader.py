@@ -17,6 +17,7 @@ from seqflows.data.batching import Lined
 from seqflows.data.lines import UNKNOWN
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows import wide
 from seqflows.models.base import check_emission
 from seqflows.models.networks import BiLSTM
 from seqflows.models.spans import Reader
@@ -66,7 +67,7 @@ class SpanReader(Reader):
         asked = self.dropout(torch.cat(self.question(question, given.asked_lengths), -1))
         weights = self.summary(asked)[..., 0].masked_fill(~given.asked_mask, -torch.inf).softmax(-1)
         summary = (weights[:, None] @ asked)[:, 0]
-        found = ((states @ head(summary)[..., None])[..., 0] for head in (self.start, self.end))
+        found = (wide(states @ head(summary)[..., None])[..., 0] for head in (self.start, self.end))
         start, end = (logits.masked_fill(~given.mask, -torch.inf) for logits in found)
         return start, end
 

@@ -47,13 +47,13 @@ class Reader(Model):
     longest: int
 
     def logits(self, given: Lined) -> tuple[Tensor, Tensor]:
-        """l^s and l^e of each word, (B, S) each, -inf beyond a context."""
+        """l^s and l^e of each word, (B, S) each, -inf beyond a context, in float32 or better."""
         raise TypeError(f"Expected {type(self).__name__} to define logits(given)")
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """``start`` and ``end``, the cross entropies of the answer's first and last word, (B,) each, nats."""
         found = zip(("start", "end"), self.logits(batch.given), places(batch).unbind(1), strict=True)
-        return {name: -exactly(logits).log_softmax(1).gather(1, place[:, None])[:, 0] for name, logits, place in found}
+        return {name: -logits.log_softmax(1).gather(1, place[:, None])[:, 0] for name, logits, place in found}
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p(answer | context, question), (B,), nats."""
@@ -72,8 +72,3 @@ class Reader(Model):
         """The text of the best span in each context."""
         found = self.spans(given).tolist()
         return [text(given, row, first, last) for row, (first, last) in enumerate(found)]
-
-
-def exactly(logits: Tensor) -> Tensor:
-    """The logits in float32 or better, whatever the precision of training."""
-    return logits if logits.dtype == torch.float64 else logits.float()

@@ -22,6 +22,7 @@ from seqflows.config.models import Stage as Config
 from seqflows.data.batching import Batch, Choices
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows import wide
 from seqflows.models.base import Answered, Model, Terms, check_emission
 
 SCALE = 10.0  # of cosine similarities before their softmax
@@ -170,7 +171,7 @@ class Stage(Model):
     @staticmethod
     def spans(reading: Reading) -> tuple[Tensor, Tensor]:
         """The most probable span of each answer, (B, A, 2), and its probability, (B, A)."""
-        first, last = (_full(logits).log_softmax(-1) for logits in (reading.start, reading.end))
+        first, last = (wide(logits).log_softmax(-1) for logits in (reading.start, reading.end))
         both = first[..., :, None] + last[..., None, :]
         before = torch.ones(both.shape[-2:], dtype=torch.bool, device=both.device).triu()
         best, place = both.masked_fill(~before, -torch.inf).flatten(-2).max(-1)
@@ -190,7 +191,7 @@ class Stage(Model):
         """log p of each answer, and its span."""
         reading = self.read(given)
         spans, _ = self.spans(reading)
-        return Answered(_full(self.scores(reading, spans)).log_softmax(-1), spans)
+        return Answered(wide(self.scores(reading, spans)).log_softmax(-1), spans)
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """``answer``, -log p of the right one, and ``temporal``, ``weight`` times the mean of -log p of start and end.
@@ -204,7 +205,7 @@ class Stage(Model):
         spans, p = self.spans(reading)
 
         def surprise(spans: Tensor) -> Tensor:
-            return F.cross_entropy(_full(self.scores(reading, spans)), given.correct, reduction="none")
+            return F.cross_entropy(wide(self.scores(reading, spans)), given.correct, reduction="none")
 
         if self.training:
             proposed = spans[rows, given.correct]
@@ -214,12 +215,12 @@ class Stage(Model):
         else:
             answer = surprise(spans)
         ends = zip((reading.start, reading.end), given.span.unbind(-1), strict=True)
-        temporal = [F.cross_entropy(_full(x[rows, given.correct]), place, reduction="none") for x, place in ends]
+        temporal = [F.cross_entropy(wide(x[rows, given.correct]), place, reduction="none") for x, place in ends]
         terms = {"answer": answer, "temporal": self.config.weight * sum(temporal) / 2}
         if reading.cosine is None:
             return terms
         chosen = reading.cosine[rows, given.correct].transpose(1, 2)
-        return terms | {"attention": self.config.attention * attention_loss(_full(chosen), given.seen.wanted)}
+        return terms | {"attention": self.config.attention * attention_loss(wide(chosen), given.seen.wanted)}
 
     def log_prob(self, batch: Batch) -> Tensor:
         """log p of the right answer, (B,), nats."""
@@ -233,11 +234,6 @@ class Stage(Model):
     def choose(self, given: Choices) -> Answered:
         """The answers' probabilities and spans; the most probable answer is chosen."""
         return self.answer(given)
-
-
-def _full(x: Tensor) -> Tensor:
-    """Logits of bfloat16 in single precision, others as they are."""
-    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def attention_loss(cosine: Tensor, wanted: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from seqflows.config.models import StateSpace as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
-from seqflows.flows import Bijection, real_nvp, triangular
-from seqflows.models.base import Terms
+from seqflows.flows import Bijection, real_nvp, triangular, wide
+from seqflows.models.base import Terms, check_samples
 from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
 from seqflows.models.words import WordModel, gaps
 
@@ -85,6 +85,10 @@ class StateSpace(WordModel):
         first, size = self.posterior[0], self.config.state
         return nn.functional.linear(read, first.weight[:, size : size + read.shape[-1]], first.bias)
 
+    def _log_probs(self, h: Tensor) -> Tensor:
+        """log P(v | h) of states (..., D), (..., V), nats."""
+        return wide(self.to_symbols(h)).log_softmax(-1)
+
     def _step(self, before: Tensor, reading: Tensor, symbols: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
         """``draws`` draws of q(h_t) for each h_{t-1} (N, D), the term of `_reading` (N, W) and w_t (N,).
 
@@ -98,7 +102,7 @@ class StateSpace(WordModel):
         if self.config.proposals > 1:
             simulated, _ = generative.inverse(torch.randn(shape, **like))
             hidden = hidden + simulated @ first.weight[:, -size:].t()
-        mean, log_scale = last(hidden.relu()).chunk(2, -1)
+        mean, log_scale = wide(last(hidden.relu())).chunk(2, -1)
         log_scale = log_scale.clamp(-8, 8)
         noise = torch.randn(shape, **like)
         xi = mean + log_scale.exp() * noise
@@ -110,8 +114,7 @@ class StateSpace(WordModel):
             stretch = ahead + back
         # log r(zeta) - log q(xi): the constants of the two normal densities are the same
         ratio = (0.5 * (noise.square() - zeta.square()) + log_scale).sum(-1) + stretch
-        log_p = self.to_symbols(h).log_softmax(-1)
-        log_p = log_p.gather(-1, symbols[:, None, None].expand(-1, draws, 1))[..., 0]
+        log_p = self._log_probs(h).gather(-1, symbols[:, None, None].expand(-1, draws, 1))[..., 0]
         return h, log_p, log_p + ratio
 
     def objective(self, batch: Batch, samples: int) -> Terms:
@@ -120,6 +123,7 @@ class StateSpace(WordModel):
         reconstruction = -sum_t log P(w_t | h_t), with K proposals averaged by their weights; kl is the rest
         of the bound -sum_t log mean_k omega_t^k.
         """
+        check_samples(samples)
         count = self.config.proposals
         reading = self._reading(self.read(batch))
         # Longest first: at step t the unfinished words are contiguous, and finished ones cost nothing.
@@ -167,6 +171,7 @@ class StateSpace(WordModel):
 
     def _weighted(self, batch: Batch, samples: int, kl_weight: float, *, filtering: bool) -> Tensor:
         """The bound by S passes together, (B,), nats; the longest words first, as in `objective`."""
+        check_samples(samples)
         order = batch.lengths.argsort(descending=True, stable=True)
         x, reading = batch.x[order], self._reading(self.read(batch))[order]
         left = (batch.lengths[:, None] > torch.arange(x.shape[1], device=order.device)).sum(0).tolist()
@@ -213,6 +218,7 @@ class StateSpace(WordModel):
         A sample is a pass of Algorithm 1: K proposals a step, one of them drawn in proportion to its weight. The
         product of the mean weights is unbiased for P(w) at any K, since the simulated h_g is noise of the proposal.
         """
+        check_samples(samples)
         count = self.config.proposals
         reading, mask = self._reading(self.read(batch)), step_mask(batch.lengths, batch.x.shape[1])
         h = self.start.expand(len(batch.x) * samples, -1)
@@ -245,13 +251,13 @@ class StateSpace(WordModel):
     @torch.no_grad()
     def trajectories(self, count: int, steps: int, generator: torch.Generator | None = None) -> Tensor:
         """log P(v | h_t) along ``count`` trajectories of the prior, (M, T, V), nats."""
-        return self.to_symbols(self.states(self._noise(count, steps, 1.0, generator))).log_softmax(-1)
+        return self._log_probs(self.states(self._noise(count, steps, 1.0, generator)))
 
     @torch.no_grad()
     def branch(self, states: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
         """log P(v | F_g(h, xi)) for ``samples`` draws of xi after each state h, (N, D): (N, samples, V), nats."""
         noise = self._noise(len(states), samples, 1.0, generator)
-        return self.to_symbols(self.generative.at(states).inverse(noise)[0]).log_softmax(-1)
+        return self._log_probs(self.generative.at(states).inverse(noise)[0])
 
     @torch.no_grad()
     def entropies(

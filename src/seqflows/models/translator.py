@@ -22,6 +22,7 @@ from seqflows.data.batching import Batch, Given
 from seqflows.data.prepared import Facts
 from seqflows.data.tokens import END, PAD, SPECIAL, START, UNKNOWN
 from seqflows.errors import Problem
+from seqflows.flows import wide
 from seqflows.flows.attention import sinusoids
 from seqflows.models.base import Terms, check_emission
 from seqflows.models.fusion import Fusing
@@ -181,7 +182,7 @@ class Translator(Fusing):
         """-log p(y_t | y_<t, x) (B, T), nats, smoothed; 0 beyond a translation's end."""
         targets = batch.x.masked_fill(~batch.mask, END_ID)
         h, wanted = self.states(targets, memory)[batch.mask], targets[batch.mask]
-        found = F.cross_entropy(F.linear(h, self.pieces, self.never), wanted, reduction="none")
+        found = F.cross_entropy(wide(F.linear(h, self.pieces, self.never)), wanted, reduction="none")
         if smoothing:
             even = self.pieces[torch.isfinite(self.never)].mean(0)  # the mean of the logits is that of E times h
             nearer = F.embedding(wanted, self.pieces) - even
@@ -254,7 +255,7 @@ class _Translating:
             x, own = layer.decode(x, past, encoding, self.memory.mask)
             kept.append(own)
         self.past = kept
-        logits = x[:, 0] @ self.model.pieces.T + self.model.never
+        logits = wide(x[:, 0] @ self.model.pieces.T) + self.model.never
         scores = logits.log_softmax(-1) + self.barred
         finished = (self.memory.lengths + MORE <= self.step).repeat_interleave(len(x) // len(self.memory.lengths))
         return torch.where(finished[:, None], scores + self.over, scores)

@@ -15,6 +15,7 @@ from seqflows.config.models import GruBaseline as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
+from seqflows.flows import wide
 from seqflows.models.base import Model, Terms, check_emission
 from seqflows.models.networks import draw_symbols, step_mask
 
@@ -113,8 +114,7 @@ class GruBaseline(WordModel):
         begin = self.begin.expand(len(x), 1, -1)
         read = torch.cat([begin, self.embedding(x[:, :-1])], 1)
         states, _ = self.gru(read, self.first.expand(1, len(x), -1).contiguous())
-        logits = self.to_symbols(states)
-        return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)  # not in bfloat16
+        return wide(self.to_symbols(states)).log_softmax(-1)
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """nll = -log P(w), (B,), nats per word; ``samples`` is not used, the likelihood is exact."""
@@ -134,7 +134,7 @@ class GruBaseline(WordModel):
         state, read, drawn, given = first, begin, [], []
         for _ in range(steps):
             out, state = self.gru(read, state)
-            log_p = self.to_symbols(out[:, 0]).log_softmax(-1)
+            log_p = wide(self.to_symbols(out[:, 0])).log_softmax(-1)
             drawn.append(draw_symbols(log_p, temperature, mode, generator))
             given.append(log_p)
             ended = (drawn[-1] == self.end)[:, None]
