@@ -98,7 +98,7 @@ class Project:
         self.params(lambda content: content.update(scale=name))
 
 
-class _Plain(yaml.SafeDumper):
+class _Plain(yaml.CSafeDumper):
     """Writes what is shared out in full, so that a change in one place stays there."""
 
     def ignore_aliases(self, data) -> bool:
