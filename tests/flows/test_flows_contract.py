@@ -430,6 +430,22 @@ def test_padding_changes_nothing(case):
             assert (gradient[~wide_mask] == 0).all() and gradient.isfinite().all()
 
 
+@every_sequence
+def test_a_hole_in_the_mask_reaches_no_other_step(case):
+    """The map back reads what the map there has read, and a value there changes nothing."""
+    flow = randomised(case, 1.0, seed=4)
+    value, context, _ = inputs(flow, rows=4, steps=4)
+    mask = torch.tensor([[0, 1, 1, 1], [1, 0, 1, 1], [1, 0, 0, 1], [1, 1, 0, 1]], dtype=torch.bool)
+    for direction in ("forward", "inverse"):
+        there, log_det = getattr(flow, direction)(value, context, mask)
+        back, log_det_back = getattr(flow, OTHER[direction])(there, context, mask)
+        assert (there[~mask] == 0).all()
+        _close(back, value * mask[:, :, None])
+        _close(log_det_back, -log_det)
+        other = torch.where(mask[:, :, None], value, float("nan"))
+        _close(getattr(flow, direction)(other, context, mask)[0], there)
+
+
 def _close(one: Tensor, other: Tensor) -> None:
     """Equal but for the order of summation, which matrix products may change with their shape."""
     assert torch.allclose(one, other, rtol=1e-7, atol=1e-7)

@@ -81,14 +81,20 @@ class _InTime(Bijection):
             log_dets.append(log_det)
             return z_t
 
-        z, log_det = self._serial(step, context), torch.stack(log_dets, 1)
-        return clean(z, mask), (log_det if mask is None else log_det * mask).sum(1)
+        z, log_det = self._within(mask, step, context), torch.stack(log_dets, 1)
+        return z, (log_det if mask is None else log_det * mask).sum(1)
 
     def draw(self, noise: Tensor, uniform: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """z (B, T, D) by the inner flow's `draw`, step by step, from noise (B, T, D) and uniform numbers (B, T)."""
         self.check(noise, context)
-        z = self._serial(lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
-        return clean(z, mask)
+        return self._within(mask, lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
+
+    def _within(self, mask: Tensor | None, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
+        """`_serial`, with 0 outside the mask; where a step follows a masked one, the steps read these zeros too."""
+        if mask is not None and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+            outside = ~mask[:, :, None]
+            return self._serial(lambda t, state: step(t, state).masked_fill(outside[:, t], 0.0), context)
+        return clean(self._serial(step, context), mask)
 
     def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
         """z (B, T, D), of which ``step`` makes each z_t from t and the inner flow's context there."""
