@@ -34,7 +34,7 @@ class Positions(nn.Module):
         nn.init.normal_(self.table.weight, std=(norm / (2 * width)) ** 0.5)
 
     def forward(self, lengths: Tensor, steps: int) -> Tensor:
-        """(B, T, P) for sequences of the given lengths; padding repeats the row of the last step."""
+        """(B, T, P) for sequences of the given lengths; padding goes on from the start, at distance 0 from the end."""
         t = torch.arange(steps, device=lengths.device).clamp(max=self.max_length - 1)[None, :].expand(len(lengths), -1)
         left = (lengths[:, None] - 1 - t).clamp(min=0)
         return self.table(t) + self.table(left + self.max_length)

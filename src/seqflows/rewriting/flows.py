@@ -1,5 +1,7 @@
 r"""Language Flow and Language Flow+: x^ = f^-1(f(x~) + z_0), z_0 ~ N(0, variance I) (Tang et al. 2021, eq. (22)-(23)).
 
+A deviation: their eq. (22) has f(x), of the word vectors alone; here x~ = x + u has the noise of training, eq. (7).
+
 Legend: N texts, n candidates of each, T time (fixed), D dimensions of a word vector.
 """
 

@@ -18,7 +18,7 @@ def _clock(seconds: float) -> str:
 
 
 def line(row: Mapping[str, Any], epochs: int, left: float) -> str:
-    """One epoch as text: losses and terms in nats per (T + 1)."""
+    """One epoch as text: losses and terms in nats per (T + 1) or per sequence, as in the history (`trainer`)."""
     terms = ", ".join(
         f"{name.removeprefix('valid_')} {value:.4f}"
         for name, value in row.items()

@@ -1,9 +1,9 @@
 """The training of one seed; it can stop after any step and resume from a checkpoint.
 
-B sequences of a batch, K posterior samples. Losses of the history are sums over sequences
-divided by sums of (T + 1), in nats; the step's own loss is the mean over sequences of
-(sum of weighted terms) / (T + 1). For words both are per word, and for language, whose terms are
-bits per dimension, per sequence.
+B sequences of a batch, K posterior samples. Of text, music and vectors, losses of the history are
+sums over sequences divided by sums of (T + 1), and the step's own loss is the mean over sequences of
+(sum of weighted terms) / (T + 1). Of all other kinds (`kinds.Kind.loss_per_symbol`) both are per
+sequence: a word, a text, an answer or a choice. Terms are in nats, those of language in bits per dimension.
 """
 
 from __future__ import annotations
