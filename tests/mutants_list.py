@@ -2004,7 +2004,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_report_tables.py::test_kept_records_stand_in_for_runs_that_were_not_made_here",
         ),
     ],
-    "evaluation/loading.py": [
+    "models/saved.py": [
         (
             "a seed may be a copy of another",
             'if (record["run"], record["seed"]) != (key.name, seed):',

@@ -20,7 +20,7 @@ RESERVED = ("speed", "texts", "compare")  # folders beside those of the runs
 HUMAN = Path("human")  # what raters said, by scale
 HELD = "SEQFLOWS_HELD"  # in the environment of stages for which the lock of engines is held already
 SUMMARY = "summary.json"
-HISTORY = "history.csv"
+MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"  # of a seed that is trained
 MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale, and checksums of code
 
 
@@ -95,7 +95,7 @@ def train(scale: str, name: str) -> Path:
 
 
 def seed(scale: str, name: str, number: int) -> Path:
-    """model.safetensors, history.csv and train.json of one seed."""
+    """`MODEL`, `HISTORY` and `RECORD` of one seed."""
     return train(scale, name) / f"seed-{number}"
 
 

@@ -54,7 +54,7 @@ def trained(scale: str, run: str) -> list[Trained]:
         return _trained(kept(scale, run) or {"train": []}, scale, run)
     found = []
     for seed in seed_folders(folder):
-        if (path := seed / "train.json").exists():
+        if (path := seed / paths.RECORD).exists():
             history = seed / paths.HISTORY
             content = history.read_bytes() if history.exists() else b""
             found.append(_training(files.read_sealed(path), content, scale, run, number(seed), path))

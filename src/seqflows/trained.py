@@ -31,8 +31,9 @@ from seqflows.evaluation.likelihood import importance_nll
 from seqflows.models import Model
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.names import near
+from seqflows.paths import MODEL, RECORD
 
-FACTS, VECTORS, RECORD, MODEL = "facts.json", "vectors.npy", "train.json", "model.safetensors"
+FACTS, VECTORS = "facts.json", "vectors.npy"
 SEED = re.compile(r"seed-(\d+)\.json")
 SAMPLES, AT_ONCE = 50, 32  # importance samples of a latent model, and sequences of a batch
 SEQUENCES = ("text", "music", "vectors", "words", "language")  # kinds whose models can be used alone

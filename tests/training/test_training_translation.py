@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -159,7 +160,7 @@ def project(tmp_path, monkeypatch):
 
 def test_a_run_starts_from_the_same_seed_of_another_and_is_then_whole(project):
     key = paths.Key("demo", "second")
-    with pytest.raises(Problem, match="expected seed 0 of first, for second.*train demo/first"):
+    with pytest.raises(Problem, match=r"the trained model .*first/train/seed-0.*, found none; .* demo/first"):
         loop.run(key)
     loop.run(paths.Key("demo", "first"))
     loop.run(key)
@@ -191,7 +192,21 @@ def test_what_it_starts_from_decides_the_checkpoint(project):
     assert len(after - before) == 1  # seed 0 of second alone was trained anew
     record["config_hash"] = "0" * 64
     files.write_json(record_path, files.sealed(record))
-    with pytest.raises(Problem, match="to be trained with the present parameters and data"):
+    with pytest.raises(Problem, match="to be trained with the present parameters"):
+        loop.run(paths.Key("demo", "second"))
+
+
+def test_what_it_starts_from_is_verified_as_for_an_evaluation(project):
+    loop.run(paths.Key("demo", "first"))
+    folder = paths.train("demo", "first")
+    record = files.read_sealed(folder / "seed-0/train.json")
+    for part, message in (("dataset_sha256", "on the prepared data with"), ("features_sha256", "on the features with")):
+        files.write_json(folder / "seed-0/train.json", files.sealed(record | {part: "0" * 64}))
+        with pytest.raises(Problem, match=message):
+            loop.run(paths.Key("demo", "second"))
+    shutil.rmtree(folder / "seed-0")
+    shutil.copytree(folder / "seed-1", folder / "seed-0")
+    with pytest.raises(Problem, match=r"expected seed 0 of first in .*, got seed 1 of first; run .*train demo/first"):
         loop.run(paths.Key("demo", "second"))
 
 

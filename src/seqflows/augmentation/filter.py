@@ -89,7 +89,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
             model, record = loading.load(paths.Key(key.scale, judge), own, seed, dataset, machine)
             unseen(split.contexts, judge, record, by == place)
             results.append(scored(model, split, candidates, seen, machine, by == place))
-            sums.append(record["files"][loading.MODEL])
+            sums.append(record["files"][paths.MODEL])
         result = crossed(results, by)
         kept[seed], models[str(seed)] = result.kept, filtering.stated(sums)
         rows.append({"seed": seed, **numbers(result, seen), **by_half(result, seen, by, blocks)})

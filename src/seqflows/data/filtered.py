@@ -20,14 +20,13 @@ from seqflows import files, paths
 from seqflows.data import rewritten
 from seqflows.data.lines import Passages, Replacement
 from seqflows.data.prepared import Dataset, combined, seal, verified
-from seqflows.data.rewritten import RECORD, Candidates
+from seqflows.data.rewritten import Candidates
 from seqflows.errors import Problem
 
 if TYPE_CHECKING:
     from seqflows.params import Params
 
 KEPT, FILTER = "kept.npz", "filter.json"
-MODEL = "model.safetensors"
 STREAM = 17  # of the draws of candidates, beside that of the order of batches
 
 
@@ -143,8 +142,8 @@ def of(matrix: Params, scale: str, name: str, dataset: Dataset) -> Augmentation:
         wanted = found.header["models"].get(str(seed))
         sums = wanted if isinstance(wanted, list) else [wanted] * len(filtering.judges)
         for judge, listed in zip(filtering.judges, sums, strict=True):
-            record = paths.seed(scale, judge, seed) / RECORD
-            got = files.read_sealed(record)["files"][MODEL] if record.is_file() else None
+            record = paths.seed(scale, judge, seed) / paths.RECORD
+            got = files.read_sealed(record)["files"][paths.MODEL] if record.is_file() else None
             if got is not None and got != listed:
                 raise Problem(
                     f"expected candidates in {folder} judged by the present model of {judge}, seed {seed}, with sha256 "

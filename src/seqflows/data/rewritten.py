@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 LINES, CANDIDATES = "lines.npz", "candidates.json"
 FEATURES = "lines.npy"  # of the folder of their features
-RECORD = "train.json"
 
 
 @dataclass(frozen=True)
@@ -145,8 +144,8 @@ def of(matrix: Params, scale: str, name: str, dataset: str) -> Candidates:
     block, folder = matrix.rewriting(scale, name), paths.rewritten(scale, name)
     found = load(folder, dataset, block)
     for run, seed, wanted in ((one["run"], one["seed"], one["model_sha256"]) for one in found.header["runs"]):
-        record = paths.seed(scale, run, seed) / RECORD
-        got = files.read_sealed(record)["files"]["model.safetensors"] if record.is_file() else None
+        record = paths.seed(scale, run, seed) / paths.RECORD
+        got = files.read_sealed(record)["files"][paths.MODEL] if record.is_file() else None
         if got is not None and got != wanted:
             raise Problem(
                 f"expected candidates in {folder} by the present model of {run} with sha256 {got[:12]}..., got those "

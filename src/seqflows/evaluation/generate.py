@@ -76,7 +76,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "seed": seed,
         "dataset": f"{owner['dataset']}, sha256 {dataset.sha256}",
         "config_hash": files.digest(block),
-        "model_sha256": record["files"][loading.MODEL],
+        "model_sha256": record["files"][paths.MODEL],
         "train_config_hash": record["config_hash"],
         "train_revision": record["revision"],
         "revision": files.revision(),

@@ -147,7 +147,7 @@ def _source(matrix: params.Params, scale: str, run: str, machine: compute.Machin
     model, record = loading.load(paths.Key(scale, run), block, seed, dataset, machine)
     origin = {
         **{"run": run, "seed": seed, "dataset": block["dataset"], **dataset.origin()},
-        **{"model_sha256": record["files"][loading.MODEL], "train_config_hash": record["config_hash"]},
+        **{"model_sha256": record["files"][paths.MODEL], "train_config_hash": record["config_hash"]},
     }
     return Source(model, dataset, origin)
 

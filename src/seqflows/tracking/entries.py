@@ -152,7 +152,7 @@ def seed_entry(
                 metrics[f"{DIFFERENCE}/{metric}"] = cell.difference
         lines.append(line)
     folder, metrics_path = paths.seed(scale, name, seed.seed), paths.metrics(scale, name)
-    artifacts = {folder / "train.json": "train", folder / paths.HISTORY: "train"}
+    artifacts = {folder / paths.RECORD: "train", folder / paths.HISTORY: "train"}
     if scored:
         artifacts[metrics_path] = ""
         evaluation = paths.evaluation(scale, name) / folder.name
@@ -164,7 +164,7 @@ def seed_entry(
     if not (folder.exists() and metrics_path.exists()):
         artifacts[paths.record(scale, name)] = ""
     data = Data(str(train["dataset"]), str(train["dataset_sha256"]), paths.prepared(scale, str(train["dataset"])))
-    model, sha256 = folder / "model.safetensors", train.get("files", {}).get("model.safetensors")
+    model, sha256 = folder / paths.MODEL, train.get("files", {}).get(paths.MODEL)
     settings = parameters(train)
     return Entry(
         id=f"{scale}/{name}/{seed.seed}",

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from seqflows import files, paths, stages
 from seqflows.errors import Problem
+from seqflows.paths import HISTORY, MODEL, RECORD
 
 STATE = "checkpoint.json"
 TENSORS = re.compile(r"tensors-[0-9]+-[0-9]+\.safetensors")  # no path: they lie beside the JSON
 FINISHED, KEPT = "finished", "kept"
-MODEL, HISTORY, RECORD = "model.safetensors", paths.HISTORY, "train.json"  # what a seed that is done has
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:

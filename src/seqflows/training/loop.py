@@ -17,8 +17,9 @@ from seqflows.config.training import Training
 from seqflows.data import filtered, prepared
 from seqflows.data.prepared import Dataset
 from seqflows.errors import Problem
+from seqflows.models import saved
+from seqflows.paths import HISTORY, MODEL, RECORD
 from seqflows.training import checkpoint
-from seqflows.training.checkpoint import HISTORY, MODEL, RECORD
 from seqflows.training.live import Guard, Tracker
 from seqflows.training.progress import Progress
 from seqflows.training.stopping import Stop
@@ -77,33 +78,15 @@ class Begun(NamedTuple):
 
 
 def begun(key: paths.Key, matrix: params.Params, block: Mapping[str, Any]) -> dict[int, Begun]:
-    """The model of the run ``from`` for each seed of a run; empty for a run without.
-
-    Raises:
-        Problem: a seed that is not trained, or was trained on other data or with other parameters than the present
-            ones.
-    """
+    """The model of the run ``from`` for each seed of a run, as `saved.verified` finds it; empty for a run without."""
     name = block.get("from")
     if name is None:
         return {}
-    other = matrix.run(key.scale, name)
-    wanted, data = files.digest(params.trained(other)), prepared.of(matrix, key.scale, other["dataset"]).origin()
-    found = {}
+    other, found = matrix.run(key.scale, name), {}
+    origin = prepared.of(matrix, key.scale, other["dataset"]).origin()
     for seed in block["seeds"]:
-        folder = paths.seed(key.scale, name, seed)
-        again = f"run: python -m seqflows train {key.scale}/{name}"
-        if not (folder / RECORD).exists() or not (folder / MODEL).exists():
-            raise Problem(f"expected seed {seed} of {name}, for {key.name}, in {folder}, got none; {again}")
-        record = files.read_sealed(folder / RECORD)
-        if (record.get("config_hash"), record.get("dataset_sha256")) != (wanted, data["dataset_sha256"]):
-            raise Problem(
-                f"expected {folder}, from which {key.name} starts, to be trained with the present parameters and data, "
-                f"got others; {again}"
-            )
-        listed, sha256 = record["files"][MODEL], files.sha256(folder / MODEL)
-        if sha256 != listed:
-            raise Problem(f"expected {folder / MODEL} with sha256 {listed}, got {sha256}; {again}")
-        found[seed] = Begun(folder / MODEL, sha256)
+        path, record = saved.verified(paths.Key(key.scale, name), other, seed, origin)
+        found[seed] = Begun(path, record["files"][MODEL])
     return found
 
 
