@@ -1080,8 +1080,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "actnorms are set to a variance",
-            "self.log_scale.copy_(-torch.log(deviation + 1e-6))",
-            "self.log_scale.copy_(-2 * torch.log(deviation + 1e-6))",
+            "actnorm.log_scale.copy_(-torch.log(deviation + 1e-6))",
+            "actnorm.log_scale.copy_(-2 * torch.log(deviation + 1e-6))",
             "test_flows_language.py::test_actnorms_are_set_by_data_one_after_another",
         ),
     ],

@@ -55,6 +55,17 @@ def test_actnorms_are_set_by_data_one_after_another(monkeypatch):
     assert all(torch.equal(one, other) for one, other in zip(before, flow.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("examples", [1, 3])
+def test_scales_are_set_only_from_more_steps_than_channels(examples):
+    """The deviation of a single vector is 0, by which nothing can be divided."""
+    flow = Steps(Actnorm(2, 4), Actnorm(2, 4))
+    z = 5 + 3 * torch.randn(examples, 2, 4)
+    initialise(flow, z)
+    for part in flow.flows:
+        assert bool((part.log_scale != 0).all()) == (examples > 2) and not part.awaits_data
+    assert torch.allclose(flow.forward(z)[0].mean((0, 1)), torch.zeros(4), atol=1e-5)
+
+
 @pytest.mark.parametrize("case", CAUSAL, ids=lambda case: case.name)
 def test_steps_one_by_one_are_the_flow(case):
     flow = randomised(case, 1.0)

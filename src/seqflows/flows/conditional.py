@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seqflows.flows.attention import Attending, Size
 from seqflows.flows.bijection import Bijection, Chain, Context, Source, clean
-from seqflows.flows.fixed import Invertible1x1
+from seqflows.flows.fixed import Invertible1x1, standardise
 from seqflows.flows.multiscale import log_gate, squeeze, unsqueeze
 from seqflows.flows.precision import unrounded, wide
 
@@ -28,8 +28,7 @@ def _steps(value: Tensor, mask: Tensor | None) -> Tensor | int:
 class MaskedActnorm(Bijection):
     """eps = (z + shift) exp(log_scale), a shift and a scale for each channel, for sequences of any length.
 
-    It starts as the identity; `initialise` sets it from the steps of the mask, and the scales only from more steps than
-    channels: fewer, normalised layer after layer, leave directions that are enlarged without limit.
+    It starts as the identity; `initialise` sets it from the steps of the mask, see `standardise`.
     log_det = T sum_d log_scale_d.
     """
 
@@ -41,15 +40,6 @@ class MaskedActnorm(Bijection):
         self.log_scale = nn.Parameter(torch.zeros(dim))
         self.awaits_data = False
 
-    def _set(self, z: Tensor, mask: Tensor | None) -> None:
-        with torch.no_grad():
-            steps = z.flatten(0, 1) if mask is None else z[mask]
-            deviation, mean = torch.std_mean(steps, 0, correction=0)
-            self.shift.copy_(-mean)
-            if len(steps) > self.dim:
-                self.log_scale.copy_(-torch.log(deviation + 1e-6))
-        self.awaits_data = False
-
     def _log_det(self, value: Tensor, mask: Tensor | None, sign: int) -> Tensor:
         return (sign * _steps(value, mask) * self.log_scale.sum()).expand(value.shape[0])
 
@@ -57,7 +47,7 @@ class MaskedActnorm(Bijection):
         """Data to noise."""
         self.check(z, context)
         if self.awaits_data:
-            self._set(z, mask)
+            standardise(self, z.flatten(0, 1) if mask is None else z[mask])
         return clean((z + self.shift) * self.log_scale.exp(), mask), self._log_det(z, mask, 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:

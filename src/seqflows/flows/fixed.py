@@ -100,7 +100,7 @@ class _Steps(Stepper):
 class Actnorm(FixedLength):
     """eps = (z + shift) exp(log_scale), a shift and a scale for each channel (Kingma & Dhariwal 2018, section 3.1).
 
-    It starts as the identity; `initialise` sets it from data. log_det = T sum_d log_scale_d.
+    It starts as the identity; `initialise` sets it from data, see `standardise`. log_det = T sum_d log_scale_d.
     """
 
     def __init__(self, length: int, dim: int) -> None:
@@ -109,18 +109,11 @@ class Actnorm(FixedLength):
         self.log_scale = nn.Parameter(torch.zeros(dim))
         self.awaits_data = False
 
-    def _set(self, z: Tensor) -> None:
-        with torch.no_grad():
-            deviation, mean = torch.std_mean(z, (0, 1), correction=0)
-            self.shift.copy_(-mean)
-            self.log_scale.copy_(-torch.log(deviation + 1e-6))
-        self.awaits_data = False
-
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
         self.check(z, context, mask)
         if self.awaits_data:
-            self._set(z)
+            standardise(self, z.flatten(0, 1))
         return (z + self.shift) * self.log_scale.exp(), (self.length * self.log_scale.sum()).expand(z.shape[0])
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -145,6 +138,19 @@ class _Actnorm(Stepper):
 
     def select(self, places: Tensor) -> None:
         """Do nothing, as there is no state."""
+
+
+@torch.no_grad()
+def standardise(actnorm: Bijection, steps: Tensor) -> None:
+    """Set an actnorm so that ``steps`` (N, D) get mean 0 and, if N > D, deviation 1 per channel.
+
+    Fewer steps than channels, normalised layer after layer, leave directions that are enlarged without limit.
+    """
+    deviation, mean = torch.std_mean(steps, 0, correction=0)
+    actnorm.shift.copy_(-mean)
+    if len(steps) > actnorm.dim:
+        actnorm.log_scale.copy_(-torch.log(deviation + 1e-6))
+    actnorm.awaits_data = False
 
 
 def initialise(flow: Bijection, z: Tensor, context: Context = None, mask: Tensor | None = None) -> None:
