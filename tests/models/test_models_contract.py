@@ -287,8 +287,8 @@ def test_density_integrates_to_one(case):
 
 @_named([case for case in LANGUAGE if case.block.get("structure", "time") == "time"])  # channels are halved elsewhere
 def test_density_of_two_words_integrates_to_one(case):
-    """Of one dimension each, over the plane."""
-    model = sharpened(case.build(embedded(2, 1), seed=1, **{"scales": 1} if "scales" in case.block else {}))
+    """Of one dimension each, over the plane; of five words on a line two would be ambiguous."""
+    model = sharpened(case.build(embedded(2, 1, 3), seed=1, **{"scales": 1} if "scales" in case.block else {}))
     assert _integral(case, model, lambda pairs: pairs[:, :, None]) == pytest.approx(1, abs=1e-3)
 
 
