@@ -66,13 +66,23 @@ def test_a_paired_difference_has_the_error_of_n_minus_one(unit):
     first = [inputs.Score(*values) for values in ((5.0, 0.5, 1), (6.0, 0.5, 2), (9.0, 0.5, 3))]
     second = [inputs.Score(*values) for values in ((3.0, 0.5, 1), (6.0, 0.5, 2), (8.0, 0.5, 3))]
     ours = object.__new__(judging.Ours)
-    ours.runs = {}  # no others, whose spread one of a single seed would have
+    ours._models = []  # no others, whose spread one of a single seed would have
     found = {run: inputs.means([seed], vectors=unit == "nats") for run, seed in (("a", first), ("b", second))}
     ours.results = SimpleNamespace(scores=found.get, pair=lambda first, second, metric: None)
     scale = math.log(2) if unit == "bpc" else 1.0
     sums = (20.0 / 9 / scale, 17.0 / 9 / scale) if unit != "nats" else ((20 - 1.5) / 3, (17 - 1.5) / 3)
     sides = [
-        SimpleNamespace(metric="nll", dataset_sha256="0", run=run, unit=unit, value=value, std=None, seeds=(0,))
+        SimpleNamespace(
+            metric="nll",
+            dataset="d",
+            dataset_sha256="0",
+            run=run,
+            unit=unit,
+            value=value,
+            std=None,
+            seeds=(0,),
+            samples=1,
+        )
         for run, value in zip("ab", sums, strict=True)
     ]
     squares = 16 / 9 + 1 + 1 / 9 if unit != "nats" else 1 + 1 + 0

@@ -110,12 +110,16 @@ def test_the_lstm_drops_symbols_and_states_not_positions(monkeypatch):
 @pytest.mark.parametrize("paper", ["ziegler2019", "schmidt2018"])
 def test_the_rate_falls_by_one_schedule_for_all_rows_of_a_table(paper):
     """At scales demo and laptop it is fixed beforehand: where it falls by the luck of a noisy bound, rows differ in it.
-    Scale paper keeps the paper's rule, which is the same for all latent models of a data set."""
+    Scale paper keeps the paper's rule, which is the same for all latent models of a data set; so does PTB's LSTM by SGD
+    at laptop, which learns next to nothing before its rate falls."""
     found: dict[tuple, set] = {}
     for scale, kind, block in _blocks(paper):
         if kind == "vectors" or block["training"].get("optimizer") == "em":
             continue
         training = block["training"]
+        if scale == "laptop" and block["dataset"] == "ptb" and training.get("optimizer") == "sgd":
+            assert (training.get("patience"), training.get("drops")) == (1, None)
+            continue
         rule = tuple(str(training.get(name)) for name in RULES)
         if scale != "paper" or paper == "schmidt2018":
             assert training.get("patience") is None and (training.get("drops") or training.get("cosine_from"))
