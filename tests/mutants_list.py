@@ -1199,7 +1199,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "evaluation/scoring.py": [
-        ("ten standard errors are no finding", "ERRORS = 3 ", "ERRORS = 10 ", THREE),
+        ("ten standard errors are no finding", "ERRORS = metrics.BELOW", "ERRORS = 10", THREE),
         ("the noise ignores the seed", 'f"{key.name}/{seed}/{purpose}"', 'f"{key.name}/{purpose}"', NOISE),
         (
             "all seeds of a run are scored under one stream",
@@ -2015,7 +2015,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "report/acceptance.py": [
         (
             "a model may beat its source",
-            "found.value < -ERRORS * found.standard_error",
+            "found.value < -metrics.BELOW * error",
             "False",
             "test_acceptance.py::test_a_run_below_its_source_is_named",
         ),

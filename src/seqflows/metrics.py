@@ -28,6 +28,7 @@ ABOVE_FLOOR = "_above_floor"  # suffix of metrics in nats per position above the
 # The audit's, by unit. Half a point of BLEU is somewhat above its standard error over 5,000 questions, and half of what
 # the papers' gains are.
 TOLERANCES = {"bpc": 0.02, "1": 0.02, "bits/dim": 0.10, "%": 0.5}
+BELOW = 3  # standard errors by which a model may score below the source of its data
 TOLERANCE_NATS = 0.10  # and of any other unit, which is in nats
 PERPLEXITY = 0.05  # of a printed perplexity
 

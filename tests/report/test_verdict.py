@@ -8,7 +8,7 @@ import pytest
 
 import report_world
 from seqflows import metrics, paths
-from seqflows.report import audit, markdown, readme, verdict
+from seqflows.report import audit, cells, markdown, readme, verdict
 from seqflows.report.inputs import Results
 from seqflows.report.judging import Finding, Ours, join, ruled
 from seqflows.report.papers import base
@@ -113,7 +113,7 @@ def test_cells_that_the_test_set_does_not_resolve(world):
     path = paths.metrics("laptop", "ptb-lstm")
 
     def row():
-        cell = next(c for c in audit._cells(Results(world, "laptop"), "ziegler2019-table1") if c.run == "ptb-lstm")
+        cell = next(c for c in cells.of_table(Results(world, "laptop"), "ziegler2019-table1") if c.run == "ptb-lstm")
         return audit.judged(Results(world, "laptop"), cell)[1]
 
     assert row()["verdict"] == "within" and row()["tolerance"] == 0.02

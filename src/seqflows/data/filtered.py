@@ -142,8 +142,7 @@ def of(matrix: Params, scale: str, name: str, dataset: Dataset) -> Augmentation:
         wanted = found.header["models"].get(str(seed))
         sums = wanted if isinstance(wanted, list) else [wanted] * len(filtering.judges)
         for judge, listed in zip(filtering.judges, sums, strict=True):
-            record = paths.seed(scale, judge, seed) / paths.RECORD
-            got = files.read_sealed(record)["files"][paths.MODEL] if record.is_file() else None
+            got = rewritten.model_sha256(scale, judge, seed)
             if got is not None and got != listed:
                 raise Problem(
                     f"expected candidates in {folder} judged by the present model of {judge}, seed {seed}, with sha256 "

@@ -136,6 +136,12 @@ def featured(found: Candidates, folder: Path, encoder: Mapping[str, Any]) -> Can
     return replace(found, lines=lines, features_sha256=sha256)
 
 
+def model_sha256(scale: str, run: str, seed: int) -> str | None:
+    """The checksum of the present model of a run, by its record; None if it was not trained here."""
+    record = paths.seed(scale, run, seed) / paths.RECORD
+    return files.read_sealed(record)["files"][paths.MODEL] if record.is_file() else None
+
+
 def of(matrix: Params, scale: str, name: str, dataset: str) -> Candidates:
     """The candidates of an entry of a scale, for the prepared dataset with the sha256 ``dataset``.
 
@@ -144,8 +150,7 @@ def of(matrix: Params, scale: str, name: str, dataset: str) -> Candidates:
     block, folder = matrix.rewriting(scale, name), paths.rewritten(scale, name)
     found = load(folder, dataset, block)
     for run, seed, wanted in ((one["run"], one["seed"], one["model_sha256"]) for one in found.header["runs"]):
-        record = paths.seed(scale, run, seed) / paths.RECORD
-        got = files.read_sealed(record)["files"][paths.MODEL] if record.is_file() else None
+        got = model_sha256(scale, run, seed)
         if got is not None and got != wanted:
             raise Problem(
                 f"expected candidates in {folder} by the present model of {run} with sha256 {got[:12]}..., got those "

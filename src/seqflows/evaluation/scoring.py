@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
-from seqflows import files, paths
+from seqflows import files, metrics, paths
 from seqflows.compute import Machine
 from seqflows.errors import Problem
 
-ERRORS = 3  # standard errors by which a model may fall below its source
+ERRORS = metrics.BELOW  # standard errors by which a model may fall below its source
 
 
 def stream(key: paths.Key, seed: int, purpose: str) -> int:

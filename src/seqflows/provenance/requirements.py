@@ -23,6 +23,7 @@ from seqflows.errors import Problem
 from seqflows.params import Params
 from seqflows.report import judging, verdict
 from seqflows.report.audit import COLUMNS, OPEN, UNREACHABLE, UNRESOLVED
+from seqflows.report.cells import OURS
 from seqflows.report.inputs import read_csv
 from seqflows.report.papers.base import papers
 
@@ -37,7 +38,6 @@ STATES = {  # verdict of a claim on our numbers, or of a cell -> state
     UNREACHABLE: UNDECIDED, "quoted": NONE, "human": NONE,
 }  # fmt: skip
 SCORES = {MET: 1.0, FAILED: 0.0}
-OURS = "ours"  # the status of a cell that the paper does not have, and so no requirement
 DIGITS = 6  # of shares and scores as written
 Node = dict[str, Any]
 
@@ -82,7 +82,7 @@ def write(found: Params, scale: str) -> Path:
 
 def tree(rows: Audit, tables: Mapping[str, Any], scale: str) -> Node:
     """The tree; ``tables`` are the blocks of params.yaml, which have the titles."""
-    branches, printed = [], [row for row in rows.cells if row["status"] != OURS]
+    branches, printed = [], [row for row in rows.cells if row["status"] != OURS]  # ours are no requirements
     for name, paper in papers().items():
         claims = [_claim(row) for row in rows.claims if row["paper"] == name and row["kind"] == "claim"]
         shown = [

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seqflows import paths
+from seqflows import metrics, paths
 from seqflows.errors import Problem
-from seqflows.report.cells import Cell, cells, reported
+from seqflows.report.cells import Cell, cells, of_table
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.papers.base import papers
 from seqflows.report.papers.tang2021.questions import BASELINE, TABLES
 
-ERRORS = 3  # standard errors by which a run may score below its source, as `evaluate` allows
 NEAR = 2.0  # points of BLEU by which the baseline may miss what can be reached
 
 
@@ -44,8 +43,7 @@ def to_reproduce(results: Results) -> Iterator[Cell]:
     """The printed cells of all papers that are to be reproduced, joined with the numbers of a scale's runs."""
     for paper in papers().values():
         for name in paper.tables:
-            found = cells(results, name) if name in results.params.tables else reported(name)
-            yield from (cell for cell in found if cell.status == "reproduce")
+            yield from (cell for cell in of_table(results, name) if cell.status == "reproduce")
 
 
 def missing(results: Results, wanted: list[Cell]) -> Iterator[str]:
@@ -57,12 +55,13 @@ def missing(results: Results, wanted: list[Cell]) -> Iterator[str]:
 
 
 def below(results: Results) -> Iterator[str]:
-    """Yield a line for each run whose test NLL is below its source's by more than `ERRORS` standard errors."""
+    """Yield a line for each run whose test NLL is below its source's by more than `metrics.BELOW` standard errors."""
     for name in results.params.runs:
         found = results.summary(name, "excess", optional=True)
-        if found is not None and found.standard_error is not None and found.value < -ERRORS * found.standard_error:
+        error = found.standard_error if found else None
+        if error is not None and found.value < -metrics.BELOW * error:
             yield (
-                f"{name}: {found.value:.4f} {found.unit} below its source, standard error {found.standard_error:.4f}; "
+                f"{name}: {found.value:.4f} {found.unit} below its source, standard error {error:.4f}; "
                 "one of both likelihoods is wrong"
             )
 

@@ -10,7 +10,7 @@ from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
 from seqflows.report import causes, figures, markdown, verdict
-from seqflows.report.cells import NOTHING, Cell, cells, number, reported
+from seqflows.report.cells import NOTHING, OURS, Cell, number, of_table
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import ERRORS, STAND_IN
 from seqflows.report.page import (
@@ -70,7 +70,7 @@ VERDICTS = {
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",
-    "ours": "a row of this project, which the paper does not have",
+    OURS: "a row of this project, which the paper does not have",
 }
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
@@ -103,7 +103,7 @@ class Audited(NamedTuple):
 
 def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
-    rows = [judged(results, cell) for name in paper.tables for cell in _cells(results, name)]
+    rows = [judged(results, cell) for name in paper.tables for cell in of_table(results, name)]
     full = results.beside if results.scale != "paper" else None
     for cell, row in rows:
         if row["verdict"] == UNREACHABLE and cell.summary:
@@ -117,13 +117,6 @@ def ordered(results: Results) -> list[Paper]:
     """The papers in the order of their runs in params.yaml, then the others."""
     order = dict.fromkeys([run["reproduces"] for run in results.params.runs.values()] + list(papers()))
     return [papers()[name] for name in order if name in papers()]
-
-
-def _cells(results: Results, name: str) -> list[Cell]:
-    """The cells of a printed table; without runs if params.yaml lacks the table."""
-    if name not in results.params.tables:
-        return reported(name)
-    return cells(results, name)
 
 
 def tolerance(cell: Cell) -> float:
@@ -141,15 +134,15 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     if cell.unit == "bits/dim" and cell.reported and float(cell.reported) < floor():
         said = results.remarks(cell.run, summary) if summary else []
         return cell, row | _ours(results, cell) | {"verdict": UNREACHABLE, "reason": "; ".join((*said, BELOW))}
-    if cell.status not in ("reproduce", "ours"):
+    if cell.status not in ("reproduce", OURS):
         return cell, row | _ours(results, cell) | {"verdict": cell.status, "reason": cell.note}
     if summary is None:
         missing = f"no metrics of {cell.run} at scale {results.scale}"
         reason = (cell.reason or missing) if cell.run else "params.yaml has no run for this cell"
         return cell, row | {"verdict": "not run", "reason": reason}
     row, remarks = row | _ours(results, cell), results.remarks(cell.run, summary)
-    if cell.status == "ours":
-        return cell, row | {"verdict": "ours", "reason": "; ".join(remarks)}
+    if cell.status == OURS:
+        return cell, row | {"verdict": OURS, "reason": "; ".join(remarks)}
     difference, allowed = row["difference"], row["tolerance"]
     inside = abs(difference) <= allowed
     reduced = results.differences(cell.run)
@@ -261,7 +254,7 @@ def made(rows: Rows) -> str:
         text += f" (a measured cause for {known_causes})"
     if of_data:
         text += f"; {len(of_data)} cells of the data alone" + _verdicts(of_data)
-    others = Counter(row["verdict"] for cell, row in rows if cell.status not in ("reproduce", "ours"))
+    others = Counter(row["verdict"] for cell, row in rows if cell.status not in ("reproduce", OURS))
     return text + "".join(f"; {others[name]} {name}" for name in VERDICTS if others[name])
 
 
@@ -325,7 +318,7 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
     body = []
     for cell, row in rows:
         digits = 0 if cell.status == "human" else 3
-        ours = number(cell.summary, digits) if cell.summary or cell.status in ("reproduce", "ours") else NOTHING
+        ours = number(cell.summary, digits) if cell.summary or cell.status in ("reproduce", OURS) else NOTHING
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
         where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))

@@ -14,6 +14,7 @@ from seqflows.report.papers.base import printed
 
 NOTHING = "–"  # an empty cell of a table
 NOT_RUN = "not run"
+OURS = "ours"  # the status of a cell that is not in the paper
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ def counted(results: Results, table: str, sheet: str, part: str) -> Summary | No
     return summarise(run, "judged", [record | {"sequences": sum(found.counts.values())}])
 
 
+def of_table(results: Results, table: str) -> list[Cell]:
+    """`cells` of a printed table; without runs if params.yaml lacks it."""
+    return cells(results, table) if table in results.params.tables else reported(table)
+
+
 def cells(results: Results, table: str) -> list[Cell]:
     """Every cell of a table: the paper's, then those of params.yaml that the paper does not print.
 
@@ -102,7 +108,7 @@ def cells(results: Results, table: str) -> list[Cell]:
             raise Problem(f"expected no run for the quoted cell {cell.row} / {cell.column} of {table}, got {run}")
         joined.append(_fill(results, cell, run, metric))
     for (row, column), (run, metric) in ours.items():
-        joined.append(_fill(results, Cell(table, row, column, "", "ours", "", "", ""), run, metric))
+        joined.append(_fill(results, Cell(table, row, column, "", OURS, "", "", ""), run, metric))
     return joined
 
 

@@ -346,9 +346,11 @@ class Ours:
 
     def _over_seeds(self, summary: Summary) -> float:
         """The standard error over seeds; 0 if unknown."""
-        if summary.std is not None:
-            return summary.std / math.sqrt(len(summary.seeds))
-        return self._pooled(summary) or 0.0
+        return (self._deviation(summary) or 0.0) / math.sqrt(len(summary.seeds))
+
+    def _deviation(self, summary: Summary) -> float | None:
+        """The standard deviation over seeds, `_pooled` for a number of one seed; None if unknown."""
+        return self._pooled(summary) if summary.std is None else summary.std
 
     def _pooled(self, one: Summary) -> float | None:
         """The standard deviation over seeds of the paper's other models on the same data, for a number of one seed."""
@@ -384,7 +386,7 @@ class Ours:
 
     def _spread(self, *summaries: Summary) -> tuple[float | None, float]:
         """The standard deviation over seeds of some numbers together, None if one's is unknown, and the error by it."""
-        deviations = [one.std if one.std is not None else self._pooled(one) for one in summaries]
+        deviations = [self._deviation(one) for one in summaries]
         if None in deviations:
             return None, 0.0
         return math.hypot(*deviations), math.hypot(*map(self._over_seeds, summaries))

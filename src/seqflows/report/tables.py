@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from seqflows import files, paths
 from seqflows.params import Params
 from seqflows.report import markdown, tasks, texts
-from seqflows.report.cells import NOT_RUN, Cell, cells
+from seqflows.report.cells import NOT_RUN, OURS, Cell, cells
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Page
 from seqflows.report.pages import of_kind
@@ -71,14 +71,12 @@ def extra(results: Results, made: Sequence[Cell]) -> list[Cell]:
             if metric in {cell.metric for cell in made if cell.run == name}:
                 continue
             if metric not in ("source", "source_entropy"):
-                found.append(
-                    Cell(made[0].table, label, metric, summary.unit, "ours", "", "", "", name, metric, summary)
-                )
+                found.append(Cell(made[0].table, label, metric, summary.unit, OURS, "", "", "", name, metric, summary))
     levels = {metric: sources(results, made, metric) for metric in ("source", "source_entropy")}
     for column in first_runs(made):
         for metric, columns in levels.items():
             if summary := columns.get(column):
                 row = SOURCE if metric == "source_entropy" else f"{SOURCE}, this test set"
                 address = (summary.run, metric, summary)
-                found.append(Cell(made[0].table, row, column, summary.unit, "ours", "", "", "", *address))
+                found.append(Cell(made[0].table, row, column, summary.unit, OURS, "", "", "", *address))
     return found

@@ -67,7 +67,7 @@ def read(results: Results, name: str) -> tuple[dict[str, str], str]:
         "scale": results.scale,
         "seed": str(seed),
         "config_hash": files.digest(block),
-        "model_sha256": train["files"]["model.safetensors"],
+        "model_sha256": train["files"][paths.MODEL],
     }
     if not paths.text(results.scale, name).exists():
         del expected["config_hash"]
