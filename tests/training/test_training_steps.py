@@ -80,6 +80,15 @@ def test_a_step_of_sgd_is_the_gradient_made_by_hand(datasets, tmp_path, name, we
     assert moved > 0.01
 
 
+def test_a_model_is_initialised_by_the_first_batch_of_all_and_by_no_other(datasets, tmp_path, monkeypatch):
+    """Not again where steps are taken one by one, as the benchmark does: its flows would be timed with a pass more."""
+    made, seen = trainer(datasets("text"), tmp_path), []
+    monkeypatch.setattr(made.model, "initialise", lambda batch: seen.append(batch.lengths.tolist()))
+    for group in ([range(4), range(4, 7)], [range(7, 9)]):
+        made.step([torch.tensor(part).numpy() for part in group], 1.0)
+    assert made.steps == 2 and seen == [made.dataset.train.lengths[:4].tolist()]
+
+
 def test_a_clipped_step_is_as_long_as_the_rate_times_the_clip(datasets, tmp_path):
     made = trainer(datasets("text"), tmp_path, clip=1e-3)
     before = [parameter.detach().clone() for parameter in made.model.parameters()]

@@ -16,7 +16,7 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.flows import Bijection, real_nvp, triangular, wide
 from seqflows.models.base import Terms, check_samples
-from seqflows.models.networks import BiLSTM, draw_symbols, reversal, step_mask
+from seqflows.models.networks import BiLSTM, draw_symbols, step_mask
 from seqflows.models.words import WordModel, gaps
 
 FARTHEST = 1e6  # bound of a state that diverges in free mode
@@ -75,10 +75,12 @@ class StateSpace(WordModel):
         embedded = self.embedding(batch.x)
         if isinstance(self.reader, BiLSTM):
             return torch.cat(self.reader(embedded, batch.lengths), -1)
-        # A word reversed within its length begins with its end symbol: padding comes last and affects nothing.
-        places = reversal(batch.lengths, batch.x.shape[1])[..., None]
-        states, _ = self.reader(embedded.gather(1, places.expand_as(embedded)))
-        return states.gather(1, places.expand_as(states))
+        order, ranks, past, left = _by_step(batch.lengths, batch.x.shape[1])
+        words = order[ranks]
+        times = batch.lengths[words] - 1 - past  # each word from its end
+        packed = nn.utils.rnn.PackedSequence(embedded[words, times], torch.tensor([rows for rows in left if rows]))
+        states = self.reader(packed)[0].data
+        return states.new_zeros(*batch.x.shape, self.config.units).index_put((words, times), states)
 
     def _reading(self, read: Tensor) -> Tensor:
         """The term of a_t in the posterior's hidden layer, (B, T, W): equal for all draws, computed once."""
@@ -126,14 +128,12 @@ class StateSpace(WordModel):
         check_samples(samples)
         count = self.config.proposals
         reading = self._reading(self.read(batch))
-        # Longest first: at step t the unfinished words are contiguous, and finished ones cost nothing.
-        order = batch.lengths.repeat(samples).argsort(descending=True, stable=True)
-        words = order % len(batch.x)
-        left = (batch.lengths[words, None] > torch.arange(batch.x.shape[1], device=order.device)).sum(0).tolist()
+        order, ranks, times, left = _by_step(batch.lengths.repeat(samples), batch.x.shape[1])
+        places = order[ranks] % len(batch.x)
+        steps = zip(reading[places, times].split(left), batch.x[places, times].split(left), strict=True)
         before, likelihood, bound = self.start.expand(len(order), -1), [], []
-        for t, rows in enumerate(left):
-            now = words[:rows]
-            h, log_p, log_weight = self._step(before[:rows], reading[now, t], batch.x[now, t], count)
+        for rows, (now, symbols) in zip(left, steps, strict=True):
+            h, log_p, log_weight = self._step(before[:rows], now, symbols, count)
             if count == 1:
                 before = h[:, 0]
                 likelihood.append(log_p[:, 0])
@@ -144,11 +144,10 @@ class StateSpace(WordModel):
             before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
             likelihood.append((share * log_p).sum(-1))
             bound.append(log_weight.logsumexp(-1) - math.log(count))
-        places = torch.cat([words[:rows] for rows in left])
 
         def joined(values: list[Tensor]) -> Tensor:
-            steps = torch.cat(values)
-            return steps.new_zeros(len(batch.x)).index_add(0, places, steps) / samples
+            found = torch.cat(values)
+            return found.new_zeros(len(batch.x)).index_add(0, places, found) / samples
 
         reconstruction, negative = -joined(likelihood), -joined(bound)
         return {"reconstruction": reconstruction, "kl": negative - reconstruction}
@@ -172,14 +171,15 @@ class StateSpace(WordModel):
     def _weighted(self, batch: Batch, samples: int, kl_weight: float, *, filtering: bool) -> Tensor:
         """The bound by S passes together, (B,), nats; the longest words first, as in `objective`."""
         check_samples(samples)
-        order = batch.lengths.argsort(descending=True, stable=True)
-        x, reading = batch.x[order], self._reading(self.read(batch))[order]
-        left = (batch.lengths[:, None] > torch.arange(x.shape[1], device=order.device)).sum(0).tolist()
-        h = self.start.expand(len(x), samples, -1)
-        weights, bound = h.new_zeros(len(x), samples), h.new_zeros(len(x))
+        order, ranks, times, left = _by_step(batch.lengths, batch.x.shape[1])
+        reading, symbols = (
+            value[order[ranks], times].split(left) for value in (self._reading(self.read(batch)), batch.x)
+        )
+        h, count = self.start.expand(len(order), samples, -1), len(order)
+        weights, bound = h.new_zeros(count, samples), h.new_zeros(count)
         kept = torch.arange(samples, device=h.device)
-        for t, rows in enumerate(left):
-            now = (value[:rows, t].repeat_interleave(samples, 0) for value in (reading, x))
+        for rows, *now in zip(left, reading, symbols, strict=True):
+            now = (value.repeat_interleave(samples, 0) for value in now)
             proposed, log_p, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
             log_omega = log_p + kl_weight * (log_omega - log_p)
             share = log_omega.detach().softmax(1)
@@ -195,7 +195,7 @@ class StateSpace(WordModel):
                 if bool(poor.any()):
                     parents[poor] = torch.multinomial(share[poor].nan_to_num(1.0), samples, replacement=True)
                 h = h.gather(1, parents[..., None].expand_as(h))
-                anew = torch.cat([poor, poor.new_zeros(len(x) - rows)])
+                anew = torch.cat([poor, poor.new_zeros(count - rows)])
                 bound = bound + torch.where(anew, weights.logsumexp(1) - math.log(samples), 0.0)
                 weights = torch.where(anew[:, None], 0.0, weights)
         bound = bound + weights.logsumexp(1) - math.log(samples)
@@ -282,6 +282,18 @@ class StateSpace(WordModel):
         """``temperature`` scales the noise, not the symbols."""
         states = self.states(self._noise(count, self.longest, temperature, generator))
         return draw_symbols(self.to_symbols(states), 1.0, mode, generator)
+
+
+def _by_step(lengths: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor, list[int]]:
+    """The order from the longest word to the shortest, and all their steps, time by time: ranks in it, and times.
+
+    The last is how many words each of the T steps has. They are the first in that order, so that words that are over
+    cost nothing, and one index reads a (B, T, ...) tensor for all steps.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    going = lengths[order] > torch.arange(steps, device=order.device)[:, None]
+    times, ranks = going.nonzero(as_tuple=True)
+    return order, ranks, times, going.sum(1).tolist()
 
 
 def _drawn(shares: Tensor) -> Tensor:

@@ -150,7 +150,6 @@ class Trainer:
             self.optimizer.rate = self._rate(passed, self.steps)
             self.step(groups[self.position], self._kl_weight(passed))
             self.position += 1
-            self.steps += 1
             if len(self._pending) >= (WINDOW if self.machine.cuda else 1):
                 self._look()
             self._spend(started)
@@ -164,7 +163,10 @@ class Trainer:
         self.wall += spent
 
     def step(self, group: list[np.ndarray], weight: float) -> None:
-        """One optimiser step: the gradient of the mean over all sequences of the group's batches."""
+        """One optimiser step: the gradient of the mean over all sequences of the group's batches.
+
+        Before the first of all steps the model is initialised from its first batch.
+        """
         split, count = self.dataset.train, sum(map(len, group))
         self.optimizer.zero_grad()
         total: Tensor | None = None
@@ -192,6 +194,7 @@ class Trainer:
         if not self.machine.cuda:
             self._look()  # before the parameters change
         self.optimizer.step()
+        self.steps += 1
 
     def _replaced(self, indices: np.ndarray, number: int) -> Replacement | None:
         """Other contexts for batch ``number`` of the present step, drawn by epoch and position; None without any."""
