@@ -10,6 +10,7 @@ the tree as it is, where they have to pass.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -176,12 +177,18 @@ def _own() -> set[Path]:
     return {ROOT / "src", ROOT / "tests", ROOT}
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Try the entries; 0 where every one is killed but those that are explained."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("words", nargs="*", help="only errors whose name has one of these words")
+    parser.add_argument("--unplanted", action="store_true", help="first see the tests pass without any error")
+    parser.add_argument("--show", action="store_true", help="print what the tests said")
+    parser.add_argument("--page", action="store_true", help="write the page of all results at the end")
+    asked = parser.parse_args(arguments)
     if problems := stale():
         print("\n".join(problems), file=sys.stderr)
         return 2
-    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    chosen = [mutant for mutant in MUTANTS if not asked.words or any(word in mutant.name for word in asked.words)]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
     _warm()
@@ -189,7 +196,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         folder = copied(Path(scratch) / "tree")
         every = list(dict.fromkeys(test for mutant in chosen for test in mutant.tests.split()))
-        if "--unplanted" in sys.argv and tests_fail(folder, every, Path(scratch) / "said"):
+        if asked.unplanted and tests_fail(folder, every, Path(scratch) / "said"):
             print((Path(scratch) / "said").read_text()[-4000:])
             print("expected the tests to pass before anything is planted", file=sys.stderr)
             return 2
@@ -205,9 +212,9 @@ def main(words: list[str]) -> int:
             with open(RECORD, "a", encoding="utf-8") as file:
                 row = {"name": mutant.name, "killed": seen, "date": date.today().isoformat()}
                 file.write(json.dumps(row) + "\n")
-            if "--show" in sys.argv:
+            if asked.show:
                 print((Path(scratch) / "said").read_text()[-3000:], flush=True)
-    if "--page" in sys.argv:
+    if asked.page:
         page()
     unexplained = [mutant.name for mutant in survived if mutant.name not in SURVIVORS]
     print(f"{len(killed)} of {len(chosen)} planted errors killed, {len(survived)} survived")
@@ -217,4 +224,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main([word for word in sys.argv[1:] if not word.startswith("--")]))
+    sys.exit(main(sys.argv[1:]))

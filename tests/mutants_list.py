@@ -212,7 +212,27 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_witness.py::test_shares_of_the_bound_are_those_of_the_printed_cells",
         ),
     ],
+    "flows/fused.py": [
+        (
+            "the bias of steps has the mean of their gradients",
+            "grad.sum(0) if ctx.broadcast",
+            "grad.mean(0) if ctx.broadcast",
+            "test_fused.py::test_a_linear_map_of_steps_has_the_values_and_the_derivatives_of_one_in_each",
+        ),
+        (
+            "the weight of steps is moved by the first one alone",
+            "        return outputs.t() @ inputs, None, None",
+            "        return outputs[: grad.shape[1]].t() @ inputs[: grad.shape[1]], None, None",
+            "test_fused.py::test_a_linear_map_of_steps_has_the_values_and_the_derivatives_of_one_in_each",
+        ),
+    ],
     "training/trainer.py": [
+        (
+            "every step that is taken alone initialises the model",
+            "        self.optimizer.step()\n        self.steps += 1\n",
+            "        self.optimizer.step()\n",
+            "test_training_steps.py::test_a_model_is_initialised_by_the_first_batch_of_all_and_by_no_other",
+        ),
         (
             "a run on half of the questions reads them all",
             "self.some = None if settings.half is None else dataset.train.contexts.half(settings.half)",

@@ -1,7 +1,8 @@
 """Operators with a hand-written derivative: a third of the kernels that autograd would record.
 
-On a CPU the time of the serial flows depends on the number of kernels, not on the arithmetic. Both operators are once
-differentiable; their derivatives are tested against finite differences.
+On a CPU the time of the serial flows depends on the number of kernels and on the weights that each step reads and
+writes, not on the arithmetic. All operators are once differentiable; their derivatives are tested against finite
+differences.
 """
 
 from __future__ import annotations
@@ -83,3 +84,54 @@ class LSTMGates(torch.autograd.Function):
         grad = torch.ops.aten.sigmoid_backward(grad, opened)
         grad[:, 2 * width : 3 * width] = torch.ops.aten.tanh_backward(grad_new * i, g)
         return grad, grad_new * f
+
+
+class _Shared(torch.autograd.Function):
+    """A weight (O, I) as T tokens (B, O + I), whose gradients are a step's: that of its output, and its input."""
+
+    @staticmethod
+    def forward(ctx, weight: Tensor, steps: int, rows: int) -> Tensor:
+        """(T, B, O + I), which holds nothing."""
+        ctx.outputs = len(weight)
+        return weight.new_zeros(()).expand(steps, rows, sum(weight.shape))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        """The gradient of the weight, one product for all steps."""
+        outputs, inputs = grad.flatten(0, 1).tensor_split([ctx.outputs], 1)
+        return outputs.t() @ inputs, None, None
+
+
+class _Step(torch.autograd.Function):
+    """x W^T + b of one step."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, bias: Tensor, weight: Tensor, token: Tensor) -> Tensor:
+        """Shapes: x (B, I), bias (B, O) or (O,), weight (O, I), token (B, O + I); (B, O)."""
+        ctx.save_for_backward(x, weight)
+        ctx.broadcast = bias.dim() == 1
+        return torch.addmm(bias, x, weight.t())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        """Of the weight only what `_Shared` needs."""
+        x, weight = ctx.saved_tensors
+        token = torch.cat([grad, x], 1) if ctx.needs_input_grad[3] else None
+        return grad @ weight, grad.sum(0) if ctx.broadcast else grad, None, token
+
+
+class StepsLinear:
+    """y_t = x_t W^T + b_t for T steps of B rows, one after the other: the gradient of W is one product for all of them.
+
+    Autograd's would write and add up a gradient of the size of W in each step.
+    """
+
+    def __init__(self, weight: Tensor, steps: int, rows: int) -> None:
+        self.weight = weight.detach()
+        self.tokens = iter(_Shared.apply(weight, steps, rows).unbind(0))
+
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+        """The next of the T steps: x (B, I), b (B, O) or (O,); (B, O)."""
+        return _Step.apply(x, bias, self.weight, next(self.tokens))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from seqflows.flows.attention import Size, TransformerLayer
 from seqflows.flows.bijection import Bijection, clean
-from seqflows.flows.fused import LSTMGates
+from seqflows.flows.fused import LSTMGates, StepsLinear
 from seqflows.flows.initial import start
 
 
@@ -203,23 +203,24 @@ class _Cell:
     """Single steps of an nn.LSTM with few operators: one product per layer, with joined weights."""
 
     def __init__(self, lstm: nn.LSTM, dim: int, context: Tensor, dropout: float) -> None:
-        self.dropout, self.weights, self.biases = dropout, [], []
+        self.dropout, self.products, self.biases = dropout, [], []
+        rows, steps = context.shape[:2]
         for layer in range(lstm.num_layers):
             w_in, w_hidden = getattr(lstm, f"weight_ih_l{layer}"), getattr(lstm, f"weight_hh_l{layer}")
             bias = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
             if layer == 0:
                 self.from_context = F.linear(context, w_in[:, dim:], bias).unbind(1)
                 w_in = w_in[:, :dim]
-            self.weights.append(torch.cat([w_in, w_hidden], 1).t())
+            self.products.append(StepsLinear(torch.cat([w_in, w_hidden], 1), steps, rows))
             self.biases.append(bias)
 
     def step(self, z: Tensor, t: int, h: list[Tensor], c: list[Tensor]) -> None:
         """Read z_{t-1} and the context of t; replace the states in the lists."""
         below = z
-        for layer, weight in enumerate(self.weights):
+        for layer, product in enumerate(self.products):
             if layer and self.dropout:
                 below = F.dropout(below, self.dropout)
             bias = self.from_context[t] if layer == 0 else self.biases[layer]
-            gates = torch.addmm(bias, torch.cat([below, h[layer]], -1), weight)
+            gates = product(torch.cat([below, h[layer]], -1), bias)
             h[layer], c[layer] = LSTMGates.apply(gates, c[layer])
             below = h[layer]

@@ -1,0 +1,76 @@
+"""The operators of the serial steps: their values, and their derivatives against autograd's and finite differences."""
+
+import pytest
+import torch
+from torch import nn
+from torch.autograd import gradcheck
+
+from seqflows.flows.fused import LSTMGates, StepsLinear
+
+STEPS, ROWS, INPUTS, OUTPUTS = 4, 3, 5, 6
+
+
+def numbers(*shape):
+    return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def test_the_gates_are_those_of_an_lstm_cell():
+    cell, (x, h, c) = (
+        nn.LSTMCell(INPUTS, OUTPUTS).double(),
+        (numbers(ROWS, size) for size in (INPUTS, OUTPUTS, OUTPUTS)),
+    )
+    gates = x @ cell.weight_ih.t() + cell.bias_ih + h @ cell.weight_hh.t() + cell.bias_hh
+    for found, wanted in zip(LSTMGates.apply(gates, c), cell(x, (h, c)), strict=True):
+        assert torch.allclose(found, wanted, atol=1e-14)
+    assert gradcheck(LSTMGates.apply, (numbers(ROWS, 4 * OUTPUTS), numbers(ROWS, OUTPUTS)))
+
+
+def serial(weight, first, biases, steps):
+    """A recurrence that reads its own outputs, with biases for each row or one for all."""
+    linear, x, found = steps(weight), first, []
+    for bias in biases:
+        y = linear(x, bias)
+        found.append(y)
+        x = torch.tanh(y[:, :INPUTS]) + x
+    return torch.stack(found, 1)
+
+
+@pytest.mark.parametrize("shape", [(ROWS, OUTPUTS), (OUTPUTS,)])
+def test_a_linear_map_of_steps_has_the_values_and_the_derivatives_of_one_in_each(shape):
+    weight, first, biases = numbers(OUTPUTS, INPUTS), numbers(ROWS, INPUTS), [numbers(*shape) for _ in range(STEPS)]
+    given = (weight, first, *biases)
+
+    def shared(weight, first, *biases):
+        return serial(weight, first, biases, lambda weight: StepsLinear(weight, STEPS, ROWS))
+
+    def each(weight, first, *biases):
+        return serial(weight, first, biases, lambda weight: lambda x, bias: nn.functional.linear(x, weight) + bias)
+
+    found, wanted = shared(*given), each(*given)
+    assert torch.allclose(found, wanted, atol=1e-14)
+    share = torch.randn_like(found)
+    for one, other in zip(*(torch.autograd.grad((y * share).sum(), given) for y in (found, wanted)), strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+    assert gradcheck(shared, given)
+
+
+def test_what_has_no_gradient_and_steps_that_are_not_taken_are_no_part_of_it():
+    """A part of the derivatives asked for first, and then all: none is counted twice."""
+    weight, first = numbers(OUTPUTS, INPUTS), numbers(ROWS, INPUTS)
+    bias = torch.zeros(OUTPUTS, dtype=torch.float64)
+    linear = StepsLinear(weight, STEPS, ROWS)
+    y = linear(first, bias)
+    (alone,) = torch.autograd.grad(y.sum(), first, retain_graph=True)
+    wanted = torch.autograd.grad((first @ weight.t()).sum(), (first, weight))
+    for found, right in zip(torch.autograd.grad(y.sum(), (first, weight)), wanted, strict=True):
+        assert torch.allclose(found, right, atol=1e-14)
+    assert torch.allclose(alone, wanted[0], atol=1e-14)
+    fixed = StepsLinear(weight.detach(), 1, ROWS)(first, bias)
+    assert torch.allclose(torch.autograd.grad(fixed.sum(), first)[0], wanted[0], atol=1e-14)
+    with torch.no_grad():
+        assert not StepsLinear(weight, 1, ROWS)(first, bias).requires_grad
