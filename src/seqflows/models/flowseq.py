@@ -29,7 +29,7 @@ from seqflows.models.networks import Positions, step_mask
 LOG_TWO_PI = math.log(2 * math.pi)
 SHIFT = len(SPECIAL) - 1  # number 0 of the V words is the unknown one, number n > 0 has the id n + SHIFT
 GROUP = 16  # contexts whose questions are written together
-LOGITS = 2**25  # logits at once, 134 MB
+LOGITS = 2**22  # logits at once, 17 MB: of more, most of the time goes into new memory
 
 
 class Read(NamedTuple):
@@ -174,15 +174,14 @@ class FlowSeq(Model):
 
     def log_likelihood(self, z: Tensor, question: Question, source: Source, smoothing: float = 0.0) -> Tensor:
         """log p(y | z, x, T), (R,), nats."""
-        rows, found = max(1, LOGITS // (z.shape[1] * len(self.bias))), []
-        states = self.states(z, question, source)
-        for part, words in zip(states.split(rows), question.words.split(rows), strict=True):
-            logits = self.logits(part)
-            score = logits.gather(-1, words[..., None])[..., 0]
-            if smoothing:
-                score = torch.lerp(score, logits.mean(-1), smoothing)
-            found.append(score - logits.logsumexp(-1))
-        return (torch.cat(found) * question.said).sum(1)
+        rows, found = max(1, LOGITS // len(self.bias)), []
+        states, words = self.states(z, question, source)[question.said], question.words[question.said]
+        for part, right in zip(states.split(rows), words.split(rows), strict=True):
+            log_p = self.logits(part).log_softmax(-1)
+            score = log_p.gather(1, right[:, None])[:, 0]
+            found.append(torch.lerp(score, log_p.mean(1), smoothing) if smoothing else score)
+        scores = torch.cat(found)
+        return scores.new_zeros(question.said.shape).masked_scatter(question.said, scores).sum(1)
 
     def log_prior(self, z: Tensor, question: Question, source: Source) -> Tensor:
         """log p(z | x, P), (R,), nats, from the encoding at the flow's width."""
