@@ -74,3 +74,15 @@ def test_what_has_no_gradient_and_steps_that_are_not_taken_are_no_part_of_it():
     assert torch.allclose(torch.autograd.grad(fixed.sum(), first)[0], wanted[0], atol=1e-14)
     with torch.no_grad():
         assert not StepsLinear(weight, 1, ROWS)(first, bias).requires_grad
+
+
+def test_under_autocast_products_are_in_its_precision_and_gradients_in_the_weights():
+    weight, first = (numbers(*shape).detach().float().requires_grad_() for shape in ((OUTPUTS, INPUTS), (ROWS, INPUTS)))
+    bias = torch.zeros(OUTPUTS, requires_grad=True)
+    given = (weight, first, bias)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = StepsLinear(weight, 1, ROWS)(first, bias)
+        wanted = torch.addmm(bias, first, weight.t())
+    assert found.dtype == torch.bfloat16 and torch.equal(found, wanted)
+    for one, other in zip(*(torch.autograd.grad(y.float().sum(), given) for y in (found, wanted)), strict=True):
+        assert one.dtype == torch.float32 and torch.allclose(one, other, rtol=0.01)

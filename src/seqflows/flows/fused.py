@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqflows.flows.precision import product_dtype
+
 
 class NLSqForward(torch.autograd.Function):
     r"""(z, p) -> (eps, log slope) of the NLSq transformation; see `seqflows.flows.scalar.NLSq`.
@@ -129,9 +131,10 @@ class StepsLinear:
     """
 
     def __init__(self, weight: Tensor, steps: int, rows: int) -> None:
+        weight = weight.to(product_dtype(weight))
         self.weight = weight.detach()
         self.tokens = iter(_Shared.apply(weight, steps, rows).unbind(0))
 
     def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
         """The next of the T steps: x (B, I), b (B, O) or (O,); (B, O)."""
-        return _Step.apply(x, bias, self.weight, next(self.tokens))
+        return _Step.apply(x.to(self.weight.dtype), bias.to(self.weight.dtype), self.weight, next(self.tokens))

@@ -23,3 +23,12 @@ def unrounded(value: Tensor) -> contextlib.AbstractContextManager:
     """A context on the device of ``value`` without autocast: for products that are a map or a density themselves."""
     device = value.device.type
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else contextlib.nullcontext()
+
+
+def product_dtype(value: Tensor) -> torch.dtype:
+    """That of a network's matrix products of ``value``: autocast's where it is enabled, its own elsewhere.
+
+    Only for operators with a derivative of their own, whose products autocast does not cast there.
+    """
+    device = value.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
