@@ -398,11 +398,13 @@ def test_each_goal_is_of_one_measured_row():
         assert goal.column in columns[goal.file], goal
     rows = goals.run(ROOT / "results/benchmark")
     assert [row["what"] for row in rows] == [goal.what for goal in goals.GOALS]
-    missing = {(goal.file, goal.column) for goal, row in zip(goals.GOALS, rows, strict=True) if row["measured"] is None}
     assert {row["met"] for row in rows} <= {"yes", "no", "not measured"}
-    for file, column in missing:  # what the present code measures, and the committed files are older than
-        path = ROOT / f"results/benchmark/{file}.csv"
-        assert not path.exists() or column not in path.read_text().splitlines()[0].split(","), (file, column)
+    for goal, row in zip(goals.GOALS, rows, strict=True):
+        path = ROOT / f"results/benchmark/{goal.file}.csv"
+        if row["measured"] is None and path.exists():  # older than the column, or left out where it failed
+            with open(path) as file:
+                known = [one for one in csv.DictReader(file) if goal.where.items() <= one.items()]
+            assert not any(one.get(goal.column) for one in known), goal
     with open(ROOT / "results/benchmark/goals.csv") as file:
         published = list(csv.DictReader(file))
     assert published == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
