@@ -3,9 +3,7 @@
 A planted error is a file, a text that stands in it exactly once, what takes its place, and the tests that should fail.
 The list cannot rot in silence: an entry whose old text does not stand once is refused, here and by test_mutants.py.
 Each error is tried in a process of its own, forked where torch and pytest are imported already; it sees nothing of the
-others. ``python tests/mutants.py trainer files.py`` tries the entries whose file or reason holds one of the words;
-``--page`` writes results/reliability.md, ``--show`` prints what the tests said, and ``--unplanted`` first runs them on
-the tree as it is, where they have to pass.
+others.
 """
 
 from __future__ import annotations
@@ -180,10 +178,14 @@ def _own() -> set[Path]:
 def main(arguments: list[str]) -> int:
     """Try the entries; 0 where every one is killed but those that are explained."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("words", nargs="*", help="only errors whose name has one of these words")
-    parser.add_argument("--unplanted", action="store_true", help="first see the tests pass without any error")
+    parser.add_argument(
+        "words", nargs="*", help="only errors whose file or reason has one of these words, such as trainer"
+    )
+    parser.add_argument(
+        "--unplanted", action="store_true", help="first run the tests on the tree as it is, where they have to pass"
+    )
     parser.add_argument("--show", action="store_true", help="print what the tests said")
-    parser.add_argument("--page", action="store_true", help="write the page of all results at the end")
+    parser.add_argument("--page", action="store_true", help="write results/reliability.md at the end")
     asked = parser.parse_args(arguments)
     if problems := stale():
         print("\n".join(problems), file=sys.stderr)

@@ -109,7 +109,7 @@ GOALS = (
 
 
 def run(folder: Path) -> list[dict[str, Any]]:
-    """A row for each goal; one whose file, row or column is not there yet is named as not measured."""
+    """A row for each goal; one whose file, row, column or number is not there is named as not measured."""
     return [_row(goal, folder) for goal in GOALS]
 
 
@@ -121,7 +121,7 @@ def _row(goal: Goal, folder: Path) -> dict[str, Any]:
             found = [row for row in csv.DictReader(file) if goal.where.items() <= row.items()]
         if len(found) > 1:
             raise ValueError(f"Expected one row of {path} where {dict(goal.where)}, got {len(found)}")
-        if found and goal.column in found[0]:
+        if found and found[0].get(goal.column):
             measured = float(found[0][goal.column])
             met = "yes" if (measured >= goal.goal if goal.least else measured <= goal.goal) else "no"
     print(f"  {goal.what}: {measured} {goal.unit}, goal {goal.goal:g}: {met}", flush=True)

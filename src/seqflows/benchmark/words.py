@@ -114,7 +114,8 @@ def training(batch: int = BATCH, stems: int = 60, tokens: int = 200_000, **sizes
     for name, step in steps(batch, stems, tokens, **sizes):
         with Products() as products:
             step()
-        found = [(best(step), best(products.alone())) for _ in range(REPEATS)]  # in turn, as other load comes and goes
+        multiply = products.alone()
+        found = [(best(step), best(multiply)) for _ in range(REPEATS)]  # in turn, as other load comes and goes
         seconds, alone = map(min, zip(*found, strict=True))
         values = (name, batch, round(batch / seconds), round(seconds, 4), round(alone, 4), round(seconds / alone, 2))
         rows.append(dict(zip(TRAINING, (*values, round(products.gflop, 3)), strict=True)))

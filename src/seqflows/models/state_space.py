@@ -178,8 +178,8 @@ class StateSpace(WordModel):
         h, count = self.start.expand(len(order), samples, -1), len(order)
         weights, bound = h.new_zeros(count, samples), h.new_zeros(count)
         kept = torch.arange(samples, device=h.device)
-        for rows, *now in zip(left, reading, symbols, strict=True):
-            now = (value.repeat_interleave(samples, 0) for value in now)
+        for rows, *given in zip(left, reading, symbols, strict=True):
+            now = (value.repeat_interleave(samples, 0) for value in given)
             proposed, log_p, log_omega = self._step(h[:rows].flatten(0, 1), *now, self.config.proposals)
             log_omega = log_p + kl_weight * (log_omega - log_p)
             share = log_omega.detach().softmax(1)
