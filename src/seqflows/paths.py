@@ -178,6 +178,11 @@ def drawn(scale: str, name: str) -> Path:
     return results(scale) / "drawn" / name
 
 
+def written(scale: str, name: str) -> Path:
+    """The kept texts or answers of a run's test set, which the stage ``compare`` reads, one folder per seed."""
+    return results(scale) / "written" / name
+
+
 def statistics(scale: str, dataset: str) -> Path:
     """A prepared dataset's statistics.json, kept beside the results."""
     return results(scale) / "datasets" / f"{dataset}.json"

@@ -67,6 +67,19 @@ def kept(scale: str, run: str) -> dict[str, Any] | None:
     return _metrics(files.read_sealed(path), scale, run, path) if path.exists() else None
 
 
+def wrote(scale: str, run: str, name: str) -> list[Path]:
+    """A run's files ``name`` of texts or answers, one per scored seed, made here or kept.
+
+    Empty if the run was not evaluated, or if it was elsewhere and a file of its kept record was not kept.
+    """
+    content = metrics(scale, run)
+    if content is None:
+        return []
+    folder = paths.evaluation(scale, run) if here(scale, run) else paths.written(scale, run)
+    found = [folder / f"seed-{seed}" / name for seed in sorted({one["seed"] for one in content["metrics"]})]
+    return found if here(scale, run) or all(path.exists() for path in found) else []
+
+
 def comparison(scale: str, table: str) -> dict[str, Any] | None:
     """The content of a table's comparison, made here or kept; None without one."""
     path = recorded(paths.compared(scale, table))

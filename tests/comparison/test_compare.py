@@ -255,6 +255,7 @@ def test_without_an_evaluated_run_it_says_what_to_run(place):
 def test_runs_of_two_datasets_are_refused(wrote):
     matrix = compared.matrix()
     matrix.runs["words"] = matrix.runs["words"] | {"dataset": "other"}
+    matrix.datasets["other"] = matrix.datasets["asked"]
     with pytest.raises(Problem, match="expected runs of one dataset in own-questions, got asked, other; make a table"):
         compare.run(KEY, matrix)
 

@@ -526,6 +526,44 @@ def test_a_clone_says_what_the_runs_say(table6, monkeypatch):
     assert records.comparison(SCALE, TABLE) and Results(table6, SCALE).judged(TABLE, "human-eval-3")
 
 
+def _numbers(content):
+    """A comparison without what the pages of its sheets are called by."""
+    return {name: value for name, value in content.items() if name not in ("human", "sha256")}
+
+
+def test_what_other_machines_wrote_is_compared_with_what_is_written_here(table6, monkeypatch):
+    """A run is trained in hours, and the machine that did may be gone."""
+    monkeypatch.setattr(keep, "matrix", lambda: table6)
+    key = paths.Key(SCALE, TABLE)
+    before = files.read_sealed(paths.compared(*key))
+    texts = paths.evaluation(SCALE, "squad-qg") / "seed-0/texts.json"
+    keep.run(SCALE)
+    kept = paths.written(SCALE, "squad-qg") / "seed-0/texts.json"
+    assert kept.read_bytes() == texts.read_bytes()
+    for run in ("squad-qg", "squad-qg-words"):
+        shutil.rmtree(paths.run(SCALE, run))
+    compare.run(key, table6)
+    assert _numbers(files.read_sealed(paths.compared(*key))) == _numbers(before)
+    kept.write_text(kept.read_text().replace("?", "!", 1))
+    with pytest.raises(Problem, match="expected .*written/squad-qg/seed-0/texts.json with sha256 .*, as squad-qg was"):
+        compare.run(key, table6)
+    kept.unlink()
+    compare.run(key, table6)
+    after = files.read_sealed(paths.compared(*key))
+    assert "squad-qg" in after["absent"] and "squad-qg-words" in {one["run"] for one in after["systems"]}
+
+
+def test_the_texts_of_other_seeds_stay_beside_those_that_join_them(table6, monkeypatch):
+    monkeypatch.setattr(keep, "matrix", lambda: table6)
+    keep.run(SCALE)
+    other = paths.written(SCALE, "squad-qg") / "seed-7/texts.json"
+    files.write_text(other, "")
+    keep._keep_written(table6, SCALE, "squad-qg", add=True)
+    assert other.exists()
+    keep._keep_written(table6, SCALE, "squad-qg", add=False)
+    assert not other.exists() and (other.parent.parent / "seed-0/texts.json").exists()
+
+
 def test_a_clone_can_be_judged_by_the_page_that_was_kept_and_a_large_page_is_not(table6, monkeypatch, capsys):
     monkeypatch.setattr(keep, "matrix", lambda: table6)
     pages = [paths.raters_page(SCALE, TABLE, f"human-eval-{number}") for number in (3, 4)]

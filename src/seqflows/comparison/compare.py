@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows import files, params, paths
+from seqflows import files, params, paths, records
 from seqflows.comparison import contexts, raters, readers, scores, systems, translations
 from seqflows.comparison.records_of import record
 from seqflows.comparison.systems import Question, System
@@ -26,7 +26,8 @@ CLOSE = 1e-6  # within which sacrebleu's number and ours agree
 def run(key: paths.Key, found: params.Params | None = None) -> None:
     """Write runs/<scale>/compare/<table>: comparison.json, and for each sheet for raters its files.
 
-    A metric that cannot be measured is missing there, with the reason. Runs that were not evaluated are left out.
+    A metric that cannot be measured is missing there, with the reason. What runs that were evaluated elsewhere wrote is
+    read from where `keep` puts it; those without it, and those that were not evaluated, are left out.
 
     Raises:
         Problem: no evaluated run, runs of several datasets, or texts that are not those of the present questions.
@@ -34,7 +35,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     matrix = found or params.load()
     block = matrix.comparison(key.scale, key.name)
     settings = Comparison.of(block["settings"], f"comparisons.{key.name}")
-    here = [name for name in block["runs"] if paths.metrics(key.scale, name).exists()]
+    here = [name for name in block["runs"] if records.wrote(key.scale, name, matrix.written(name))]
     if not here:
         stage = f"python -m seqflows evaluate {key.scale}/{block['runs'][0]}"
         raise Problem(f"expected evaluated runs of {key.name}, found none; run: {stage}, and that of the others")

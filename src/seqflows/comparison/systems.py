@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, kinds, paths, records
+from seqflows import files, kinds, records
 from seqflows.data.embedded import asking
 from seqflows.data.prepared import Dataset, Split
 from seqflows.errors import Problem
@@ -69,7 +69,7 @@ def likeliest(dataset: Dataset) -> System | None:
 
 
 def systems(scale: str, run: str, dataset: Dataset, read: Callable[[Path, str], list[Any]]) -> list[System]:
-    """The seeds of an evaluated run; ``read`` gives the texts of its file, with the remedy of its problems.
+    """The seeds of a run evaluated here or kept; ``read`` gives the texts of its file, with the remedy of its problems.
 
     Raises:
         Problem: scores or texts that were changed, are of other data, or lack a text.
@@ -77,10 +77,9 @@ def systems(scale: str, run: str, dataset: Dataset, read: Callable[[Path, str], 
     content, again = records.metrics(scale, run), f"run: python -m seqflows evaluate {scale}/{run}"
     found = []
     by_seed = {record["seed"]: record for record in content["metrics"]}
-    for seed, record in sorted(by_seed.items()):
-        name = f"seed-{seed}/{kinds.of(dataset.kind).compared}"
-        path = paths.evaluation(scale, run) / name
-        listed = content.get("files", {}).get(name)
+    for path in records.wrote(scale, run, kinds.of(dataset.kind).compared):
+        seed = records.number(path.parent)
+        record, listed = by_seed[seed], content.get("files", {}).get(f"{path.parent.name}/{path.name}")
         sha256 = files.sha256(path) if path.is_file() else "no file"
         if sha256 != listed:
             raise Problem(f"expected {path} with sha256 {listed}, as {run} was evaluated, got {sha256}; {again}")

@@ -77,12 +77,13 @@ def run(
         path for path in _inputs(found, scale, "train", name, there) if path.parent == paths.record(scale, "").parent
     ]
     objects = [one.id for one in data(content, current)] + [path.as_posix() for path in others]
+    wrote = [path.as_posix() for path in there if path.is_relative_to(paths.written(scale, name))]
     properties: Properties = {
         "name": f"{scale}/{name}",
         "description": f"Training of {name} at scale {scale} and its score on the test set, seeds {seeds}.",
         "instrument": ref(*(one[0].id for one in code)),
         "object": ref(SETTINGS.as_posix(), *objects, *(one.id for one in inputs)),
-        "result": ref(paths.record(scale, name).as_posix()),
+        "result": ref(paths.record(scale, name).as_posix(), *wrote),
         "additionalProperty": ref(*(one.id for one in devices)),
     }
     if spent:

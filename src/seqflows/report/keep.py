@@ -4,9 +4,10 @@ With ``--add`` the seeds here join those that are kept, which another machine ma
 are not kept. metrics.json, and each seed's history.csv and train.json, document how a number was made (`records.keep`
 puts them in one file per run, with the NLL of each sequence); a dataset's statistics.json, with its sha256, identifies
 the data, so that numbers of earlier data are detected. Of an evaluation's files the small ones in `DRAWN` are kept; the
-grids of Figures 5 and 6 are not. Of a sheet for raters the page is kept, from which a clone can be judged, unless it is
-larger than `PAGE`: 200 pairs with contexts of 128 words have 0.2 MB. Its csv has the same pairs and is not kept, since
-the page exports one.
+grids of Figures 5 and 6 are not. The texts or answers of a test set are kept, so that what another machine trains can
+be compared with them; their sha256 is in the record. Of a sheet for raters the page is kept, from which a clone can be
+judged, unless it is larger than `PAGE`: 200 pairs with contexts of 128 words have 0.2 MB. Its csv has the same pairs
+and is not kept, since the page exports one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from seqflows import files, paths, records
 from seqflows.errors import Problem
-from seqflows.params import sheets
+from seqflows.params import Params, sheets
 from seqflows.report import gaps
 from seqflows.report.inputs import Mean, Results, matrix, packed, seed_folders, unpacked
 
@@ -49,6 +50,7 @@ def run(scale: str, add: bool = False) -> list[str]:
     for name, content in contents.items():
         drawn = _drawn(results, name, content if add else {})
         records.keep(scale, name, content | ({"drawn": drawn} if drawn else {}))
+        _keep_written(known, scale, name, add)
     written = [paths.speed(scale, name) for name in known.speeds] + [paths.text(scale, name) for name in known.texts]
     for name, entry in known.comparisons.items():
         keys = [paths.raters_key(scale, name, sheet) for sheet in sheets(entry)]
@@ -61,6 +63,17 @@ def run(scale: str, add: bool = False) -> list[str]:
         whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
         files.write_json(paths.statistics(scale, name), found | {"sha256": whole})
     return made + data
+
+
+def _keep_written(known: Params, scale: str, run: str, add: bool) -> None:
+    """Copy what a compared run wrote for its test set; with ``add`` beside what other seeds did."""
+    if not add:
+        shutil.rmtree(paths.written(scale, run), ignore_errors=True)
+    if known.compared(run) is None:
+        return
+    for path in records.wrote(scale, run, known.written(run)):
+        copy = paths.written(scale, run) / path.relative_to(paths.evaluation(scale, run))
+        files.write_bytes(copy, path.read_bytes())
 
 
 def _pages(scale: str, table: str, named: Iterable[str]) -> list[Path]:
