@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from seqflows import kinds
 from seqflows.config import checks
 from seqflows.config.entries import expand, place
 from seqflows.errors import Problem
@@ -179,9 +178,9 @@ class Params:
         """The comparison that a run's scores of texts are taken from, the first that has it; None without one."""
         return next((name for name in self.comparisons if run in self.table_runs(name)), None)
 
-    def written(self, run: str) -> str:
-        """The file of a seed's evaluation with a run's texts or answers; "" of a kind without them."""
-        return kinds.of(self.datasets[self.runs[run]["dataset"]]["kind"]).compared
+    def kind(self, run: str) -> str:
+        """The kind of a run's data."""
+        return str(self.datasets[self.runs[run]["dataset"]]["kind"])
 
     def figure(self, name: str) -> dict[str, Any]:
         """A figure's block."""

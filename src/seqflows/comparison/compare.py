@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seqflows import files, params, paths, records
+from seqflows import files, kinds, params, paths, records
 from seqflows.comparison import contexts, raters, readers, scores, systems, translations
 from seqflows.comparison.records_of import record
 from seqflows.comparison.systems import Question, System
@@ -35,7 +35,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
     matrix = found or params.load()
     block = matrix.comparison(key.scale, key.name)
     settings = Comparison.of(block["settings"], f"comparisons.{key.name}")
-    here = [name for name in block["runs"] if records.wrote(key.scale, name, matrix.written(name))]
+    here = [name for name in block["runs"] if records.wrote(key.scale, name, kinds.of(matrix.kind(name)).compared)]
     if not here:
         stage = f"python -m seqflows evaluate {key.scale}/{block['runs'][0]}"
         raise Problem(f"expected evaluated runs of {key.name}, found none; run: {stage}, and that of the others")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqflows import files, params, paths, stages
+from seqflows import files, kinds, params, paths, stages
 from seqflows.data import filtered, prepared, rewritten
 from seqflows.data.prepared import CHECKSUMS, HEADER
 from seqflows.errors import Problem
@@ -50,7 +50,7 @@ def _compared_before(found: params.Params, table: str) -> bool:
     there = set()
     for run in found.table_runs(table):
         listed = files.read_sealed(paths.metrics(found.scale, run)).get("files", {})
-        name = found.written(run)
+        name = kinds.of(found.kind(run)).compared
         seeds = found.run(found.scale, run)["seeds"]
         there |= {(run, seed, listed.get(f"seed-{seed}/{name}")) for seed in seeds}
     return compared != there

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, metrics, params, paths, records
+from seqflows import files, kinds, metrics, params, paths, records
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.report import comparisons
@@ -423,7 +423,7 @@ class Results:
             found.append(f"scored on other features than most runs of {self.dataset(run)}")
         row, compared = metrics.find(summary.metric), self._compared(run)
         if row and row.compared and compared:
-            name = self.params.written(run)
+            name = kinds.of(self.params.kind(run)).compared
             listed = {number: self._files[run].get(f"seed-{number}/{name}") for number in summary.seeds}
             if any(sha256 not in (None, compared.texts[run][number]) for number, sha256 in listed.items()):
                 found.append("compared before it was evaluated anew")

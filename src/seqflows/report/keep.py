@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from seqflows import files, paths, records
+from seqflows import files, kinds, paths, records
 from seqflows.errors import Problem
 from seqflows.params import Params, sheets
 from seqflows.report import gaps
@@ -71,7 +71,7 @@ def _keep_written(known: Params, scale: str, run: str, add: bool) -> None:
         shutil.rmtree(paths.written(scale, run), ignore_errors=True)
     if known.compared(run) is None:
         return
-    for path in records.wrote(scale, run, known.written(run)):
+    for path in records.wrote(scale, run, kinds.of(known.kind(run)).compared):
         copy = paths.written(scale, run) / path.relative_to(paths.evaluation(scale, run))
         files.write_bytes(copy, path.read_bytes())
 

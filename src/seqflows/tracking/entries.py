@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqflows import files, params, paths, records
+from seqflows import files, kinds, params, paths, records
 
 UNTIMED = ("train/seconds", "train/symbols_per_second")  # columns of history.csv that differ between equal trainings
 GROUPS = ("train", "valid")  # of an epoch's numbers; others, such as the learning rate, are of training
@@ -157,7 +157,7 @@ def seed_entry(
         artifacts[metrics_path] = ""
         evaluation = paths.evaluation(scale, name) / folder.name
         artifacts |= {path: "samples" for path in sorted(evaluation.glob("samples.*"))}
-        if wrote := matrix.written(name):
+        if wrote := kinds.of(matrix.kind(name)).compared:
             artifacts[evaluation / wrote] = "texts"
     if seed.seed == min((record["seed"] for record in every), default=seed.seed):
         artifacts |= {path: "texts" for path in shown.texts}  # written by the first seed

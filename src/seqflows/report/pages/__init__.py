@@ -9,7 +9,6 @@ from seqflows import kinds
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
 from seqflows.report.page import Page
-from seqflows.report.pages import shared
 
 
 def of_kind(results: Results, runs: Sequence[str]) -> Callable[[Results, str, Sequence[Any]], Page]:
@@ -18,7 +17,7 @@ def of_kind(results: Results, runs: Sequence[str]) -> Callable[[Results, str, Se
     Raises:
         Problem: runs whose kinds of data have different pages.
     """
-    shown = dict.fromkeys(shared.kind(results, run) for run in runs)
+    shown = dict.fromkeys(results.params.kind(run) for run in runs)
     modules = list(dict.fromkeys(kinds.of(kind).report for kind in shown)) or [kinds.of("text").report]
     if len(modules) > 1:
         raise Problem(f"expected runs of one kind of data in a table, got {', '.join(shown)}; make a table of each")

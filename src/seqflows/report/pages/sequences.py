@@ -15,7 +15,7 @@ EXCESS = metrics.find("excess")._replace(digits=2)  # whole sequences have hundr
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    music = any(shared.kind(results, cell.run) == "music" for cell in cells if cell.run)
+    music = any(results.params.kind(cell.run) == "music" for cell in cells if cell.run)
     below = literature(results, cells) if music else []
     return Page(title, [*top(results, cells), *below, *beyond(results, cells, excess=not music)])
 

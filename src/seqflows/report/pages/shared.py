@@ -19,11 +19,6 @@ OF_ENCODERS = {
 }  # fmt: skip
 
 
-def kind(results: Results, run: str) -> str:
-    """The kind of data of a run."""
-    return str(results.params.datasets[results.dataset(run)]["kind"])
-
-
 def runs_of(made: Sequence[Cell]) -> dict[str, str]:
     """The distinct runs by label; the label is the row, with the column if a row has several runs."""
     labels: dict[str, str] = {}

@@ -13,7 +13,6 @@ from typing import Any
 from seqflows import records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
-from seqflows.report.pages import shared
 from seqflows.report.plots.common import BLUE, ORANGE, RED, device
 from seqflows.report.plots.curves import UNITS, limits
 from seqflows.report.tasks import BASELINE, OURS, PAPER, SAID, Candidate, Task, clock, tasks
@@ -93,7 +92,7 @@ def panel(axis: Any, results: Results, task: Task, found: dict[Candidate, list[L
     axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda place, _: f"{place:g}"))
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.set_xlabel("core-minutes")
-    axis.set_ylabel(UNITS.get(shared.kind(results, task.candidates[0].run), "nats per (T + 1)"))
+    axis.set_ylabel(UNITS.get(results.params.kind(task.candidates[0].run), "nats per (T + 1)"))
     for one in (one for one, seeds in found.items() if not seeds):
         axis.plot([], [], ls="none", label=f"{SAID[one.role]}: {one.name}, without a line")
     axis.legend(
