@@ -142,3 +142,30 @@ def test_help_and_a_missing_command(capsys, monkeypatch):
     assert nothing.returncode == 2 and "<command>" in nothing.stderr and "Traceback" not in nothing.stderr
     assert cli.main(["preload"]) == 1
     assert "run: python -m seqflows preload dvc repro" in capsys.readouterr().err
+
+
+def test_what_a_process_starts_finds_torch_until_the_context_ends(own, tmp_path, monkeypatch):
+    monkeypatch.delenv(preload.VARIABLE, raising=False)
+    with preload.beside():
+        _, _, path = os.environ[preload.VARIABLE].partition(os.pathsep)
+        done = run(sys.executable, "ask.py", "say", input="read\n")
+        assert done.returncode == 3 and json.loads(done.stdout)["loaded"] == ["torch"]
+    assert preload.VARIABLE not in os.environ and not os.path.exists(path)
+    for value in ("", "/another/python:socket"):
+        monkeypatch.setenv(preload.VARIABLE, value)
+        with preload.beside():
+            assert os.environ[preload.VARIABLE] == value
+
+
+def test_it_ends_with_the_process_that_started_it(own, monkeypatch):
+    monkeypatch.delenv(preload.VARIABLE, raising=False)
+    lines = ("import os", "from seqflows import preload", "held = preload.beside()", "held.__enter__()")
+    script = "; ".join((*lines, f"print(os.environ[{preload.VARIABLE!r}], flush=True)", "os.kill(os.getpid(), 9)"))
+    _, _, path = run(sys.executable, "-c", script).stdout.strip().partition(os.pathsep)
+    assert path
+    for _ in range(300):
+        if not os.path.exists(path):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"{path} is still listened to")

@@ -4,6 +4,7 @@ An engine starts a process for each of some hundred stages, and importing torch 
 demo. Here one process imports the libraries, once, and listens at a socket. Each ``python -m seqflows`` that the
 command starts hands over its arguments, environment, working directory and streams, and waits while a fork of that
 process runs the stage. Only libraries are imported before: a stage reads the project's own code as it then is.
+Snakemake on one machine starts such a process itself (`beside`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 VARIABLE = "SEQFLOWS_PRELOADED"  # the interpreter that listens, and its socket
@@ -32,10 +33,10 @@ SECONDS = 0.2  # between two looks at whether the command has ended
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command; its exit status, 127 if it cannot be started. A fork ends in `SystemExit`."""
-    for name in LIBRARIES:
-        with contextlib.suppress(ImportError):  # a bare node has not all of them
-            importlib.import_module(name)
+    """Run a command; its exit status, 127 if it cannot be started. A fork ends in `SystemExit`.
+
+    The command begins while the libraries are imported; what it asks for meanwhile waits.
+    """
     folder, here = tempfile.mkdtemp(prefix="seqflows-"), os.getpid()
     forks: set[int] = set()
     try:
@@ -51,6 +52,9 @@ def run(command: Sequence[str]) -> int:
             for number in SIGNALS[1:]:
                 signal.signal(number, lambda number, _: engine.send_signal(number))
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command gets it from the terminal, too
+            for name in LIBRARIES:
+                with contextlib.suppress(ImportError):  # a bare node has not all of them
+                    importlib.import_module(name)
             while engine.poll() is None:
                 forks -= {pid for pid in forks if os.waitpid(pid, os.WNOHANG)[0]}
                 with contextlib.suppress(TimeoutError):
@@ -64,6 +68,28 @@ def run(command: Sequence[str]) -> int:
     finally:
         if os.getpid() == here:
             shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[None]:
+    """Stages that this process starts find torch loaded by another one, which ends with the context or this process.
+
+    Nothing is done where the environment has `VARIABLE`, be it empty.
+    """
+    if VARIABLE in os.environ:
+        yield
+        return
+    script = f"from seqflows import preload; preload.run(['sh', '-c', 'echo \"${VARIABLE}\"; exec cat'])"
+    # In a session of its own, since an interrupt from the terminal is for the stages; the open pipe holds it.
+    with subprocess.Popen(
+        (sys.executable, "-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        os.environ[VARIABLE] = process.stdout.readline().strip()
+        try:
+            yield
+        finally:
+            del os.environ[VARIABLE]
+            process.stdin.close()
 
 
 def ask() -> int | None:

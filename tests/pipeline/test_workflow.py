@@ -714,6 +714,23 @@ def test_the_workflow_runs_on_a_cluster(project, cluster):
     assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
 
 
+LOADED = """
+import sys
+with open("loaded.log", "a") as log:
+    log.write("torch " * ("torch" in sys.modules) + sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(("cluster", "loaded"), [((), "torch download"), (("--cluster", "sbatch"), "download")])
+def test_stages_find_torch_loaded_on_one_machine_and_not_on_a_cluster(project, cluster, loaded):
+    """There a stage has the node and the memory that its job asked for, and no process of another job runs it."""
+    made = Snakemake(project())
+    schedule(made.scratch)
+    (made.scratch.folder / "src/seqflows/cli.py").write_text(LOADED + STUB)
+    made.scratch.run("snakemake", "-j", "1", *cluster, str(paths.raw("demo", "ptb")))
+    assert (made.scratch.folder / "loaded.log").read_text() == loaded and made.ran() == {"download demo/ptb"}
+
+
 def test_dvc_adopts_what_snakemake_made(project, matrix):
     """`dvc repro` has nothing to do; a second clone pulls all but the tables, which it makes without training."""
     made = Snakemake(project())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seqflows import files, params, paths, stages
+from seqflows import files, params, paths, preload, stages
 from seqflows.errors import Problem
 from seqflows.names import refuse_unknown
 from seqflows.pipeline import matrix
@@ -28,14 +28,21 @@ onstart:
         HELD.enter_context(files.lock(paths.lock("engine"), "dvc repro is running in this checkout", shared=True))
     except Problem as problem:
         raise WorkflowError(str(problem)) from None
+    if cores():
+        HELD.enter_context(preload.beside())
+
+
+def cores():
+    """The cores of this machine that jobs have; None on a cluster."""
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return None
 
 
 def alone():
     """All cores of this machine; one on a cluster, where the job requests the whole node."""
-    try:
-        return workflow.cores or 1
-    except WorkflowError:
-        return 1
+    return cores() or 1
 
 
 def everything():
