@@ -144,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "part",
         nargs="*",
-        help="training, words, ... (all but whole, the tests and the demo in a fresh clone), see docs/benchmark.md",
+        help="training, words, ... (all but whole, the tests and the demo in a fresh clone; whole:snakemake is a part "
+        "of it), see docs/benchmark.md",
     )
     benchmark.set_defaults(act=_benchmark)
     witness = commands.add_parser("witness", help="show, by computations, which printed numbers cannot be")

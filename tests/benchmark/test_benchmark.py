@@ -464,9 +464,15 @@ def test_the_whole_is_timed_in_a_fresh_clone(tmp_path, monkeypatch, capsys):
     seen = "import os, time; assert open('kept').read() == 'of the commit' and not os.path.exists('made')"
     seen += "; assert 'SEQFLOWS_CHECKPOINTS' not in os.environ; time.sleep(1.5)"
     bad = (*python, "print('the reason'); raise SystemExit(3)")
-    failed, row = whole.run(tmp_path, {"bad": bad, "one": (*python, seen)})
-    assert failed == {"what": "bad", "minutes": None}
+    path, commands = tmp_path / "whole.csv", {"bad": bad, "one": (*python, seen)}
+    failed, row = rows = whole.run("", path, tmp_path, commands)
+    assert failed == {"what": "bad", "minutes": None, "revision": files.revision()}
     assert tuple(row) == whole.WHOLE and row["what"] == "one" and 0.02 <= row["minutes"] < 1
+    files.write_csv(path, rows, whole.WHOLE)
+    first, second = whole.run("ba", path, tmp_path, commands | {"bad": (*python, "")})
+    assert first["minutes"] is not None and second == {name: str(value) for name, value in row.items()}
+    with pytest.raises(Problem, match="expected whole, or whole: with a part of bad, one, got whole:three"):
+        whole.run("three", path, tmp_path, commands)
     said = capsys.readouterr().out
     assert re.search(r"bad left out: .* to succeed in a fresh clone, got exit status 3; .*\nthe reason\n", said)
 
@@ -476,15 +482,22 @@ def test_the_whole_is_measured_only_if_named_and_on_a_quiet_machine(tmp_path, mo
     for part in parts.MEASURES:
         if part != "whole":
             monkeypatch.setitem(parts.MEASURES, part, lambda part=part: taken.append(part) or [])
-    monkeypatch.setattr(whole, "run", lambda: taken.append("whole") or [])
+    monkeypatch.setattr(whole, "run", lambda word, path: taken.append(f"whole {word}") or rows)
+    rows = []
     monkeypatch.setattr(parts, "tried", lambda: [1])
     parts.run(folder=tmp_path)
     assert taken == [part for part in parts.MEASURES if part != "whole"]
     parts.run(["whole"], tmp_path)
-    assert "whole" not in taken and "nothing could be measured" in capsys.readouterr().out
+    assert "whole " not in taken and "nothing could be measured" in capsys.readouterr().out
     monkeypatch.setattr(parts, "tried", lambda: [1, 2])
-    parts.run(["whole"], tmp_path)
-    assert taken[-1] == "whole"
+    parts.run(["whole:demo"], tmp_path)
+    assert taken[-1] == "whole demo"
+    rows += [dict.fromkeys(whole.WHOLE) | {"what": what} for what in ("make test", "make demo")]
+    with pytest.raises(Problem, match="expected make demo to succeed, got failures"):
+        parts.run(["whole:demo"], tmp_path)
+    assert (tmp_path / "whole.csv").read_text().splitlines()[1:] == ["make test,,", "make demo,,"]
+    with pytest.raises(Problem, match="expected parts among .*, got training:one"):
+        parts.run(["training:one"], tmp_path)
 
 
 def test_a_part_without_rows_leaves_its_file_as_it_was(tmp_path, monkeypatch, capsys):

@@ -30,7 +30,7 @@ from seqflows.errors import Problem
 FOLDER = Path("results/benchmark")
 THREADS = (1, 2)  # tried for a training step
 SLACK = 0.5  # load of a core that still counts as idle
-ASKED = ("whole",)  # measured only if named
+ASKED = ("whole",)  # measured only if named, also in part: whole:snakemake
 GIVEN = ("time_to_quality", "goals")  # computed from committed files, whose origin is in its csv
 COLUMNS = {
     "training": measure.TRAINING,
@@ -72,7 +72,7 @@ def tried() -> list[int]:
     return counts
 
 
-MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
+MEASURES: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "training": lambda: measure.training(tried()),
     "epoch": epoch.run,
     "time_to_quality": quality.run,
@@ -88,7 +88,7 @@ MEASURES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "readers": readers.run,
     "imports": imports.run,
     "profiles": profiles.run,
-    "whole": lambda: whole.run() if THREADS[-1] in tried() else [],
+    "whole": lambda word, path: whole.run(word, path) if THREADS[-1] in tried() else [],
     "goals": lambda: goals.run(FOLDER),
 }
 
@@ -97,21 +97,27 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
     """Measure the parts, by default all but those of `ASKED`, write a csv for each, and print them.
 
     machine.json states the machine and code of each part.
+
+    Raises:
+        Problem: an unknown part; or, after all is written, a command of the whole that failed.
     """
-    parts = list(parts) or [part for part in MEASURES if part not in ASKED]
-    unknown = set(parts) - set(MEASURES)
+    named = [part.partition(":") for part in list(parts) or [part for part in MEASURES if part not in ASKED]]
+    unknown = {"".join(one) for one in named if one[0] not in (ASKED if one[1] else MEASURES)}
     if unknown:
         raise Problem(f"expected parts among {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
     found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the last five minutes
-    measured = []
-    for part in parts:
+    measured, failed = [], []
+    for part, _, word in named:
         print(f"{part}:", flush=True)
-        rows = MEASURES[part]()
+        path = folder / f"{part}.csv"
+        rows = MEASURES[part](word, path) if part in ASKED else MEASURES[part]()
         if not rows:
-            print(f"  nothing could be measured; {folder / part}.csv stays as it is", flush=True)
+            print(f"  nothing could be measured; {path} stays as it is", flush=True)
             continue
-        files.write_csv(folder / f"{part}.csv", rows, COLUMNS[part])
+        files.write_csv(path, rows, COLUMNS[part])
+        if part in ASKED:
+            failed += [row["what"] for row in rows if word in row["what"] and row["minutes"] is None]
         if part not in GIVEN:
             measured.append(part)
     if torch.cuda.is_available():
@@ -121,3 +127,5 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
     path = folder / "machine.json"
     known = files.read_json(path) if path.exists() else {}
     files.write_json(path, known | dict.fromkeys(measured, found))
+    if failed:
+        raise Problem(f"expected {', '.join(failed)} to succeed, got failures; see their ends above")

@@ -1,10 +1,12 @@
 """What a newcomer and a developer wait for: the tests and the demo, each whole, in a fresh clone of the present commit.
 
-Not measured unless asked for, since all take most of an hour and both cores: ``python -m seqflows benchmark whole``.
+Not measured unless asked for, since all take more than an hour and both cores: ``python -m seqflows benchmark whole``,
+or ``whole:snakemake`` for one of them, beside which the others' rows stay.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -15,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seqflows import files
 from seqflows.errors import Problem
 
-WHOLE = ("what", "minutes")
+WHOLE = ("what", "minutes", "revision")
 COMMANDS: dict[str, Sequence[str]] = {
     "make test": ("make", f"VENV={sys.prefix}", "test"),
     "make demo": ("make", f"VENV={sys.prefix}", "demo"),
@@ -28,19 +31,33 @@ OURS = "SEQFLOWS_"  # settings of this shell that the clone does not have
 SHOWN = 20  # lines of a command that failed
 
 
-def run(root: Path = Path(), commands: Mapping[str, Sequence[str]] = COMMANDS) -> list[dict[str, Any]]:
-    """Minutes by the clock of each command; None for one that fails, whose end is printed."""
-    rows = []
-    for what, command in commands.items():
+def run(
+    word: str = "", path: Path = Path(), root: Path = Path(), commands: Mapping[str, Sequence[str]] = COMMANDS
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Minutes by the clock of each command with ``word`` in it, beside the rows that ``path`` has of the others.
+
+    One that fails has none, and its end is printed.
+
+    Raises:
+        Problem: no command has the word.
+    """
+    chosen = [what for what in commands if word in what]
+    if not chosen:
+        raise Problem(f"expected whole, or whole: with a part of {', '.join(commands)}, got whole:{word}")
+    rows: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = {row["what"]: dict.fromkeys(WHOLE) | row for row in csv.DictReader(file)}
+    for what in chosen:
         with clone(root) as folder:
             try:
-                minutes = round(waited(command, folder), 2)
+                minutes = round(waited(commands[what], folder), 2)
                 print(f"  {what}: {minutes:.1f} min", flush=True)
             except Problem as problem:
                 minutes = None
                 print(f"  {what} left out: {problem}", flush=True)
-        rows.append(dict(zip(WHOLE, (what, minutes), strict=True)))
-    return rows
+            rows[what] = dict(zip(WHOLE, (what, minutes, files.revision()), strict=True))
+    return [rows[what] for what in commands if what in rows]
 
 
 @contextmanager
