@@ -365,7 +365,7 @@ def both_scales(results: Results, rows: Rows) -> list[Block]:
 
 
 def reductions(results: Results, rows: Rows) -> list[Block]:
-    """The differences of the runs from the settings that the paper states."""
+    """The differences of the runs from the settings that the paper or its released code has."""
     groups: dict[str, list[str]] = {}
     for run in dict.fromkeys(cell.run for cell, _ in rows if cell.run):
         if texts := results.differences(run):
@@ -373,7 +373,11 @@ def reductions(results: Results, rows: Rows) -> list[Block]:
     if not groups:
         return []
     items = [f"{', '.join(names)}: {text}." for text, names in groups.items()]
-    return [Heading(3, f"How scale {results.scale} differs from the paper"), Facts(items)]
+    said = (
+        "(paper ...): what the paper says; where it says nothing, or its released code does otherwise, what that code\n"
+        "has. Where the two differ the deviations say so."
+    )
+    return [Heading(3, f"How scale {results.scale} differs from the paper"), Paragraph(said), Facts(items)]
 
 
 def remarks(results: Results, rows: Rows) -> list[Block]:

@@ -265,7 +265,10 @@ def _number(text: str) -> bool:
 
 
 def settings() -> dict[str, dict[str, Any]]:
-    """The settings of each run in its paper or, if not stated, in the released code, for all papers."""
+    """The settings of each run in its paper, for all papers; the released code's where it has them otherwise or alone.
+
+    The code made the numbers. Where it contradicts the text, the deviations say so.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path in (FOLDER / name / "settings.json" for name in names()):
         content = files.read_json(path) if path.exists() else {}
