@@ -298,6 +298,7 @@ for _n in NETWORKS:
         FIXED[f"halves-{_a}-{_n}"] = lambda n=_n, a=_a: AffineCoupling(4, 4, a, n, SMALL)
         FIXED[f"multiscale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(16, 2, a, n, SMALL, steps=2, blocks=3)
         FIXED[f"joined_scales-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(8, 2, a, n, SMALL, 1, 2, "rotation", "joined")
+        FIXED[f"aligned_scales-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(8, 2, a, n, SMALL, 3, 2, "aligned")
         FIXED[f"one_scale-{_a}-{_n}"] = lambda n=_n, a=_a: multiscale(4, 2, a, n, SMALL, steps=1, blocks=1)
     for _c in CELLS:
         FIXED[f"past-{_c}-{_n}"] = lambda n=_n, c=_c: PastCoupling(4, 2, n, SMALL, 8, c)

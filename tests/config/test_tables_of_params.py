@@ -61,6 +61,7 @@ SYSTEMS = {
 CONTROLS = {
     "words, not z": {"fused": "words"}, "lambda 0": LANG_FLOW | {"weight": 0.0}, "no z": {"fused": "encoding"},
     "flow over channels": LANG_FLOW | {"structure": "channels"},
+    "z at its words": LANG_FLOW | {"flow_start": "aligned"},
 }  # fmt: skip
 CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after the name of the corpus
     "+ Context (Back-Translation)": "back_translation", "+ Context (Paraphrasing)": "paraphrasing",

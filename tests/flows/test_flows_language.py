@@ -183,6 +183,17 @@ def test_mixings_start_as_permutations_as_rotations_or_as_nothing():
     assert torch.equal(Invertible1x1(16, 2, "time", causal=True).weight(), torch.eye(16))
 
 
+@pytest.mark.parametrize("steps", (1, 2, 5))
+def test_aligned_permutations_of_a_block_end_where_they_began(steps):
+    torch.manual_seed(0)
+    flow = multiscale(16, 4, "time", "rnn", SMALL, steps=steps, blocks=2, start="aligned")
+    for block in flow.blocks:
+        mixings = [module.weight() for module in block.modules() if isinstance(module, Invertible1x1)]
+        size = len(mixings[0])
+        assert torch.equal(torch.linalg.multi_dot([*reversed(mixings), torch.eye(size)]), torch.eye(size))
+        assert steps == 1 or not torch.equal(mixings[0], torch.eye(size))
+
+
 def test_a_permutation_is_where_training_starts():
     """Every entry of L, U and s has a gradient there: W may become any mixing."""
     torch.manual_seed(0)

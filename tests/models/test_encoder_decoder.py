@@ -192,6 +192,23 @@ def test_the_last_latent_is_repeated_over_the_words_that_it_covers(structure):
     assert (model.latent(changed) != z).any(2).any(0).tolist() == [False, False, True, True, *[False] * 4]
 
 
+@pytest.mark.parametrize(("start", "own"), [("aligned", True), ("permutation", False)])
+def test_a_latent_stands_at_the_words_that_it_is_of_if_the_flow_is_aligned(start, own):
+    """Before training, when couplings are gates alone: another vector of a word moves the latent at that word."""
+    torch.manual_seed(0)
+    dataset = pairs.dataset(window=8)
+    changes = {"fused": "latent", "flow_steps": 3, "flow_scales": 2, "flow_start": start}
+    model = build(SMALL | changes, dataset.facts()).double().eval()
+    x = torch.randn(1, 8, 4, dtype=torch.float64)
+    before, there = model.latent(model.flow.forward(x)[0]), []
+    for word in range(8):
+        changed = x.clone()
+        changed[:, word] += 1
+        moved = (model.latent(model.flow.forward(changed)[0]) - before).abs().sum((0, 2)) > 1e-9
+        there.append(moved.tolist() == [place // 2 == word // 2 for place in range(8)])
+    assert all(there) == own
+
+
 def test_the_latent_of_the_lstm_is_its_own_at_every_word():
     dataset = pairs.dataset()
     model = _model(dataset.facts(), fused="latent", structure="lstm")

@@ -16,6 +16,7 @@ SCALAR = choice("nlsq", "affine")
 HIDDEN = choice("made", "coupling", "independent")
 KEYS = choice("independent", "nade")  # of a step of a piano roll, given what it depends on
 FUSION = choice("mlp", "gate", "normalised")
+START = choice("permutation", "rotation", "aligned")  # of a flow's mixing over time
 
 
 class ModelBlock(Block):
@@ -241,7 +242,7 @@ class LanguageFlow(ModelBlock):
     heads: int = entry(SIZE, 8)
     hidden: int = entry(SIZE, 750)
     cell: str = entry(choice("parallel", "literal"), "parallel")
-    start: str = entry(choice("permutation", "rotation"), "permutation")
+    start: str = entry(START, "permutation")
     squeeze: str = entry(choice("interleaved", "joined"), "interleaved")
     mixing: str = entry(choice("both", "time"), "both")
 
@@ -334,7 +335,8 @@ class Fused(ModelBlock):
     latent is that of a flow over the context's words, words their noisy vectors, encoding no more than itself in the
     same network. ``fusion`` puts that network's values (mlp), or these times the encoding (gate), or their layer
     normalisation (normalised) in the encoding's place. ``structure`` of the flow: time (Lang-Flow), channels, or lstm
-    (LSTM-Flow: ``flow_steps`` layers); ``weight`` is lambda of eq. (21).
+    (LSTM-Flow: ``flow_steps`` layers); ``weight`` is lambda of eq. (21). ``flow_start`` is the start of the mixing over
+    time: with aligned a latent stands where its words do.
     """
 
     fused: str = entry(choice("none", "latent", "words", "encoding"), "none")
@@ -346,6 +348,7 @@ class Fused(ModelBlock):
     flow_width: int = entry(SIZE, 512)
     flow_inner: int = entry(SIZE, 3712)
     flow_heads: int = entry(SIZE, 8)
+    flow_start: str = entry(START, "permutation")
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield heads that do not divide the width of the flow's networks."""
@@ -354,9 +357,9 @@ class Fused(ModelBlock):
 
     def idle(self) -> tuple[str, ...]:
         """Entries of the flow without one, and of the fusion without it."""
-        attention = ("flow_scales", "flow_inner", "flow_heads")
+        attention = ("flow_scales", "flow_inner", "flow_heads", "flow_start")
         if self.fused == "latent":
-            return attention if self.structure == "lstm" else ()
+            return {"lstm": attention, "channels": ("flow_start",), "time": ()}[self.structure]
         flow = ("weight", "structure", "flow_steps", "flow_width", *attention)
         return flow if self.fused != "none" else ("fusion", *flow)
 

@@ -5,6 +5,8 @@ Tang et al. 2021, section 2.2. Legend: B batch, T time (fixed), D channels, L bl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -172,8 +174,9 @@ def multiscale(
 ) -> MultiScale:  # fmt: skip
     """L blocks of K steps, each actnorm, mixing and coupling over ``axis`` (Tang et al. 2021, section 2.1).
 
-    ``start`` is that of `Invertible1x1` over time; over channels it is Glow's, a rotation. ``squeezed`` is that of
-    `MultiScale`.
+    ``start`` is that of `Invertible1x1` over time, or "aligned": permutations, of which the last of a block undoes its
+    others, so that blocks join neighbours in time and at first a latent stands where its data do. Over channels it is
+    Glow's, a rotation. ``squeezed`` is that of `MultiScale`.
     """
     scale = 2 ** (blocks - 1)
     if length % scale:
@@ -182,11 +185,21 @@ def multiscale(
     def step(steps_left: int) -> list[FixedLength]:
         return [
             Actnorm(steps_left, dim),
-            Invertible1x1(steps_left, dim, axis, start=start if axis == "time" else None),
+            Invertible1x1(steps_left, dim, axis, start=begin if axis == "time" else None),
             AffineCoupling(steps_left, dim, axis, network, size),
         ]
 
-    return MultiScale(
-        *(Steps(*(flow for _ in range(steps) for flow in step(length >> place))) for place in range(blocks)),
-        squeezed=squeezed,
-    )
+    begin = "permutation" if start == "aligned" else start
+    made = [[flow for _ in range(steps) for flow in step(length >> place)] for place in range(blocks)]
+    if start == "aligned" and axis == "time":
+        for block in made:
+            _align([flow for flow in block if isinstance(flow, Invertible1x1)])
+    return MultiScale(*(Steps(*block) for block in made), squeezed=squeezed)
+
+
+def _align(mixings: Sequence[Invertible1x1]) -> None:
+    """Let the permutation of the last mixing undo those of the others."""
+    order = torch.arange(len(mixings[0].order))
+    for mixing in mixings[:-1]:
+        order = order[mixing.order]
+    mixings[-1].order.copy_(order.argsort())

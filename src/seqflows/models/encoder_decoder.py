@@ -115,7 +115,7 @@ class EncoderDecoder(Fusing):
 
     The loss is the mean over a question's words of -log p plus ``weight`` times the flow's bits per dimension of the
     context's words with noise (eq. (20), (21) and (6)). ``fused`` is what joins u: nothing (none), the flow's last
-    latent, each repeated over the words that it covers (latent), the noisy word vectors themselves (words), or no more
+    latent, each repeated over as many words as it is of (latent), the noisy word vectors themselves (words), or no more
     than u in the same network (encoding).
 
     Raises:

@@ -53,15 +53,17 @@ def context_flow(config: Config, length: int, dim: int) -> FixedLength:
         return language_flow.flow(RecurrentDensity(layers=config.flow_steps, width=config.flow_width), length, dim)
     sizes = {"width": config.flow_width, "inner": config.flow_inner, "heads": config.flow_heads}
     how = {"structure": config.structure, "steps": config.flow_steps, "scales": config.flow_scales}
+    how["start"] = config.flow_start
     return language_flow.flow(FlowConfig(**how, **sizes), length, dim)
 
 
 class Fusing(Model):
     r"""A model whose encoding u of a context is joined by what ``fused`` of its block says.
 
-    That is nothing (none), the flow's last latent, each repeated over the steps that it covers (latent), the noisy
-    vectors themselves (words), or no more than u in the same network (encoding). The flow has ``window`` steps: shorter
-    contexts are padded, and of longer ones it reads the first, so that nothing joins u beyond.
+    That is nothing (none), the flow's last latent, each repeated over as many steps as it is of (latent), the noisy
+    vectors themselves (words), or no more than u in the same network (encoding). A flow over time permutes its steps:
+    unless it starts as ``aligned``, a latent is not repeated over the words that it is of. The flow has ``window``
+    steps: shorter contexts are padded, and of longer ones it reads the first, so that nothing joins u beyond.
 
     A subclass sets ``config`` and ``window``, has frozen ``vectors`` (., D) by the ids of a context, and calls `fuse`
     once, after its other networks.
@@ -86,7 +88,7 @@ class Fusing(Model):
         return language_flow.noisy(self.vectors[F.pad(words, (0, self.window - words.shape[1]))])
 
     def latent(self, eps: Tensor) -> Tensor:
-        """The last latent at every step it covers, (B, window, D), from all noise of the flow."""
+        """The last latent, each repeated over as many steps as it is of, (B, window, D), from all noise of the flow."""
         if not isinstance(self.flow, MultiScale):
             return eps
         last = self.flow.last(eps)
