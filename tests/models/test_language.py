@@ -229,7 +229,7 @@ def check_bijection(model):
     ("block", "message"),
     [
         ({"structure": "past", "scales": 3}, "scales: expected at most 1 with structure: past and any length, got 3"),
-        ({"start": "identity"}, "start: expected one of permutation, rotation, got 'identity'"),
+        ({"start": "identity"}, "start: expected one of permutation, rotation, aligned, got 'identity'"),
         ({"squeeze": "paired"}, "squeeze: expected one of interleaved, joined, got 'paired'"),
         ({"mixing": "channels"}, "mixing: expected one of both, time, got 'channels'"),
         ({"structure": "hours"}, "structure: expected one of time, channels, past, got 'hours'"),
