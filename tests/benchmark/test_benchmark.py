@@ -339,6 +339,7 @@ def test_tables_and_audits_begin_without_torch_and_numpy(monkeypatch):
 
 
 def test_the_time_of_a_call_is_shared_among_sorts_of_operators():
+    """What another process takes of a core counts as between: no share is compared with it."""
     a, lstm, rows = torch.randn(400, 400), torch.nn.LSTM(64, 64), torch.randn(20, 8, 64)
     for call, most in (
         (lambda: [a @ a for _ in range(20)], "products"),
@@ -346,11 +347,11 @@ def test_the_time_of_a_call_is_shared_among_sorts_of_operators():
         (lambda: [torch.cat([a] * 20) for _ in range(20)], "copies"),
         (lambda: [torch.tanh(a) for _ in range(20)], "elementwise"),
         (lambda: [a.normal_() for _ in range(20)], "noise"),
-        (lambda: sum(range(10**6)), "between"),
     ):
         found = profiles.shares(call)
-        assert set(found) == set(profiles.PROFILES[2:]) and max(found, key=found.get) == most
-        assert sum(found.values()) == pytest.approx(1, abs=0.05)
+        assert tuple(found) == profiles.PROFILES[2:] and sum(found.values()) == pytest.approx(1, abs=0.05)
+        assert max(profiles.PROFILES[2:-1], key=found.get) == most and found[most] > 0
+    assert profiles.shares(lambda: sum(range(1000))) == {column: column == "between" for column in found}
 
 
 def test_every_step_and_sampling_is_profiled(monkeypatch, capsys):
