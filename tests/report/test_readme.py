@@ -8,7 +8,8 @@ import pytest
 
 import report_world
 from seqflows.errors import Problem
-from seqflows.report import readme
+from seqflows.report import audit, markdown, readme
+from seqflows.report.inputs import Results
 from seqflows.report.papers import base
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,28 @@ def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
     assert here[2] == there[2] == "12 hold, 3 fail" and here[3:5] != there[3:5] == ["–", "–"]
     assert here[3] == "1 undecided" and here[4] == "1 undecided"  # AF / AF and AF / SCF against the LSTM
     assert here[6] == "7 within tolerance, 3 outside, 0 not resolved, 31 without an answer" and there[5] == "20"
+    named = [line for line in new.splitlines() if line.startswith("- ")]
+    assert named == [f"- **Ziegler & Rush 2019**, {scale}: no claim is decided yet" for scale in ("laptop", "paper")]
+
+
+def test_claims_that_are_decided_are_named_by_what_they_rest_on(world):
+    report_world.write_all("laptop", world)
+    world.runs["ptb-af_af"]["laptop"]["training"] = {"epochs": 9}
+    said = markdown.blocks(readme.summary_of(Path("results/laptop/audit.md")))
+    verdicts = set()
+    for paper in audit.ordered(Results(world, "laptop")):
+        one = audit.audited(Results(world, "laptop"), paper)
+        line = next(line for line in said.splitlines() if line.startswith(f"- **{paper.title}**, laptop: "))
+        parts = line.partition(", laptop: ")[2].split(". ")
+        for claim in one.claims:
+            decided = claim.ours.verdict in ("holds", "fails") and not claim.claim.check
+            found = [part for part in parts if claim.claim.name in re.split("; |: ", part.rstrip(". "))]
+            assert len(found) == decided, claim.claim.name
+            if decided:
+                when = " on earlier settings" * bool(claim.earlier)
+                assert found[0].startswith(f"{claim.ours.verdict}{when}: "), found
+                verdicts.add((claim.ours.verdict, bool(claim.earlier)))
+    assert verdicts >= {("holds", False), ("fails", False), ("holds", True)}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
 def page(results: Results, audits: Sequence[Audited]) -> Page:
     """The whole audit: the outcome of each paper as counts, then a section per paper."""
     counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
-    blocks: list[Block] = [summary(audits)]
+    blocks: list[Block] = summary(audits)
     for one in audits:
         blocks += section(results, one)
     meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
@@ -192,9 +192,10 @@ def said(results: Results, one: Audited) -> Text:
     return verdict.sentence(one.paper, one.claims, made(one.rows), verdict.reduced(results, wanted))
 
 
-def summary(audits: Iterable[Audited]) -> Table:
-    """A row per paper with numbers: its claims on its own numbers and on ours, and its cells, as counts."""
+def summary(audits: Iterable[Audited]) -> list[Block]:
+    """A row per paper with numbers: its claims on its own numbers and on ours, and its cells, as counts; then names."""
     rows: list[Sequence[Text]] = []
+    names: list[Text] = []
     for one in audits:
         wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
         counts = Counter(row["verdict"] for _, row in wanted)
@@ -206,7 +207,9 @@ def summary(audits: Iterable[Audited]) -> Table:
         said = f"{inside} within tolerance, {outside} outside, {unresolved} not resolved, {rest} without an answer"
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
-    return Table(("paper", "scale", *verdict.COUNTED, "cells", "differences with a measured cause"), rows, left=8)
+        names.append((Strong(one.paper.title), f", {one.scale}: ", *verdict.named(one.claims)))
+    header = ("paper", "scale", *verdict.COUNTED, "cells", "differences with a measured cause")
+    return [Table(header, rows, left=8), *listed(names)]
 
 
 def origin(results: Results, rows: Rows) -> str:

@@ -62,7 +62,7 @@ def written(results: Results) -> str:
     counted = {row["verdict"] for one in audits for _, row in one.rows}
     return template.render(
         scale=results.scale,
-        summary=html.table(audit.summary(audits)),
+        summary=html.blocks(audit.summary(audits)),
         over=_over(results),
         papers=shown,
         verdicts={name: meaning for name, meaning in audit.VERDICTS.items() if name in counted},

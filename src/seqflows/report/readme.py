@@ -46,13 +46,13 @@ def verdict_of(path: Path) -> list[Block]:
 
 
 def summary_of(path: Path) -> list[Block]:
-    """The outcome of every paper as counts, at the scale of an audit and at the other scale of the same data."""
+    """The outcome of every paper, as counts and names, at an audit's scale and the other scale of the same data."""
     results, scale, name = path.parts if len(path.parts) == 3 else ("", "", "")
     if (results, name) != ("results", "audit.md"):
         raise Problem(f"expected results/<scale>/audit.md in the marks of a summary, got {path}")
     here = Results(matrix(), scale_of(scale))
     scales = [here, *([here.beside] if here.beside else [])]
-    return [audit.summary(audit.audited(one, paper) for one in scales for paper in audit.ordered(one))]
+    return audit.summary(audit.audited(one, paper) for one in scales for paper in audit.ordered(one))
 
 
 def csv_of(path: Path) -> list[Block]:

@@ -101,6 +101,21 @@ def counts(judged: Sequence[Judged]) -> tuple[str, ...]:
     return *texts, str(len(claims) - len(answered))
 
 
+def named(judged: Sequence[Judged]) -> tuple[Inline, ...]:
+    """Which claims hold and which fail on ours, by name: those of present settings, then those of earlier ones."""
+    parts: list[Inline] = []
+    for earlier in (False, True):
+        for verdict in (HOLDS, FAILS):
+            names = [
+                one.claim.name
+                for one in judged
+                if (one.claim.check, one.ours.verdict, bool(one.earlier)) == (False, verdict, earlier)
+            ]
+            if names:
+                parts += [Status(verdict, verdict), f"{' on earlier settings' * earlier}: {'; '.join(names)}. "]
+    return tuple(parts) or ("no claim is decided yet",)
+
+
 def _counted(verdicts: Iterable[str]) -> str:
     """``10 hold, 5 fail, 3 undecided (2 not run)``.
 
