@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import reliability
-from seqflows import params
+from seqflows import params, preload
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
 
@@ -66,6 +66,7 @@ class Project:
             "DVC_SITE_CACHE_DIR": str(folder.parent / f"{folder.name}-site"),
             "XDG_CACHE_HOME": str(folder.parent / f"{folder.name}-cache"),
             "SEQFLOWS_CHECKPOINTS": str(folder / "checkpoints"),
+            preload.VARIABLE: "",  # Snakemake loads no torch for stages that are made at once
         }
         self.run("git", "init", "--quiet")
 

@@ -29,11 +29,13 @@ STUB = textwrap.dedent(
         if stage == "matrix":
             from seqflows.pipeline import matrix
 
-            return matrix.run()
+            matrix.run()
+            return 0
         if stage == "repro":
             from seqflows.pipeline import repro
 
-            return repro.run(2)
+            repro.run(2)
+            return 0
         key, matrix = paths.Key.parse(*given), params.load()
         scale, name = key
         row = stages.TABLE[stage]

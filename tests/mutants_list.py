@@ -184,6 +184,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_preload.py::test_without_a_listener_of_the_same_interpreter_a_command_runs_by_itself",
         ),
     ],
+    "ending.py": [
+        (
+            "what is to be done at the end is left out",
+            "    atexit._run_exitfuncs()",
+            "    pass",
+            "test_preload.py::test_an_end_waits_for_threads_calls_what_is_registered_and_flushes",
+        ),
+    ],
     "witness/tang2021.py": [
         (
             "the grid's cells have the size of one axis",

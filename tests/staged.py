@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, _Plain
+from engines import keep
 from seqflows import cli, params
 
 
@@ -19,10 +20,17 @@ def write(content: Any) -> None:
         yaml.dump(content, file, Dumper=_Plain)
 
 
-def make(folder: Path, runs: Iterable[str], jobs: Iterable[tuple[str, str]]) -> None:
-    """Run the jobs, a stage and a name each, at scale demo in ``folder``; the runs are trained for one epoch."""
+def make(
+    folder: Path, runs: Iterable[str], jobs: Iterable[tuple[str, str]], beside: Iterable[str] | None = None
+) -> None:
+    """Run the jobs, a stage and a name each, at scale demo in ``folder``; the runs are trained for one epoch.
+
+    With ``beside``, runs, params.yaml has no others and no table.
+    """
     with pytest.MonkeyPatch.context() as patch:
         content = params.read(ROOT / "params.yaml")
+        if beside is not None:
+            keep(content, [], [*runs, *beside])
         patch.chdir(folder)
         patch.setenv("SEQFLOWS_CHECKPOINTS", str(folder / "checkpoints"))
         for run in runs:

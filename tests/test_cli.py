@@ -209,12 +209,13 @@ def test_check_counts_what_it_found(stage, capsys):
     assert "params.yaml is valid: scale demo, 22 datasets, 168 runs" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["check", "plan"])
+@pytest.mark.parametrize("command", ["check", "status laptop"])
 def test_a_reader_that_has_gone_ends_it_quietly(command, root):
-    """As in `python -m seqflows plan | head -1`; little output is written at the end alone, much on the way."""
+    """As in `python -m seqflows status | head -1`; little output is written at the end alone, much on the way."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([sys.executable, "-m", "seqflows", command], stdout=writing, stderr=subprocess.PIPE, cwd=root)
+    command = [sys.executable, "-m", "seqflows", *command.split()]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=root)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
 

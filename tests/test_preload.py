@@ -77,6 +77,28 @@ def test_a_failure_has_its_status_and_its_words(own, what, status, said):
     assert done.returncode == status and said in done.stderr
 
 
+ENDS = """
+import atexit, sys, threading, time
+if "{kind}" == "plain":
+    from seqflows import ending
+atexit.register(print, "last")
+def late():
+    time.sleep(0.3)
+    print("late")
+threading.Thread(target=late).start()
+print("first")
+sys.exit(3) if "{kind}" == "forked" else ending.end(259)
+"""
+
+
+def test_an_end_waits_for_threads_calls_what_is_registered_and_flushes(own, tmp_path):
+    """Of a fork and of a process of its own; streams are pipes, whose text would be lost with a buffer."""
+    (tmp_path / "own/seqflows/__main__.py").write_text(ENDS.format(kind="forked"))
+    (tmp_path / "plain.py").write_text(ENDS.format(kind="plain"))
+    for done in (own("$ASK"), run(sys.executable, "plain.py")):
+        assert (done.returncode, done.stdout, done.stderr) == (3, "first\nlate\nlast\n", "")
+
+
 @pytest.mark.parametrize(("number", "status", "said"), [("INT", 75, "interrupted\n"), ("TERM", 137, "")])
 def test_a_signal_reaches_the_fork(own, number, status, said):
     done = own(f"set -m; $ASK wait & while [ ! -e pid ]; do sleep 0.1; done; kill -{number} $!; wait $!")

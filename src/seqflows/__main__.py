@@ -28,6 +28,7 @@ if __name__ == "__main__" and (preloading or preloaded):  # before the project i
     if status is not None:
         raise SystemExit(status)
 
+from seqflows import ending  # noqa: E402
 from seqflows.cli import main  # noqa: E402
 
 if __name__ == "__main__":
@@ -36,4 +37,7 @@ if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):  # as SIGINT, so that temporary files are taken away
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    raise SystemExit(main())
+    status = main()
+    if "forked" in globals():  # by a process of `preload`, which hands the status over
+        raise SystemExit(status)
+    ending.end(status)

@@ -9,7 +9,9 @@ Snakemake on one machine starts such a process itself (`beside`).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -23,6 +25,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
+
+from seqflows import ending
 
 VARIABLE = "SEQFLOWS_PRELOADED"  # the interpreter that listens, and its socket
 LIBRARIES = ("numpy", "safetensors.torch", "torch", "yaml")
@@ -55,6 +59,8 @@ def run(command: Sequence[str]) -> int:
             for name in LIBRARIES:
                 with contextlib.suppress(ImportError):  # a bare node has not all of them
                     importlib.import_module(name)
+            gc.collect()
+            gc.freeze()  # no fork's collector looks at the libraries, which would copy them
             while engine.poll() is None:
                 forks -= {pid for pid in forks if os.waitpid(pid, os.WNOHANG)[0]}
                 with contextlib.suppress(TimeoutError):
@@ -137,14 +143,16 @@ def _serve(connection: socket.socket) -> NoReturn:
     threading.Thread(target=_heed, args=(connection.dup(),), daemon=True).start()
     status = 1
     try:
-        runpy.run_module("seqflows", run_name="__main__", alter_sys=True)
+        runpy.run_module("seqflows", {"forked": True}, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        raise
-    finally:
-        connection.send(bytes([status & 0xFF]))
-    raise SystemExit(0)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    atexit.register(connection.send, bytes([status & 0xFF]))
+    ending.end(status)
 
 
 def _heed(connection: socket.socket) -> None:

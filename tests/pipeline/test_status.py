@@ -10,14 +10,13 @@ from seqflows.pipeline.status import MADE, MISSING, STALE, State, Status
 
 RUN = "gaussians-affine"
 JOBS = [("download", "gaussians"), ("prepare", "gaussians"), ("train", RUN), ("evaluate", RUN)]
-FIGURE = "ziegler2019-figure5"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with a run that the stages themselves made."""
     folder = tmp_path_factory.mktemp("made")
-    staged.make(folder, [RUN], JOBS)
+    staged.make(folder, [RUN], JOBS, beside=("gaussians-nlsq", "ptb-lstm", "squad-qg"))
     return folder
 
 

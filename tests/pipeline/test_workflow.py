@@ -9,7 +9,7 @@ import yaml
 
 from conftest import ROOT, _Plain
 from engines import STUB, by_dvc, by_snakemake, keep, of_table, ran
-from seqflows import files, params, paths, stages
+from seqflows import files, params, paths, preload, stages
 from seqflows.errors import Problem
 from seqflows.pipeline import dvc
 from seqflows.pipeline import matrix as matrix_stage
@@ -726,6 +726,7 @@ def test_stages_find_torch_loaded_on_one_machine_and_not_on_a_cluster(project, c
     """There a stage has the node and the memory that its job asked for, and no process of another job runs it."""
     made = Snakemake(project())
     schedule(made.scratch)
+    del made.scratch.env[preload.VARIABLE]
     (made.scratch.folder / "src/seqflows/cli.py").write_text(LOADED + STUB)
     made.scratch.run("snakemake", "-j", "1", *cluster, str(paths.raw("demo", "ptb")))
     assert (made.scratch.folder / "loaded.log").read_text() == loaded and made.ran() == {"download demo/ptb"}

@@ -44,14 +44,11 @@ def scratch(tmp_path_factory):
         content["runs"]["gaussians-nlsq"]["demo"]["training"]["epochs"] = 1
 
     made.params(shrink)
-    for stage in ("download", "prepare", "features"):
-        made.run("python", "-m", "seqflows", stage, "demo/squad_questions")
-    for stage in ("train", "evaluate"):
-        for run in ("gaussians-affine", "gaussians-nlsq"):
-            if stage == "train" and run == "gaussians-affine":
-                made.run("python", "-m", "seqflows", "download", "demo/gaussians")
-                made.run("python", "-m", "seqflows", "prepare", "demo/gaussians")
-            made.run("python", "-m", "seqflows", stage, f"demo/{run}")
+    stages = [f"{stage} demo/squad_questions" for stage in ("download", "prepare", "features")]
+    stages += [f"{stage} demo/gaussians" for stage in ("download", "prepare")]
+    stages += [f"{stage} demo/gaussians-{run}" for run in ("affine", "nlsq") for stage in ("train", "evaluate")]
+    script = " && ".join(f"python -m seqflows {stage}" for stage in stages)
+    made.run("python", "-m", "seqflows", "preload", "bash", "-c", script)
     return made
 
 
