@@ -78,14 +78,16 @@ def test_a_failure_has_its_status_and_its_words(own, what, status, said):
 
 
 ENDS = """
-import atexit, sys, threading, time
+import atexit, concurrent.futures, sys, threading, time
 if "{kind}" == "plain":
     from seqflows import ending
 atexit.register(print, "last")
-def late():
-    time.sleep(0.3)
+def late(seconds):
+    time.sleep(seconds)
     print("late")
-threading.Thread(target=late).start()
+threading.Thread(target=late, args=(1,)).start()
+pool = concurrent.futures.ThreadPoolExecutor(1)
+pool.submit(late, 0).result()
 print("first")
 sys.exit(3) if "{kind}" == "forked" else ending.end(259)
 """
@@ -96,7 +98,7 @@ def test_an_end_waits_for_threads_calls_what_is_registered_and_flushes(own, tmp_
     (tmp_path / "own/seqflows/__main__.py").write_text(ENDS.format(kind="forked"))
     (tmp_path / "plain.py").write_text(ENDS.format(kind="plain"))
     for done in (own("$ASK"), run(sys.executable, "plain.py")):
-        assert (done.returncode, done.stdout, done.stderr) == (3, "first\nlate\nlast\n", "")
+        assert (done.returncode, done.stdout, done.stderr) == (3, "late\nfirst\nlate\nlast\n", "")
 
 
 @pytest.mark.parametrize(("number", "status", "said"), [("INT", 75, "interrupted\n"), ("TERM", 137, "")])

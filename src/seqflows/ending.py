@@ -14,9 +14,7 @@ def end(status: int) -> NoReturn:
     Threads end, functions registered with `atexit` are called, and streams are flushed. Taking torch apart, object by
     object, is left out: it takes a third of a second, and in a fork it copies the memory that is shared.
     """
-    for thread in threading.enumerate():
-        if not (thread.daemon or thread is threading.current_thread()):
-            thread.join()
+    threading._shutdown()  # ends the idle threads of pools, too, which a join would wait for
     atexit._run_exitfuncs()
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):
