@@ -201,10 +201,12 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         counts = Counter(row["verdict"] for _, row in wanted)
         if not any(cell.summary for cell, _ in wanted):
             continue
-        inside, outside = (sum(counts[name] for name in names) for names in (INSIDE, causes.JUDGED))
-        unresolved = counts[UNRESOLVED] + counts[OPEN]
-        rest = len(wanted) - inside - outside - unresolved
-        said = f"{inside} within tolerance, {outside} outside, {unresolved} not resolved, {rest} without an answer"
+        groups = {"within tolerance": INSIDE, "within, too few data to be sure": (UNRESOLVED,)}
+        groups |= {"outside": causes.JUDGED, "outside, too few data to be sure": (OPEN,)}
+        groups |= {"impossible as printed": (UNREACHABLE,)}
+        sums = {text: sum(counts[name] for name in names) for text, names in groups.items()}
+        sums |= {"without an answer": len(wanted) - sum(sums.values())}
+        said = ", ".join(f"{count} {text}" for text, count in sums.items() if count)
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
         names.append((Strong(one.paper.title), f", {one.scale}: ", *verdict.named(one.claims)))

@@ -95,6 +95,9 @@ class Numbers(Protocol):
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """The difference first - second with its standard error."""
 
+    def apart(self, first: Reference, second: Reference) -> str:
+        """Why two numbers cannot be compared; "" if they can."""
+
 
 def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     """Join findings: the first present of fails, not run, not printed, undecided, other corpus, stand-in and holds.
@@ -172,23 +175,33 @@ def _stands_in(numbers: Numbers, reference: Reference) -> bool:
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
-    """Judge first < second (or, with a margin, first <= second + margin); undecided within two standard errors."""
+    """Judge first < second (or, with a margin, first <= second + margin); undecided within two standard errors.
+
+    Also of runs of which one alone is of earlier settings.
+    """
     difference = numbers.difference(first, second)
     if isinstance(difference, Finding):
         return difference
     text = f"{versus(first, second)} {signed(difference)}"
     if margin:
         text += f", bound {margin:+g}"
-    return _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
+    found = _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
+    return held_back(found, numbers.apart(first, second))
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
-    """Judge |first - second| <= margin; undecided within two standard errors of the margin."""
+    """Judge |first - second| <= margin; undecided within two standard errors of the margin, and as in `below`."""
     difference = numbers.difference(first, second)
     if isinstance(difference, Finding):
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
-    return _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
+    found = _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
+    return held_back(found, numbers.apart(first, second))
+
+
+def held_back(finding: Finding, why: str) -> Finding:
+    """A finding; undecided with its numbers, if there is a reason ``why``. No number of seeds settles it."""
+    return Finding(UNDECIDED, f"{finding.text}; {why}") if why else finding
 
 
 def _of_difference(excess: float, difference: Value, text: str, equal: str) -> Finding:
@@ -230,6 +243,12 @@ def seeds_note(summary: Summary, pooled: bool) -> str:
     if len(summary.seeds) > 1:
         return ""
     return "one seed, spread of the paper's other models" if pooled else "one seed"
+
+
+def over_seeds(numbers: Ours, runs: Iterable[str], metric: str) -> str:
+    """`` (one seed)`` where a run has one alone: a p over test sequences does not know the spread over seeds."""
+    found = [numbers.results.summary(run, metric) for run in runs]
+    return " (one seed)" if any(summary and len(summary.seeds) == 1 for summary in found) else ""
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
@@ -287,6 +306,10 @@ class Printed:
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
         return Value(values[0].value - values[1].value, 0.0)
+
+    def apart(self, first: Reference, second: Reference) -> str:
+        """Printed numbers are compared as they are."""
+        return ""
 
 
 class Ours:
@@ -383,6 +406,12 @@ class Ours:
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         error = math.hypot(error_a, error_b) if paired is None else paired
         return Value(a - b, error, None, ", ".join(notes), *self._spread(summary_a, summary_b))
+
+    def apart(self, first: Reference, second: Reference) -> str:
+        """Two runs of ours, of which one alone is of earlier settings, cannot be compared."""
+        runs = dict.fromkeys(run for one in (first, second) if one not in self.quoted and (run := self.address(one)[0]))
+        earlier = [run for run in runs if self.results.earlier(run)]
+        return f"not comparable, {earlier[0]} alone is of earlier settings" if len(earlier) == 1 < len(runs) else ""
 
     def _spread(self, *summaries: Summary) -> tuple[float | None, float]:
         """The standard deviation over seeds of some numbers together, None if one's is unknown, and the error by it."""

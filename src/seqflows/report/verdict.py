@@ -188,9 +188,12 @@ def brief(claims: Sequence[Judged]) -> list[Block]:
         if one.ours.verdict in (HOLDS, FAILS)
     ]
     header = ("claim (section)", "on the printed numbers", "on ours", "because, on ours")
-    others: dict[str, list[str]] = {}
+    others: dict[tuple[bool, str], list[str]] = {}
     for one in claims:
         if one.ours.verdict not in (HOLDS, FAILS):
-            others.setdefault(one.ours.verdict, []).append(one.claim.name)
-    named = [(Status(kind, kind), f" on ours: {'; '.join(names)}.") for kind, names in others.items()]
+            others.setdefault((one.claim.check, one.ours.verdict), []).append(one.claim.name)
+    named = [
+        (Status(kind, kind), f" on ours{', checks of ours' * check}: {'; '.join(names)}.")
+        for (check, kind), names in sorted(others.items(), key=lambda item: item[0][0])
+    ]
     return [*([Table(header, rows, wide=True)] if rows else []), *listed(named)]

@@ -200,7 +200,7 @@ def trajectories() -> Found:
         f"With {TRAJECTORIES[0]} trajectories this model seems {excess[TRAJECTORIES[0]]:.2f} nats worse than it is. "
         "The last column has the standard error that one set's spread over the words suggests: it does not show that, "
         "since all words share the trajectories. Table 1 does not say how many trajectories it has: its cross "
-        "entropies are above the models' own by an unknown amount.",
+        "entropies are above the models' own by an amount that it does not tell.",
     )
 
 

@@ -103,7 +103,7 @@ def floor() -> Found:
         f"{len(below)} cells, {max(printed):.2f} to {min(printed):.2f}, lie below what no density can have, by either "
         f"number of levels. To reach {min(printed):.2f} the noise would need a deviation of "
         f"2^{min(printed) - lowest - noise.BITS:.1f} in place of the stated 2^-{noise.BITS}. The released code "
-        "adds none, and without noise nothing bounds the score: the likeliest reason. The last column has the "
+        "adds none, and without noise nothing bounds the score: a possible reason, not tested. The last column has the "
         "distance in standard deviations of the noise's own score over one sequence of the paper's length.",
     )
 

@@ -60,7 +60,7 @@ def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], wha
     text = (
         "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"
         f"draws in which it is not positive) / {found.draws + 1:,}. The same draws of {what} serve all systems.\n"
-        "The spread over seeds is in neither; the audit's claims also ask for it."
+        "The spread over seeds is in neither; the audit's claims ask for it, too, where rows have several seeds."
     )
     return shared.section("Intervals and gains", text, *blocks)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from seqflows.report import judging
 from seqflows.report.inputs import EXACT
-from seqflows.report.judging import UNDECIDED, Finding, Numbers, Ours, Reference, Value, name
+from seqflows.report.judging import UNDECIDED, Finding, Numbers, Ours, Reference, Value, held_back, name
 
 ASIDE = ("kl_free_epochs", "kl_ramp_epochs", "kl_floor")  # settings of annealing
 
@@ -36,11 +36,6 @@ def unlike(numbers: Numbers, references: Iterable[Reference]) -> str:
 
 def _known(value: Value | Finding) -> bool:
     return isinstance(value, Value) and value.summary is not None
-
-
-def held_back(finding: Finding, why: str) -> Finding:
-    """A finding; undecided with its numbers, if there is a reason ``why``."""
-    return Finding(UNDECIDED, f"{finding.text}; {why}") if why else finding
 
 
 def below(numbers: Numbers, first: Reference, second: Reference, margin: float = 0.0) -> Finding:
