@@ -147,7 +147,7 @@ def _serve(connection: socket.socket) -> NoReturn:
         status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-        if isinstance(ended.code, str):
+        if not isinstance(ended.code, int | None):
             print(ended.code, file=sys.stderr)
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -167,9 +167,6 @@ class Fixed:
     def difference(self, first, second):
         return self.gap
 
-    def apart(self, first, second):
-        return ""
-
 
 @pytest.mark.parametrize(
     ("gap", "error", "margin", "verdict"),

@@ -200,9 +200,6 @@ class Made:
             return Finding("not run", "")
         return Value(self.rows[row(first)] - self.rows[row(second)], self.error)
 
-    def apart(self, first, second):
-        return ""
-
 
 ROWS = {
     contexts.BASELINE: 60.0, contexts.BACK: 60.5, contexts.PARAPHRASING: 61.0, contexts.FLOW: 62.0, contexts.PLUS: 63.0,

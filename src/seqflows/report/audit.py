@@ -72,6 +72,10 @@ VERDICTS = {
     "human": "judged by people: not to be reproduced",
     OURS: "a row of this project, which the paper does not have",
 }
+ANSWERED = {  # what the summary counts, in its words
+    "within tolerance": INSIDE, "within, too few data to be sure": (UNRESOLVED,), "outside": causes.JUDGED,
+    "outside, too few data to be sure": (OPEN,), "impossible as printed": (UNREACHABLE,),
+}  # fmt: skip
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
 
@@ -201,10 +205,7 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         counts = Counter(row["verdict"] for _, row in wanted)
         if not any(cell.summary for cell, _ in wanted):
             continue
-        groups = {"within tolerance": INSIDE, "within, too few data to be sure": (UNRESOLVED,)}
-        groups |= {"outside": causes.JUDGED, "outside, too few data to be sure": (OPEN,)}
-        groups |= {"impossible as printed": (UNREACHABLE,)}
-        sums = {text: sum(counts[name] for name in names) for text, names in groups.items()}
+        sums = {text: sum(counts[name] for name in names) for text, names in ANSWERED.items()}
         sums |= {"without an answer": len(wanted) - sum(sums.values())}
         said = ", ".join(f"{count} {text}" for text, count in sums.items() if count)
         known = causes.counted(row for _, row in one.rows) or NOTHING

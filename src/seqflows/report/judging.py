@@ -82,6 +82,7 @@ class Value(NamedTuple):
     note: str = ""  # what the error excludes, or the convention of the value
     spread: float | None = None
     seeds: float = 0.0  # the part of the error that is over seeds
+    apart: str = ""  # of a difference: why its two numbers cannot be compared
 
 
 class Numbers(Protocol):
@@ -94,9 +95,6 @@ class Numbers(Protocol):
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
         """The difference first - second with its standard error."""
-
-    def apart(self, first: Reference, second: Reference) -> str:
-        """Why two numbers cannot be compared; "" if they can."""
 
 
 def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
@@ -186,7 +184,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     if margin:
         text += f", bound {margin:+g}"
     found = _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
-    return held_back(found, numbers.apart(first, second))
+    return held_back(found, difference.apart)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -196,7 +194,7 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     found = _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
-    return held_back(found, numbers.apart(first, second))
+    return held_back(found, difference.apart)
 
 
 def held_back(finding: Finding, why: str) -> Finding:
@@ -248,7 +246,8 @@ def seeds_note(summary: Summary, pooled: bool) -> str:
 def over_seeds(numbers: Ours, runs: Iterable[str], metric: str) -> str:
     """`` (one seed)`` where a run has one alone: a p over test sequences does not know the spread over seeds."""
     found = [numbers.results.summary(run, metric) for run in runs]
-    return " (one seed)" if any(summary and len(summary.seeds) == 1 for summary in found) else ""
+    note = next(filter(None, (seeds_note(summary, pooled=False) for summary in found if summary)), "")
+    return f" ({note})" if note else ""
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
@@ -306,10 +305,6 @@ class Printed:
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
         return Value(values[0].value - values[1].value, 0.0)
-
-    def apart(self, first: Reference, second: Reference) -> str:
-        """Printed numbers are compared as they are."""
-        return ""
 
 
 class Ours:
@@ -405,11 +400,12 @@ class Ours:
         notes = [note] if (note := noted(values)) else []
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         error = math.hypot(error_a, error_b) if paired is None else paired
-        return Value(a - b, error, None, ", ".join(notes), *self._spread(summary_a, summary_b))
+        spread, seeds = self._spread(summary_a, summary_b)
+        return Value(a - b, error, None, ", ".join(notes), spread, seeds, self._apart(first, second))
 
-    def apart(self, first: Reference, second: Reference) -> str:
-        """Two runs of ours, of which one alone is of earlier settings, cannot be compared."""
-        runs = dict.fromkeys(run for one in (first, second) if one not in self.quoted and (run := self.address(one)[0]))
+    def _apart(self, first: Reference, second: Reference) -> str:
+        """Why two numbers of ours cannot be compared: one alone is of earlier settings. "" if they can."""
+        runs = dict.fromkeys(run for one in (first, second) if (run := self.address(one)[0]))
         earlier = [run for run in runs if self.results.earlier(run)]
         return f"not comparable, {earlier[0]} alone is of earlier settings" if len(earlier) == 1 < len(runs) else ""
 

@@ -192,8 +192,8 @@ def brief(claims: Sequence[Judged]) -> list[Block]:
     for one in claims:
         if one.ours.verdict not in (HOLDS, FAILS):
             others.setdefault((one.claim.check, one.ours.verdict), []).append(one.claim.name)
-    named = [
+    rest = [
         (Status(kind, kind), f" on ours{', checks of ours' * check}: {'; '.join(names)}.")
         for (check, kind), names in sorted(others.items(), key=lambda item: item[0][0])
     ]
-    return [*([Table(header, rows, wide=True)] if rows else []), *listed(named)]
+    return [*([Table(header, rows, wide=True)] if rows else []), *listed(rest)]

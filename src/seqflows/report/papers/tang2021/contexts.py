@@ -154,8 +154,10 @@ def _filtered(
             text += f" ± {100 * error:.1f}" if error >= 0.0005 else f" ± {100 * error:.1g}"
         unclear = error is not None and abs(beyond) < 2 * error
         found = Finding(UNDECIDED if unclear else FAILS if beyond > 0 else HOLDS, text, beyond, error)
-        small = one["noise"].get("below_the_grid") and f"{one['noise']['variance']:g}, below all that the paper tries"
-        yield held_back(found, f"not comparable, noise of variance {small}" if small else "")
+        if one["noise"].get("below_the_grid"):
+            small = f"noise of variance {one['noise']['variance']:g}, below all that the paper tries"
+            found = held_back(found, f"not comparable, {small}")
+        yield found
 
     return each(numbers, BOTH, judge)
 
