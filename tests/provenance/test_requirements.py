@@ -90,7 +90,7 @@ def test_shares_and_scores_roll_up_as_by_hand():
     found = requirements.Audit(
         cells=[
             cell("ziegler2019-table1", "a", "reproduced"), cell("ziegler2019-table1", "b", "outside"),
-            cell("ziegler2019-table1", "c", "quoted"), cell("ziegler2019-table2", "a", "within but not resolved"),
+            cell("ziegler2019-table1", "c", "quoted"), cell("ziegler2019-table2", "a", "within but undecided"),
             cell("tang2021-table4", "a", "human"),
         ],
         claims=[claim("one", "holds"), claim("two", "not run")],

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import report_world
-from seqflows import files, params, paths
+from seqflows import files, metrics, params, paths
 from seqflows.errors import Problem
 from seqflows.report import audit, causes, inputs
 from seqflows.report.cells import cells
@@ -180,14 +180,55 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
     paper, matrix = base.papers()[name], params.load()
     for entry in paper.causes:
         results = Results(matrix, "laptop")
-        runs = {
-            cell.run for table in paper.tables for cell in cells(results, table)
+        found = [
+            cell for table in paper.tables for cell in cells(results, table)
             if cell.status == "reproduce" and entry.of(table.partition("-")[2], cell.row, cell.column)
-        }  # fmt: skip
+        ]  # fmt: skip
+        runs = {cell.run for cell in found}
+        if entry.changed.startswith(f"{base.OWN}."):
+            numbers = {entry.number(cell.run, cell.metric) for cell in found}
+            assert numbers and {run for run, _ in numbers} == runs, entry
+            assert all(metrics.find(metric) for _, metric in numbers) and not numbers & {
+                (cell.run, cell.metric) for cell in found
+            }
+            continue
         assert len(runs) == 1, entry
         for scale in ("laptop", "paper"):
             changes = causes._changes(Results(matrix, scale), *runs, entry.changed)
             assert changes == SETTINGS[entry.changed], (entry, scale)
+
+
+def test_a_shipped_reading_is_of_the_cells_own_run(world):
+    """``own.<metric>``: BASELINE-8D's cross entropy by sampled states stands beside its exact one."""
+    entry = next(one for one in base.papers()["schmidt2018"].causes if one.changed == "own.cross_entropy_test@100000")
+    assert entry.of("table1", "BASELINE-8D", "H[P_test, P^]") and entry.of("table2", "BASELINE-8D", "H[P_test, P^]")
+    assert not entry.of("table1", "BASELINE-8D", "H[P_train, P^]") and not entry.of("table1", "TRIL", "H[P_test, P^]")
+
+
+def test_a_hypothesis_is_counted_over_all_cells_that_it_was_tried_on(world):
+    """One that explains a cell and fails in two others says so; a number of other settings is counted apart."""
+    for run, nll in {"jsb-af_af": 7.53, "piano-af_af": 9.0, "nottingham-af_af": 3.5, "musedata-af_af": 8.0}.items():
+        scored("laptop", run, nll)
+        path = paths.metrics("laptop", run)
+        content = files.read_sealed(path)
+        record = next(one for one in content["metrics"] if one["metric"] == "nll")
+        other = {"jsb-af_af": 6.6, "piano-af_af": 8.4, "nottingham-af_af": 3.4, "musedata-af_af": 6.9}[run]
+        content["metrics"].append({**record, "metric": "nll@7", "value": other})
+        files.write_json(path, files.sealed(content))
+    world.runs["musedata-af_af"]["laptop"]["training"] = {"epochs": 9}
+    entry = cause("estimator", "table3 | AF / AF | *", "own.nll@7")
+    results = Results(world, "laptop")
+    judgements = []
+    for cell in cells(results, CELL[0]):
+        if cell.row == "AF / AF":
+            _, row = audit.judged(results, cell)
+            found = causes.judge(results, None, SimpleNamespace(causes=(entry,)), cell, row | {"verdict": "outside"})
+            judgements.append(found)
+    assert causes.tallies(judgements) == [causes.Tally(entry, tried=4, whole=1, most=1, less=1, not_counted=1)]
+    assert causes.tallies(judgements)[0].what == "estimator: nll@7"
+    assert "estimator (jsb-af_af.nll@7): 6.600" in "".join(one.text for one in judgements)
+    *_, table = audit.measured([(None, {"cause": "unexplained"})], judgements)
+    assert table.rows == [("estimator: nll@7", "why", "4", "1", "1", "1", "1")]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,17 @@ def test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused(w
         task(world)
 
 
+def test_a_number_of_earlier_settings_alone_is_not_compared(world):
+    """As in the claims: corrections may lie between the two; both of earlier settings are compared."""
+    write(*RUNS)
+    assert grids(world)[0][0][-1] != "undecided"
+    world.runs[BEST["paper"]]["demo"]["training"] = {"epochs": 9}
+    said = grids(world)[0][0][-1]
+    assert said.startswith("undecided") and f"{BEST['paper']} alone is of earlier settings" in said
+    world.runs[BEST["ours"]]["demo"]["training"] = {"epochs": 9}
+    assert "alone" not in grids(world)[0][0][-1]
+
+
 def test_without_records_a_table_says_so_and_is_whole(world):
     best, every = grids(world)
     assert [row[2] for row in best] == ["not run"] * 4 + ["none"] + ["not run"] * 4

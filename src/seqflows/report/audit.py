@@ -10,7 +10,7 @@ from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
 from seqflows.report import causes, figures, markdown, verdict
-from seqflows.report.cells import NOTHING, OURS, Cell, number, of_table
+from seqflows.report.cells import NOTHING, OURS, Cell, impossible, number, of_table
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import ERRORS, STAND_IN
 from seqflows.report.page import (
@@ -42,8 +42,8 @@ COLUMNS = (
     "verdict", "reason", "cause", "measured", "dataset", "device",
 )  # fmt: skip
 BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
-UNREACHABLE = "unreachable as defined"
-UNRESOLVED, OPEN = "within but not resolved", "outside but not resolved"
+UNREACHABLE = "impossible as printed"
+UNRESOLVED, OPEN = "within but undecided", "outside but undecided"
 INSIDE = ("reproduced", "within")
 READ = (
     "Ours: mean ± standard deviation over seeds (standard error over test sequences; of cross entropies of words\n"
@@ -73,8 +73,8 @@ VERDICTS = {
     OURS: "a row of this project, which the paper does not have",
 }
 ANSWERED = {  # what the summary counts, in its words
-    "within tolerance": INSIDE, "within, too few data to be sure": (UNRESOLVED,), "outside": causes.JUDGED,
-    "outside, too few data to be sure": (OPEN,), "impossible as printed": (UNREACHABLE,),
+    "within tolerance": INSIDE, UNRESOLVED: (UNRESOLVED,), "outside": causes.JUDGED, OPEN: (OPEN,),
+    UNREACHABLE: (UNREACHABLE,),
 }  # fmt: skip
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
@@ -103,18 +103,21 @@ class Audited(NamedTuple):
     paper: Paper
     rows: Rows
     claims: list[Judged]
+    judgements: tuple[causes.Judgement, ...] = ()  # of the cells that ask for a cause
 
 
 def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
     rows = [judged(results, cell) for name in paper.tables for cell in of_table(results, name)]
     full = results.beside if results.scale != "paper" else None
+    judgements = []
     for cell, row in rows:
         if row["verdict"] == UNREACHABLE and cell.summary:
             row |= {"cause": causes.DEFECT, "measured": BELOW}
         elif found := causes.judge(results, full, paper, cell, row):
             row |= {"cause": found.cause, "measured": found.text}
-    return Audited(results.scale, paper, rows, verdict.judged(results, paper))
+            judgements.append(found)
+    return Audited(results.scale, paper, rows, verdict.judged(results, paper), tuple(judgements))
 
 
 def ordered(results: Results) -> list[Paper]:
@@ -135,7 +138,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     """A cell and its row of the audit."""
     row: dict[str, Any] = {name: getattr(cell, name) for name in COLUMNS if hasattr(cell, name)}
     summary = cell.summary
-    if cell.unit == "bits/dim" and cell.reported and float(cell.reported) < floor():
+    if impossible(cell):
         said = results.remarks(cell.run, summary) if summary else []
         return cell, row | _ours(results, cell) | {"verdict": UNREACHABLE, "reason": "; ".join((*said, BELOW))}
     if cell.status not in ("reproduce", OURS):
@@ -282,7 +285,7 @@ def section(results: Results, one: Audited) -> list[Block]:
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
         blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
-    blocks += measured(rows)
+    blocks += measured(rows, one.judgements)
     blocks += both_scales(results, rows)
     blocks += reductions(results, rows)
     blocks += remarks(results, rows)
@@ -334,8 +337,8 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
     return Table(header, body, left=3)
 
 
-def measured(rows: Rows) -> list[Block]:
-    """What was measured on the causes of differences: a line per cell; nothing if nothing was."""
+def measured(rows: Rows, judgements: Iterable[causes.Judgement] = ()) -> list[Block]:
+    """What was measured on the causes of differences: a line per hypothesis and per cell; nothing if nothing was."""
     if not any(row.get("cause") for _, row in rows):
         return []
     text = (
@@ -352,7 +355,12 @@ def measured(rows: Rows) -> list[Block]:
         )
         for cell, row in causes.order(rows)
     ]  # fmt: skip
-    return [Heading(3, "Causes of differences"), Paragraph(text), *([Table(header, body, wide=True)] if body else [])]
+    blocks: list[Block] = [Heading(3, "Causes of differences"), Paragraph(text)]
+    if tallies := causes.tallies(judgements):
+        counted = ("cells tried", "whole difference", f"at least {100 * causes.LEAST:.0f} %", "less", "not counted")
+        lines = [(one.what, prose(one.hypothesis.why), *map(str, one[1:])) for one in tallies]
+        blocks += [Table(("hypothesis", "because", *counted), lines, wide=True)]
+    return [*blocks, *([Table(header, body, wide=True)] if body else [])]
 
 
 def both_scales(results: Results, rows: Rows) -> list[Block]:
@@ -402,8 +410,9 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
     text = (
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
         "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
-        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other models on the same data, if "
-        "any has\nseveral, and says so. A claim on n comparisons fails only by one that fails beyond chance among n "
+        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other models on the same data or "
+        "else on\nother data, if any has several, and says so. A claim on n comparisons fails only by one that fails "
+        "beyond chance among n "
         "(Bonferroni). " + paper.convention
     )
     items = []

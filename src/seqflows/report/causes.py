@@ -4,6 +4,7 @@ A cause is a hypothesis until a run that differs from the cell's in that alone w
 c the changed run's number, the cause explains the share 1 - |c - reported| / |d| of the difference, and all of it if c
 is within the tolerance. Such runs are the cell's own run at scale paper, and those that a paper's causes.yaml names;
 or another number of the cell's run, such as another estimate. A printed number that cannot be is its paper's defect.
+A hypothesis that explains one cell may fail in others that it is about, so all that it was tried on is counted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 from seqflows.report.cells import Cell, number
 from seqflows.report.inputs import Results, Summary
-from seqflows.report.papers.base import CAUSES, Paper
+from seqflows.report.papers.base import CAUSES, OWN, Cause, Paper
 from seqflows.report.verdict import tally
 
 REDUCTION = "reduction"  # of size, budget and corpus together
@@ -39,6 +40,12 @@ class Tried(NamedTuple):
     whole: bool
     remarks: tuple[str, ...]
     counts: bool
+    hypothesis: Cause | None = None  # the entry of causes.yaml
+
+    @property
+    def explains(self) -> bool:
+        """Whether it counts as the cause."""
+        return self.counts and (self.whole or self.share >= LEAST)
 
     @property
     def text(self) -> str:
@@ -73,15 +80,14 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
     if full is not None and (changed := full.summary(cell.run, cell.metric, optional=True)):
         tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row, own))
     for entry in paper.causes:
-        run, other, metric = entry.changed.partition(".")
+        run, metric = entry.number(cell.run, cell.metric)
         known = run in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
-        if known and (changed := results.summary(run, metric or cell.metric, optional=True)):
-            what = entry.changed if other else f"{run}: {_changes(results, cell.run, run)}"
-            tried.append(_tried(results, entry.cause, what, changed, cell, row, own))
+        if known and (changed := results.summary(run, metric, optional=True)):
+            what = f"{run}: {_changes(results, cell.run, run)}" if metric == cell.metric else f"{run}.{metric}"
+            one = _tried(results, entry.cause, what, changed, cell, row, own)
+            tried.append(one._replace(hypothesis=entry))
     tried.sort(key=lambda one: (one.counts, one.whole, one.share), reverse=True)
-    explains = tried and tried[0].counts and (tried[0].whole or tried[0].share >= LEAST)
-    named = tried[0].cause if explains else UNEXPLAINED
-    return Judgement(named, tuple(tried))
+    return Judgement(tried[0].cause if tried and tried[0].explains else UNEXPLAINED, tuple(tried))
 
 
 def _tried(
@@ -108,6 +114,38 @@ def counted(rows: Iterable[Mapping[str, Any]]) -> str:
     count = named.total() - named[UNEXPLAINED]
     parts = tally(named, {cause: cause for cause in MEASURED})
     return f"{count or 'none'} of {named.total()}" + (f": {parts}" if parts else "")
+
+
+class Tally(NamedTuple):
+    """A hypothesis over all cells on which it was tried: of how many differences it explains the whole, and so on."""
+
+    hypothesis: Cause
+    tried: int
+    whole: int
+    most: int  # at least `LEAST`, not the whole
+    less: int
+    not_counted: int
+
+    @property
+    def what(self) -> str:
+        """``reading: words-tril-inference_tril``, or ``reading: entropy_gap_whole@20`` of each cell's own run."""
+        return f"{self.hypothesis.cause}: {self.hypothesis.changed.removeprefix(f'{OWN}.')}"
+
+
+def tallies(judgements: Iterable[Judgement]) -> list[Tally]:
+    """The hypotheses of causes.yaml that were tried, each over all of its cells."""
+    by: dict[Cause, list[Tried]] = {}
+    for judgement in judgements:
+        for one in judgement.tried:
+            if one.hypothesis is not None:
+                by.setdefault(one.hypothesis, []).append(one)
+    found = []
+    for hypothesis, tried in by.items():
+        made = [one for one in tried if one.counts]
+        whole, explained = sum(one.whole for one in made), sum(one.explains for one in made)
+        sums = whole, explained - whole, len(made) - explained, len(tried) - len(made)
+        found.append(Tally(hypothesis, len(tried), *sums))
+    return found
 
 
 def order(rows: Sequence[tuple[Cell, Mapping[str, Any]]]) -> list[tuple[Cell, Mapping[str, Any]]]:

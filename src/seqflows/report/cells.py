@@ -8,6 +8,7 @@ from typing import Any
 from seqflows import params as matrix
 from seqflows.errors import Problem
 from seqflows.names import near
+from seqflows.noise import floor
 from seqflows.report.comparisons import FIRST, SECOND, TIE
 from seqflows.report.inputs import Results, Summary, summarise
 from seqflows.report.papers.base import printed
@@ -33,6 +34,11 @@ class Cell:
     metric: str = ""
     summary: Summary | None = None
     reason: str = ""  # why there is no number of an evaluated run, in short and after a colon
+
+
+def impossible(cell: Cell) -> bool:
+    """Whether no density can have the printed number: bits per dimension below the entropy of the noise."""
+    return cell.unit == "bits/dim" and bool(cell.reported) and float(cell.reported) < floor()
 
 
 def reported(table: str) -> list[Cell]:

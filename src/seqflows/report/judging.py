@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
-from seqflows.report.cells import addresses, counted, human, reported
+from seqflows.report.cells import addresses, counted, human, impossible, reported
 from seqflows.report.inputs import Results, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -236,17 +236,24 @@ def noted(values: Iterable[Value]) -> str:
     return ", ".join(dict.fromkeys(found.note for found in values if found.note))
 
 
-def seeds_note(summary: Summary, pooled: bool) -> str:
-    """``one seed``, whose error excludes the spread over seeds, or is ``pooled``; "" with several."""
+class Spread(NamedTuple):
+    """A standard deviation over seeds that a number of one seed is given, and whose it is."""
+
+    std: float
+    whose: str
+
+
+def seeds_note(summary: Summary, lent: Spread | None) -> str:
+    """``one seed``, whose error excludes the spread over seeds or has one that is ``lent``; "" with several."""
     if len(summary.seeds) > 1:
         return ""
-    return "one seed, spread of the paper's other models" if pooled else "one seed"
+    return f"one seed, spread of {lent.whose}" if lent else "one seed"
 
 
 def over_seeds(numbers: Ours, runs: Iterable[str], metric: str) -> str:
     """`` (one seed)`` where a run has one alone: a p over test sequences does not know the spread over seeds."""
     found = [numbers.results.summary(run, metric) for run in runs]
-    note = next(filter(None, (seeds_note(summary, pooled=False) for summary in found if summary)), "")
+    note = next(filter(None, (seeds_note(summary, None) for summary in found if summary)), "")
     return f" ({note})" if note else ""
 
 
@@ -286,17 +293,22 @@ def signed(value: Value) -> str:
 
 
 class Printed:
-    """The numbers that the paper prints, including quoted ones."""
+    """The numbers that the paper prints, including quoted ones; ``impossible`` are the cells used that cannot be."""
 
     missing = NOT_PRINTED
 
     def __init__(self, tables: Iterable[str]) -> None:
-        self.cells = {(c.table, c.row, c.column): float(c.reported) for table in tables for c in reported(table)}
+        cells = {(c.table, c.row, c.column): c for table in tables for c in reported(table)}
+        self.cells = {reference: float(cell.reported) for reference, cell in cells.items()}
+        self.impossible: dict[Reference, None] = {}
+        self._beyond = {reference for reference, cell in cells.items() if impossible(cell)}
 
     def value(self, reference: Reference) -> Value | Finding:
         """A printed number; only tables have them."""
         if isinstance(reference, str) or reference not in self.cells:
             return Finding(NOT_PRINTED, f"no number printed for {name(reference)}")
+        if reference in self._beyond:
+            self.impossible[reference] = None
         return Value(self.cells[reference], 0.0)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
@@ -312,7 +324,8 @@ class Ours:
 
     The error over seeds of a number of one seed is the standard deviation over seeds of the paper's other models on the
     same data: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom.
-    Where none of them has several seeds it is left out, and the note says so.
+    Where none of them has several seeds it is that of the paper's models on other data and, where none of those has,
+    left out; the note says which.
     """
 
     missing = NOT_RUN
@@ -357,29 +370,36 @@ class Ours:
 
     def of(self, summary: Summary) -> Value:
         """A number with its error over test sequences and seeds; of separate draws, both are in the spread."""
-        error, pooled = summary.error, self._pooled(summary) if summary.std is None else None
-        if pooled is not None:
-            error = max(error, pooled) if summary.own_draws else math.hypot(error, pooled)
-        return Value(summary.value, error, summary, seeds_note(summary, pooled is not None))
+        error, lent = summary.error, self._lent(summary) if summary.std is None else None
+        if lent is not None:
+            error = max(error, lent.std) if summary.own_draws else math.hypot(error, lent.std)
+        return Value(summary.value, error, summary, seeds_note(summary, lent))
 
     def _over_seeds(self, summary: Summary) -> float:
         """The standard error over seeds; 0 if unknown."""
         return (self._deviation(summary) or 0.0) / math.sqrt(len(summary.seeds))
 
     def _deviation(self, summary: Summary) -> float | None:
-        """The standard deviation over seeds, `_pooled` for a number of one seed; None if unknown."""
-        return self._pooled(summary) if summary.std is None else summary.std
+        """The standard deviation over seeds, of a number of one seed the one `_lent`; None if unknown."""
+        if summary.std is not None:
+            return summary.std
+        lent = self._lent(summary)
+        return lent.std if lent else None
 
-    def _pooled(self, one: Summary) -> float | None:
-        """The standard deviation over seeds of the paper's other models on the same data, for a number of one seed."""
-        squares = freedom = 0.0
-        alike = (one.unit, one.dataset, bool(one.samples))
-        for run in self._models:
-            found = self.results.summary(run, one.metric, optional=True)
-            if found and found.std is not None and (found.unit, found.dataset, bool(found.samples)) == alike:
-                squares += (len(found.seeds) - 1) * found.std**2
-                freedom += len(found.seeds) - 1
-        return math.sqrt(squares / freedom) if freedom else None
+    def _lent(self, one: Summary) -> Spread | None:
+        """The spread over seeds of the paper's other models on the same data or else on other data; None if unknown."""
+        found = [self.results.summary(run, one.metric, optional=True) for run in self._models]
+        several = [
+            summary for summary in found
+            if summary and summary.std is not None
+            and (summary.unit, bool(summary.samples)) == (one.unit, bool(one.samples))
+        ]  # fmt: skip
+        same = [summary for summary in several if summary.dataset == one.dataset]
+        whose = "the paper's other models" if same else "the paper's models on other data"
+        chosen = same or several
+        freedom = sum(len(summary.seeds) - 1 for summary in chosen)
+        squares = math.fsum((len(summary.seeds) - 1) * summary.std**2 for summary in chosen)
+        return Spread(math.sqrt(squares / freedom), whose) if freedom else None
 
     def _judged(self, table: str, sheet: str, part: str, reference: Reference) -> Value | Finding:
         """The pairs of a sheet that raters gave to a system, or none of both; exact."""

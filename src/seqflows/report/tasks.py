@@ -146,9 +146,8 @@ def difference(results: Results, task: Task, other: Candidate | None) -> Differe
     if isinstance(found, Finding):
         return None
     alike = ours.summary.dataset_sha256 == other.summary.dataset_sha256
-    return Difference(
-        found.value, found.error, decide(found.value, found.error) if alike else OTHER_DATA, found.note
-    )  # fmt: skip
+    verdict = OTHER_DATA if not alike else UNDECIDED if found.apart else decide(found.value, found.error)
+    return Difference(found.value, found.error, verdict, ", ".join(filter(None, (found.note, found.apart))))
 
 
 def rows(results: Results, table: str, found: Sequence[Task]) -> Iterator[dict[str, Any]]:

@@ -28,6 +28,7 @@ COLUMNS = (
     "smallest_difference_seen", "to_settle", "runs", "runs_of_earlier_settings",
 )  # fmt: skip
 EARLIER = "of earlier settings"
+IMPOSSIBLE = "partly on numbers that cannot be"
 SEEN = "least difference seen (two standard errors)"
 SHOWN = 6  # of the settings that are reduced in most runs
 ANSWERS = {HOLDS: "hold", FAILS: "fail", UNDECIDED: "undecided"}
@@ -35,13 +36,22 @@ NO_ANSWERS = (NOT_PRINTED, NOT_RUN, OTHER_CORPUS, STAND_IN)
 
 
 class Judged(NamedTuple):
-    """A claim on the printed numbers and on ours, the runs whose numbers ours are, and those of earlier settings."""
+    """A claim on the printed numbers and on ours, the runs whose numbers ours are, and those of earlier settings.
+
+    ``impossible``: whether printed numbers that cannot be are among those that answer it.
+    """
 
     claim: Claim
     printed: Finding
     ours: Finding
     runs: tuple[str, ...]
     earlier: tuple[str, ...]
+    impossible: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What the verdict on the printed numbers rests on, if they cannot be; else ""."""
+        return IMPOSSIBLE if self.impossible and self.printed.verdict in ANSWERS else ""
 
     @property
     def seen(self) -> str:
@@ -51,13 +61,17 @@ class Judged(NamedTuple):
 
 def judged(results: Results, paper: Paper) -> list[Judged]:
     """Every claim of a paper, in its order."""
-    printed = Printed(paper.tables)
     found = []
     for claim in paper.claims:
+        printed = Printed(paper.tables)
         ours = Ours(results, [name for name in paper.tables if name in results.params.tables])
         on_ours = claim.judge(ours)
         earlier = tuple(run for run in ours.used if results.earlier(run))
-        found.append(Judged(claim, claim.judge(printed), on_ours, tuple(ours.used), earlier))
+        on_printed, rests = claim.judge(printed), bool(printed.impossible)
+        if rests and on_printed.verdict in ANSWERS:
+            text, short = (f"{said}; {IMPOSSIBLE}" for said in (on_printed.text, on_printed.reason))
+            on_printed = on_printed._replace(text=text, short=short)
+        found.append(Judged(claim, on_printed, on_ours, tuple(ours.used), earlier, rests))
     return found
 
 
@@ -75,7 +89,8 @@ def record(paper: Paper, one: Judged) -> dict[str, Any]:
 def sentence(paper: Paper, judged: Sequence[Judged], cells: str, reduced: str) -> Text:
     """The paper's outcome: claims on both sides, the project's checks, ``cells``, and what was ``reduced``."""
     claims, checks = ([one for one in judged if one.claim.check == check] for check in (False, True))
-    printed, ours = (_counted(getattr(one, side).verdict for one in claims) for side in ("printed", "ours"))
+    ours = _counted(one.ours.verdict for one in claims)
+    printed = _with_rest(on_printed(claims), Counter(one.printed.verdict for one in claims))
     text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}"
     if count := sum(bool(one.earlier) for one in claims if one.ours.verdict in ANSWERS):
         text += f", {count} of these on runs of earlier settings, which corrections may change"
@@ -96,9 +111,19 @@ def counts(judged: Sequence[Judged]) -> tuple[str, ...]:
     claims = [one for one in judged if not one.claim.check]
     answered = [one for one in claims if one.ours.verdict in ANSWERS]
     ours = ([one.ours.verdict for one in answered if bool(one.earlier) == earlier] for earlier in (False, True))
-    groups = ([one.printed.verdict for one in claims if one.printed.verdict in ANSWERS], *ours)
-    texts = [tally(Counter(found), ANSWERS) or NOTHING for found in groups]
-    return *texts, str(len(claims) - len(answered))
+    texts = [tally(Counter(found), ANSWERS) or NOTHING for found in ours]
+    return on_printed(claims) or NOTHING, *texts, str(len(claims) - len(answered))
+
+
+def on_printed(claims: Iterable[Judged]) -> str:
+    """``14 hold (6 partly on numbers that cannot be), 1 undecided``; "" where nothing is printed."""
+    answered = [one for one in claims if one.printed.verdict in ANSWERS]
+    parts = []
+    for verdict, text in ANSWERS.items():
+        found = [one for one in answered if one.printed.verdict == verdict]
+        count = sum(bool(one.remark) for one in found)
+        parts += [f"{len(found)} {text}" + f" ({count} {IMPOSSIBLE})" * bool(count)] if found else []
+    return ", ".join(parts)
 
 
 def named(judged: Sequence[Judged]) -> tuple[Inline, ...]:
@@ -123,7 +148,12 @@ def _counted(verdicts: Iterable[str]) -> str:
     '2 hold (1 not run)'
     """
     counts = Counter(verdicts)
-    answers, rest = tally(counts, ANSWERS), tally(counts, dict(zip(NO_ANSWERS, NO_ANSWERS, strict=True)))
+    return _with_rest(tally(counts, ANSWERS), counts)
+
+
+def _with_rest(answers: str, counts: Mapping[str, int]) -> str:
+    """Answers as text, then those that have none."""
+    rest = tally(counts, dict(zip(NO_ANSWERS, NO_ANSWERS, strict=True)))
     return (answers or "none is decided") + (f" ({rest})" if rest else "")
 
 
@@ -180,7 +210,7 @@ def brief(claims: Sequence[Judged]) -> list[Block]:
     rows: list[Sequence[Text]] = [
         (
             (Strong(one.claim.name), f": {one.claim.said} ({one.claim.section})"),
-            Status(one.printed.verdict, one.printed.verdict),
+            (Status(one.printed.verdict, one.printed.verdict), *([f" {one.remark}"] if one.remark else [])),
             Status(one.ours.verdict, one.ours.verdict),
             one.ours.reason + f"; {EARLIER}" * bool(one.earlier),
         )

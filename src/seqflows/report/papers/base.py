@@ -31,6 +31,7 @@ CAUSES = {  # of a cell's difference, which a run that differs in that alone can
     "estimator": "another estimate of the same number",
     "reading": "another reading of the paper's text",
 }
+OWN = "own"  # in a cause: the run of each of its cells
 CELL = ("row", "column", "unit", "reported", "status", "section", "note")  # the columns of a printed table
 Row = TypeVar("Row", bound=tuple)
 
@@ -110,7 +111,8 @@ class Cause(NamedTuple):
     """A hypothesis on why cells differ: a run that differs from theirs in that alone.
 
     ``cells`` has patterns of the table, the row and the column, as a shell has them, between bars; ``cause`` is a key
-    of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate.
+    of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate;
+    the run `OWN` is each cell's own.
     """
 
     cells: str
@@ -127,6 +129,17 @@ class Cause(NamedTuple):
         """
         patterns = [pattern.strip() for pattern in self.cells.split("|")]
         return all(map(fnmatchcase, (table, row, column), patterns))
+
+    def number(self, run: str, metric: str) -> tuple[str, str]:
+        """The changed run and its metric, of a cell with a run and a metric.
+
+        >>> Cause("", "", "words-gru16", "").number("words-gru8", "known")
+        ('words-gru16', 'known')
+        >>> Cause("", "", "own.known_wide", "").number("words-gru8", "known")
+        ('words-gru8', 'known_wide')
+        """
+        changed, _, other = self.changed.partition(".")
+        return run if changed == OWN else changed, other or metric
 
 
 @dataclass(frozen=True)

@@ -156,12 +156,12 @@ def _one_seed(*summaries: Summary) -> str:
 
 
 def models_unit(numbers: Numbers, rows: Iterable[str]) -> Finding:
-    """The printed number nearer to one of ours in nats than to our headline in bits."""
+    """The printed number nearer to one of ours in nats, at whatever K, than to our headline in bits."""
     return _beside_printed(numbers, rows, _unit)
 
 
 def _unit(printed: float, values: dict[int, Summary], headline: Value) -> tuple[float, float]:
-    nats = [headline.value, *(found.value for count, found in values.items() if count <= FEW)]
+    nats = [headline.value, *(found.value for found in values.values())]
     excess = min(abs(value - printed) for value in nats) - abs(headline.value / math.log(2) - printed)
     return excess, math.hypot(values[FEW].error, headline.error)
 
