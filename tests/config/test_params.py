@@ -47,7 +47,7 @@ def test_every_run_of_the_paper_is_there(matrix):
     more = ("af_scf-importance", "af_scf-dropout", "af_scf-transposed", "af_scf-all", "af_scf-nade", "lstm-adam-nade")
     expected |= {f"jsb-{name}" for name in more} | {f"nottingham-{name}" for name in more[-2:]}
     expected |= {"jsb-af_scf-nade-more", "jsb-lstm-adam-nade-more"}
-    expected |= {"jsb-af_scf-past", "jsb-af_scf-past-nade"}
+    expected |= {"jsb-af_scf-past", "jsb-af_scf-past-nade", "jsb-af_scf-past-dropout", "nottingham-af_scf-past"}
     expected |= {"ptb-lstm-wide", "ptb-codebook", *(f"ptb-codebook-{name}" for name in ours)}
     for corpus in ("nottingham", "piano", "musedata", "jsb"):
         expected |= {f"{corpus}-{name}" for name in ("lstm", "lstm-adam", "af_af", "af_scf", "iaf_scf")}

@@ -94,6 +94,7 @@ CODEBOOKS = {  # this project's rows
 ADDED = {  # to AF / SCF, on music
     "importance samples": {}, "transposed": {}, "dropout": {"network_dropout": 0.2}, "NADE": {"keys": "nade"},
     "posterior that sees its past": {"posterior": "autoregressive"},
+    "posterior that sees its past, dropout": {"posterior": "autoregressive", "network_dropout": 0.2},
     "NADE, posterior that sees its past": {"posterior": "autoregressive", "keys": "nade"},
     "all three": {"network_dropout": 0.2}, "NADE, transposed, dropout": {"network_dropout": 0.2, "keys": "nade"},
 }  # fmt: skip
