@@ -301,7 +301,8 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, passes, memory, words, trajectories, "
-        "language_flow, questions, contexts, translation, readers, imports, profiles, whole, goals, got trainings"
+        "markov, language_flow, questions, contexts, translation, readers, imports, profiles, whole, goals, "
+        "got trainings"
         in capsys.readouterr().err
     )
 
@@ -536,6 +537,14 @@ def test_a_vocabulary_is_scored_in_a_process_of_its_own():
     assert [tuple(row) for row in rows] == [words.SCORING] * 2
     assert [row["trajectories"] for row in rows] == [1000, 2000] and rows[0]["peak_gib"] > 0
     assert rows[0]["words"] == len(words.vocabulary(20, 2000).words) > 100
+
+
+def test_a_hidden_markov_model_has_the_time_of_its_whole_training():
+    (row,) = words.markov(stems=20, tokens=2000, states=4)
+    assert tuple(row) == words.MARKOV and row["model"] == "HMM, 4 states" and row["peak_gib"] > 0
+    assert row["words"] == len(words.vocabulary(20, 2000).words) and row["epochs"] == 40
+    assert row["steps"] == 16  # 250,368 words in batches of 16,384
+    assert row["minutes"] == pytest.approx(40 * 16 * row["seconds_per_step"] / 60, abs=0.01)
 
 
 SHORT = {"batch": 3, "length": 8, "dimensions": 4, "vocabulary": 9}

@@ -74,6 +74,7 @@ def _whole(what: str, goal: float) -> Goal:
     return Goal(what, "min", goal, "whole", "minutes", {"what": what})
 
 
+HMM = "HMM, 512 states"
 GOALS = (
     _steps("PTB, 4 x 100 x 5", "AF/AF", 115),
     _steps("PTB, 4 x 100 x 5", "IAF/SCF", 130),
@@ -87,6 +88,10 @@ GOALS = (
     _passes("20"),
     _passes("288"),
     *map(_words, ("TRIL", "TRIL, K=5", "TRIL, K=10", "2xTRIL", "2xTRIL, K=10", "REAL-NVP", "GRU-8")),
+    *(
+        Goal(f"training, {HMM}", unit, goal, "markov", column, {"model": HMM})
+        for unit, goal, column in (("min", 10.0, "minutes"), ("GiB", 2.0, "peak_gib"))
+    ),
     *map(_language, ("Att-S", "RNN-S", "Att-C", "RNN-C", "Att-AR", "RNN-AR")),
     _sampled("Att-AR", 360),
     _sampled("RNN-AR", 405),

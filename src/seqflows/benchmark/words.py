@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import multiprocessing
 import os
 import resource
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqflows import compute, models
+from seqflows import compute, models, params
 from seqflows.benchmark.measure import best
 from seqflows.config.evaluation import BLOCK
 from seqflows.config.training import Training
@@ -28,6 +29,7 @@ from seqflows.training.trainer import Trainer
 
 TRAINING = ("model", "batch", "words_per_second", "seconds", "products_seconds", "ratio", "gflop")
 SCORING = ("words", "trajectories", "threads", "seconds", "peak_gib")
+MARKOV = ("model", "words", "epochs", "steps", "seconds_per_step", "minutes", "peak_gib")
 STATE_SPACE = {"class": "state_space"}
 MODELS: dict[str, dict[str, Any]] = {
     "TRIL": STATE_SPACE,
@@ -40,9 +42,13 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 BATCH = 1024
 REPEATS = 8
+SCALE, HMM = "laptop", "words-hmm512"
 STEMS = 6900  # of a grammar with as many words as the largest word list
 TOKENS = 10_000_000
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+
+
+FACTS = (len(lexicon.VOCABULARY), 13)  # symbols, and the symbols of the longest word
 
 
 @functools.cache
@@ -57,6 +63,17 @@ def split(stems: int, tokens: int) -> Split:
     found = vocabulary(stems, tokens)
     symbols, lengths = lexicon.encode(found.words)
     return Split("words", lengths, symbols, None, found.counts)
+
+
+def _facts(given: Split) -> Facts:
+    """What a model has to know of a split."""
+    symbols, longest = FACTS
+    return Facts("categorical", symbols, longest, tuple(np.bincount(given.lengths, minlength=longest + 1).tolist()))
+
+
+def _data(given: Split) -> Dataset:
+    """A split as a whole dataset."""
+    return Dataset("words", "words", lexicon.VOCABULARY, given, given, given, {"max_length": FACTS[1]}, "")
 
 
 class Products(TorchDispatchMode):
@@ -93,9 +110,7 @@ def steps(
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """One optimiser step of every model, words drawn by frequency."""
     given = split(stems, tokens)
-    lengths = np.bincount(given.lengths, minlength=14)
-    facts = Facts("categorical", len(lexicon.VOCABULARY), 13, tuple(lengths.tolist()))
-    data = Dataset("words", "words", lexicon.VOCABULARY, given, given, given, {"max_length": 13}, "")
+    facts, data = _facts(given), _data(given)
     p = given.counts / given.counts.sum()
     drawn = [np.random.default_rng(0).choice(len(given), batch, p=p)]
     for name, block in MODELS.items():
@@ -152,3 +167,30 @@ def _score(count: int, stems: int, tokens: int, threads: int) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return dict(zip(SCORING, (len(given), count, threads, round(seconds, 2), round(peak, 3)), strict=True))
+
+
+def markov(stems: int = STEMS, tokens: int = TOKENS, **sizes: int) -> list[dict[str, Any]]:
+    """A whole training of the largest hidden Markov model by one thread, from its steps, in a separate process."""
+    block = params.load().run(SCALE, HMM)
+    model, training = block["model"] | sizes, block["training"]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        row = pool.apply(_train, (model, training, stems, tokens))
+    print(f"  {row['model']}: {row['minutes']:.1f} min, peak {row['peak_gib']:.2f} GiB", flush=True)
+    return [row]
+
+
+def _train(model: dict[str, Any], training: dict[str, Any], stems: int, tokens: int) -> dict[str, Any]:
+    """``minutes``: all steps of all epochs, without validation, which scores each of its words once an epoch."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    given, settings = split(stems, tokens), Training(**training)
+    data = _data(given)
+    machine = compute.Machine(torch.device("cpu"), "cpu", 1, "fp32")
+    trainer = Trainer(models.build(model, _facts(given)).train(), data, settings, 0, machine, Path("checkpoints"))
+    drawn = [np.random.default_rng(0).choice(len(given), settings.batch_size, p=given.counts / given.counts.sum())]
+    seconds = best(lambda: trainer.step(drawn, 1.0))
+    steps = math.ceil(settings.drawn / settings.batch_size)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    minutes = settings.epochs * steps * seconds / 60
+    values = (f"HMM, {model['states']} states", len(given), settings.epochs, steps, round(seconds, 4))
+    return dict(zip(MARKOV, (*values, round(minutes, 2), round(peak, 3)), strict=True))
