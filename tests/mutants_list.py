@@ -444,8 +444,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         (
             "a tie is dropped",
             "return self.candidates >= self.original[:, None]",
-            "return self.candidates > self.original[:, None]",
+            "return self.candidates > self.original[:, None] + TIE",
             "test_filter.py::test_a_tie_stays_also_where_the_original_is_answered_wrongly",
+        ),
+        (
+            "a copy in lower case is another text",
+            "not tokens.alike(text, own[line])",
+            "text != own[line]",
+            "test_filter.py::test_a_candidate_is_kept_where_the_answer_is_no_worse",
         ),
         (
             "the candidate is judged by the original's context",
@@ -1415,7 +1421,7 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "if one.summary is None:",
             "test_report_tasks.py::test_what_no_model_makes_has_neither_size_nor_time",
         ),
-        ("numbers of other test sets decide", " if alike else OTHER_DATA", "", SETS_APART),
+        ("numbers of other test sets decide", "OTHER_DATA if not alike else ", "", SETS_APART),
         ("units are joined", "if len(set(units.values())) > 1:", "if False:", SETS_APART),
         (
             "the difference is theirs less ours",
@@ -1441,8 +1447,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "report/causes.py": [
         (
             "a cause counts from any share on",
-            "tried[0].share >= LEAST",
-            "tried[0].share > 0",
+            "self.share >= LEAST",
+            "self.share > 0",
             "test_causes.py::test_a_cause_explains_what_its_run_leaves",
         ),
         (
@@ -1481,13 +1487,19 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "rows of this project lend their spread",
             "for place, (run, _) in self.runs.items() if place in printed",
             "for place, (run, _) in self.runs.items()",
-            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data_first",
+        ),
+        (
+            "a p does not ask for the spread over seeds",
+            "abs(gain.difference) < ERRORS * gain.seeds_error",
+            "False",
+            "test_report_contexts.py::test_the_stated_p_is_judged_with_the_share_that_differs",
         ),
         (
             "the spread of another corpus",
-            "(found.unit, found.dataset, bool(found.samples)) == alike",
-            "(found.unit, one.dataset, bool(found.samples)) == alike",
-            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data",
+            "if summary.dataset == one.dataset]",
+            "]",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data_first",
         ),
         (
             "the spread over seeds is left out",

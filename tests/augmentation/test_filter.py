@@ -15,7 +15,7 @@ import spans
 from conftest import ROOT
 from seqflows import compute, files, params, paths
 from seqflows.augmentation import filter as filtering
-from seqflows.data import filtered, prepared, rewritten
+from seqflows.data import filtered, prepared, rewritten, tokens
 from seqflows.data.lines import Lines
 from seqflows.data.rewritten import Candidates
 from seqflows.errors import Problem
@@ -68,20 +68,30 @@ def told():
 
 
 def test_a_candidate_is_kept_where_the_answer_is_no_worse():
-    """Number 0 misleads, number 1 does not, and number 2 is the original: what is kept can be said by hand."""
+    """Number 0 misleads, number 1 does not, number 2 has the original's tokens: what is kept can be said by hand."""
     split, judge = told()
     passages = split.contexts
-    made = written(passages, lambda line, n: ("w11 w4", "w4 w4 w5 w6 w7", passages.lines.texts[line])[n], count=3)
+    made = written(
+        passages, lambda line, n: ("w11 w4", "w4 w4 w5 w6 w7", passages.lines.texts[line].upper())[n], count=3
+    )
     seen = filtering.facing(passages, made)
     result = filtering.scored(judge, split, made, seen, CPU)
     some = np.array([passages.free_of(place).any() for place in range(14)])
     assert some.any() and not some.all()
     assert (seen.there == some[:, None]).all() and (seen.other == some[:, None] & [True, True, False]).all()
     assert (result.kept == some[:, None] & [False, True, True]).all()
-    assert len(judge.asked) == 14 + 2 * some.sum(), "a context that is the original is not asked again"
+    assert len(judge.asked) == 14 + 2 * some.sum(), "a context of the original's tokens is not asked again"
     found = filtering.numbers(result, seen)
     assert found["acceptance"] == pytest.approx(2 / 3) and found["acceptance_changed"] == 1 / 2
     assert found["original"] == 1 and found["unfiltered"] == pytest.approx(2 / 3) and found["kept"] == some.mean()
+
+
+def test_a_candidate_of_the_same_tokens_is_no_other_text():
+    """What a model gives back is lower-cased with its tokens apart; a judge that reads tokens is not asked about it."""
+    assert tokens.alike("Amy's red door closes.", "amy 's red door closes .")
+    assert not tokens.alike("Amy's red door closes.", "amy 's red door opens .")
+    kept = filtering.Scored(np.array([0.5, 0.5]), np.array([[0.5 - 1e-8, 0.5], [0.49, np.nan]])).kept
+    assert kept.tolist() == [[True, True], [False, False]]
 
 
 def test_a_tie_stays_also_where_the_original_is_answered_wrongly():

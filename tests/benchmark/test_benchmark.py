@@ -302,8 +302,7 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, passes, memory, words, trajectories, "
         "markov, language_flow, questions, contexts, translation, readers, imports, profiles, whole, goals, "
-        "got trainings"
-        in capsys.readouterr().err
+        "got trainings" in capsys.readouterr().err
     )
 
 

@@ -53,7 +53,8 @@ def test_beside_an_original_stands_the_first_other_text_with_its_verdict(kept):
 
 
 MADE = {
-    "rewriting": "lines", "run": "flow", "score": "f1", "questions": 1200, "without_candidates": 3, "unknown": 0.015,
+    "rewriting": "lines", "run": "flow", "generator": "flow", "equality": "tokens", "score": "f1", "questions": 1200,
+    "without_candidates": 3, "unknown": 0.015,
     "exceptions": {"too long": 2, "nothing written": 0, "equal to the original": 9},
     "numbers": {"changed": 0.25, "equal": 0.125, "distinct": 0.5, "perplexity": 21.06, "perplexity_of_originals": 1.94},
     "noise": {"variance": 0.05, "below_the_grid": True, "right": 0.999, "changed_at_printed": 0.853},

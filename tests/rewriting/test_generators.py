@@ -15,7 +15,7 @@ from seqflows.data.embedded import clauses
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
-from seqflows.rewriting import flows, paraphrase, words
+from seqflows.rewriting import flows, named, paraphrase, words
 from seqflows.rewriting.base import LONG, NOTHING, SAME, UNKNOWN, Generator, contexts
 from seqflows.rewriting.rewrite import BUILDERS
 from seqflows.rewriting.translation import BackTranslation
@@ -272,3 +272,39 @@ def test_a_named_model_states_its_commit():
     with pytest.raises(Problem, match="revision: expected none without a name of the hub"):
         Paraphrase.of({"revision": "0" * 40}, "x")
     assert Paraphrase.of({"model": "./here"}, "x").revision is None
+
+
+class Encoded(dict):
+    """What a tokenizer returns."""
+
+    def to(self, device):
+        return self
+
+
+class Positions:
+    """A sequence-to-sequence model with five positions, and its tokenizer of words."""
+
+    def __call__(self, texts, padding=False, return_tensors=None):
+        if isinstance(texts, str):
+            return {"input_ids": texts.split()}
+        self.longest = max(len(text.split()) for text in texts)
+        return Encoded(input_ids=torch.zeros(len(texts), self.longest))
+
+    def generate(self, input_ids, num_return_sequences, **_):
+        assert self.longest <= 5, "no position for it"
+        return [f"other {row}" for row in range(len(input_ids)) for _ in range(num_return_sequences)]
+
+    def batch_decode(self, written, skip_special_tokens):
+        return written
+
+
+def test_a_named_model_is_not_given_what_it_has_no_positions_for():
+    """Such a text stays as it is, counted, and the others are written."""
+    made = object.__new__(named.Named)
+    Generator.__init__(made)
+    made.settings, made.device = Paraphrase.of({"model": "./here", "longest": 5}, "x"), torch.device("cpu")
+    made.tokenizer = made.model = Positions()
+    texts = ["a b", "a b c d e f g", "a b c"]
+    assert made.candidates(texts, 2) == [["other 0", "other 0"], ["a b c d e f g"] * 2, ["other 1", "other 1"]]
+    assert made.counted[LONG] == 1
+    assert made.candidates(texts[1:2], 1) == [["a b c d e f g"]] and made.counted[LONG] == 2

@@ -2,7 +2,8 @@
 
 A candidate of a training question is kept where the judge's score with it, F1 of the answer or the probability of the
 right one, is not lower than with the original (Tang et al. 2021, section 3.3). A tie stays, and so does a context that
-is equal to the original. Questions of validation and test have no candidates and are never read.
+has the original's tokens, which no judge is asked about. Questions of validation and test have no candidates and are
+never read.
 
 A judge that was trained on a question is lenient with it. Of two judges, each trained on one half of the questions,
 each reads those of the other half, with the originals and with the candidates (cross-fitting).
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seqflows import compute, files, kinds, params, paths
-from seqflows.data import filtered, prepared
+from seqflows.data import filtered, prepared, tokens
 from seqflows.data.batching import Batch, collate, order_by_length
 from seqflows.data.lines import UNKNOWN, Passages
 from seqflows.data.prepared import Split
@@ -29,6 +30,10 @@ from seqflows.evaluation.kinds import choices, spans
 from seqflows.models.base import Model
 
 BATCH = 32  # questions of a batch, with one context each
+EQUALITY = (
+    "tokens"  # by what a candidate is equal to the original; once it was the text, of which letters' case is part
+)
+TIE = 1e-6  # of scores: a probability differs by rounding between batches of other widths
 SCORES: dict[str, Callable[[Model, Split, Batch], np.ndarray]] = {  # by the emission of a kind of questions
     "span": spans.f1_of,
     "chosen": choices.probability_of,
@@ -36,7 +41,7 @@ SCORES: dict[str, Callable[[Model, Split, Batch], np.ndarray]] = {  # by the emi
 
 
 class Facing(NamedTuple):
-    """Which candidates there are, and which of them have another text than the original, (N, n) bool each."""
+    """Which candidates there are, and which of them have other tokens than the original, (N, n) bool each."""
 
     there: np.ndarray
     other: np.ndarray
@@ -61,8 +66,8 @@ class Scored(NamedTuple):
 
     @property
     def kept(self) -> np.ndarray:
-        """(N, n) bool: a candidate is there, and its score is not lower than the original's."""
-        return self.candidates >= self.original[:, None]
+        """(N, n) bool: a candidate is there, and its score is not lower than the original's, by more than `TIE`."""
+        return self.candidates >= self.original[:, None] - TIE
 
 
 def run(key: paths.Key, found: params.Params | None = None) -> None:
@@ -103,6 +108,7 @@ def run(key: paths.Key, found: params.Params | None = None) -> None:
         "without_candidates": int((~seen.there.any(1)).sum()),
         "candidates": int(seen.there.sum()),
         "equal": int((seen.there & ~seen.other).sum()),
+        "equality": EQUALITY,
         "unknown": float((candidates.lines.words == UNKNOWN).mean()),  # of the candidates' words
         "score": "f1" if kinds.of(dataset.kind).emission == "span" else "probability",
         "seeds": rows,
@@ -171,11 +177,12 @@ def said(row: dict[str, Any]) -> str:
 
 
 def facing(passages: Passages, candidates: Candidates) -> Facing:
-    """Which candidates the questions have, and which of these have another text than the original."""
+    """Which candidates the questions have, and which of these have other tokens than the original."""
     shape = (len(passages), candidates.count)
     there, other = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     places, own = candidates.places(len(passages.lines)), passages.lines.texts
-    differs = np.array([text != own[line] for text, line in zip(candidates.lines.texts, candidates.of, strict=True)])
+    beside = zip(candidates.lines.texts, candidates.of, strict=True)
+    differs = np.array([not tokens.alike(text, own[line]) for text, line in beside])
     for index in range(len(passages)):
         chosen = places[passages.of(index)[passages.free_of(index)]]
         there[index] = (chosen >= 0).any(0)

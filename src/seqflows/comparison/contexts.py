@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seqflows import paths
-from seqflows.data import filtered
+from seqflows.data import filtered, tokens
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import JOIN
 from seqflows.data.prepared import Dataset
@@ -16,7 +16,9 @@ from seqflows.params import Params
 
 SHOWN = 3  # training questions beside whose contexts a page shows the others
 MADE = ("generator", "rewritten", "kept_questions", "exceptions", "numbers", "noise")  # of a generator's header
-KEPT = ("judge", "score", "questions", "without_candidates", "candidates", "equal", "unknown", "seeds")  # of a filter's
+KEPT = (  # of a filter's
+    "judge", "score", "questions", "without_candidates", "candidates", "equal", "equality", "unknown", "seeds",
+)  # fmt: skip
 
 
 def names(matrix: Params, scale: str, table: str, runs: Sequence[str]) -> dict[str, str | None]:
@@ -63,7 +65,7 @@ def _beside(dataset: Dataset, index: int, found: dict[str, Augmentation]) -> dic
         for number in range(one.candidates.count):
             replaced = one.candidates.replacement(passages, [index], [number])
             text = JOIN.join(passages.gather([index], replaced).texts[0])
-            if text != original:
+            if not tokens.alike(text, original):
                 written.append({"rewriting": name, "text": text, "seed": seed, "kept": bool(kept[index, number])})
                 break
     answers = passages.answers_of(index)

@@ -47,6 +47,15 @@ def tokenize(text: str) -> list[str]:
     return TOKEN.findall(_composed(text.lower()).translate(APOSTROPHES))
 
 
+def alike(text: str, other: str) -> bool:
+    """Whether two texts are the same tokens: what a model writes back is lower-cased and has its tokens apart.
+
+    >>> alike("Amy closes the door.", "amy closes the door ."), alike("Amy closes it.", "amy opens it .")
+    (True, False)
+    """
+    return text == other or tokenize(text) == tokenize(other)
+
+
 def spans(text: str) -> list[tuple[int, int]]:
     """The first character in ``text``, and the one after the last, of each token of `tokenize`.
 

@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
 from seqflows.report.cells import addresses, counted, human, impossible, reported
+from seqflows.report.comparisons import Pair
 from seqflows.report.inputs import Results, Summary
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -255,6 +256,14 @@ def over_seeds(numbers: Ours, runs: Iterable[str], metric: str) -> str:
     found = [numbers.results.summary(run, metric) for run in runs]
     note = next(filter(None, (seeds_note(summary, None) for summary in found if summary)), "")
     return f" ({note})" if note else ""
+
+
+def by_chance(gain: Pair, bound: float, text: str) -> Finding:
+    """Judge a one-sided p over test sequences below a bound; undecided within two standard errors over seeds."""
+    excess = gain.p - bound
+    if gain.seeds_error and abs(gain.difference) < ERRORS * gain.seeds_error:
+        return Finding(UNDECIDED, f"{text}; gain ± {gain.seeds_error:.2f} over seeds", excess)
+    return Finding(HOLDS if gain.p < bound else FAILS, text, excess)
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:

@@ -53,6 +53,17 @@ class Named(Generator):
         return found
 
     def _written(self, texts: Sequence[str], count: int) -> list[list[str]]:
+        """Those of texts within the limit; a longer one, which the model may have no positions for, stays as it is."""
+        settings = self.settings
+        sizes = [len(self.tokenizer(settings.prefix + text)["input_ids"]) for text in texts]
+        short = [text for text, size in zip(texts, sizes, strict=True) if size <= settings.longest]
+        made = iter(self._generated(short, count) if short else [])
+        return [
+            next(made) if size <= settings.longest else self.kept(text, count)
+            for text, size in zip(texts, sizes, strict=True)
+        ]
+
+    def _generated(self, texts: Sequence[str], count: int) -> list[list[str]]:
         settings = self.settings
         asked = self.tokenizer([settings.prefix + text for text in texts], padding=True, return_tensors="pt")
         written = self.model.generate(
@@ -60,9 +71,7 @@ class Named(Generator):
             max_new_tokens=settings.longest, do_sample=False,
         )  # fmt: skip
         rows = self.tokenizer.batch_decode(written, skip_special_tokens=True)
-        made = [rows[place * count : (place + 1) * count] for place in range(len(texts))]
-        long = (asked["attention_mask"].sum(1) > settings.longest).tolist()
-        return [self.kept(text, count) if too else one for text, one, too in zip(texts, made, long, strict=True)]
+        return [rows[place * count : (place + 1) * count] for place in range(len(texts))]
 
 
 def _folder(settings: Paraphrase) -> Path:

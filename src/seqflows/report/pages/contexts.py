@@ -41,7 +41,14 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
             "generators whose noise differs."
         )
     if any(one["run"] not in runs for one in found.contexts):
-        form += " No run is trained with those that have the name of their entry in params.yaml."
+        form += " Those with the name of their entry in params.yaml are of no row of this table that was compared."
+    if old := [labels[one["rewriting"]] for one in found.contexts if "equality" not in one]:
+        form += (
+            f" Of an earlier filter, which took a copy in lower case for another text and asked the baseline about it: "
+            f"{', '.join(old)}; their shares with another text hold such copies."
+        )
+    if any(one["generator"] == "same" for one in found.contexts):
+        form += " The filter alone, without other texts, leaves the baseline's training as it is, to the last bit."
     if any(_halves(one) for one in found.contexts):
         form += (
             " Cross-fitted: two baselines, each trained on one half of the training questions, each judge the other "
@@ -73,7 +80,8 @@ def _percent(one: Mapping[str, Any], part: str) -> str:
 def _lines(one: Mapping[str, Any]) -> Iterable[Text]:
     """Numbers of a generator's lines."""
     numbers, noise = one["numbers"], one["noise"]
-    yield f"{100 * numbers['changed']:.1f} %"
+    outside = ", outside the tuned band" if noise.get("within") is False else ""
+    yield f"{100 * numbers['changed']:.1f} %{outside}"
     yield f"{100 * numbers['equal']:.1f} %"
     yield f"{100 * numbers['distinct']:.1f} %"
     yield f"{numbers['perplexity']:.1f} ({numbers['perplexity_of_originals']:.1f})"

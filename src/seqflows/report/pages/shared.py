@@ -11,7 +11,7 @@ from seqflows.report.inputs import Results, Summary, devices
 from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, Strong, Table, Text
 
 SOURCE = "source entropy"
-CONTROLS, OURS = "controls, not in the paper", "this project's, not in the paper"
+CONTROLS, OURS = "controls and this project's, not in the paper", "this project's, not in the paper"
 DIFFERENT = "Not all sizes, budgets, settings and data are the paper's; the audit lists how, run by run."
 OF_ENCODERS = {
     "minilm": "the features are of all-MiniLM-L6-v2, which was itself trained on SQuAD's training questions with their "

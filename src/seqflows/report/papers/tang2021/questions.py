@@ -16,6 +16,7 @@ from seqflows.report.judging import (
     Numbers,
     Ours,
     below,
+    by_chance,
     over_seeds,
 )  # fmt: skip
 from seqflows.report.papers.base import Claim
@@ -67,7 +68,7 @@ def p_values(numbers: Numbers) -> Finding:
             else:
                 single = over_seeds(numbers, (first[0], second[0]), first[1])
                 text = f"{column} {gain.difference:+.2f}, p = {gain.p:.2g}{single}"
-                yield Finding(HOLDS if gain.p < RARE else FAILS, text, gain.p - RARE)
+                yield by_chance(gain, RARE, text)
 
     return each(numbers, judge)
 

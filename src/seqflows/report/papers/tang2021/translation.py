@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from seqflows.report.judging import FAILS, HOLDS, NOT_PRINTED, NOT_RUN, Finding, Numbers, Ours, Reference, below, join
+from seqflows.report.judging import (
+    NOT_PRINTED,
+    NOT_RUN,
+    Finding,
+    Numbers,
+    Ours,
+    Reference,
+    below,
+    by_chance,
+    join,
+    over_seeds,
+)  # fmt: skip
 from seqflows.report.papers.base import Claim
 
 TABLE, COLUMN = "tang2021-table7", "BLEU"
@@ -24,8 +35,8 @@ def p_value(numbers: Numbers) -> Finding:
     gain = numbers.results.pair(first[0], second[0], first[1])
     if gain is None:
         return Finding(NOT_RUN, f"{first[0] or LANG_FLOW} was not compared with {second[0] or BASELINE}")
-    text = f"{gain.difference:+.2f}, p = {gain.p:.2g}"
-    return Finding(HOLDS if gain.p < CLEAR else FAILS, text, gain.p - CLEAR)
+    single = over_seeds(numbers, (first[0], second[0]), first[1])
+    return by_chance(gain, CLEAR, f"{gain.difference:+.2f}, p = {gain.p:.2g}{single}")
 
 
 CLAIMS = (
