@@ -25,6 +25,7 @@ from typing import Any
 from seqflows.errors import ROOM, Problem, described
 
 OLD = 7 * 86400.0  # seconds after which the temporary file of a writer elsewhere is that of a dead one
+CHANGED = "+dirty"  # after the commit of a revision whose tracked source differs from it
 
 
 def sha256(path: Path) -> str:
@@ -286,4 +287,4 @@ def revision() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head + ("+dirty" if changed else "")
+    return head + (CHANGED if changed else "")

@@ -251,9 +251,15 @@ def test_speed_claim(world):
 def test_share_within_the_limit(world):
     side = Ours(Results(world, "laptop"), claims.TABLES)
     path = paths.prepared("laptop", "ptb") / "statistics.json"
-    splits = {"train": {"share_within_limit": 0.9920}, "test": {"share_within_limit": 0.9931}}
+    splits = {
+        "train": {"share_within_limit": 0.9922, "kept": 41_740, "dropped_long": 328},
+        "test": {"share_within_limit": 0.9931, "kept": 3735, "dropped_long": 26},
+    }
     files.write_json(path, {"max_length": 288, "splits": splits})
-    assert claims.share_within(side).verdict == "fails"
+    assert claims.share_within(side).verdict == "fails" and "of all 99.23%" in claims.share_within(side).text
+    splits["valid"] = {"share_within_limit": 0.9958, "kept": 3356, "dropped_long": 14}
+    files.write_json(path, {"max_length": 288, "splits": splits})
+    assert claims.share_within(side).verdict == "holds" and "of all 99.25%" in claims.share_within(side).text
     files.write_json(path, {"max_length": 120, "splits": splits})
     assert claims.share_within(side).verdict == "not run"
 

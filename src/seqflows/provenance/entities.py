@@ -182,7 +182,7 @@ def revision(name: str, versions: Mapping[str, str]) -> list[Entity]:
         Entity(f"#{package}-{version}", ("SoftwareApplication",), {"name": package, "softwareVersion": version})
         for package, version in versions.items()
     ]
-    called = "-".join((name[:SHOWN], *(["dirty"] * name.endswith("+dirty")), *versions.values()))
+    called = "-".join((name[:SHOWN], *(["dirty"] * name.endswith(files.CHANGED)), *versions.values()))
     properties: Properties = {"name": f"seqflows at {name}", "softwareVersion": name, "isPartOf": ref(PROJECT)}
     if packages:
         properties["softwareRequirements"] = ref(*(one.id for one in packages))

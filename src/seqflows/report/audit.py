@@ -74,7 +74,7 @@ VERDICTS = {
 }
 ANSWERED = {  # what the summary counts, in its words
     "within tolerance": INSIDE, UNRESOLVED: (UNRESOLVED,), "outside": causes.JUDGED, OPEN: (OPEN,),
-    UNREACHABLE: (UNREACHABLE,),
+    UNREACHABLE: (UNREACHABLE,), "of other text": (STAND_IN, "other corpus"), "not run": ("not run",),
 }  # fmt: skip
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
@@ -200,22 +200,24 @@ def said(results: Results, one: Audited) -> Text:
 
 
 def summary(audits: Iterable[Audited]) -> list[Block]:
-    """A row per paper with numbers: its claims on its own numbers and on ours, and its cells, as counts; then names."""
+    """Of each paper with numbers the claims that are decided, by name; then a row of counts, of its cells too."""
     rows: list[Sequence[Text]] = []
-    names: list[Text] = []
+    names: list[Fact] = []
+    seen: set[str] = set()  # papers, whose own numbers are the same at each scale
     for one in audits:
         wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
         counts = Counter(row["verdict"] for _, row in wanted)
         if not any(cell.summary for cell, _ in wanted):
             continue
         sums = {text: sum(counts[name] for name in names) for text, names in ANSWERED.items()}
-        sums |= {"without an answer": len(wanted) - sum(sums.values())}
         said = ", ".join(f"{count} {text}" for text, count in sums.items() if count)
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
-        names.append((Strong(one.paper.title), f", {one.scale}: ", *verdict.named(one.claims)))
-    header = ("paper", "scale", *verdict.COUNTED, "cells", "differences with a measured cause")
-    return [Table(header, rows, left=8), *listed(names)]
+        lines = verdict.named(one.claims, printed=one.paper.name not in seen)
+        names.append(Fact((Strong(one.paper.title), f", scale {one.scale}"), lines))
+        seen.add(one.paper.name)
+    header = ("paper", "scale", *verdict.COUNTED, "printed numbers, by ours", "outside with a measured cause")
+    return [*([Facts(names)] if names else []), Table(header, rows, left=len(header))]
 
 
 def origin(results: Results, rows: Rows) -> str:
@@ -395,14 +397,16 @@ def reductions(results: Results, rows: Rows) -> list[Block]:
 
 
 def remarks(results: Results, rows: Rows) -> list[Block]:
-    """Runs with numbers of another params.yaml, or with unconverged estimates."""
+    """Runs with numbers of another params.yaml, with unconverged estimates, or of code that no commit has."""
     found: dict[str, dict[str, None]] = {}
     for cell, _ in rows:
         for remark in results.remarks(cell.run, cell.summary) if cell.summary else []:
             found.setdefault(cell.run, {})[remark] = None
-    if not found:
-        return []
-    return [Heading(3, "Remarks"), Facts([f"{run}: {'; '.join(texts)}." for run, texts in found.items()])]
+    items: list[Text] = [f"{run}: {'; '.join(texts)}." for run, texts in found.items()]
+    made = dict.fromkeys(cell.run for cell, _ in rows if cell.summary)
+    if changed := [run for run in made if results.uncommitted(run)]:
+        items.append(f"trained or scored with uncommitted changes, as their records say: {', '.join(changed)}.")
+    return [Heading(3, "Remarks"), Facts(items)] if items else []
 
 
 def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:

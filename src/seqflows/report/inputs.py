@@ -444,6 +444,12 @@ class Results:
             self._earlier[run] = any(self.stale(run, summary) for summary in (self.metrics(run) or {}).values())
         return self._earlier[run]
 
+    def uncommitted(self, run: str) -> bool:
+        """Whether a run was trained or scored with changes that no commit has, by its records."""
+        revisions = [summary.revision for summary in (self.metrics(run) or {}).values()]
+        revisions += [str(seed.record.get("revision")) for seed in records.trained(self.scale, run)]
+        return any(files.CHANGED in revision for revision in revisions)
+
     def outdated(self, run: str, summary: Summary) -> list[str]:
         """How a number differs from the present params.yaml: as in `stale`, or by missing seeds."""
         found = self.stale(run, summary)

@@ -103,16 +103,17 @@ def sentence(paper: Paper, judged: Sequence[Judged], cells: str, reduced: str) -
     return Strong(paper.title), text
 
 
-COUNTED = ("claims on its own numbers", "on ours, present settings", "on ours, earlier settings", "without an answer")
+COUNTED = ("claims on its own numbers", "claims on our runs", "claims not tested")
 
 
 def counts(judged: Sequence[Judged]) -> tuple[str, ...]:
     """The columns `COUNTED` of the claims, without checks of ours."""
     claims = [one for one in judged if not one.claim.check]
     answered = [one for one in claims if one.ours.verdict in ANSWERS]
-    ours = ([one.ours.verdict for one in answered if bool(one.earlier) == earlier] for earlier in (False, True))
-    texts = [tally(Counter(found), ANSWERS) or NOTHING for found in ours]
-    return on_printed(claims) or NOTHING, *texts, str(len(claims) - len(answered))
+    ours = tally(Counter(one.ours.verdict for one in answered), ANSWERS) or NOTHING
+    if earlier := sum(bool(one.earlier) for one in answered):
+        ours += f"; {earlier} of these {len(answered)} on earlier settings"
+    return on_printed(claims) or NOTHING, ours, str(len(claims) - len(answered))
 
 
 def on_printed(claims: Iterable[Judged]) -> str:
@@ -126,19 +127,22 @@ def on_printed(claims: Iterable[Judged]) -> str:
     return ", ".join(parts)
 
 
-def named(judged: Sequence[Judged]) -> tuple[Inline, ...]:
-    """Which claims hold and which fail on ours, by name: those of present settings, then those of earlier ones."""
-    parts: list[Inline] = []
+def named(judged: Sequence[Judged], printed: bool = True) -> list[Text]:
+    """Which claims the paper's own numbers contradict, if ``printed``, and which hold and fail on ours, by name.
+
+    A line for each; of ours first those of present settings, then those of earlier ones.
+    """
+    claims = [one for one in judged if not one.claim.check]
+    against = [one for one in claims if printed and one.printed.verdict == FAILS]
+    groups = [(Status("contradicted", FAILS), " by the paper's own numbers", against)]
     for earlier in (False, True):
         for verdict in (HOLDS, FAILS):
-            names = [
-                one.claim.name
-                for one in judged
-                if (one.claim.check, one.ours.verdict, bool(one.earlier)) == (False, verdict, earlier)
-            ]
-            if names:
-                parts += [Status(verdict, verdict), f"{' on earlier settings' * earlier}: {'; '.join(names)}. "]
-    return tuple(parts) or ("no claim is decided yet",)
+            found = [one for one in claims if (one.ours.verdict, bool(one.earlier)) == (verdict, earlier)]
+            groups.append((Status(verdict, verdict), " on our runs" + " of earlier settings" * earlier, found))
+    lines: list[Text] = [
+        (status, f"{where}: {'; '.join(one.claim.name for one in found)}") for status, where, found in groups if found
+    ]
+    return lines or ["no claim is decided yet"]
 
 
 def _counted(verdicts: Iterable[str]) -> str:
