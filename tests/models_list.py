@@ -229,6 +229,7 @@ PAIRS += [
     Case("questions-lstm-none", _QG | {"fused": "latent", "structure": "lstm", "copies": "none"}, "pairs"),
     Case("questions-words-gate", _QG | {"fused": "words", "fusion": "gate"}, "pairs"),
     Case("questions-encoding", _QG | {"fused": "encoding"}, "pairs"),
+    Case("questions-learned", _QG | {"output": "learned"}, "pairs"),
 ]
 SPANS = [
     Case("span_reader", {"class": "span_reader", "width": 5, "units": 3, "longest": 2}, "spans"),

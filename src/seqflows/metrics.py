@@ -155,7 +155,7 @@ CATALOGUE = (
     Metric("unigram_above_floor", "words one by one, above the floor", POSITION, digits=2, of_data=True),
     # of pairs
     Metric("context_bits", "bits/dim of the context", (DIM,), drawn=NOISE, blocks=(GIVEN,)),
-    Metric("copied", "copied words", (SHARE,), digits=3, blocks=(GIVEN,)),
+    Metric("copied", "words outside the vocabulary", (SHARE,), digits=3, blocks=(GIVEN,)),
     Metric("flow_parameters", "parameters of the flow", (SHARE,), digits=0, blocks=(GIVEN,)),
     # of translations
     Metric("nll_second", "NLL, second set", (PIECE,), blocks=(GIVEN,)),

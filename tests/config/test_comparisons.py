@@ -68,7 +68,10 @@ def test_every_scale_has_those_whose_runs_it_has(content):
     matrix = params.parse(changed)
     translations = {"tang2021-table7", "tang2021-mt-variants", "tang2021-table8", "tang2021-table9"}  # and answers
     translations |= {"tang2021-tvqa-filter", "tang2021-squad-filter"}
-    assert set(matrix.at("demo").comparisons) == {OTHER, TABLE, "tang2021-qg-variants"} | translations
+    assert (
+        set(matrix.at("demo").comparisons)
+        == {OTHER, TABLE, "tang2021-qg-variants", "tang2021-tvqa-output"} | translations
+    )
     assert set(matrix.at("laptop").comparisons) == {TABLE, "tang2021-qg-variants"} | translations
     found = matrix.at("laptop").comparison("laptop", TABLE)
     assert (

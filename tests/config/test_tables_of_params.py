@@ -42,7 +42,9 @@ COLUMNS = {  # what a column says: the dataset, or part of its name, and the met
     "Valid-Accuracy": ("tvqa_answers", "accuracy"),
 }
 QUESTIONS = {"BLEU4": "bleu", "Rouge-L": "rouge_l", "Meteor": "meteor"}  # of the dataset that the table has
-ASKED = {"tang2021-table5": "tvqa_questions"}  # the others are of squad_questions
+ASKED = dict.fromkeys(
+    ("tang2021-table5", "tang2021-tvqa-output"), "tvqa_questions"
+)  # the others are of squad_questions
 TRANSLATIONS = {"BLEU": "bleu", "BLEU, held-out pairs": "bleu_held_out"}
 OTHER_PAIRS = {"English to Romanian": "wmt16_reverse", "with manuals and messages": "wmt16_l10n"}  # the others: wmt16
 MUSIC = {"time": "af", "hidden": "made", "scalar": "nlsq"}  # AF / AF
@@ -104,6 +106,7 @@ MIXTURES = {  # this project's rows
 }  # fmt: skip
 READINGS = {
     "copies added": {"copies": "sum"},
+    "learned output": {"output": "learned"},
     "u times the MLP": {"fusion": "gate"},
     "the MLP normalised": {"fusion": "normalised"},
 }

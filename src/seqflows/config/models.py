@@ -378,6 +378,8 @@ class EncoderDecoder(Fused):
     """Question generation: ``units`` of each direction of the encoder, and what is ``fused`` with the encoding.
 
     The ``inputs`` of the encoder are features of the context's words, or their vectors: then no features are needed.
+    The ``output`` scores a word by its vector, frozen and without a bias, or by learned vectors that begin there, and
+    biases.
     """
 
     units: int = entry(SIZE, 600)
@@ -386,6 +388,7 @@ class EncoderDecoder(Fused):
     dropout: float = entry(DROPOUT, 0.3)
     inputs: str = entry(choice("features", "vectors"), "features")
     copies: str = entry(choice("max", "sum", "none"), "max")
+    output: str = entry(choice("vectors", "learned"), "vectors")
 
 
 @model("translator", "translator.Translator", "translation")

@@ -112,6 +112,8 @@ class EncoderDecoder(Fusing):
     The score of copying a word is the largest of the attention logits over its places (``copies: max``, the maxout
     pointer of Zhao et al. 2018) or the log of their summed exponentials (``sum``, the code of Zhang & Bansal 2019);
     a word that can be both written and copied has the sum of both shares. A word that can be neither counts as unknown.
+    The logit of writing a word is its vector times o_t: the frozen one (``output: vectors``), or one that is learned
+    from there, plus a bias (``learned``). A frozen vector within the hull of the others is never the largest.
 
     The loss is the mean over a question's words of -log p plus ``weight`` times the flow's bits per dimension of the
     context's words with noise (eq. (20), (21) and (6)). ``fused`` is what joins u: nothing (none), the flow's last
@@ -138,6 +140,12 @@ class EncoderDecoder(Fusing):
         width = self.encoder.width
         self.decoder = AttentionDecoder(dim, width, config.decoder_units, config.layers, config.dropout)
         self.fuse(dim, width)
+        self.words = None  # the word vectors themselves, without a bias
+        if config.output == "learned":
+            self.words = nn.Linear(dim, facts.outputs)
+            with torch.no_grad():
+                self.words.weight.copy_(vectors[: facts.outputs])
+                self.words.bias.zero_()
 
     # -- the context
 
@@ -153,7 +161,8 @@ class EncoderDecoder(Fusing):
 
     def logits(self, both: Tensor) -> Tensor:
         """The logits (..., V) of the words that can be written, from [c; h]."""
-        return wide(self.decoder.output(both) @ self.vectors[: self.outputs].T) + self.never
+        read = self.decoder.output(both)
+        return wide(self.words(read) if self.words else read @ self.vectors[: self.outputs].T) + self.never
 
     def copy_scores(self, attention: Tensor, memory: Memory) -> Tensor:
         """The scores (B, N, S) of copying: that of a word at its first place, -inf at its others."""

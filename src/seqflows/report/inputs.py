@@ -27,6 +27,7 @@ from seqflows.report.papers import base as papers
 from seqflows.report.settings import settings
 
 SILENT = "not said"  # a setting that the paper does not state
+FLOW_SIZE = "flow_parameters"
 SIZE, NEAR = "parameters", 0.1  # what a paper may state instead of widths, and the tolerance
 
 
@@ -377,11 +378,18 @@ class Results:
         ] + self._size(run, theirs.get(SIZE))
 
     def _size(self, run: str, printed: int | None) -> list[str]:
-        """``parameters 0.50M (paper 128M)``; empty within a tenth, or if either is unknown."""
-        made = self.summary(run, SIZE, optional=True) if printed else None
-        if not printed or made is None or abs(made.value / printed - 1) <= NEAR:
+        """``parameters 0.50M (paper 128M)``; empty within a tenth, or if either is unknown.
+
+        Of a flow beside another model the paper states the flow's alone.
+        """
+        if not printed:
             return []
-        return [f"{SIZE} {made.value / 1e6:.2f}M (paper {printed / 1e6:.0f}M)"]
+        flow = self.summary(run, FLOW_SIZE, optional=True)
+        made = flow if flow and flow.value else self.summary(run, SIZE, optional=True)
+        if made is None or abs(made.value / printed - 1) <= NEAR:
+            return []
+        what = f"{SIZE} of the flow" if made is flow else SIZE
+        return [f"{what} {made.value / 1e6:.2f}M (paper {printed / 1e6:.0f}M)"]
 
     def unsettled(self, summary: Summary) -> bool:
         """Whether a cross entropy of words has not converged in K for at least one seed."""
