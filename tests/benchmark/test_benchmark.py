@@ -243,10 +243,12 @@ def test_importance_sampling_stays_in_its_chunk_whatever_k():
 def test_questions_are_trained_and_written(root, monkeypatch):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(questions, "REPEATS", 1)
-    names = ["squad-qg", "squad-qg-lang_flow"]
-    rows = questions.run(2, 2, names, text=3, words=8100, width=4)
-    assert [row["model"] for row in rows] == names and all(tuple(row) == questions.QUESTIONS for row in rows)
+    names = ["squad-qg", "squad-qg-lang_flow", "squad-qg-flowseq"]
+    *rows, parallel = questions.run(2, 2, names, text=3, words=8100, width=4)
+    assert [row["model"] for row in (*rows, parallel)] == names
+    assert all(tuple(row) == questions.QUESTIONS for row in (*rows, parallel)) and parallel["written_steps"] is None
     plain, flow = rows
+    assert plain["written_steps"] == flow["written_steps"] == 3  # whatever an untrained model makes of its end
     assert 0 < plain["gflop"] < flow["gflop"] and 0 < plain["written_gflop"] < flow["written_gflop"]
     assert all(row[name] > 0 for row in rows for name in questions.QUESTIONS[2:])
 

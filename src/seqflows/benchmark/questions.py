@@ -13,11 +13,13 @@ from seqflows.benchmark import measure
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Contexts, Dataset, Split
 from seqflows.data.tokens import END, SPECIAL
+from seqflows.models.base import Model
+from seqflows.models.encoder_decoder import EncoderDecoder
 from seqflows.training.trainer import Trainer
 
 QUESTIONS = (
     *("model", "batch", "questions_per_second", "seconds", "gflop", "times_limit"),
-    *("written_per_second", "written_gflop", "written_times_limit"),
+    *("written_per_second", "written_steps", "written_gflop", "written_times_limit"),
 )
 RUNS = "squad-qg"  # and what begins with it
 SCALE = "laptop"
@@ -68,7 +70,9 @@ def steps(batch: int = 32, chosen: Iterable[str] | None = None) -> Iterator[tupl
 def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """Each run of question generation on SQuAD, on one thread: a step and a search beside their arithmetic.
 
-    The limit is the arithmetic of the matrix products and LSTMs at the rate of the fastest kernel found.
+    The limit is the arithmetic of the matrix products and LSTMs at the rate of the fastest kernel found. Every search
+    left to right goes on for the words of a question, as an untrained model ends where it happens to; FlowSeq, which
+    writes all words at once, has no steps.
     """
     torch.set_num_threads(1)
     rows, limit, group = [], max(measure.kernels().values()), [np.arange(batch)]
@@ -77,8 +81,18 @@ def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
         model.eval()
+        searched = endless(model, int(texts.lengths[0]))
         search = measure.flops_of(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
         written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)
-        values = measure.beside(name, batch, limit, (seconds, gflop), (written, search), "writes")
-        rows.append(dict(zip(QUESTIONS, (name, batch, *values), strict=True)))
+        *trained, rate, spent, ratio = measure.beside(name, batch, limit, (seconds, gflop), (written, search), "writes")
+        rows.append(dict(zip(QUESTIONS, (name, batch, *trained, rate, searched, spent, ratio), strict=True)))
     return rows
+
+
+def endless(model: Model, steps: int) -> int | None:
+    """Have a model that writes from left to right write ``steps`` words, and never an end; None of another one."""
+    if not isinstance(model, EncoderDecoder):
+        return None
+    model.longest = steps
+    model.never[SPECIAL.index(END)] = -torch.inf
+    return steps
