@@ -107,9 +107,28 @@ def test_train_hands_on_restart_and_a_live_tracker(stage, monkeypatch):
     assert called == {"restart": True, "tracker": "live"}
 
 
+def test_some_seeds_and_another_device_are_asked_for_without_params(stage):
+    """Of one run and one scale alone; the record that it is made asks for the same seeds."""
+    called = []
+    stage("training.loop", lambda key, found, **options: called.append(found))
+    assert cli.main(["train", "laptop/jsb-af_af", "--seeds", "2", "0", "--device", "cuda"]) == 0
+    (found,), whole = called, params.load().at("laptop")
+    assert found.run("laptop", "jsb-af_af") == whole.run("laptop", "jsb-af_af") | {"seeds": [0, 2]}
+    assert found.compute("laptop") == whole.compute("laptop") | {"device": "cuda"}
+    assert found.runs["jsb-af_af"]["paper"] == whole.runs["jsb-af_af"]["paper"]
+    assert (
+        found.run("laptop", "jsb-af_scf") == whole.run("laptop", "jsb-af_scf")
+        and found.scales["demo"] == (whole.scales["demo"])
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["train", "laptop/jsb-af_af", "--seeds", "0", "7"],
+            "expected seeds of laptop/jsb-af_af, 0, 1, 2, got 7; add them to its seeds in params.yaml",
+        ),
         (["train", "demo/ptb-lstn"], "seqflows train demo/ptb-lstn: expected a key among runs of params.yaml, got"),
         (["prepare", "demo/ptp"], "nearest: ptb"),
         (["audit", "demo/ziegler2019"], "expected demo/all, got 'ziegler2019'"),

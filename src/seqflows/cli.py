@@ -18,6 +18,8 @@ from seqflows import __version__, files, paths
 from seqflows.errors import Interrupted, Problem, described
 from seqflows.stages import TABLE, WHOLE
 
+NARROWED = ("train", "evaluate")  # stages that may take some of a run's seeds alone, and another device
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (a `Problem`, printed on one line), 75 (interrupted; run again) or 2 (usage).
@@ -103,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
         names = ("--force", "--restart") if stage == "train" else ("--force",)
         also = ", checkpoints and seeds that are done too" if stage == "train" else ""
         command.add_argument(*names, action="store_true", help=f"make it anew even if it is up to date{also}")
+        if stage in NARROWED:
+            command.add_argument(
+                "--seeds", type=int, nargs="+", default=[], metavar="N", help="some of its seeds alone"
+            )
+            also = "in place of the scale's, such as cpu for scale paper"
+            command.add_argument("--device", default="", metavar="<device>", help=also)
         command.set_defaults(act=_stage)
     status = commands.add_parser("status", help="list the made, stale and missing keys of a scale")
     listed = commands.add_parser("list", help="print the keys of a stage")
@@ -203,6 +211,8 @@ def _stage(given: argparse.Namespace) -> None:
     if key.name not in row.keys(here):
         _absent(given.command, key)
         return
+    if given.command in NARROWED:
+        here = here.narrowed(key.scale, key.name, given.seeds, given.device)
     with _checkout(), files.lock(paths.lock(given.command, key)):
         status = importlib.import_module("seqflows.pipeline.status")
         found = status.Status(here, key.scale)

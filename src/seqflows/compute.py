@@ -58,7 +58,7 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
     if not found and (wanted == "cuda" or (wanted == "auto" and training and scale == "paper")):
         raise Problem(
             f"expected a CUDA device for scale {scale} (device: {wanted}), found none; run on a GPU, "
-            f"or set scales.{scale}.compute.device to cpu in params.yaml"
+            f"or add --device cpu, or set scales.{scale}.compute.device to cpu in params.yaml"
         )
     torch.set_num_threads(threads)
     _deterministic(found)

@@ -9,7 +9,7 @@ expands what the scales share, bases and columns, so that here each entry has a 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,6 +114,24 @@ class Params:
         entry = _entry("run", self.runs, name)
         own = {key: entry[key] for key in (*checks.RUN, *checks.RUN_ALSO) if key in entry}
         return {**own, **entry[scale_of(scale)]}
+
+    def narrowed(self, scale: str, name: str, seeds: Sequence[int] = (), device: str = "") -> Params:
+        """With some of a run's seeds alone, if any are given, and on a device in place of the scale's.
+
+        Raises:
+            Problem: a seed that the run does not have.
+        """
+        block = self.run(scale, name)
+        if unknown := [seed for seed in seeds if seed not in block["seeds"]]:
+            raise Problem(
+                f"expected seeds of {scale}/{name}, {', '.join(map(str, block['seeds']))}, got "
+                f"{', '.join(map(str, unknown))}; add them to its seeds in params.yaml"
+            )
+        chosen = [seed for seed in block["seeds"] if seed in seeds] or block["seeds"]
+        entry = self.runs[name] | {scale: self.runs[name][scale] | {"seeds": chosen}}
+        compute = self.compute(scale) | ({"device": device} if device else {})
+        scales = self.scales | {scale: self.scales[scale] | {"compute": compute}}
+        return replace(self, runs=self.runs | {name: entry}, scales=scales)
 
     def compute(self, scale: str) -> dict[str, Any]:
         """Device, threads and precision of a scale."""
