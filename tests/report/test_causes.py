@@ -188,14 +188,22 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
         if entry.changed.startswith(f"{base.OWN}."):
             numbers = {entry.number(cell.run, cell.metric) for cell in found}
             assert numbers and {run for run, _ in numbers} == runs, entry
-            assert all(metrics.find(metric) for _, metric in numbers) and not numbers & {
-                (cell.run, cell.metric) for cell in found
-            }
+            same = {(cell.run, cell.metric) for cell in found}
+            assert all(metrics.find(metric) for _, metric in numbers)
+            assert (numbers & same == set()) if entry.factor == 1 else numbers == same
             continue
         assert len(runs) == 1, entry
         for scale in ("laptop", "paper"):
             changes = causes._changes(Results(matrix, scale), *runs, entry.changed)
             assert changes == SETTINGS[entry.changed], (entry, scale)
+
+
+def test_a_number_may_be_read_in_another_unit(world):
+    """``times``: such as nats in bits; the changed number and its errors are scaled."""
+    scored("laptop", "jsb-af_af", 7.53)
+    found = judged(world, Cause("table3 | AF / AF | *", "reading", "own.nll", "why", "0.87"))
+    assert found.cause == "reading" and "reading (jsb-af_af.nll times 0.87): 6.551 (0.009), the whole" in found.text
+    assert causes.tallies([found])[0].what == "reading: nll times 0.87"
 
 
 def test_a_shipped_reading_is_of_the_cells_own_run(world):
@@ -239,6 +247,7 @@ def test_a_hypothesis_is_counted_over_all_cells_that_it_was_tried_on(world):
             {"cells": "table4 Att-S"},
             "patterns of table, row and column between bars for cells in entry 1 of .*, got 'table4 Att",
         ),
+        ({"times": "0.0"}, "a number above 0 for times in entry 1 of .*causes.yaml, got '0.0'"),
         ({"chnaged": "x"}, "entry 1 of .*causes.yaml.*, got 'chnaged'; nearest: changed"),
     ],
 )

@@ -278,7 +278,7 @@ def test_verdicts_by_scale(world):
         assert {row["verdict"] for row in wanted} == expected | {audit.UNREACHABLE}
         assert all(f"{count} cells of models" in text for count in ("41 of 41", "61 of 61", "14 of 55"))
         assert "; 4 cells of the data alone: 4 " in text
-        below = {(row["row"], row["column"]) for row in wanted if row["verdict"] == "impossible as printed"}
+        below = {(row["row"], row["column"]) for row in wanted if row["verdict"] == "impossible as bits per dimension"}
         assert below == {(f"{network}-{kind}", "SQuAD Article") for network in ("Att", "RNN") for kind in ("S", "AR")}
         for part in ("## Ziegler & Rush 2019", "## Schmidt & Hofmann 2018", "## Tang et al. 2021"):
             assert text.count(f"\n{part}\n") == 1

@@ -41,8 +41,11 @@ COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
     "verdict", "reason", "cause", "measured", "dataset", "device",
 )  # fmt: skip
-BELOW = f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels"
-UNREACHABLE = "impossible as printed"
+BELOW = (
+    f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels, by all "
+    "dimensions of a text as in eq. (6)"
+)
+UNREACHABLE = "impossible as bits per dimension"
 UNRESOLVED, OPEN = "within but undecided", "outside but undecided"
 INSIDE = ("reproduced", "within")
 READ = (
@@ -66,7 +69,7 @@ VERDICTS = {
     OPEN: "outside the tolerance by less than two standard errors of ours: the test set and the seeds do not decide",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
     STAND_IN: "of other text, since the paper's is not to be had: nothing is concluded about the paper",
-    UNREACHABLE: "below what any density of the noisy data can score",
+    UNREACHABLE: "below what any density of the noisy data can score, if divided by all dimensions of a text",
     "not run": "the run has no metrics at this scale",
     "quoted": "quoted by the paper from elsewhere: not to be reproduced",
     "human": "judged by people: not to be reproduced",

@@ -83,7 +83,10 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
         run, metric = entry.number(cell.run, cell.metric)
         known = run in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
         if known and (changed := results.summary(run, metric, optional=True)):
-            what = f"{run}: {_changes(results, cell.run, run)}" if metric == cell.metric else f"{run}.{metric}"
+            same = metric == cell.metric and run != cell.run
+            what = f"{run}: {_changes(results, cell.run, run)}" if same else f"{run}.{metric}"
+            if entry.factor != 1:
+                what, changed = f"{what} times {entry.factor:.4g}", changed.times(entry.factor)
             one = _tried(results, entry.cause, what, changed, cell, row, own)
             tried.append(one._replace(hypothesis=entry))
     tried.sort(key=lambda one: (one.counts, one.whole, one.share), reverse=True)
@@ -129,7 +132,9 @@ class Tally(NamedTuple):
     @property
     def what(self) -> str:
         """``reading: words-tril-inference_tril``, or ``reading: entropy_gap_whole@20`` of each cell's own run."""
-        return f"{self.hypothesis.cause}: {self.hypothesis.changed.removeprefix(f'{OWN}.')}"
+        factor = self.hypothesis.factor
+        times = "" if factor == 1 else f" times {factor:.4g}"
+        return f"{self.hypothesis.cause}: {self.hypothesis.changed.removeprefix(f'{OWN}.')}{times}"
 
 
 def tallies(judgements: Iterable[Judgement]) -> list[Tally]:

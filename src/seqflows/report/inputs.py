@@ -6,6 +6,7 @@ Every reader returns None for missing files and raises `Problem` for malformed o
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import math
 import statistics
@@ -79,6 +80,14 @@ class Summary:
         """Whether each seed's estimate has separate draws (trajectories, generated words), not the test sequences."""
         row = metrics.find(self.metric)
         return row is not None and row.own_draws
+
+    def times(self, factor: float) -> Summary:
+        """The same in another unit, of which one is ``factor`` of this."""
+        scaled = {
+            part: None if (value := getattr(self, part)) is None else value * factor
+            for part in ("value", "std", "standard_error")
+        }
+        return dataclasses.replace(self, **scaled)
 
     @property
     def error(self) -> float:

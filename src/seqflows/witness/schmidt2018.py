@@ -109,7 +109,8 @@ def gap() -> Found:
             [f"{DRAWS} whole trajectories, as in equation (12)", within(whole, spread)],
         ],
         f"The definition alone moves this model's H_gap by a factor of {whole / step:.2f}. All rows of Table 1, "
-        f"{min(printed):.2f} to {max(printed):.2f}, lie within a factor of {max(printed) / min(printed):.2f}.",
+        f"{min(printed):.2f} to {max(printed):.2f}, lie within a factor of {max(printed) / min(printed):.2f}. "
+        "“(12)” may be a slip for (13) or (14), which section 5.2 is about; then the 20 are draws of the step's noise.",
     )
 
 
@@ -200,7 +201,7 @@ def trajectories() -> Found:
         f"With {TRAJECTORIES[0]} trajectories this model seems {excess[TRAJECTORIES[0]]:.2f} nats worse than it is. "
         "The last column has the standard error that one set's spread over the words suggests: it does not show that, "
         "since all words share the trajectories. Table 1 does not say how many trajectories it has: its cross "
-        "entropies are above the models' own by an amount that it does not tell.",
+        "entropies are, in expectation, above the models' own by an amount that it does not tell.",
     )
 
 
@@ -221,7 +222,7 @@ WITNESSES = (
     ),
     Witness(
         "trajectories", "Cross entropies by 20 trajectories", PAPER, "Table 1, with equation (12)",
-        "P(w) is estimated by a mean over K trajectories that all words share; the only number of them that is named "
+        "P(w) is estimated by a mean over K trajectories that all words share; the only number that is named nearby "
         "is 20 (section 5.2), and section 5.1 says that the cross entropy “effectively evaluates a single h sample on "
         "|V| datapoints”.",
         "The cross entropy of the same model by more and more trajectories, each a mean over independent sets of them, "

@@ -100,11 +100,13 @@ def floor() -> Found:
     return Found(
         ("density", "bits per dimension", "above the floor", "in deviations"),
         rows,
-        f"{len(below)} cells, {max(printed):.2f} to {min(printed):.2f}, lie below what no density can have, by either "
-        f"number of levels. To reach {min(printed):.2f} the noise would need a deviation of "
-        f"2^{min(printed) - lowest - noise.BITS:.1f} in place of the stated 2^-{noise.BITS}. The released code "
-        "adds none, and without noise nothing bounds the score: a possible reason, not tested. The last column has the "
-        "distance in standard deviations of the noise's own score over one sequence of the paper's length.",
+        f"If M is all dimensions of a text, as eq. (6) reads, {len(below)} cells, {max(printed):.2f} to "
+        f"{min(printed):.2f}, lie below what no density can have, by either number of levels. The released code "
+        "divides by the width of one word vector: so divided the floor is as many times lower as a text has words, and "
+        f"no cell is below it; Table 4 does not say which. To reach {min(printed):.2f} the noise would need a "
+        f"deviation of 2^{min(printed) - lowest - noise.BITS:.1f} in place of the stated 2^-{noise.BITS}. The released "
+        "code adds none, and without noise nothing bounds the score: a possible reason, not tested. The last column "
+        "has the distance in standard deviations of the noise's own score over one sequence of the paper's length.",
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -112,13 +113,19 @@ class Cause(NamedTuple):
 
     ``cells`` has patterns of the table, the row and the column, as a shell has them, between bars; ``cause`` is a key
     of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate;
-    the run `OWN` is each cell's own.
+    the run `OWN` is each cell's own. ``times`` multiplies the changed number, such as 1 / log 2 where bits are read.
     """
 
     cells: str
     cause: str
     changed: str
     why: str
+    times: str = "1"
+
+    @property
+    def factor(self) -> float:
+        """``times`` as a number."""
+        return float(self.times)
 
     def of(self, table: str, row: str, column: str) -> bool:
         """Whether it is about a cell.
@@ -207,6 +214,8 @@ def _causes(path: Path) -> tuple[Cause, ...]:
                 f"expected patterns of table, row and column between bars for cells in entry {number} of {path}, got "
                 f"{one.cells!r}; write a pattern for each"
             )
+        if not re.fullmatch(r"\d+(\.\d+)?", one.times) or not one.factor:
+            raise Problem(f"expected a number above 0 for times in entry {number} of {path}, got {one.times!r}")
     return found
 
 

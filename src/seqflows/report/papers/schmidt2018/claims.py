@@ -68,10 +68,11 @@ CLAIMS = (
     Claim(
         "BIDI improves only slightly", "5.1", "the bidirectional inference model only slightly improves performance "
         "compared to the equivalently parametrized standard model",
-        "both cross entropies below 2×TRIL, K=10, by at most 0.1 nats; the printed ones of one training each",
+        "test cross entropy below 2×TRIL, K=10, by at most 0.1 nats; printed are numbers of one training each; "
+        "that on the training half is higher",
         lambda n: join(
-            judge(n, one("2×TRIL, K=10, BIDI", column), one("2×TRIL, K=10", column), *margin)
-            for column in (TRAIN, TEST) for judge, margin in ((below, ()), (close, (0.1,)))
+            judge(n, one("2×TRIL, K=10, BIDI"), one("2×TRIL, K=10"), *margin)
+            for judge, margin in ((below, ()), (close, (0.1,)))
         ),
     ),
     Claim(
