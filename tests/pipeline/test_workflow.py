@@ -83,8 +83,8 @@ def comparisons(matrix, table):
 
 
 ASKED, SYSTEMS = "data/prepared/demo/squad_questions", ("squad-qg", "squad-qg-lang_flow")
-READINGS = (*SYSTEMS, "squad-qg-copies_sum", "squad-qg-sgd")
-READINGS += tuple(f"squad-qg-lang_flow-{name}" for name in ("gate", "normalised", "sgd"))
+READINGS = (*SYSTEMS, "squad-qg-copies_sum", "squad-qg-sgd", "squad-qg-learned")
+READINGS += tuple(f"squad-qg-lang_flow-{name}" for name in ("gate", "normalised", "sgd", "learned"))
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
