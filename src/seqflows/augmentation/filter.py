@@ -30,9 +30,7 @@ from seqflows.evaluation.kinds import choices, spans
 from seqflows.models.base import Model
 
 BATCH = 32  # questions of a batch, with one context each
-EQUALITY = (
-    "tokens"  # by what a candidate is equal to the original; once it was the text, of which letters' case is part
-)
+EQUALITY = "tokens"  # by what a candidate is equal to the original; once it was the text with its letters' case
 TIE = 1e-6  # of scores: a probability differs by rounding between batches of other widths
 SCORES: dict[str, Callable[[Model, Split, Batch], np.ndarray]] = {  # by the emission of a kind of questions
     "span": spans.f1_of,

@@ -302,7 +302,10 @@ def signed(value: Value) -> str:
 
 
 class Printed:
-    """The numbers that the paper prints, including quoted ones; ``impossible`` are the cells used that cannot be."""
+    """The numbers that the paper prints, including quoted ones.
+
+    ``impossible`` are the cells that cannot be among those asked for, until it is cleared.
+    """
 
     missing = NOT_PRINTED
 

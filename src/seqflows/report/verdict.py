@@ -61,9 +61,9 @@ class Judged(NamedTuple):
 
 def judged(results: Results, paper: Paper) -> list[Judged]:
     """Every claim of a paper, in its order."""
-    found = []
+    printed, found = Printed(paper.tables), []
     for claim in paper.claims:
-        printed = Printed(paper.tables)
+        printed.impossible.clear()
         ours = Ours(results, [name for name in paper.tables if name in results.params.tables])
         on_ours = claim.judge(ours)
         earlier = tuple(run for run in ours.used if results.earlier(run))
