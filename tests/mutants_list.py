@@ -1444,6 +1444,14 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_report_tasks.py::test_what_has_no_line_is_named_and_tasks_without_any_are_left_out",
         ),
     ],
+    "report/papers/base.py": [
+        (
+            "the run named after the cell's own is taken for a run of that very name",
+            "changed = run + changed.removeprefix(OWN)",
+            "changed = run if changed == OWN else changed",
+            "test_causes.py::test_a_changed_run_may_be_named_after_each_cells_own",
+        ),
+    ],
     "report/causes.py": [
         (
             "a cause counts from any share on",
@@ -2463,8 +2471,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "../../params.yaml": [
         (
             "AF / SCF stands in the row of IAF / SCF of Table 3",
-            '      "IAF / SCF": iaf_scf\n',
-            '      "IAF / SCF": af_scf\n',
+            '      "IAF / SCF": iaf_scf\n  ziegler2019-music:',
+            '      "IAF / SCF": af_scf\n  ziegler2019-music:',
             CELLS,
         ),
         (

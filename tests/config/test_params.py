@@ -51,6 +51,9 @@ def test_every_run_of_the_paper_is_there(matrix):
     expected |= {"ptb-lstm-wide", "ptb-codebook", *(f"ptb-codebook-{name}" for name in ours)}
     for corpus in ("nottingham", "piano", "musedata", "jsb"):
         expected |= {f"{corpus}-{name}" for name in ("lstm", "lstm-adam", "af_af", "af_scf", "iaf_scf")}
+    for corpus in ("ptb", "nottingham", "musedata"):
+        expected |= {f"{corpus}-{name}-long" for name in ("af_af", "af_scf", "iaf_scf")}
+    expected.add("musedata-lstm-long")
     assert {name for name, run in matrix.runs.items() if run["reproduces"] == PAPER} == expected
 
 

@@ -21,6 +21,7 @@ COLUMNS = {  # what a column says: the dataset, or part of its name, and the met
     "Musedata": ("musedata", "nll"),
     "JSB": ("jsb", "nll"),
     "Test NLL": ("ptb", "nll"),
+    "Penn Treebank": ("ptb", "nll"),
     "Reconst.": ("ptb", "reconstruction"),
     "KL": ("ptb", "kl"),
     "TVQA Subtitle": ("tvqa", "nll"),
@@ -71,6 +72,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "+ Context (Language Flow), cross-fitted": "language_flow-crossfit",
     "+ Context (Word mixture)": "word_mixture", "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
+LONG = ", the paper's epochs"  # at the end of a row's name
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)}
 SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines, and the weight of the loss of attention
     "lines alone": {"concepts": "none"}, "detected things": {"concepts": "read", "attention": 0.0},
@@ -117,7 +119,7 @@ def said(row, translated=False, chosen=False):
     if translated:
         block = CONTROLS.get(row, LANG_FLOW if row == "+ Lang-Flow" else SYSTEMS["QG baseline"])
         return "translator", block | {"fusion": "normalised"}
-    label = row.removesuffix(", sample of the tokens")
+    label = row.removesuffix(", sample of the tokens").removesuffix(LONG)
     latent = ("latent_sequence", MUSIC)
     if label in REFERENCES or label == "Bi-LSTM":
         return "recurrent_density", {}
@@ -224,6 +226,8 @@ def wrong(matrix):
                 momentum = matrix.run(scale, run)["training"].get("optimizer") == "sgd"
                 if (config | block)["copies"] != copies or momentum != row.endswith(", momentum"):
                     found.append(f"{cell} has other copies or another optimiser at scale {scale}")
+            if row.endswith(LONG) and matrix.run(scale, run)["training"]["epochs"] != 100:
+                found.append(f"{cell} has not the 100 epochs of the paper at scale {scale}")
             if matrix.run(scale, run)["training"].get("half") != HALVES.get(row):
                 found.append(f"{cell} is of other questions at scale {scale}")
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")

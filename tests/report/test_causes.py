@@ -172,12 +172,14 @@ SETTINGS = {
     "words-tril-inference_tril": "inference",
     "words-tril-annealing": "kl_free_epochs, kl_ramp_epochs",
 }
+LONG = {"lstm": "epochs"}  # of <run>-long, by the end of the run's name
 
 
 @pytest.mark.parametrize("name", base.names())
-def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
+def test_shipped_causes_match_cells_and_differ_in_what_they_say(name, tmp_path, monkeypatch):
     """At every scale a changed run differs in the same settings, and all cells of an entry have one run."""
     paper, matrix = base.papers()[name], params.load()
+    monkeypatch.chdir(tmp_path)  # of params.yaml alone, not of records, which may be of earlier settings
     for entry in paper.causes:
         results = Results(matrix, "laptop")
         found = [
@@ -192,6 +194,16 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name):
             assert all(metrics.find(metric) for _, metric in numbers)
             assert (numbers & same == set()) if entry.factor == 1 else numbers == same
             continue
+        if entry.changed == f"{base.OWN}-long":
+            longer = {run for run in runs if f"{run}-long" in matrix.runs}
+            assert longer, entry
+            for run in longer:
+                changes = causes._changes(Results(matrix, "laptop"), run, f"{run}-long")
+                assert changes == LONG.get(run.rpartition("-")[2], "epochs, kl_free_epochs, kl_ramp_epochs"), run
+                printed, ours = matrix.run("paper", run)["training"], matrix.run("laptop", f"{run}-long")["training"]
+                schedule = ("epochs", "kl_free_epochs", "kl_ramp_epochs")
+                assert [printed.get(key) for key in schedule] == [ours.get(key) for key in schedule], run
+            continue
         assert len(runs) == 1, entry
         for scale in ("laptop", "paper"):
             changes = causes._changes(Results(matrix, scale), *runs, entry.changed)
@@ -204,6 +216,21 @@ def test_a_number_may_be_read_in_another_unit(world):
     found = judged(world, Cause("table3 | AF / AF | *", "reading", "own.nll", "why", "0.87"))
     assert found.cause == "reading" and "reading (jsb-af_af.nll times 0.87): 6.551 (0.009), the whole" in found.text
     assert causes.tallies([found])[0].what == "reading: nll times 0.87"
+
+
+def test_a_changed_run_may_be_named_after_each_cells_own(world):
+    """``own-<suffix>``: the run so called, where there is one, stands beside the cell's."""
+    scored("laptop", "ptb-af_af", 2.2)
+    scored("laptop", "ptb-af_scf", 2.2)
+    scored("laptop", "ptb-af_af-affine", 1.5)
+    entry, results, found = cause("budget", "table1 | AF / * | Test NLL", "own-affine"), Results(world, "laptop"), {}
+    for cell in cells(results, "ziegler2019-table1"):
+        if cell.row in ("AF / AF", "AF / SCF") and cell.column == "Test NLL":
+            _, row = audit.judged(results, cell)
+            row |= {"verdict": "outside"}
+            found[cell.row] = causes.judge(results, None, SimpleNamespace(causes=(entry,)), cell, row)
+    assert found["AF / AF"].cause == "budget" and "(ptb-af_af-affine: " in found["AF / AF"].text
+    assert found["AF / SCF"] == ("unexplained", ()), "there is no ptb-af_scf-affine"
 
 
 def test_a_shipped_reading_is_of_the_cells_own_run(world):

@@ -113,7 +113,8 @@ class Cause(NamedTuple):
 
     ``cells`` has patterns of the table, the row and the column, as a shell has them, between bars; ``cause`` is a key
     of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate;
-    the run `OWN` is each cell's own. ``times`` multiplies the changed number, such as 1 / log 2 where bits are read.
+    the run `OWN` is each cell's own, and ``own-long`` the one named like it with ``-long`` behind, if there is one.
+    ``times`` multiplies the changed number, such as 1 / log 2 where bits are read.
     """
 
     cells: str
@@ -144,9 +145,13 @@ class Cause(NamedTuple):
         ('words-gru16', 'known')
         >>> Cause("", "", "own.known_wide", "").number("words-gru8", "known")
         ('words-gru8', 'known_wide')
+        >>> Cause("", "", "own-long", "").number("ptb-af_af", "nll")
+        ('ptb-af_af-long', 'nll')
         """
         changed, _, other = self.changed.partition(".")
-        return run if changed == OWN else changed, other or metric
+        if changed == OWN or changed.startswith(f"{OWN}-"):
+            changed = run + changed.removeprefix(OWN)
+        return changed, other or metric
 
 
 @dataclass(frozen=True)
