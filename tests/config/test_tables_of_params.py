@@ -73,6 +73,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "+ Context (Word mixture)": "word_mixture", "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
 LONG = ", the paper's epochs"  # at the end of a row's name
+WHOLE = ", all sentences"
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)}
 SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines, and the weight of the loss of attention
     "lines alone": {"concepts": "none"}, "detected things": {"concepts": "read", "attention": 0.0},
@@ -119,7 +120,7 @@ def said(row, translated=False, chosen=False):
     if translated:
         block = CONTROLS.get(row, LANG_FLOW if row == "+ Lang-Flow" else SYSTEMS["QG baseline"])
         return "translator", block | {"fusion": "normalised"}
-    label = row.removesuffix(", sample of the tokens").removesuffix(LONG)
+    label = row.removesuffix(", sample of the tokens").removesuffix(LONG).removesuffix(WHOLE)
     latent = ("latent_sequence", MUSIC)
     if label in REFERENCES or label == "Bi-LSTM":
         return "recurrent_density", {}
@@ -203,6 +204,7 @@ def wrong(matrix):
             )
         dataset = "tvqa_plus_answers" if row in SEEN else dataset
         wanted = REFERENCES.get(row, wanted)
+        dataset = "ptb_whole" if row.endswith(WHOLE) else dataset
         if dataset == "words":
             dataset = "words_sample" if row.endswith("sample of the tokens") else "words"
             dataset = "words_types" if table == "schmidt2018-table2" else dataset

@@ -204,6 +204,13 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name, tmp_path, 
                 schedule = ("epochs", "kl_free_epochs", "kl_ramp_epochs")
                 assert [printed.get(key) for key in schedule] == [ours.get(key) for key in schedule], run
             continue
+        if entry.changed == f"{base.OWN}-whole":
+            whole = {run for run in runs if f"{run}-whole" in matrix.runs}
+            assert whole == {"ptb-lstm", "ptb-af_scf"}
+            for run in whole:
+                found = causes._changes(Results(matrix, "laptop"), run, f"{run}-whole")
+                assert found == "max_length, train_sequences", run
+            continue
         assert len(runs) == 1, entry
         for scale in ("laptop", "paper"):
             changes = causes._changes(Results(matrix, scale), *runs, entry.changed)
