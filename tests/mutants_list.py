@@ -222,6 +222,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "flows/fused.py": [
         (
+            "a second derivative through a fused operator is zero in silence",
+            "if torch.is_grad_enabled():",
+            "if False:",
+            "test_fused.py::test_a_second_derivative_is_refused_rather_than_zero",
+        ),
+        (
             "the bias of steps has the mean of their gradients",
             "grad.sum(0) if ctx.broadcast",
             "grad.mean(0) if ctx.broadcast",
@@ -835,6 +841,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "flows/bijection.py": [
+        (
+            "a context of other steps or examples is taken",
+            "context.shape[:-1] != value.shape[:-1]",
+            "context.dim() != value.dim()",
+            "test_flows_contract.py::test_a_context_of_other_steps_or_examples_is_an_error",
+        ),
         ("the density lacks the log-determinant", "return log_base + log_det", "return log_base", EXACT),
         (
             "padding counts in the density",

@@ -9,6 +9,7 @@ import copy
 import math
 from collections.abc import Callable
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -596,3 +597,28 @@ def test_bad_transitions_are_refused():
 def test_every_dimension_of_real_nvp_is_transformed_and_sees_the_state():
     pattern, seen = _expected_pattern(real_nvp(8, 8, 8, (2, 3, 4, 5, 6, 7)))
     assert seen.all() and (pattern.sum(1) > 1).all()
+
+
+def test_too_few_hidden_units_and_steps_without_a_context_are_errors():
+    """Each degree of a masked network needs a unit, or z_d would not see all before it."""
+    with pytest.raises(ValueError, match="Expected at least as many hidden units as dimensions, 8, got 7"):
+        MaskedAutoregressive(8, 0, 7, NLSq())
+    flow = MaskedAutoregressive(8, 0, 8, NLSq())
+    seen = (flow.mask_out.float() @ flow.mask_hidden.float() @ flow.mask_in.float() > 0).reshape(-1, 8, 8)
+    assert all(bool((one == torch.ones(8, 8, dtype=torch.bool).tril(-1)).all()) for one in seen)
+    for made in (AutoregressiveInTime, AttentiveInTime):
+        with pytest.raises(ValueError, match=r"Expected a context of each step, such as its position, of width >= 1"):
+            made(
+                MaskedAutoregressive(2, 4, 4, NLSq()),
+                0,
+                4 if made is AutoregressiveInTime else SimpleNamespace(width=4),
+            )
+
+
+def test_a_context_of_other_steps_or_examples_is_an_error():
+    """Its last dimension alone fits: steps and examples would be mixed without a message."""
+    flow = Stepwise(MaskedAutoregressive(3, 2, 4, NLSq()))
+    with pytest.raises(ValueError, match=r"Expected Stepwise context of shape \(2, 6, 2\), got \(4, 3, 2\)"):
+        flow.forward(torch.zeros(2, 6, 3), torch.zeros(4, 3, 2))
+    with pytest.raises(ValueError, match=r"Expected MaskedAutoregressive context of shape \(5, 2\), got \(1, 2\)"):
+        MaskedAutoregressive(3, 2, 4, NLSq()).inverse(torch.zeros(5, 3), torch.zeros(1, 2))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.autograd import gradcheck
 
-from seqflows.flows.fused import LSTMGates, StepsLinear
+from seqflows.flows.fused import LSTMGates, NLSqForward, StepsLinear
 
 STEPS, ROWS, INPUTS, OUTPUTS = 4, 3, 5, 6
 
@@ -86,3 +86,19 @@ def test_under_autocast_products_are_in_its_precision_and_gradients_in_the_weigh
     assert found.dtype == torch.bfloat16 and torch.equal(found, wanted)
     for one, other in zip(*(torch.autograd.grad(y.float().sum(), given) for y in (found, wanted)), strict=True):
         assert one.dtype == torch.float32 and torch.allclose(one, other, rtol=0.01)
+
+
+def test_a_second_derivative_is_refused_rather_than_zero():
+    """Where the gradient that comes in needs none itself, torch's own mark leaves the path out in silence."""
+    z, p = numbers(ROWS), numbers(ROWS, 5)
+    gates, c, weight = numbers(ROWS, 4 * OUTPUTS), numbers(ROWS, OUTPUTS), numbers(OUTPUTS, INPUTS)
+    values = {
+        "nlsq": (NLSqForward.apply(z, p, 1.0, (0.4, 0.3, 0.4), 7.0)[0], z),
+        "gates": (LSTMGates.apply(gates, c)[0], gates),
+        "steps": (StepsLinear(weight, 1, ROWS)(numbers(ROWS, INPUTS), numbers(OUTPUTS)), weight),
+    }
+    for value, leaf in values.values():
+        (first,) = torch.autograd.grad(value.sum(), leaf, retain_graph=True)
+        assert first.abs().sum() > 0
+        with pytest.raises(RuntimeError, match="Expected create_graph=False: the derivatives of this flow's operators"):
+            torch.autograd.grad(value.sum(), leaf, create_graph=True)

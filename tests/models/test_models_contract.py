@@ -618,7 +618,7 @@ WIDE = {
 def test_bfloat16_sums_no_density(case, monkeypatch):
     """At H = 50 and T = 60, where a sum in bfloat16 comes in multiples of 16: within 0.5 %, by the same noise."""
     monkeypatch.setitem(LONG, case.emission, WIDE[case.emission])
-    sizes = {"latent": 50} if "latent" in case.block else {}
+    sizes = {"latent": 50, "flow_width": 50} if "latent" in case.block else {}
     model = case.build(WIDE[case.emission], **sizes).float()
     batch = _cast(_some(case.emission, _lengths(case, STEPS, STEPS // 2, STEPS - 9)), torch.float32)
 

@@ -474,7 +474,8 @@ def test_the_papers_settings_are_those_of_the_scale_paper():
             # one-hots have no width; the paper's 0 of the KL weight is 1e-5 in its code, which the deviations name
             floor = ["kl_floor 1e-05 (paper none)"] * bool(ours.get("kl_floor"))
             floor += [f"stop_rate {ours['stop_rate']} (paper none)"] * bool(ours.get("stop_rate"))
-            assert {key for key in theirs if theirs[key] == "not said"} <= {"position"}, name
+            toy = {"batch_size", "epochs", "flow_width", "learning_rate", "patience"} if "gaussians" in name else set()
+            assert {key for key in theirs if theirs[key] == "not said"} <= {"position"} | toy, name
             assert Results(matrix, "paper").differences(name) == floor, name
         elif of[name] == "tang2021":
             # the numbers of parameters stand for widths that the text does not give

@@ -89,7 +89,7 @@ class LatentSequence(ModelBlock):
     width: int = entry(SIZE, 500)
     depth: int = entry(SIZE, 2)
     flow_width: int = entry(SIZE, 100)
-    position: int = entry(SIZE, 500)
+    position: int = entry(SIZE, 32)  # wider ones cost 0.6 nats on JSB
     dropout: float = entry(DROPOUT, 0.2)  # of the prior
     network_dropout: float = entry(DROPOUT, 0.0)  # of the inputs of each layer of posterior and likelihood
     posterior: str = entry(choice("independent", "autoregressive"), "independent")  # in time, given x
@@ -149,7 +149,7 @@ class RecurrentBaseline(ModelBlock):
     embedding: int = entry(SIZE, 500)
     width: int = entry(SIZE, 500)
     depth: int = entry(SIZE, 2)
-    position: int = entry(SIZE, 500)
+    position: int = entry(SIZE, 32)
     dropout: float = entry(DROPOUT, 0.1)
     keys: str = entry(KEYS, "independent")
     nade_width: int = entry(SIZE, 64)

@@ -25,10 +25,15 @@ class MaskedAutoregressive(Bijection):
         context: C, 0 for none.
         width: W, hidden units in each of the two layers.
         scalar: the scalar transformation.
+
+    Raises:
+        ValueError: fewer hidden units than dimensions, so that some degree had none and z_d did not see all before it.
     """
 
     def __init__(self, dim: int, context: int, width: int, scalar: Scalar) -> None:
         super().__init__(dim, context)
+        if width < dim:
+            raise ValueError(f"Expected at least as many hidden units as dimensions, {dim}, got {width}")
         self.scalar = scalar
         degree = torch.arange(width) * dim // width  # ascending, so that units of a degree are a slice
         self.ends = [-(-(m + 1) * width // dim) for m in range(dim)]  # units of degree m or less

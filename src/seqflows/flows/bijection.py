@@ -88,6 +88,9 @@ class Bijection(nn.Module):
         found = 0 if context is None else context.shape[-1]
         if found != self.context:
             raise ValueError(f"Expected {type(self).__name__} context of width {self.context}, got {found}")
+        if isinstance(context, Tensor) and context.shape[:-1] != value.shape[:-1]:
+            expected, got = (*value.shape[:-1], self.context), tuple(context.shape)
+            raise ValueError(f"Expected {type(self).__name__} context of shape {expected}, got {got}")
 
 
 class Map:

@@ -1,17 +1,38 @@
 """Operators with a hand-written derivative: a third of the kernels that autograd would record.
 
 On a CPU the time of the serial flows depends on the number of kernels and on the weights that each step reads and
-writes, not on the arithmetic. All operators are once differentiable; their derivatives are tested against finite
-differences.
+writes, not on the arithmetic. All operators are once differentiable, and say so where a second derivative is asked
+for; their derivatives are tested against finite differences.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from seqflows.flows.precision import product_dtype
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """A backward that raises RuntimeError where the graph of the gradient is asked for (``create_graph``).
+
+    Torch's own of that name leaves the path out in silence where the gradient that comes in needs none itself.
+    """
+
+    @wraps(backward)
+    def checked(ctx: Any, *gradients: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "Expected create_graph=False: the derivatives of this flow's operators are written by hand and have no "
+                "derivatives themselves; take second derivatives by finite differences of the gradient"
+            )
+        return backward(ctx, *gradients)
+
+    return checked
 
 
 class NLSqForward(torch.autograd.Function):

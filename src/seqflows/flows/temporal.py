@@ -101,6 +101,12 @@ class _InTime(Bijection):
         raise TypeError(f"Expected {type(self).__name__} to define _serial(step, context)")
 
 
+def _positions(context: int) -> None:
+    """Raise ValueError for a flow in time without a context of its steps."""
+    if context < 1:
+        raise ValueError(f"Expected a context of each step, such as its position, of width >= 1, got {context}")
+
+
 class AutoregressiveInTime(_InTime):
     r"""eps_t = f(z_t; LSTM(z_{<t}, position_{<=t})) (Ziegler & Rush 2019, section 4.3, model 1).
 
@@ -120,6 +126,7 @@ class AutoregressiveInTime(_InTime):
 
     def __init__(self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__(inner.dim, context)
+        _positions(context)
         if inner.context != width:
             raise ValueError(f"Expected an inner flow with context {width}, got {inner.context}")
         self.inner, self.width, self.depth, self.dropout = inner, width, depth, dropout
@@ -171,6 +178,7 @@ class AttentiveInTime(_InTime):
 
     def __init__(self, inner: Bijection, context: int, size: Size, depth: int = 2, dropout: float = 0.0) -> None:
         super().__init__(inner.dim, context)
+        _positions(context)
         if inner.context != size.width:
             raise ValueError(f"Expected an inner flow with context {size.width}, got {inner.context}")
         self.inner, self.dropout = inner, nn.Dropout(dropout)

@@ -64,7 +64,7 @@ VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
     "within": "within the tolerance although size, budget or corpus is not the paper's",
-    UNRESOLVED: "within the tolerance, which is less than the standard error of ours: the test set does not decide",
+    UNRESOLVED: "within the tolerance, but by less than two standard errors of ours",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
     OPEN: "outside the tolerance by less than two standard errors of ours: the test set and the seeds do not decide",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
@@ -166,10 +166,8 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         reason = ("not the paper's corpus: " if corpus else "reduced: ") + ", ".join(reduced)
     else:
         named, reason = ("reproduced" if inside else "differs"), cell.note
-    if named in INSIDE and (summary.standard_error or 0.0) > allowed:
-        named = UNRESOLVED
-    elif named in causes.JUDGED and abs(difference) - allowed < ERRORS * summary.error:
-        named = OPEN
+    if abs(abs(difference) - allowed) < ERRORS * summary.error:
+        named = UNRESOLVED if named in INSIDE else OPEN if named in causes.JUDGED else named
     return cell, row | {"verdict": named, "reason": "; ".join(part for part in (*remarks, reason) if part)}
 
 
