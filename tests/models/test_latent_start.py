@@ -117,14 +117,15 @@ def test_the_rate_falls_by_one_schedule_for_all_rows_of_a_table(paper):
         if kind == "vectors" or block["training"].get("optimizer") == "em":
             continue
         training = block["training"]
-        if scale == "laptop" and block["dataset"] == "ptb" and training.get("optimizer") == "sgd":
+        if scale == "laptop" and block["dataset"] in ("ptb", "ptb_whole") and training.get("optimizer") == "sgd":
             assert (training.get("patience"), training.get("drops")) == (1, None)
             continue
         rule = tuple(str(training.get(name)) for name in RULES)
         if scale != "paper" or paper == "schmidt2018":
             assert training.get("patience") is None and (training.get("drops") or training.get("cosine_from"))
         if scale != "paper" or block["model"]["class"] != "recurrent_baseline":
-            found.setdefault((scale, block["dataset"]), set()).add(rule)
+            longer = scale == "laptop" and training["epochs"] == 100  # rows of their own: what fewer epochs cost
+            found.setdefault((scale, block["dataset"], longer), set()).add(rule)
     assert found and all(len(rules) == 1 for rules in found.values()), found
 
 

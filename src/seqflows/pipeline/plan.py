@@ -191,7 +191,7 @@ def too_short(made: Mapping[str, Job], scale: str) -> list[tuple[Job, float]]:
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:
     """The jobs of a scale by key, in a valid order."""
     clock, made = _Clock(matrix, scale, list(records), faster), []
-    small = {name for name in matrix.datasets if matrix.dataset(scale, name)["source"] in embedded.MODULES}
+    small = {name for name in matrix.at(scale).datasets if matrix.dataset(scale, name)["source"] in embedded.MODULES}
 
     for (stage, name), before in ordered(matrix, scale).items():
         row = TABLE[stage]
