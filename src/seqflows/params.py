@@ -94,9 +94,9 @@ class Params:
         return Params(self.scale, self.scales, **there, **drawn)
 
     def dataset(self, scale: str, name: str) -> dict[str, Any]:
-        """A dataset's kind and its scale's block, if it has one, in one dictionary."""
+        """A dataset's kind and its scale's block in one dictionary."""
         entry = _entry("dataset", self.datasets, name)
-        return {"kind": entry["kind"], **entry.get(scale_of(scale), {})}
+        return {"kind": entry["kind"], **entry[scale_of(scale)]}
 
     def encoder(self, scale: str, name: str) -> dict[str, Any] | None:
         """The block of the encoder whose features a dataset's contexts, or its rewritten lines, have; None without."""

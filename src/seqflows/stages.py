@@ -112,8 +112,8 @@ def ordered(found: Params, scale: str) -> dict[Job, list[Job]]:
 
 
 def _download_inputs(found: Params, scale: str, name: str) -> list[Path]:
-    """The training of the run that writes a dataset's examples, if there is one."""
-    run = found.dataset(scale, name).get("run")
+    """The training of the run that writes a dataset's examples, if there is one; nothing at a scale that lacks it."""
+    run = found.datasets[name].get(scale, {}).get("run")
     return [paths.train(scale, run)] if run else []
 
 

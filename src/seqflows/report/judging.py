@@ -432,9 +432,9 @@ class Ours:
         notes = [note] if (note := noted(values)) else []
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         error = math.hypot(error_a, error_b) if paired is None else paired
-        spread, seeds = self._spread(summary_a, summary_b)
-        if paired is None and not (summary_a.own_draws and summary_b.own_draws):
-            spread, seeds = None, 0.0  # how much of the error is of sequences that both share is not known
+        spread, seeds = None, 0.0  # how much of an unpaired error is of sequences that both share is not known
+        if paired is not None or (summary_a.own_draws and summary_b.own_draws):
+            spread, seeds = self._spread(summary_a, summary_b)
         return Value(a - b, error, None, ", ".join(notes), spread, seeds, self._apart(first, second))
 
     def _apart(self, first: Reference, second: Reference) -> str:
