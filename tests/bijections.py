@@ -248,7 +248,7 @@ def _two_layers_in_time() -> Bijection:
 KINDS = ("made", "coupling", "independent")
 VECTORS: dict[str, Callable[[], Bijection]] = {
     "reverse": lambda: Reverse(3),
-    "chain": lambda: Chain(_vector("made", "nlsq", 3, 2), Reverse(3), _vector("coupling", "affine", 3, 0)),
+    "chain": lambda: Chain(_vector("made", "nlsq", 3, 2), Reverse(3), _vector("coupling", "location_scale", 3, 0)),
     "tril": lambda: Triangular(4, 3, 8),
     "tril-one_dimension": lambda: Triangular(1, 3, 8),
     "diag": lambda: Triangular(4, 3, 8, 0.3, diagonal=True),
@@ -259,7 +259,7 @@ VECTORS: dict[str, Callable[[], Bijection]] = {
     "points": lambda: _points(3, 5),
     "points-one_dimension": lambda: _points(1, 4),
     "scalar-nlsq": lambda: _vector("independent", "nlsq", 1, 0),
-    "scalar-affine": lambda: _vector("independent", "affine", 1, 0),
+    "scalar-location_scale": lambda: _vector("independent", "location_scale", 1, 0),
 }
 SEQUENCES: dict[str, Callable[[], Bijection]] = {
     "af-one_layer": lambda: _in_time("made", "nlsq", 3, layers=1, depth=1),
@@ -272,7 +272,7 @@ for _k in KINDS:
     VECTORS[f"{_k}-nlsq-no_context"] = lambda k=_k: _vector(k, "nlsq", 3, 0)
     VECTORS[f"{_k}-nlsq-one_dimension"] = lambda k=_k: _vector(k, "nlsq", 1, 2)
     VECTORS[f"layered-{_k}-nlsq-odd"] = lambda k=_k: _vector(k, "nlsq", 3, 2, layers=2)
-    for _s in ("nlsq", "affine"):
+    for _s in ("nlsq", "location_scale"):
         VECTORS[f"{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3)
         VECTORS[f"layered-{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3, layers=3)
         SEQUENCES[f"af-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2)

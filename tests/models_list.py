@@ -142,7 +142,10 @@ def _latent(time: str, hidden: str, scalar: str, emission: str) -> Case:
 LATENT = [
     _latent(*names)
     for names in itertools.product(
-        ("af", "iaf", "none"), ("made", "coupling", "independent"), ("nlsq", "affine"), ("categorical", "bernoulli")
+        ("af", "iaf", "none"),
+        ("made", "coupling", "independent"),
+        ("nlsq", "location_scale"),
+        ("categorical", "bernoulli"),
     )
 ]
 _BOOK = {"class": "codebook_sequence", "latent": 1} | {name: SMALL[name] for name in ("width", "depth", "position")}
@@ -165,8 +168,8 @@ NADES = [
 ]
 PAST = [
     Case(
-        "af-coupling-affine-categorical-past",
-        _latent("af", "coupling", "affine", "categorical").block | {"posterior": "autoregressive"},
+        "af-coupling-location_scale-categorical-past",
+        _latent("af", "coupling", "location_scale", "categorical").block | {"posterior": "autoregressive"},
     )
 ]
 LATENT += [PAST[0], NADES[0]]
@@ -182,7 +185,7 @@ DENSITIES = [
         {"class": "flow_density", "hidden": hidden, "scalar": scalar, "layers": 3, "flow_width": 16},
         "real",
     )
-    for hidden, scalar in (("made", "nlsq"), ("made", "affine"), ("coupling", "nlsq"))
+    for hidden, scalar in (("made", "nlsq"), ("made", "location_scale"), ("coupling", "nlsq"))
 ]
 _STATE = {"class": "state_space", "state": 1, "embedding": 3, "units": 4, "width": 6}
 STATES = [

@@ -1105,6 +1105,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "flows/scalar.py": [
         (
+            "a location-scale map is read from data to noise",
+            "forward, inverse = Affine.inverse, Affine.forward",
+            "forward, inverse = Affine.forward, Affine.inverse",
+            "test_scalar.py::test_location_scale_samples_by_its_equation",
+        ),
+        (
             "Affine's scale is read twice",
             "return torch.addcmul(a, log_b.exp(), z), log_b",
             "return torch.addcmul(a, log_b.exp(), z), 2 * log_b",

@@ -136,7 +136,7 @@ def said(row, translated=False, chosen=False):
     if found := re.fullmatch(r"H = (\d+)", label):
         return "latent_sequence", MUSIC | {"latent": int(found[1])}
     if label in ("- NLSq", "- AF hidden", "- AF hidden and NLSq"):
-        changed = {"scalar": "affine"} if "NLSq" in label else {}
+        changed = {"scalar": "location_scale"} if "NLSq" in label else {}
         return "latent_sequence", MUSIC | changed | ({"hidden": "independent"} if "hidden" in label else {})
     if label in CODEBOOKS:
         return "codebook_sequence", CODEBOOKS[label]

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from seqflows.flows import Affine, NLSq
+from seqflows.flows import Affine, LocationScale, NLSq
 
 DRAWS = 1_000_000
 CHUNK = 250_000
@@ -130,7 +130,18 @@ def test_affine_is_its_equation():
     assert torch.allclose(back, z) and torch.allclose(inverse_slope, -log_slope)
 
 
-@pytest.mark.parametrize("scalar", [Affine(), NLSq()], ids=["affine", "nlsq"])
+def test_location_scale_samples_by_its_equation():
+    """a is the mean of z and exp(s(b')) its deviation, whatever b'."""
+    p = torch.tensor([[0.5, 0.25], [-1.0, -0.75]], dtype=torch.float64)
+    eps = torch.tensor([2.0, -3.0], dtype=torch.float64)
+    z, log_slope = LocationScale().inverse(eps, p)
+    log_b = 7 * torch.tanh(p[:, 1] / 7)
+    assert torch.allclose(z, p[:, 0] + log_b.exp() * eps) and torch.allclose(log_slope, log_b)
+    back, forward_slope = LocationScale().forward(z, p)
+    assert torch.allclose(back, eps) and torch.allclose(forward_slope, -log_slope)
+
+
+@pytest.mark.parametrize("scalar", [Affine(), LocationScale(), NLSq()], ids=["affine", "location_scale", "nlsq"])
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.parametrize("std", [0.3, 1.0, 1.5])
 def test_gradients_are_those_of_finite_differences(scalar, direction, std):
@@ -143,7 +154,7 @@ def test_gradients_are_those_of_finite_differences(scalar, direction, std):
 
 
 def test_scalars_keep_the_shape_and_the_type():
-    for scalar in (Affine(), NLSq()):
+    for scalar in (Affine(), LocationScale(), NLSq()):
         for dtype in (torch.float32, torch.float64):
             z, p = torch.zeros(2, 3, dtype=dtype), torch.ones(2, 3, scalar.count, dtype=dtype)
             for direction in ("forward", "inverse"):

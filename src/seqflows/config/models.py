@@ -12,7 +12,7 @@ from seqflows.config.typed import Block, choice, entry, number, several, whole
 
 SIZE = whole(1)
 DROPOUT = number(least=0, below=1)
-SCALAR = choice("nlsq", "affine")
+SCALAR = choice("nlsq", "location_scale")
 HIDDEN = choice("made", "coupling", "independent")
 KEYS = choice("independent", "nade")  # of a step of a piano roll, given what it depends on
 FUSION = choice("mlp", "gate", "normalised")

@@ -21,7 +21,7 @@ from seqflows.flows.mixture import Components, GaussianMixture, PointMixture, cl
 from seqflows.flows.mixture_in_time import MixtureInTime, Reader
 from seqflows.flows.multiscale import SQUEEZES, AffineCoupling, MultiScale, multiscale
 from seqflows.flows.precision import unrounded, wide
-from seqflows.flows.scalar import Affine, NLSq, Scalar
+from seqflows.flows.scalar import Affine, LocationScale, NLSq, Scalar
 from seqflows.flows.temporal import AttentiveInTime, AutoregressiveInTime, Stepwise
 from seqflows.flows.triangular import Triangular
 from seqflows.flows.unidirectional import (
@@ -59,6 +59,7 @@ __all__ = [
     "Inverse",
     "Invertible1x1",
     "Levels",
+    "LocationScale",
     "Map",
     "MaskedActnorm",
     "MaskedAutoregressive",

@@ -9,11 +9,11 @@ from seqflows.flows.bijection import Bijection, Chain, Reverse
 from seqflows.flows.coupling import SplitCoupling
 from seqflows.flows.independent import Independent
 from seqflows.flows.initial import start
-from seqflows.flows.scalar import Affine, NLSq, Scalar
+from seqflows.flows.scalar import Affine, LocationScale, NLSq, Scalar
 from seqflows.flows.triangular import Triangular, TriangularChain
 
 # as in the released code, whose affine transformation takes half of b'
-SCALARS: dict[str, Callable[[], Scalar]] = {"affine": lambda: Affine(0.5), "nlsq": NLSq}
+SCALARS: dict[str, Callable[[], Scalar]] = {"location_scale": lambda: LocationScale(0.5), "nlsq": NLSq}
 KINDS = ("made", "coupling", "independent")
 
 

@@ -72,6 +72,19 @@ class Affine:
         return (eps - a) * torch.exp(-log_b), -log_b
 
 
+class LocationScale(Affine):
+    r"""z = a + exp(s(scale b')) eps (Ziegler & Rush 2019, eq. (3) and its released code): `Affine` from noise to data.
+
+    For given a and b' the two families are one; as outputs of a network they are not: here a is the mean.
+
+    >>> eps, log_slope = LocationScale().forward(torch.tensor(3.0), torch.tensor([1.0, 0.0]))
+    >>> eps.item(), log_slope.item()
+    (2.0, -0.0)
+    """
+
+    forward, inverse = Affine.inverse, Affine.forward
+
+
 class NLSq:
     r"""The non-linear squared flow (Ziegler & Rush 2019, section 4.3 and Appendix B), from data to noise.
 
