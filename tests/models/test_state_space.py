@@ -18,7 +18,7 @@ from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.flows import Triangular, standard_normal_log_density
-from seqflows.models import build
+from seqflows.models import build, state_space
 
 FACTS = Facts("categorical", 3, 4, (0, 0, 1, 1, 1))  # two letters and the end symbol
 SMALL = {"class": "state_space", "state": 1, "embedding": 3, "units": 4, "width": 6}
@@ -210,6 +210,24 @@ def test_states_that_run_away_stay_finite():
         for parameter in model.generative.parameters():
             parameter.mul_(40)
     assert model.trajectories(200, 4).isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name, changes in VARIANTS.items() if "proposals" not in changes])
+def test_what_is_scored_for_all_steps_together_is_that_of_each_step(name, monkeypatch):
+    """With one proposal F_g and the symbols are computed after the loop over time, in blocks."""
+    model, batch, bounds = make(name), words("ab", "bb", "ba"), []
+    for rows in (100, 2):
+        monkeypatch.setattr(state_space, "IN_CACHE", rows)
+        torch.manual_seed(4)
+        terms = model.objective(batch, 1)
+        bounds.append(-terms["reconstruction"] - terms["kl"])
+    torch.manual_seed(4)
+    reading, h, total = model._reading(model.read(batch)), model.start.expand(3, -1), 0
+    for t in range(3):
+        proposed, _, log_omega = model._step(h, reading[:, t], batch.x[:, t], 1)
+        h, total = proposed[:, 0], total + log_omega[:, 0]
+    for bound in bounds:
+        assert torch.allclose(bound, total, rtol=1e-12)
 
 
 def test_more_proposals_tighten_the_bound():

@@ -7,6 +7,8 @@ of the reader, V symbols, M trajectories.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +16,14 @@ from torch import Tensor, nn
 from seqflows.config.models import StateSpace as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
-from seqflows.flows import Bijection, real_nvp, triangular, wide
+from seqflows.flows import Bijection, Map, real_nvp, triangular, wide
 from seqflows.models.base import Terms, check_samples
 from seqflows.models.networks import BiLSTM, draw_symbols, step_mask
 from seqflows.models.words import WordModel, gaps
 
 FARTHEST = 1e6  # bound of a state that diverges in free mode
 AT_ONCE = 2048  # states whose next symbols are computed together
+IN_CACHE = 2**19  # numbers of the matrices that are made together; larger ones cost more than they save
 
 
 def transition(config: Config, kind: str, layers: int = 1) -> Bijection:
@@ -29,6 +32,20 @@ def transition(config: Config, kind: str, layers: int = 1) -> Bijection:
     if kind == "real_nvp":
         return real_nvp(size, size, 8, tuple(range(config.keep_from, config.keep_to + 1)))
     return triangular(size, size, config.width, config.delta, layers, diagonal=kind == "diag")
+
+
+class _Draws(NamedTuple):
+    """Draws of h_t given h_{t-1} (N, D): h_t, xi_t, the noise of q and its log deviations, (N, draws, D) each.
+
+    ``ahead`` is log |det dh/dxi|, (N, draws).
+    """
+
+    before: Tensor
+    h: Tensor
+    xi: Tensor
+    noise: Tensor
+    log_scale: Tensor
+    ahead: Tensor
 
 
 class StateSpace(WordModel):
@@ -91,15 +108,14 @@ class StateSpace(WordModel):
         """log P(v | h) of states (..., D), (..., V), nats."""
         return wide(self.to_symbols(h)).log_softmax(-1)
 
-    def _step(self, before: Tensor, reading: Tensor, symbols: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
-        """``draws`` draws of q(h_t) for each h_{t-1} (N, D), the term of `_reading` (N, W) and w_t (N,).
+    def _draw(self, before: Tensor, reading: Tensor, draws: int, generative: Map | None = None) -> _Draws:
+        """``draws`` draws of q(h_t) for each h_{t-1} (N, D) and the term of `_reading` (N, W).
 
-        Returns h_t (N, draws, D), log P(w_t | h_t) and log omega_t, (N, draws) each. F_g and F_q depend on h_{t-1}
-        only: their networks run once for all draws.
+        F_g and F_q depend on h_{t-1} only: their networks run once for all draws. With K > 1 or a shared F the map of
+        F_g is needed here, ``generative``.
         """
         size, first, last = self.config.state, self.posterior[0], self.posterior[-1]
         shape, like = (len(before), draws, size), {"dtype": before.dtype, "device": before.device}
-        generative = self.generative.at(before)
         hidden = torch.addmm(reading, before, first.weight[:, :size].t())[:, None]
         if self.config.proposals > 1:
             simulated, _ = generative.inverse(torch.randn(shape, **like))
@@ -108,16 +124,45 @@ class StateSpace(WordModel):
         log_scale = log_scale.clamp(-8, 8)
         noise = torch.randn(shape, **like)
         xi = mean + log_scale.exp() * noise
+        h, ahead = (generative if self.inferred is None else self.inferred.at(before)).inverse(xi)
+        return _Draws(before, h, xi, noise, log_scale, ahead)
+
+    def _weigh(self, draws: _Draws, symbols: Tensor, generative: Map) -> tuple[Tensor, Tensor]:
+        """log P(w_t | h_t) and log omega_t of draws for w_t (N,), (N, draws) each."""
         if self.inferred is None:
-            h, zeta, stretch = generative.inverse(xi)[0], xi, 0.0
+            zeta, stretch = draws.xi, 0.0
         else:
-            h, ahead = self.inferred.at(before).inverse(xi)
-            zeta, back = generative.forward(h)
-            stretch = ahead + back
+            zeta, back = generative.forward(draws.h)
+            stretch = draws.ahead + back
         # log r(zeta) - log q(xi): the constants of the two normal densities are the same
-        ratio = (0.5 * (noise.square() - zeta.square()) + log_scale).sum(-1) + stretch
-        log_p = self._log_probs(h).gather(-1, symbols[:, None, None].expand(-1, draws, 1))[..., 0]
-        return h, log_p, log_p + ratio
+        ratio = (0.5 * (draws.noise.square() - zeta.square()) + draws.log_scale).sum(-1) + stretch
+        chosen = symbols[:, None, None].expand(*draws.h.shape[:-1], 1)
+        log_p = self._log_probs(draws.h).gather(-1, chosen)[..., 0]
+        return log_p, log_p + ratio
+
+    def _step(self, before: Tensor, reading: Tensor, symbols: Tensor, draws: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Draws of q(h_t), (N, draws, D), their log P(w_t | h_t) and log omega_t, (N, draws) each."""
+        generative = self.generative.at(before)
+        drawn = self._draw(before, reading, draws, generative)
+        return drawn.h, *self._weigh(drawn, symbols, generative)
+
+    def _alone(self, before: Tensor, readings: Sequence[Tensor], symbols: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass without alternatives (K = 1): log P(w_t | h_t) and log omega_t of all steps, one after the other.
+
+        No weight decides on a state, so that in the loop over time stands what makes the next state alone; F_g and the
+        symbols' probabilities are computed for all steps together.
+        """
+        found, shared = [], self.inferred is None
+        for now in readings:
+            before = before[: len(now)]
+            found.append(self._draw(before, now, 1, self.generative.at(before) if shared else None))
+            before = found[-1].h[:, 0]
+        draws = _Draws(*(torch.cat(values) for values in zip(*found, strict=True)))
+        rows = max(1, IN_CACHE // self.config.state**2)
+        parts = zip(*(value.split(rows) for value in (*draws, symbols)), strict=True)
+        weighed = [self._weigh(_Draws(*some), given, self.generative.at(some[0])) for *some, given in parts]
+        log_p, log_omega = (torch.cat(values)[:, 0] for values in zip(*weighed, strict=True))
+        return log_p, log_omega
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         """The two terms of the negative bound, averaged over ``samples``, (B,) each, nats per word.
@@ -130,20 +175,18 @@ class StateSpace(WordModel):
         reading = self._reading(self.read(batch))
         order, ranks, times, left = _by_step(batch.lengths.repeat(samples), batch.x.shape[1])
         places = order[ranks] % len(batch.x)
-        steps = zip(reading[places, times].split(left), batch.x[places, times].split(left), strict=True)
+        readings, symbols = reading[places, times].split(left), batch.x[places, times]
         before, likelihood, bound = self.start.expand(len(order), -1), [], []
-        for rows, (now, symbols) in zip(left, steps, strict=True):
-            h, log_p, log_weight = self._step(before[:rows], now, symbols, count)
-            if count == 1:
-                before = h[:, 0]
-                likelihood.append(log_p[:, 0])
-                bound.append(log_weight[:, 0])
-                continue
-            share = log_weight.detach().softmax(-1)
-            self._watch(share)
-            before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
-            likelihood.append((share * log_p).sum(-1))
-            bound.append(log_weight.logsumexp(-1) - math.log(count))
+        if count == 1:
+            likelihood, bound = ([values] for values in self._alone(before, readings, symbols))
+        else:
+            for now, given in zip(readings, symbols.split(left), strict=True):
+                h, log_p, log_weight = self._step(before[: len(now)], now, given, count)
+                share = log_weight.detach().softmax(-1)
+                self._watch(share)
+                before = h.gather(1, _drawn(share)[..., None].expand(-1, 1, h.shape[-1]))[:, 0]
+                likelihood.append((share * log_p).sum(-1))
+                bound.append(log_weight.logsumexp(-1) - math.log(count))
 
         def joined(values: list[Tensor]) -> Tensor:
             found = torch.cat(values)
