@@ -702,11 +702,16 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "the log-weight lacks the posterior's deviation",
-            "(0.5 * (noise.square() - zeta.square()) + log_scale)",
-            "(0.5 * (noise.square() - zeta.square()))",
+            "(0.5 * (draws.noise.square() - zeta.square()) + draws.log_scale)",
+            "(0.5 * (draws.noise.square() - zeta.square()))",
             WORD,
         ),
-        ("the log-weight lacks the way back through F_g", "stretch = ahead + back", "stretch = ahead", WORD),
+        (
+            "the log-weight lacks the way back through F_g",
+            "stretch = draws.ahead + back",
+            "stretch = draws.ahead",
+            WORD,
+        ),
         (
             "weights are not shared out by what they are",
             "chosen = _drawn(log_omega.softmax(1))",
