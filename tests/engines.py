@@ -75,6 +75,7 @@ STUB = textwrap.dedent(
 )
 PARTS = ("datasets", "features", "runs", "rewrites", "crossfits", "speeds", "texts", "tables", "figures", "comparisons")
 SOURCES = (".py", ".csv", ".json", ".yaml", ".html")
+SHELL = "trap : TERM; "  # before the command of Snakemake's jobs
 COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
 
 
@@ -160,6 +161,6 @@ def by_snakemake(printed: str) -> dict[str, Job]:
     for line in printed.splitlines():
         if match := re.match(r"    (input|output): (.*)", line):
             found[match[1]] = frozenset(match[2].split(", "))
-        elif match := re.match(COMMAND.pattern + " > ", line.removeprefix("Shell command: ")):  # so says Snakemake 9
+        elif match := re.match(SHELL + COMMAND.pattern + " > ", line.removeprefix("Shell command: ")):  # so says Snakemake 9
             jobs[match[2]] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
     return jobs

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -712,6 +715,38 @@ def test_the_workflow_runs_on_a_cluster(project, cluster):
     schedule(made.scratch)
     made.scratch.run("snakemake", "-j", "32", *cluster, str(paths.train("demo", CHANGED)))
     assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
+
+
+SLOW = """
+import pathlib, signal, sys, time
+if sys.argv[1] == "train":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pathlib.Path("training").touch()
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        pathlib.Path("checkpoint").touch()
+        sys.exit(75)
+"""
+
+
+def test_a_job_whose_processes_all_are_told_to_end_waits_for_the_checkpoint(project, usual_signals):
+    """As by the script of the Slurm profile, ahead of the time limit."""
+    scratch = project()
+    (scratch.folder / "src/seqflows/cli.py").write_text(SLOW)
+    target = paths.train("demo", CHANGED)
+    printed = scratch.run("snakemake", "-n", "-p", "--", str(target)).splitlines()
+    (command,) = (line for line in printed if f"seqflows train demo/{CHANGED} > " in line)
+    (scratch.folder / "logs/train/demo").mkdir(parents=True)
+    with subprocess.Popen(["bash", "-c", command], cwd=scratch.folder, env=scratch.env, process_group=0) as running:
+        for _ in range(600):
+            if (scratch.folder / "training").exists():
+                break
+            time.sleep(0.1)
+        os.killpg(running.pid, signal.SIGTERM)
+        assert running.wait(60) == 75
+    assert (scratch.folder / "checkpoint").exists()
 
 
 LOADED = """
