@@ -75,8 +75,9 @@ STUB = textwrap.dedent(
 )
 PARTS = ("datasets", "features", "runs", "rewrites", "crossfits", "speeds", "texts", "tables", "figures", "comparisons")
 SOURCES = (".py", ".csv", ".json", ".yaml", ".html")
-SHELL = "trap : TERM; "  # before the command of Snakemake's jobs
-COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
+SEQFLOWS = r" -m seqflows (\S+(?: [^\s>]\S*)?)"
+COMMAND = re.compile(f"(python{SEQFLOWS})")
+SHELL = re.compile(rf"trap : TERM; \S+{SEQFLOWS} > ")  # of Snakemake's jobs
 
 
 class Job(NamedTuple):
@@ -161,6 +162,7 @@ def by_snakemake(printed: str) -> dict[str, Job]:
     for line in printed.splitlines():
         if match := re.match(r"    (input|output): (.*)", line):
             found[match[1]] = frozenset(match[2].split(", "))
-        elif match := re.match(SHELL + COMMAND.pattern + " > ", line.removeprefix("Shell command: ")):  # so says Snakemake 9
-            jobs[match[2]] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
+        elif match := SHELL.match(line.removeprefix("Shell command: ")):  # so says Snakemake 9
+            command = f"python -m seqflows {match[1]}"  # as in dvc.yaml, which is committed and so names no interpreter
+            jobs[match[1]] = Job(command, found.pop("input", frozenset()), found.pop("output"))
     return jobs

@@ -688,8 +688,8 @@ def check_clone(made):
 
 
 SBATCH = """#!/bin/bash
-# A cluster of one place: the job runs at once, to its end.
-bash "${@: -1}" > job.log 2>&1 && echo COMPLETED > state || echo FAILED > state
+# A cluster of one place: the job runs at once, to its end, on a node where `python` is another one.
+PATH="node:$PATH" bash "${@: -1}" > job.log 2>&1 && echo COMPLETED > state || echo FAILED > state
 echo 1
 """
 SCONTROL = """#!/bin/bash
@@ -701,9 +701,12 @@ def schedule(scratch):
     """Put the scheduler that is a shell script first on the project's PATH; its folder."""
     folder = scratch.folder / "bin"
     folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCONTROL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
+    wrong = scratch.folder / "node/python"
+    wrong.parent.mkdir()
+    texts = {folder / "sbatch": SBATCH, folder / "scontrol": SCONTROL, folder / "scancel": SCONTROL}
+    for path, text in (texts | {wrong: "#!/bin/sh\nexit 9\n"}).items():
+        path.write_text(text)
+        path.chmod(0o755)
     scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
     return folder
 

@@ -53,5 +53,5 @@ for stage_name, stage in stages.TABLE.items():
         # Read when a job starts, where the loop's variables are those of the last row. A SIGTERM of the whole job, as from
         # Slurm, would end the shell before the training that it waits for has written its checkpoint: it goes on waiting.
         shell:
-            "trap : TERM; python -m seqflows {rule} " + SCALE + "/{params.name} > {log} 2>&1 || "
+            "trap : TERM; {PYTHON} -m seqflows {rule} " + SCALE + "/{params.name} > {log} 2>&1 || "
             "{{ status=$?; cat {log} >&2; exit $status; }}"
