@@ -46,31 +46,7 @@ STUB = textwrap.dedent(
         digest = files.digest([block, [content(path) for path in inputs]])
         for path in outputs:
             files.write_text(path if path.suffix else path / "content", digest)
-        record(stage, key, block, digest)
         return 0
-
-
-    def record(stage, key, block, digest):
-        # What `adopt` compares with params.yaml.
-        def sha256(folder, name):
-            return files.read_json(folder(key.scale, name) / "checksums.json")["sha256"]
-
-        made = {"prepare": paths.prepared, "features": paths.features}
-        if stage in made:
-            files.write_json(made[stage](*key) / "checksums.json", {"sha256": digest})
-        if stage == "features":
-            header = {"encoder": block, "dataset_sha256": sha256(paths.prepared, key.name)}
-            files.write_json(paths.features(*key) / "header.json", header)
-        if stage in ("train", "evaluate"):
-            data = {"dataset_sha256": sha256(paths.prepared, block["dataset"])}
-            if params.load().encoder(key.scale, block["dataset"]):
-                data["features_sha256"] = sha256(paths.features, block["dataset"])
-            settings = files.digest((params.trained if stage == "train" else params.scored)(block))
-            records = [{"seed": n, "config_hash": settings, **data} for n in block["seeds"]]
-            if stage == "evaluate":
-                files.write_json(paths.metrics(*key), files.sealed({"metrics": records, "digest": digest}))
-            for one in records if stage == "train" else ():
-                files.write_json(paths.seed(*key, one["seed"]) / "train.json", files.sealed(one))
     """
 )
 PARTS = ("datasets", "features", "runs", "rewrites", "crossfits", "speeds", "texts", "tables", "figures", "comparisons")

@@ -777,6 +777,8 @@ def test_dvc_adopts_what_snakemake_made(project, matrix):
     made.make("demo")
     every = made.ran()
     scratch, tables = made.scratch, [*map(of_table, TABLES)]
+    assert "(there is no record of how it was made)" in scratch.run("python", "-c", ADOPT, status=1)
+    scratch.run("python", "-c", NOTE)
     assert f"taken over {len(every)} stages of scale demo" in scratch.run("python", "-c", ADOPT)
     scratch.run("dvc", "repro", "-q", *tables)
     assert made.ran() == set()
@@ -804,4 +806,13 @@ try:
     adopt.run()
 except errors.Problem as problem:
     sys.exit(str(problem))
+"""
+
+NOTE = """
+from seqflows import params, stages
+from seqflows.pipeline import status
+here = params.load().at("demo")
+for job in stages.every(here):  # as the command line does, whose place the stub takes
+    known = status.Status(here, "demo")
+    known.record(*job, known.wanted(*job))
 """
