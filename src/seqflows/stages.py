@@ -276,6 +276,8 @@ TYPED = "config/typed.py"
 CORPORA = (TYPED, "config/corpora.py", "config/own.py", "config/registry.py")
 MODELS = (TYPED, "config/models.py")
 SCORES = (TYPED, "config/evaluation.py")
+# What reads lines, for stages with a key that reads no training.
+LINES = tuple(f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens"))
 TABLE = {
     "download": Stage(
         module="data.download",
@@ -309,7 +311,7 @@ TABLE = {
         module="features.encode",
         what="encode the words of a dataset's contexts, or of rewritten lines, by a pretrained encoder",
         part="encoded",
-        code=("compute.py", TYPED, "config/features.py", "features", "models/pretrained.py"),
+        code=("compute.py", "kinds.py", TYPED, "config/features.py", *LINES, "features", "models/pretrained.py"),
         inputs=_features_inputs,
         outputs=lambda scale, name: [paths.features(scale, name)],
         block=lambda found, scale, name: found.encoder(scale, name),
@@ -384,8 +386,14 @@ TABLE = {
         part="rewrites",
         code=(
             "compute.py",
+            "kinds.py",
+            "noise.py",
             TYPED,
             "config/rewrites.py",
+            *LINES,
+            "data/batching.py",
+            "data/filtered.py",
+            "data/subwords.py",
             "evaluation/likelihood.py",
             "evaluation/loading.py",
             "evaluation/ngrams.py",
@@ -411,7 +419,9 @@ TABLE = {
             "compute.py",
             "evaluation/kinds/choices.py",
             "evaluation/kinds/spans.py",
+            "evaluation/likelihood.py",
             "evaluation/loading.py",
+            "evaluation/scoring.py",
             "kinds.py",
             "textscores/answers.py",
         ),

@@ -1,5 +1,7 @@
 """dvc.yaml and the Snakefile are two readings of one matrix, and rerun exactly what a change touches."""
 
+import ast
+import functools
 import json
 import os
 import signal
@@ -98,9 +100,29 @@ TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models
 TRAINING |= {"textscores/answers.py", "textscores/bleu.py"}
 WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 SCORING = WRITING | {"textscores/answers.py"}
-ENCODING = {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"}
+LINES = {f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens")}
+ENCODING = {
+    "config/typed.py",
+    "config/features.py",
+    "compute.py",
+    "features",
+    "kinds.py",
+    "models/pretrained.py",
+} | LINES
 SCORED = {f"evaluation/{name}.py" for name in ("likelihood", "loading", "ngrams", "scoring")}
-REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "rewriting", *SCORED}
+REWRITING = {
+    "config/typed.py",
+    "config/rewrites.py",
+    "compute.py",
+    "kinds.py",
+    "noise.py",
+    "rewriting",
+    *SCORED,
+    *LINES,
+}
+REWRITING |= {f"data/{name}.py" for name in ("batching", "filtered", "subwords")}
+FILTERING = {"augmentation", "compute.py", "evaluation/likelihood.py", "evaluation/loading.py", "evaluation/scoring.py"}
+FILTERING |= {"evaluation/kinds/choices.py", "evaluation/kinds/spans.py", "kinds.py", "textscores/answers.py"}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 SETTINGS = ("audit", "page")  # stages that print the settings of a scale
 READ_AND_WRITTEN = {
@@ -162,15 +184,13 @@ READ_AND_WRITTEN = {
         {"data/features/demo/squad-same"},
     ),
     "filter demo/squad-same": (
-        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
-        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        FILTERING,
         {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features")), "runs/demo/squad-qa/train"}
         | {f"data/{stage}/demo/squad-same" for stage in ("rewritten", "features")},
         {"data/filtered/demo/squad-same"},
     ),
     "filter demo/squad-language_flow-crossfit": (
-        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
-        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        FILTERING,
         {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features"))}
         | {f"runs/demo/squad-qa-half{half}/train" for half in (0, 1)}
         | {f"data/{stage}/demo/squad-language_flow" for stage in ("rewritten", "features")},
@@ -249,6 +269,61 @@ def test_what_a_stage_reads_and_writes(matrix, job):
 def test_each_stage_is_said_by_hand():
     """Those that read a whole scale below."""
     assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "page", "track"} == set(stages.TABLE)
+
+
+# Settings: a stage lists those of them whose defaults its part of params.yaml leaves out.
+STATED = ("config/", "metrics.py")
+# What all stages import: no output depends on these, but for files.py, with which `status` takes care of all.
+COMMON = {f"{name}.py" for name in ("errors", "files", "names", "params", "paths", "stages")}
+# Used with runs alone, whose trainings are then read; the other keys' generators use none.
+OF_RUNS = {"rewrite": ("flows/", "models/")}
+
+
+@pytest.mark.parametrize("stage", stages.TABLE)
+def test_a_stage_lists_the_code_that_its_module_imports(matrix, stage):
+    """Directly or not; what reads a training or metrics is made anew with these, and need not list their code again."""
+    row, trained = stages.TABLE[stage], stages.TABLE["train"].sources(stages.PACKAGE)
+    listed = set(row.sources(stages.PACKAGE))
+    read = [row.inputs(matrix, "demo", name) for name in row.keys(matrix.at("demo"))]
+    if all(any(path.name in ("train", "metrics.json") for path in paths) for paths in read):
+        listed |= set(trained)
+    left = (*STATED, *OF_RUNS.get(stage, ()))
+    found = {path.relative_to(stages.PACKAGE).as_posix() for path in imported(row.module) - listed}
+    assert {name for name in found if not name.startswith(left)} == set()
+
+
+def imported(module):
+    """The files below seqflows that a module imports, directly or not, with its own, but for `COMMON`."""
+    found, waiting = set(), {file_of(f"seqflows.{module}")}
+    while waiting:
+        found.add(path := waiting.pop())
+        waiting |= imports(path) - found
+    return found
+
+
+@functools.cache
+def imports(path):
+    """The files below seqflows that one of them imports, but for `COMMON`."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return {file for name in names if (file := file_of(name))} - {stages.PACKAGE / name for name in COMMON}
+
+
+@functools.cache
+def file_of(module):
+    """The file of a module below seqflows, if it is one and has code."""
+    package, *parts = module.split(".")
+    path = stages.PACKAGE.joinpath(*parts)
+    if package != "seqflows" or not parts:
+        return None
+    if path.is_dir():
+        path /= "__init__.py"
+        return path if path.is_file() and len(ast.parse(path.read_text()).body) > 1 else None
+    return file if (file := path.with_suffix(".py")).is_file() else None
 
 
 def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
