@@ -100,7 +100,7 @@ def test_what_was_changed_or_made_before_a_change_of_code_is_refused(there, caps
     assert f"got stale ones of evaluate demo/{RUN} (made of other outputs); run: " in capsys.readouterr().err
     assert cli.main(["evaluate", f"demo/{RUN}"]) == 0 and cli.main(["adopt"]) == 0
     handed = there.pop()
-    monkeypatch.setattr("seqflows.pipeline.status.metadata.version", lambda name: "0")
+    monkeypatch.setattr("seqflows.stages.metadata.version", lambda name: "0")
     assert cli.main(["adopt"]) == 1
     said = capsys.readouterr().err
     assert said.count("&& python -m") == len(handed) - 5 and "(made of other libraries)" in said and not there

@@ -553,17 +553,33 @@ def test_the_matrix_stage_sums_up_each_stage_s_code(project):
     before = written()
     assert set(before) == set(stages.TABLE)
     for stage, found in before.items():
-        assert set(found) == {str(path.relative_to(stages.SOURCE)) for path in stages.TABLE[stage].sources()}
-        assert found == {path: files.sha256(scratch.folder / stages.SOURCE / path) for path in found}
-    changed = "evaluation/ngrams.py"
-    with (scratch.folder / stages.SOURCE / changed).open("a") as file:
-        file.write("# changed\n")
-    after = written()
-    assert (
-        {stage for stage in after if after[stage] != before[stage]}
-        == {stage for stage in before if changed in before[stage]}
-        == {"evaluate", "generate", "rewrite", "speed"}
-    )
+        sources = {str(path.relative_to(stages.SOURCE)) for path in stages.TABLE[stage].sources()}
+        assert found["sources"] == {path: files.sha256(scratch.folder / stages.SOURCE / path) for path in sources}
+        assert found["versions"] == stages.TABLE[stage].versions() and found["versions"]["torch"]
+    few = {"evaluate", "generate", "rewrite", "speed"}
+    for changed, touched in {"evaluation/ngrams.py": few, "files.py": set(stages.TABLE)}.items():
+        with (scratch.folder / stages.SOURCE / changed).open("a") as file:
+            file.write("# changed\n")
+        after = written()
+        assert (
+            {stage for stage in after if after[stage] != before[stage]}
+            == {stage for stage in before if changed in before[stage]["sources"]}
+            == touched
+        )
+        before = after
+
+
+def test_both_engines_see_another_version_of_a_library(project):
+    """DVC when the file that pins it changes, by way of its first stage; Snakemake by itself."""
+    scratch = Snakemake(project()).scratch
+    assert {"requirements.lock", "requirements-torch.txt"} <= by_dvc(scratch.folder)[0]["matrix"].inputs
+    asked = ("snakemake", "--rerun-triggers", "params", "-j", "1")
+    raw = str(paths.raw("demo", "ptb"))
+    scratch.run(*asked, "--", raw)
+    assert "Nothing to be done" in scratch.run(*asked, "-n", "--", raw)
+    path = scratch.folder / "src/seqflows/stages.py"
+    path.write_text(path.read_text().replace("metadata.version(name)", '"0"'))
+    assert "Params have changed" in scratch.run(*asked, "-n", "--", raw)
 
 
 def test_every_command_names_the_scale_that_was_asked_for(project):

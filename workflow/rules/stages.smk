@@ -49,6 +49,7 @@ for stage_name, stage in stages.TABLE.items():
             exclusive=int(stage.alone),
         params:
             block=depends(stage),
+            versions=matrix.text(stage.versions()),
             name=name_of,
         # Read when a job starts, where the loop's variables are those of the last row. A SIGTERM of the whole job, as from
         # Slurm, would end the shell before the training that it waits for has written its checkpoint: it goes on waiting.
