@@ -27,6 +27,8 @@ PROJECT = (
     ".gitignore",
     "dvc.yaml",
     "params.yaml",
+    "requirements.lock",
+    "requirements-torch.txt",
     "Snakefile",
 )
 

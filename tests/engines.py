@@ -46,36 +46,14 @@ STUB = textwrap.dedent(
         digest = files.digest([block, [content(path) for path in inputs]])
         for path in outputs:
             files.write_text(path if path.suffix else path / "content", digest)
-        record(stage, key, block, digest)
         return 0
-
-
-    def record(stage, key, block, digest):
-        # What `adopt` compares with params.yaml.
-        def sha256(folder, name):
-            return files.read_json(folder(key.scale, name) / "checksums.json")["sha256"]
-
-        made = {"prepare": paths.prepared, "features": paths.features}
-        if stage in made:
-            files.write_json(made[stage](*key) / "checksums.json", {"sha256": digest})
-        if stage == "features":
-            header = {"encoder": block, "dataset_sha256": sha256(paths.prepared, key.name)}
-            files.write_json(paths.features(*key) / "header.json", header)
-        if stage in ("train", "evaluate"):
-            data = {"dataset_sha256": sha256(paths.prepared, block["dataset"])}
-            if params.load().encoder(key.scale, block["dataset"]):
-                data["features_sha256"] = sha256(paths.features, block["dataset"])
-            settings = files.digest((params.trained if stage == "train" else params.scored)(block))
-            records = [{"seed": n, "config_hash": settings, **data} for n in block["seeds"]]
-            if stage == "evaluate":
-                files.write_json(paths.metrics(*key), files.sealed({"metrics": records, "digest": digest}))
-            for one in records if stage == "train" else ():
-                files.write_json(paths.seed(*key, one["seed"]) / "train.json", files.sealed(one))
     """
 )
 PARTS = ("datasets", "features", "runs", "rewrites", "crossfits", "speeds", "texts", "tables", "figures", "comparisons")
 SOURCES = (".py", ".csv", ".json", ".yaml", ".html")
-COMMAND = re.compile(r"(python -m seqflows (\S+(?: [^\s>]\S*)?))")
+SEQFLOWS = r" -m seqflows (\S+(?: [^\s>]\S*)?)"
+COMMAND = re.compile(f"(python{SEQFLOWS})")
+SHELL = re.compile(rf"trap : TERM; \S+{SEQFLOWS} > ")  # of Snakemake's jobs
 
 
 class Job(NamedTuple):
@@ -160,6 +138,7 @@ def by_snakemake(printed: str) -> dict[str, Job]:
     for line in printed.splitlines():
         if match := re.match(r"    (input|output): (.*)", line):
             found[match[1]] = frozenset(match[2].split(", "))
-        elif match := re.match(COMMAND.pattern + " > ", line.removeprefix("Shell command: ")):  # so says Snakemake 9
-            jobs[match[2]] = Job(match[1], found.pop("input", frozenset()), found.pop("output"))
+        elif match := SHELL.match(line.removeprefix("Shell command: ")):  # so says Snakemake 9
+            command = f"python -m seqflows {match[1]}"  # as in dvc.yaml, which is committed and so names no interpreter
+            jobs[match[1]] = Job(command, found.pop("input", frozenset()), found.pop("output"))
     return jobs

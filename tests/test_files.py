@@ -1,6 +1,7 @@
 """Writing whole or not at all, checksums and locks."""
 
 import csv
+import errno
 import fcntl
 import os
 import subprocess
@@ -115,6 +116,29 @@ def test_an_exclusive_lock_keeps_all_out_and_a_shared_one_the_exclusive(tmp_path
     with files.lock(path, shared=True), files.lock(path, shared=True):
         assert held(path, fcntl.LOCK_EX) and not held(path, fcntl.LOCK_SH)
     assert not held(path, fcntl.LOCK_EX)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_lock_is_of_a_file_that_nfs_can_lock(tmp_path, monkeypatch, shared):
+    """There a shared lock needs a descriptor that can read, an exclusive one a descriptor that can write."""
+
+    def flock(file, kind):
+        if not (file.readable() if kind & fcntl.LOCK_SH else file.writable()):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with files.lock(tmp_path / "x", shared=shared):
+        pass
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    message = "expected a file system that can lock .*/x, got No locks available; have it mounted with locks"
+    with pytest.raises(Problem, match=message), files.lock(tmp_path / "x"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -235,9 +235,12 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
-    """Hold a lock: an exclusive one waits for another ``holder`` with a message, a shared one raises `Problem`."""
+    """Hold a lock: an exclusive one waits for another ``holder`` with a message, a shared one raises `Problem`.
+
+    So does a file system that has no locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:  # which leaves alone what a link there leads to
+    with open(path, "a+") as file:  # "a" leaves alone what a link there leads to; NFS locks only what may be read, too
         started, told = time.monotonic(), False
         while True:
             try:
@@ -250,6 +253,11 @@ def lock(path: Path, holder: str = "another process works on the same key", shar
                     print(f"waiting for {path}: {holder}", file=sys.stderr)
                     told = True
                 time.sleep(0.1)
+            except OSError as error:
+                raise Problem(
+                    f"expected a file system that can lock {path}, got {error.strerror}; have it mounted with locks "
+                    "(flock), or work in a checkout on another one"
+                ) from None
         yield
 
 

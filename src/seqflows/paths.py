@@ -21,7 +21,7 @@ HUMAN = Path("human")  # what raters said, by scale
 HELD = "SEQFLOWS_HELD"  # in the environment of stages for which the lock of engines is held already
 SUMMARY = "summary.json"
 MODEL, HISTORY, RECORD = "model.safetensors", "history.csv", "train.json"  # of a seed that is trained
-MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale, and checksums of code
+MATRIX = Path(".matrix")  # what stages depend on: parts of params.yaml, a folder a scale; code and libraries
 
 
 class Key(NamedTuple):
@@ -80,7 +80,7 @@ def block(scale: str, stage: str, name: str) -> Path:
 
 
 def code(stage: str) -> Path:
-    """The checksums of the source that one stage depends on."""
+    """The checksums of the source that one stage depends on, and the versions of its libraries."""
     return MATRIX / "code" / f"{stage}.json"
 
 

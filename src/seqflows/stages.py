@@ -6,8 +6,10 @@ and `pipeline.status` read it. A new stage is a module with ``run(key, params)``
 
 from __future__ import annotations
 
+import contextlib
 import graphlib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +26,8 @@ PACKAGE = Path(__file__).resolve().parent  # the code that runs, wherever the wo
 TIMED = ("dataset", "seeds", "model")  # parts of a run that the stage speed depends on
 RESOLVED = ("datasets", "features", "runs")  # whose blocks the audit reads
 TYPES = ("*.py", "*.csv", "*.json", "*.yaml", "*.html")  # of source files
+SHARED = ("files.py",)  # source that all stages depend on
+LIBRARIES = ("numpy", "scipy", "torch")  # packages that all stages depend on
 LARGE = {"demo": 1, "laptop": 2, "paper": 8}  # how much larger a scale is, in time and memory
 GIVEN = (paths.HUMAN,)  # inputs that people make, not stages
 
@@ -78,12 +82,27 @@ class Stage(NamedTuple):
 
     def sources(self, root: Path = SOURCE) -> list[Path]:
         """The source files that its outputs depend on, in a fixed order."""
+        return [*(root / name for name in SHARED), *self.own_sources(root)]
+
+    def own_sources(self, root: Path = SOURCE) -> list[Path]:
+        """Those that not all stages depend on."""
         files: list[Path] = []
         for part in self.code:
             path = root / part
             found = [file for end in TYPES for file in sorted(path.rglob(end))]
             files += found if path.is_dir() else [path]
         return files
+
+    def versions(self) -> dict[str, str | None]:
+        """The versions of the packages that its outputs depend on, None of those that are not installed.
+
+        Builds of one version, as of torch for a CPU and for CUDA, count as the same.
+        """
+        found: dict[str, str | None] = dict.fromkeys((*LIBRARIES, *self.libraries))
+        for name in found:
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(name).partition("+")[0]
+        return found
 
 
 Job = tuple[str, str]  # a stage and the name of one of its keys
@@ -276,6 +295,8 @@ TYPED = "config/typed.py"
 CORPORA = (TYPED, "config/corpora.py", "config/own.py", "config/registry.py")
 MODELS = (TYPED, "config/models.py")
 SCORES = (TYPED, "config/evaluation.py")
+# What reads lines, for stages with a key that reads no training.
+LINES = tuple(f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens"))
 TABLE = {
     "download": Stage(
         module="data.download",
@@ -309,7 +330,7 @@ TABLE = {
         module="features.encode",
         what="encode the words of a dataset's contexts, or of rewritten lines, by a pretrained encoder",
         part="encoded",
-        code=("compute.py", TYPED, "config/features.py", "features", "models/pretrained.py"),
+        code=("compute.py", "kinds.py", TYPED, "config/features.py", *LINES, "features", "models/pretrained.py"),
         inputs=_features_inputs,
         outputs=lambda scale, name: [paths.features(scale, name)],
         block=lambda found, scale, name: found.encoder(scale, name),
@@ -384,8 +405,14 @@ TABLE = {
         part="rewrites",
         code=(
             "compute.py",
+            "kinds.py",
+            "noise.py",
             TYPED,
             "config/rewrites.py",
+            *LINES,
+            "data/batching.py",
+            "data/filtered.py",
+            "data/subwords.py",
             "evaluation/likelihood.py",
             "evaluation/loading.py",
             "evaluation/ngrams.py",
@@ -411,7 +438,9 @@ TABLE = {
             "compute.py",
             "evaluation/kinds/choices.py",
             "evaluation/kinds/spans.py",
+            "evaluation/likelihood.py",
             "evaluation/loading.py",
+            "evaluation/scoring.py",
             "kinds.py",
             "textscores/answers.py",
         ),

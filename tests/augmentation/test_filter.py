@@ -355,15 +355,6 @@ def test_a_judge_of_the_wrong_half_or_trained_anew_is_refused(crossed, monkeypat
         filtering.run(paths.Key(SCALE, CROSSED), matrix)
 
 
-def test_adoption_sees_crossed_judges_of_other_contexts(crossed):
-    from seqflows.pipeline import adopt
-
-    matrix, _ = crossed
-    assert adopt.stale(matrix, [("filter", CROSSED)]) == []
-    resealed(paths.filtered(SCALE, CROSSED), candidates_sha256="1" * 64)
-    assert adopt.stale(matrix, [("filter", CROSSED)]) == [("filter", CROSSED)]
-
-
 def resealed(folder, name="filter.json", **changes):
     """Change entries of a header, and its checksums with it."""
     files.write_json(folder / name, files.read_json(folder / name) | changes)
@@ -430,13 +421,3 @@ def test_a_model_trained_with_other_contexts_is_not_scored(world):
     resealed(paths.filtered(SCALE, ENTRY), candidates_sha256="1" * 64)
     with pytest.raises(Problem, match="the present contexts of squad-same, candidates_sha256 111111111111"):
         loading.load(key, matrix.run(SCALE, key.name), 0, dataset, CPU)
-
-
-def test_adoption_sees_what_is_of_other_contexts(world):
-    from seqflows.pipeline import adopt
-
-    matrix, _ = world
-    jobs = [("filter", ENTRY), ("train", "squad-qa-same")]
-    assert adopt.stale(matrix, jobs) == []
-    resealed(paths.filtered(SCALE, ENTRY), candidates_sha256="1" * 64)
-    assert adopt.stale(matrix, jobs) == jobs

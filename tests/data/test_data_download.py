@@ -1,5 +1,6 @@
 """Download: mirror, cache, network; checksums; nothing left behind after a failure."""
 
+import concurrent.futures
 import contextlib
 import functools
 import gzip
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import zipfile
 
 import pytest
@@ -65,6 +67,7 @@ def use(monkeypatch, tmp_path):
     """Register a source; the cache is below tmp_path, no mirror, no proxy."""
     monkeypatch.delenv("SEQFLOWS_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.chdir(tmp_path)
 
     def register(new):
         monkeypatch.setitem(registry.SOURCES, "small", new)
@@ -118,6 +121,34 @@ def test_one_archive_by_the_network_fills_the_cache_for_all_its_members(use, tmp
     assert not list(tmp_path.rglob("evil.txt"))
     download.fetch(block, tmp_path / "out/again", tmp_path / "cache")  # the server is gone: the cache answers
     assert (tmp_path / "out/again/test.txt").read_bytes() == CONTENT["test.txt"]
+
+
+def test_stages_at_once_download_an_archive_once(use, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    members = {f"simple-examples/data/{name}": content for name, content in CONTENT.items()}
+    (tmp_path / "site/a.tgz").write_bytes(archive(members))
+    asked, retrieved, both = [], download._retrieved, threading.Barrier(2)
+
+    @contextlib.contextmanager
+    def slowly(file, cache):
+        asked.append(file.url)
+        with retrieved(file, cache) as arrived:
+            time.sleep(0.3)
+            yield arrived
+
+    def zipped(file):  # asked for just before the cache
+        if file.name == "train.txt":
+            both.wait()
+
+    monkeypatch.setattr(download, "_retrieved", slowly)
+    monkeypatch.setattr(download, "_zipped", zipped)
+    with served(tmp_path / "site") as address, concurrent.futures.ThreadPoolExecutor() as pool:
+        block = use(source(f"{address}/a.tgz"))
+        fetches = [pool.submit(download.fetch, block, tmp_path / f"raw{n}", tmp_path / "cache") for n in range(2)]
+        for one in fetches:
+            one.result()
+    assert len(asked) == 1
+    assert all((tmp_path / f"raw{n}/train.txt").read_bytes() == CONTENT["train.txt"] for n in range(2))
 
 
 def test_a_damaged_cache_is_named(use, tmp_path):

@@ -70,10 +70,10 @@ def test_a_script_without_properties_is_refused():
 
 @pytest.mark.parametrize(
     ("state", "verdict"),
-    [("COMPLETED", "success"), ("PENDING", "running"), ("RUNNING", "running"), ("REQUEUED", "running")]
-    + [
-        (name, "failed") for name in ("FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "PREEMPTED", None)
-    ],
+    [("COMPLETED", "success")]
+    + [(name, "running") for name in ("PENDING", "RUNNING", "REQUEUED", "STOPPED", "SIGNALING", "SPECIAL_EXIT")]
+    + [(name, "failed") for name in ("FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL", "DEADLINE")]
+    + [(name, "failed") for name in ("PREEMPTED", "AN_END_OF_A_LATER_SLURM")],
 )
 def test_states_in_snakemakes_words(state, verdict):
     assert status.verdict(state) == verdict
@@ -87,6 +87,30 @@ def test_scontrol_first_then_sacct(monkeypatch):
     assert status.state("5") == "CANCELLED"
     del answers["sacct"]
     assert status.state("5") is None
+
+
+@pytest.mark.parametrize(
+    ("ping", "word"),
+    [
+        ("Slurmctld(primary) at lab is UP\n", "failed"),
+        ("Slurmctld(primary) at lab is DOWN\nSlurmctld(backup) at lab2 is UP\n", "failed"),
+        ("Slurmctld(primary) at lab is DOWN\n", "running"),
+        (None, "running"),
+    ],
+)
+def test_a_job_is_lost_only_where_the_controller_answers(monkeypatch, ping, word):
+    monkeypatch.setattr(status, "asked", lambda command: ping if command == ["scontrol", "ping"] else None)
+    monkeypatch.setattr(status.time, "sleep", lambda _: None)
+    assert status.told("5") == word
+
+
+@pytest.mark.parametrize("ping", [None, "Slurmctld(primary) at lab is UP\n"])
+def test_a_busy_controller_is_asked_again(monkeypatch, ping):
+    """Also one that answers just after it did not."""
+    answers = iter([None, ping, "JobId=5 JobState=RUNNING\n"])
+    monkeypatch.setattr(status.time, "sleep", lambda _: None)
+    monkeypatch.setattr(status, "asked", lambda command: None if command[0] == "sacct" else next(answers))
+    assert status.told("5") == "running"
 
 
 def test_a_missing_command_is_no_answer():

@@ -92,6 +92,7 @@ def test_what_a_change_touches_is_not_up_to_date(there, touch, expected):
         ("evaluation/scoring.py", [MADE, MADE, MADE, STALE]),
         ("noise.py", [MADE, MADE, STALE, STALE]),
         ("kinds.py", [STALE] * 4),
+        ("files.py", [STALE] * 4),
         ("report/audit.py", [MADE] * 4),
     ],
 )
@@ -105,7 +106,7 @@ def test_code_that_changed_is_seen(there, tmp_path, monkeypatch, file, expected)
 
 
 def test_another_version_of_a_library_is_seen(there, monkeypatch):
-    monkeypatch.setattr("seqflows.pipeline.status.metadata.version", lambda name: "0")
+    monkeypatch.setattr("seqflows.stages.metadata.version", lambda name: "0")
     assert states() == [STALE] * 4
 
 

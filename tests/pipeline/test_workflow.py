@@ -1,7 +1,12 @@
 """dvc.yaml and the Snakefile are two readings of one matrix, and rerun exactly what a change touches."""
 
+import ast
+import functools
 import json
 import os
+import signal
+import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -95,9 +100,29 @@ TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models
 TRAINING |= {"textscores/answers.py", "textscores/bleu.py"}
 WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 SCORING = WRITING | {"textscores/answers.py"}
-ENCODING = {"config/typed.py", "config/features.py", "compute.py", "features", "models/pretrained.py"}
+LINES = {f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens")}
+ENCODING = {
+    "config/typed.py",
+    "config/features.py",
+    "compute.py",
+    "features",
+    "kinds.py",
+    "models/pretrained.py",
+} | LINES
 SCORED = {f"evaluation/{name}.py" for name in ("likelihood", "loading", "ngrams", "scoring")}
-REWRITING = {"config/typed.py", "config/rewrites.py", "compute.py", "rewriting", *SCORED}
+REWRITING = {
+    "config/typed.py",
+    "config/rewrites.py",
+    "compute.py",
+    "kinds.py",
+    "noise.py",
+    "rewriting",
+    *SCORED,
+    *LINES,
+}
+REWRITING |= {f"data/{name}.py" for name in ("batching", "filtered", "subwords")}
+FILTERING = {"augmentation", "compute.py", "evaluation/likelihood.py", "evaluation/loading.py", "evaluation/scoring.py"}
+FILTERING |= {"evaluation/kinds/choices.py", "evaluation/kinds/spans.py", "kinds.py", "textscores/answers.py"}
 ENCODED = {"data/prepared/demo/squad_questions", "data/features/demo/squad_questions"}
 SETTINGS = ("audit", "page")  # stages that print the settings of a scale
 READ_AND_WRITTEN = {
@@ -159,15 +184,13 @@ READ_AND_WRITTEN = {
         {"data/features/demo/squad-same"},
     ),
     "filter demo/squad-same": (
-        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
-        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        FILTERING,
         {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features")), "runs/demo/squad-qa/train"}
         | {f"data/{stage}/demo/squad-same" for stage in ("rewritten", "features")},
         {"data/filtered/demo/squad-same"},
     ),
     "filter demo/squad-language_flow-crossfit": (
-        {"augmentation", "compute.py", "evaluation/loading.py", "kinds.py", "textscores/answers.py"}
-        | {f"evaluation/kinds/{kind}.py" for kind in ("choices", "spans")},
+        FILTERING,
         {*(f"data/{stage}/demo/squad_answers" for stage in ("prepared", "features"))}
         | {f"runs/demo/squad-qa-half{half}/train" for half in (0, 1)}
         | {f"data/{stage}/demo/squad-language_flow" for stage in ("rewritten", "features")},
@@ -246,6 +269,61 @@ def test_what_a_stage_reads_and_writes(matrix, job):
 def test_each_stage_is_said_by_hand():
     """Those that read a whole scale below."""
     assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "page", "track"} == set(stages.TABLE)
+
+
+# Settings: a stage lists those of them whose defaults its part of params.yaml leaves out.
+STATED = ("config/", "metrics.py")
+# What all stages import: no output depends on these, but for files.py, with which `status` takes care of all.
+COMMON = {f"{name}.py" for name in ("errors", "files", "names", "params", "paths", "stages")}
+# Used with runs alone, whose trainings are then read; the other keys' generators use none.
+OF_RUNS = {"rewrite": ("flows/", "models/")}
+
+
+@pytest.mark.parametrize("stage", stages.TABLE)
+def test_a_stage_lists_the_code_that_its_module_imports(matrix, stage):
+    """Directly or not; what reads a training or metrics is made anew with these, and need not list their code again."""
+    row, trained = stages.TABLE[stage], stages.TABLE["train"].sources(stages.PACKAGE)
+    listed = set(row.sources(stages.PACKAGE))
+    read = [row.inputs(matrix, "demo", name) for name in row.keys(matrix.at("demo"))]
+    if all(any(path.name in ("train", "metrics.json") for path in paths) for paths in read):
+        listed |= set(trained)
+    left = (*STATED, *OF_RUNS.get(stage, ()))
+    found = {path.relative_to(stages.PACKAGE).as_posix() for path in imported(row.module) - listed}
+    assert {name for name in found if not name.startswith(left)} == set()
+
+
+def imported(module):
+    """The files below seqflows that a module imports, directly or not, with its own, but for `COMMON`."""
+    found, waiting = set(), {file_of(f"seqflows.{module}")}
+    while waiting:
+        found.add(path := waiting.pop())
+        waiting |= imports(path) - found
+    return found
+
+
+@functools.cache
+def imports(path):
+    """The files below seqflows that one of them imports, but for `COMMON`."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return {file for name in names if (file := file_of(name))} - {stages.PACKAGE / name for name in COMMON}
+
+
+@functools.cache
+def file_of(module):
+    """The file of a module below seqflows, if it is one and has code."""
+    package, *parts = module.split(".")
+    path = stages.PACKAGE.joinpath(*parts)
+    if package != "seqflows" or not parts:
+        return None
+    if path.is_dir():
+        path /= "__init__.py"
+        return path if path.is_file() and len(ast.parse(path.read_text()).body) > 1 else None
+    return file if (file := path.with_suffix(".py")).is_file() else None
 
 
 def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
@@ -475,17 +553,33 @@ def test_the_matrix_stage_sums_up_each_stage_s_code(project):
     before = written()
     assert set(before) == set(stages.TABLE)
     for stage, found in before.items():
-        assert set(found) == {str(path.relative_to(stages.SOURCE)) for path in stages.TABLE[stage].sources()}
-        assert found == {path: files.sha256(scratch.folder / stages.SOURCE / path) for path in found}
-    changed = "evaluation/ngrams.py"
-    with (scratch.folder / stages.SOURCE / changed).open("a") as file:
-        file.write("# changed\n")
-    after = written()
-    assert (
-        {stage for stage in after if after[stage] != before[stage]}
-        == {stage for stage in before if changed in before[stage]}
-        == {"evaluate", "generate", "rewrite", "speed"}
-    )
+        sources = {str(path.relative_to(stages.SOURCE)) for path in stages.TABLE[stage].sources()}
+        assert found["sources"] == {path: files.sha256(scratch.folder / stages.SOURCE / path) for path in sources}
+        assert found["versions"] == stages.TABLE[stage].versions() and found["versions"]["torch"]
+    few = {"evaluate", "generate", "rewrite", "speed"}
+    for changed, touched in {"evaluation/ngrams.py": few, "files.py": set(stages.TABLE)}.items():
+        with (scratch.folder / stages.SOURCE / changed).open("a") as file:
+            file.write("# changed\n")
+        after = written()
+        assert (
+            {stage for stage in after if after[stage] != before[stage]}
+            == {stage for stage in before if changed in before[stage]["sources"]}
+            == touched
+        )
+        before = after
+
+
+def test_both_engines_see_another_version_of_a_library(project):
+    """DVC when the file that pins it changes, by way of its first stage; Snakemake by itself."""
+    scratch = Snakemake(project()).scratch
+    assert {"requirements.lock", "requirements-torch.txt"} <= by_dvc(scratch.folder)[0]["matrix"].inputs
+    asked = ("snakemake", "--rerun-triggers", "params", "-j", "1")
+    raw = str(paths.raw("demo", "ptb"))
+    scratch.run(*asked, "--", raw)
+    assert "Nothing to be done" in scratch.run(*asked, "-n", "--", raw)
+    path = scratch.folder / "src/seqflows/stages.py"
+    path.write_text(path.read_text().replace("metadata.version(name)", '"0"'))
+    assert "Params have changed" in scratch.run(*asked, "-n", "--", raw)
 
 
 def test_every_command_names_the_scale_that_was_asked_for(project):
@@ -685,8 +779,8 @@ def check_clone(made):
 
 
 SBATCH = """#!/bin/bash
-# A cluster of one place: the job runs at once, to its end.
-bash "${@: -1}" > job.log 2>&1 && echo COMPLETED > state || echo FAILED > state
+# A cluster of one place: the job runs at once, to its end, on a node where `python` is another one.
+PATH="node:$PATH" bash "${@: -1}" > job.log 2>&1 && echo COMPLETED > state || echo FAILED > state
 echo 1
 """
 SCONTROL = """#!/bin/bash
@@ -698,9 +792,12 @@ def schedule(scratch):
     """Put the scheduler that is a shell script first on the project's PATH; its folder."""
     folder = scratch.folder / "bin"
     folder.mkdir()
-    for name, text in (("sbatch", SBATCH), ("scontrol", SCONTROL), ("scancel", SCONTROL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
+    wrong = scratch.folder / "node/python"
+    wrong.parent.mkdir()
+    texts = {folder / "sbatch": SBATCH, folder / "scontrol": SCONTROL, folder / "scancel": SCONTROL}
+    for path, text in (texts | {wrong: "#!/bin/sh\nexit 9\n"}).items():
+        path.write_text(text)
+        path.chmod(0o755)
     scratch.env |= {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
     return folder
 
@@ -712,6 +809,38 @@ def test_the_workflow_runs_on_a_cluster(project, cluster):
     schedule(made.scratch)
     made.scratch.run("snakemake", "-j", "32", *cluster, str(paths.train("demo", CHANGED)))
     assert made.ran() == {"download demo/ptb", "prepare demo/ptb", f"train demo/{CHANGED}"}
+
+
+SLOW = """
+import pathlib, signal, sys, time
+if sys.argv[1] == "train":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pathlib.Path("training").touch()
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.5)
+        pathlib.Path("checkpoint").touch()
+        sys.exit(75)
+"""
+
+
+def test_a_job_whose_processes_all_are_told_to_end_waits_for_the_checkpoint(project, usual_signals):
+    """As by the script of the Slurm profile, ahead of the time limit."""
+    scratch = project()
+    (scratch.folder / "src/seqflows/cli.py").write_text(SLOW)
+    target = paths.train("demo", CHANGED)
+    printed = scratch.run("snakemake", "-n", "-p", "--", str(target)).splitlines()
+    (command,) = (line for line in printed if f"seqflows train demo/{CHANGED} > " in line)
+    (scratch.folder / "logs/train/demo").mkdir(parents=True)
+    with subprocess.Popen(["bash", "-c", command], cwd=scratch.folder, env=scratch.env, process_group=0) as running:
+        for _ in range(600):
+            if (scratch.folder / "training").exists():
+                break
+            time.sleep(0.1)
+        os.killpg(running.pid, signal.SIGTERM)
+        assert running.wait(60) == 75
+    assert (scratch.folder / "checkpoint").exists()
 
 
 LOADED = """
@@ -739,6 +868,8 @@ def test_dvc_adopts_what_snakemake_made(project, matrix):
     made.make("demo")
     every = made.ran()
     scratch, tables = made.scratch, [*map(of_table, TABLES)]
+    assert "(there is no record of how it was made)" in scratch.run("python", "-c", ADOPT, status=1)
+    scratch.run("python", "-c", NOTE)
     assert f"taken over {len(every)} stages of scale demo" in scratch.run("python", "-c", ADOPT)
     scratch.run("dvc", "repro", "-q", *tables)
     assert made.ran() == set()
@@ -766,4 +897,13 @@ try:
     adopt.run()
 except errors.Problem as problem:
     sys.exit(str(problem))
+"""
+
+NOTE = """
+from seqflows import params, stages
+from seqflows.pipeline import status
+here = params.load().at("demo")
+for job in stages.every(here):  # as the command line does, whose place the stub takes
+    known = status.Status(here, "demo")
+    known.record(*job, known.wanted(*job))
 """

@@ -1,5 +1,7 @@
 # The validated matrix, the scale, and helpers of every rule. An invalid params.yaml stops before the DAG is built.
 import contextlib
+import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,6 +19,7 @@ try:
 except Problem as problem:
     raise WorkflowError(str(problem)) from None
 
+PYTHON = shlex.quote(sys.executable)  # of the jobs: Snakemake's own, whatever their PATH finds
 COMPUTE = MATRIX.compute(SCALE)
 GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
 HELD = contextlib.ExitStack()  # for as long as this process lives

@@ -49,7 +49,10 @@ for stage_name, stage in stages.TABLE.items():
             exclusive=int(stage.alone),
         params:
             block=depends(stage),
+            versions=matrix.text(stage.versions()),
             name=name_of,
-        shell:  # read when a job starts, where the loop's variables are those of the last row
-            "python -m seqflows {rule} " + SCALE + "/{params.name} > {log} 2>&1 || "
+        # Read when a job starts, where the loop's variables are those of the last row. A SIGTERM of the whole job, as from
+        # Slurm, would end the shell before the training that it waits for has written its checkpoint: it goes on waiting.
+        shell:
+            "trap : TERM; {PYTHON} -m seqflows {rule} " + SCALE + "/{params.name} > {log} 2>&1 || "
             "{{ status=$?; cat {log} >&2; exit $status; }}"

@@ -163,6 +163,17 @@ def _locate(file: File, block: Mapping[str, Any], source: Source, cache: Path) -
             "for pairs: squad-questions-full, for translation: wmt16-roen)"
         )
     if not cached.is_file():
+        _retrieve(file, block, source, cache)
+    return _verify(cached, expected, "delete it and run download again")
+
+
+def _retrieve(file: File, block: Mapping[str, Any], source: Source, cache: Path) -> None:
+    """Bring ``file`` and others of its archive from the network into the cache, unless another stage has meanwhile."""
+    expected = file.sha256 or _given(block, file)
+    lock = paths.lock(f"address-{files.digest(file.url)[:16]}")
+    with files.lock(lock, f"another stage downloads {shown(str(file.url))}"):
+        if (cache / expected).is_file():
+            return
         with _retrieved(file, cache) as arrived:
             if file.member is not None:
                 siblings = [other for other in source.files if other.url == file.url]
@@ -173,9 +184,8 @@ def _locate(file: File, block: Mapping[str, Any], source: Source, cache: Path) -
                 _store_unzipped(arrived, expected, file, cache)
             else:
                 _verify_arrived(files.sha256(arrived), expected, file.url)
-                with files.replacing(cached) as temporary:
+                with files.replacing(cache / expected) as temporary:
                     shutil.copyfile(arrived, temporary)
-    return _verify(cached, expected, "delete it and run download again")
 
 
 def _packaged(file: File) -> Path:

@@ -21,12 +21,13 @@ from seqflows.errors import Problem
 
 FILE = Path("dvc.yaml")
 WORKFLOW = Path("workflow")
+PINS = ("requirements.lock", "requirements-torch.txt")
 # A scale may lack their entries; DVC then gets placeholder outputs.
 PARTS = ("datasets", "features", "runs", "speeds", "texts", "comparisons", "rewrites", "encoded", "filters")
 HEAD = """\
 # Written by `python -m seqflows dvc` from params.yaml and the table in src/seqflows/stages.py: change those and write
-# it anew. Each stage depends on a file with its own part of params.yaml and one with the checksums of its own code: a
-# change of either reruns what it touches.
+# it anew. Each stage depends on a file with its own part of params.yaml and one with the checksums of its own code
+# and the versions of its libraries: a change of either reruns what it touches.
 
 """
 VARIABLES = "vars:\n  - ../../params.yaml:scale\n\n"  # of a file that is not beside params.yaml
@@ -70,7 +71,8 @@ def texts(found: params.Params) -> dict[Path, str]:
 
     Raises `Problem` if a key reads different runs or datasets at different scales.
     """
-    read = ["params.yaml", str(stages.SOURCE)]  # all code, since it sums up that of each stage
+    # All code and what pins the libraries, since it sums up those of each stage.
+    read = ["params.yaml", str(stages.SOURCE), *PINS]
     matrix = {"cmd": "python -m seqflows matrix", "deps": read, "outs": [str(paths.MATRIX)]}
     # `dvc params diff` and `dvc exp show` compare all of params.yaml; no stage depends on it so
     shown = yaml.dump({"params": ["params.yaml"], "plots": _curves(found)}, Dumper=_Dumper, sort_keys=False, width=1000)

@@ -3,7 +3,7 @@
 DVC rereads the whole of params.yaml for every stage that depends on a part of it, which for a hundred stages takes
 longer than anything else in DVC. And it reads and writes the whole of dvc.lock after every stage: what each stage
 depends on has to be few files. Small files and one list of checksums of a stage's code avoid both. Snakemake has the
-same blocks in memory and compares the sources themselves.
+same blocks and versions in memory and compares the sources themselves.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ ABSENT = "not at this scale"
 def run() -> None:
     """Write what DVC's stages depend on.
 
-    Each stage's part of params.yaml is in ``.matrix/<scale>/<stage>-<name>.json``, the checksums of its code in
-    ``.matrix/code/<stage>.json``. The stage takes no scale: no part of an unvalidated params.yaml enters a command or a
-    path.
+    Each stage's part of params.yaml is in ``.matrix/<scale>/<stage>-<name>.json``, the checksums of its code and the
+    versions of its libraries in ``.matrix/code/<stage>.json``. The stage takes no scale: no part of an unvalidated
+    params.yaml enters a command or a path.
     Raises `Problem` if dvc.yaml lacks a key of params.yaml, which DVC would not make.
     """
     found = params.load()
@@ -41,7 +41,7 @@ def run() -> None:
             target = folder / paths.code(stage).relative_to(paths.MATRIX)
             sources = row.sources(stages.PACKAGE)
             sums = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in sources}
-            target.write_text(text(sums), encoding="utf-8")
+            target.write_text(text({"sources": sums, "versions": row.versions()}), encoding="utf-8")
 
 
 def text(block: object) -> str:

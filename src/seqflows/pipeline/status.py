@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,6 @@ from seqflows.report import markdown
 from seqflows.report.page import Table
 
 MADE, STALE, MISSING = "made", "stale", "missing"
-SHARED = ("files.py",)  # code that all stages depend on
-LIBRARIES = ("numpy", "scipy", "torch")
 KEPT = 8  # records per key, so that outputs restored by DVC's run cache for an earlier setting are up to date
 
 
@@ -71,11 +68,11 @@ class Status:
     def wanted(self, stage: str, name: str) -> dict[str, str | None]:
         """Digests of what a key's outputs depend on; None for incomplete inputs."""
         row = stages.TABLE[stage]
-        code = [*row.sources(stages.PACKAGE), *(stages.PACKAGE / name for name in SHARED)]
+        code = row.sources(stages.PACKAGE)
         return {
             "inputs": self._digest(row.inputs(self.found, self.scale, name)),
             "code": files.digest([[path.relative_to(stages.PACKAGE).as_posix(), self._file(path)] for path in code]),
-            "libraries": files.digest([_version(library) for library in (*LIBRARIES, *row.libraries)]),
+            "libraries": files.digest(row.versions()),
             "settings": files.digest(row.block(self.found, self.scale, name)),
         }
 
@@ -105,12 +102,6 @@ class Status:
         if anew or path not in self._digests:
             self._digests[path] = files.sha256(path)
         return self._digests[path]
-
-
-def _version(library: str) -> str | None:
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(library)
-    return None
 
 
 def _records(scale: str, stage: str, name: str) -> list[dict[str, Any]]:

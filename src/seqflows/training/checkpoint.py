@@ -32,7 +32,7 @@ FINISHED, KEPT = "finished", "kept"
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
     """The name of the folder: a digest of everything that the result depends on, to the bit."""
-    found = stages.TABLE["train"].sources(stages.PACKAGE)
+    found = stages.TABLE["train"].own_sources(stages.PACKAGE)
     source = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in found}
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
     return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})

@@ -1,7 +1,8 @@
 """Print the status of a Slurm job for Snakemake: ``status.py <number>`` prints running, success or failed.
 
 scontrol lists a job until some minutes after its end, sacct (with accounting) always. A job that neither
-lists counts as failed: it is submitted again, and does only the remaining work.
+lists, while the controller answers, counts as failed: it is submitted again, and does only the remaining work. While
+the controller does not answer, a job counts as running, since a second one beside it would wait for its lock.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import subprocess
 import sys
 import time
 
-RUNNING = {
-    *("PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "STAGE_OUT"),
-    *("SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+RUNNING = {  # states that are no end; any other but COMPLETED is a failure
+    *("PENDING", "CONFIGURING", "POWER_UP_NODE", "RUNNING", "EXPEDITING", "SIGNALING", "COMPLETING", "STAGE_OUT"),
+    *("SUSPENDED", "STOPPED", "RESIZING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"),
+    *("RESV_DEL_HOLD", "UPDATE_DB"),
 }
-ATTEMPTS = 5
+ATTEMPTS = 3
 
 
 def asked(command: list[str]) -> str | None:
@@ -29,33 +31,32 @@ def asked(command: list[str]) -> str | None:
 
 def state(job: str) -> str | None:
     """The job's state from scontrol, else from sacct; None if neither lists it."""
-    told = re.search(r"JobState=(\w+)", asked(["scontrol", "--oneliner", "show", "job", job]) or "")
-    if told:
-        return told[1]
+    listed = re.search(r"JobState=(\w+)", asked(["scontrol", "--oneliner", "show", "job", job]) or "")
+    if listed:
+        return listed[1]
     lines = (asked(["sacct", "-X", "-n", "-P", "-o", "State", "-j", job]) or "").split()
     return lines[0].rstrip("+") if lines else None
 
 
-def verdict(found: str | None) -> str:
+def verdict(found: str) -> str:
     """Snakemake's word for a state."""
     if found == "COMPLETED":
         return "success"
     return "running" if found in RUNNING else "failed"
 
 
-def main() -> int:
-    """Retry a few times without an answer, since a busy controller does not mean a lost job."""
-    found = None
+def told(job: str) -> str:
+    """Snakemake's word for a job; one that is not listed is asked for again, after the controller has answered."""
+    answers = False
     for attempt in range(ATTEMPTS):
-        found = state(sys.argv[-1])
-        if found is not None:
-            break
-        if asked(["scontrol", "ping"]) is not None and attempt:
-            break
+        if (found := state(job)) is not None:
+            return verdict(found)
+        if answers:
+            return "failed"
+        answers = re.search(r"\bUP\b", asked(["scontrol", "ping"]) or "") is not None
         time.sleep(2**attempt)
-    print(verdict(found))
-    return 0
+    return "running"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    print(told(sys.argv[-1]))
