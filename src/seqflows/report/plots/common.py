@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from seqflows import paths
+from seqflows import paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, devices, seed_folders
 
@@ -52,11 +52,12 @@ def export(results: Results, run: str, name: str, *, named: bool = True) -> Path
     for seed in seed_folders(folder):
         if (seed / name).exists():
             return results.verified(run, seed / name)
-    raise Problem(
-        f"expected {folder}/seed-*/{name}, found none; "
-        + ("name its export in the run's evaluation block and " if named else "")
-        + f"run: python -m seqflows evaluate {results.scale}/{run}"
-    )
+    if not records.here(results.scale, run):
+        remedy = f"kept records lack it, so train {results.scale}/{run} here and "
+    else:
+        remedy = "name its export in the run's evaluation block and " if named else ""
+    again = f"python -m seqflows evaluate {results.scale}/{run}"
+    raise Problem(f"expected {folder}/seed-*/{name}, found none; {remedy}run: {again}")
 
 
 def device(results: Results, runs: list[str]) -> str:
