@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -246,6 +247,21 @@ def test_what_a_stage_reads_and_writes(matrix, job):
 def test_each_stage_is_said_by_hand():
     """Those that read a whole scale below."""
     assert {job.split()[0] for job in READ_AND_WRITTEN} | {"audit", "page", "track"} == set(stages.TABLE)
+
+
+def test_make_clean_removes_what_every_stage_writes(matrix):
+    """At scale demo all, and of the others all but results."""
+    recipe = (ROOT / "Makefile").read_text().split("\nclean:")[1].splitlines()[1]
+    removed = [Path(name) for name in recipe.split()[2:]]
+    for scale in paths.SCALES:
+        written = {
+            path
+            for stage, name in stages.every(matrix.at(scale))
+            for path in stages.TABLE[stage].outputs(scale, name)
+            if scale == "demo" or paths.results(scale) not in path.parents
+        }
+        left = [path for path in written if not any(path.is_relative_to(folder) for folder in removed)]
+        assert written and not left
 
 
 def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):
