@@ -2,8 +2,9 @@
 
 ``crates/<scale>`` is an RO-Crate: the kept records, tables, figures and audit at their places in the project, the
 workflow of both engines and params.yaml, and ro-crate-metadata.json, which says by their checksums what was made of
-what. Code and data are not in it: it names them by commit, address and checksum. It conforms to the profiles Process Run Crate and Workflow Run Crate 0.5 and Workflow RO-Crate 1.0. The same files
-give the same bytes: the date is that of the last commit of one of them, or $SOURCE_DATE_EPOCH.
+what. Code and data are not in it: it names them by commit, address and checksum. It conforms to the profiles Process
+Run Crate and Workflow Run Crate 0.5 and Workflow RO-Crate 1.0. The same files give the same bytes: the date is that of
+the last commit of one of them, or $SOURCE_DATE_EPOCH.
 """
 
 from __future__ import annotations
