@@ -138,9 +138,9 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
     if faster is None and takers is not None:
         print(
-            "how fast a GPU is was not measured: these are days of such CPUs, on which no one would train models of "
-            "these sizes.\nFor days of your GPU run `make benchmark` on its machine, and plan again with --faster, the "
-            "seconds of a training step\nin results/benchmark/training.csv over those in cuda.csv beside it\n"
+            "how fast a GPU is was not measured: these are days of such CPUs. For days of your GPU run\n"
+            "`make benchmark` there, and plan again with --faster, the seconds of a training step in\n"
+            "results/benchmark/training.csv over those in cuda.csv, which it writes beside it\n"
         )
     else:
         print(f"a {unit} taken as {faster or 1:g} times as fast\n")
