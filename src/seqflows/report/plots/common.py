@@ -29,16 +29,16 @@ VARIANTS = {
 SOURCES = {
     "ptb": "Penn Treebank", "nottingham": "Nottingham", "piano": "Piano-midi.de", "musedata": "MuseData",
     "jsb": "JSB chorales", "gutenberg-words": "words of Project Gutenberg", "squad-articles": "SQuAD paragraphs",
-    "squad-articles-full": "SQuAD paragraphs", "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles",
-    "squad-questions": "SQuAD questions", "squad-questions-full": "SQuAD questions",
-    "tvqa-descriptions": "TVQA+ questions on descriptions (stand-in)", "tvqa-questions-subtitles": "TVQA questions",
-    "squad-answers": "SQuAD answers", "squad-answers-full": "SQuAD answers", "squad-sentences": "SQuAD sentences",
+    "bookscorpus": "words of BooksCorpus", "squad-articles-full": "SQuAD paragraphs",
+    "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles", "squad-questions": "SQuAD questions",
+    "squad-questions-full": "SQuAD questions", "tvqa-descriptions": "TVQA+ questions on descriptions (stand-in)",
+    "tvqa-questions-subtitles": "TVQA questions", "squad-answers": "SQuAD answers",
+    "squad-answers-full": "SQuAD answers", "squad-sentences": "SQuAD sentences",
     "squad-sentences-full": "SQuAD sentences", "tvqa-sentences": "TVR descriptions (stand-in)",
     "tvqa-lines": "TVQA subtitles", "msr-paraphrases": "MSR paraphrases", "wmt16-roen": "WMT16 Romanian-English",
     "wmt16-roen-extra": "public Romanian-English pairs",
-    "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals",
-    "tvqa-choices": "TVQA answers", "tvqa-plus-concepts": "TVQA+ answers",
-    "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
+    "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals", "tvqa-choices": "TVQA answers",
+    "tvqa-plus-concepts": "TVQA+ answers", "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 # Dashes, for lines that coincide: later lines leave gaps that show earlier ones.
