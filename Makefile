@@ -127,5 +127,5 @@ readme: $(STAMP) ## update the tables in README.md and docs from the results
 lock: ## compile requirements.lock, for all Pythons, from requirements.in; what is pinned there stays (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-package torch -o requirements.lock requirements.in
 
-clean: ## remove the pipeline's outputs except downloads, .venv, results/laptop and results/paper
-	rm -rf runs checkpoints logs results/demo data/raw data/prepared data/features .locks .made .matrix .snakemake .dvc/cache .dvc/tmp
+clean: ## remove the pipeline's outputs except downloads, .venv, MLflow's store, results/laptop and results/paper
+	rm -rf runs checkpoints logs results/demo data/raw data/prepared data/features data/rewritten data/filtered .locks .made .matrix .snakemake .dvc/cache .dvc/tmp

@@ -52,6 +52,14 @@ def test_help_names_every_command(root):
         assert f"\n    {name}" in done.stdout
 
 
+def test_the_help_of_every_command_says_what_it_does(capsys):
+    (commands,) = (action.choices for action in cli._parser()._actions if action.dest == "command")
+    assert [name for name, command in commands.items() if not command.description] == []
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["plan", "--help"])
+    assert "no stage is run" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["torch", "yaml", "pydantic", "pandas", "mlflow"])
 def test_the_command_line_imports_nothing_heavy(name, root):
     code = f"import sys, seqflows.cli; sys.exit({name!r} in sys.modules)"

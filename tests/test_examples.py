@@ -47,6 +47,7 @@ def test_what_limits_words_is_measured_above_the_entropy():
     assert all(more < one for one, more in zip(*markov, strict=True))
 
 
-def test_each_example_is_tried():
+def test_each_example_is_tried_and_listed():
     tried = {"two_moons.py", "own_sequences.py", "score_sentence.py", "what_limits_words.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tried
+    assert set(re.findall(r"^\| `(\w+\.py)", (ROOT / "docs/parts.md").read_text(), re.MULTILINE)) == tried

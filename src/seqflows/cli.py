@@ -99,8 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"seqflows {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="<command>", parser_class=_Parser)
+
+    def add(name: str, what: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=what, description=what)
+
     for stage, row in TABLE.items():
-        command = commands.add_parser(stage, help=row.what, description=row.what)
+        command = add(stage, row.what)
         command.add_argument("key", metavar="<scale>/<key>", help=f"one of: python -m seqflows list {stage}")
         names = ("--force", "--restart") if stage == "train" else ("--force",)
         also = ", checkpoints and seeds that are done too" if stage == "train" else ""
@@ -112,26 +116,26 @@ def _parser() -> argparse.ArgumentParser:
             also = "in place of the scale's, such as cpu for scale paper"
             command.add_argument("--device", default="", metavar="<device>", help=also)
         command.set_defaults(act=_stage)
-    status = commands.add_parser("status", help="list the made, stale and missing keys of a scale")
-    listed = commands.add_parser("list", help="print the keys of a stage")
+    status = add("status", "list the made, stale and missing keys of a scale")
+    listed = add("list", "print the keys of a stage")
     listed.add_argument("stage", choices=TABLE, metavar="<stage>", help=", ".join(TABLE))
     for command, act in ((status, _status), (listed, _list)):
         command.add_argument("scale", nargs="?", choices=paths.SCALES, help="the scale (that of params.yaml)")
         command.set_defaults(act=act)
-    matrix = commands.add_parser("matrix", help="validate params.yaml and write each stage's part of it")
+    matrix = add("matrix", "validate params.yaml and write each stage's part of it")
     matrix.set_defaults(act=_matrix)
-    dvc = commands.add_parser("dvc", help="write dvc.yaml from params.yaml and the table of stages")
+    dvc = add("dvc", "write dvc.yaml from params.yaml and the table of stages")
     dvc.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.dvc").run())
-    show = commands.add_parser("show", help="print the place of a scale's results and its first table")
+    show = add("show", "print the place of a scale's results and its first table")
     show.add_argument("scale", choices=paths.SCALES)
     show.set_defaults(act=_show)
-    keep = commands.add_parser("keep", help="copy a scale's records beside its tables, to be committed")
+    keep = add("keep", "copy a scale's records beside its tables, to be committed")
     keep.add_argument("scale", choices=paths.SCALES)
     also = "join the seeds here to those kept, of the same settings and data, in place of replacing them"
     keep.add_argument("--add", action="store_true", help=also)
     keep.set_defaults(act=_keep)
-    score = commands.add_parser("score", help="print -log p of each line of a file under a trained model, nats")
-    sample = commands.add_parser("sample", help="print new sequences of a trained model")
+    score = add("score", "print -log p of each line of a file under a trained model, nats")
+    sample = add("sample", "print new sequences of a trained model")
     for command in (score, sample):
         command.add_argument("key", metavar="<scale>/<run>", help="a trained run of text, words or language")
         command.add_argument("--seed", type=int, help="of the training (the first)")
@@ -140,15 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("-n", type=int, default=5, metavar="N", help="how many (5)")
     sample.add_argument("--temperature", type=float, default=1.0, metavar="T", help="scale of the noise (1)")
     sample.set_defaults(act=_sample)
-    weights = commands.add_parser("weights", help="write weights/<scale> of all trained runs, for use without data")
+    weights = add("weights", "write weights/<scale> of all trained runs, for use without data")
     weights.add_argument("scale", choices=paths.SCALES)
     weights.set_defaults(act=_weights)
-    crate = commands.add_parser("crate", help="write crates/<scale>, an RO-Crate of the results, and other exports")
+    crate = add("crate", "write crates/<scale>, an RO-Crate of the results, and other exports")
     crate.add_argument("scale", choices=paths.SCALES)
     crate.set_defaults(act=_crate)
-    readme = commands.add_parser("readme", help="update the tables in README.md and docs from the results")
+    readme = add("readme", "update the tables in README.md and docs from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
-    benchmark = commands.add_parser("benchmark", help="time training, sampling and scoring against the authors' code")
+    benchmark = add("benchmark", "time training, sampling and scoring against the authors' code")
     benchmark.add_argument(
         "part",
         nargs="*",
@@ -156,25 +160,25 @@ def _parser() -> argparse.ArgumentParser:
         "of it), see docs/benchmark.md",
     )
     benchmark.set_defaults(act=_benchmark)
-    witness = commands.add_parser("witness", help="show, by computations, which printed numbers cannot be")
+    witness = add("witness", "show, by computations, which printed numbers cannot be")
     witness.set_defaults(act=lambda given: importlib.import_module("seqflows.witness.pages").run())
-    plan = commands.add_parser("plan", help="simulate the time of a scale on some GPUs; no stage is run")
+    plan = add("plan", "simulate the time of a scale on some GPUs; no stage is run")
     plan.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 32], metavar="N", help="numbers of GPUs (1 8 32)")
     plan.add_argument("--scale", choices=paths.SCALES, default="paper", help="(paper)")
     plan.add_argument(
         "--faster", type=float, metavar="X", help="speed of a GPU, the device of the records being 1 (without it: CPUs)"
     )
     plan.set_defaults(act=_plan)
-    preload = commands.add_parser("preload", help="run a command, such as dvc repro, whose stages find torch loaded")
+    preload = add("preload", "run a command, such as dvc repro, whose stages find torch loaded")
     preload.add_argument("engine", nargs=argparse.REMAINDER, metavar="<command>", help="with its arguments")
     preload.set_defaults(act=_preload)
-    repro = commands.add_parser("repro", help="make everything by DVC, parts that share no stage side by side")
+    repro = add("repro", "make everything by DVC, parts that share no stage side by side")
     repro.add_argument("-j", type=int, default=2, metavar="N", dest="jobs", help="calls of dvc repro at once (2)")
     repro.set_defaults(act=lambda given: importlib.import_module("seqflows.pipeline.repro").run(given.jobs))
-    adopt = commands.add_parser("adopt", help="hand Snakemake's outputs to DVC")
+    adopt = add("adopt", "hand Snakemake's outputs to DVC")
     adopt.set_defaults(act=_adopt)
-    check = commands.add_parser("check", help="validate params.yaml, and that dvc.yaml matches it")
-    also = "also that each printed cell has a number, and that none is better than the source of embedded data"
+    check = add("check", "validate params.yaml, and that dvc.yaml matches it")
+    also = "also that each printed cell has a number and none is better than its source: for demo, whose is known"
     check.add_argument("--results", metavar="<scale>", choices=paths.SCALES, help=also)
     check.set_defaults(act=_check)
     return parser
@@ -309,8 +313,13 @@ def _tracker(kind: str) -> Any:
 
 
 def _keep(given: argparse.Namespace) -> None:
-    kept = importlib.import_module("seqflows.report.keep").run(given.scale, given.add)
-    print(f"kept the records of {', '.join(kept)} in {paths.results(given.scale) / 'runs'}")
+    runs, datasets = importlib.import_module("seqflows.report.keep").run(given.scale, given.add)
+    for what, names, where in (
+        ("records of runs", runs, paths.results(given.scale) / "runs"),
+        ("statistics of datasets", datasets, paths.statistics(given.scale, "x").parent),
+    ):
+        if names:
+            print(f"kept the {what} {', '.join(names)} in {where}")
 
 
 def _crate(given: argparse.Namespace) -> None:

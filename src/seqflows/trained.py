@@ -9,6 +9,7 @@ Legend: N sequences, T time, D numbers of a vector.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -100,7 +101,12 @@ class Trained:
         """``count`` new sequences: lines, words, a list of arrays (T, 88), or an array (N, D).
 
         ``temperature`` scales the noise; ``mode`` takes the most likely observation.
+
+        Raises:
+            Problem: a temperature that is negative or not finite.
         """
+        if not 0 <= temperature < math.inf:
+            raise Problem(f"expected a temperature of at least 0, which scales the noise, got {temperature:g}")
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             batch = self.model.sample(count, temperature=temperature, mode=mode, generator=generator)

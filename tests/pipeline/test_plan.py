@@ -106,6 +106,14 @@ def test_the_nearest_reference_is_taken(matrix):
         rows = [row for row in csv.DictReader(file) if row["shape"].startswith("PTB") and row["model"] == "IAF/SCF"]
     seconds = min(float(row["seconds"]) for row in rows) / (4 * 100 * 5)  # a symbol and posterior sample
     assert made["train ptb-iaf_scf"].minutes == pytest.approx(plan.START + seconds * symbols * 10 * 100 * 3 / 60)
+    # flows of language of the paper's size too, of the same structure; before one of another class only if far larger
+    flow = made["train squad-flow"]
+    assert flow.origin.startswith("estimated from benchmark, Att-AR, x ")
+    with open("results/benchmark/language_flow.csv") as file:
+        (tokens,) = (float(row["tokens_per_second"]) for row in csv.DictReader(file) if row["model"] == "Att-AR")
+    work, ratio = plan._work(matrix.at("paper"), "paper", "squad-flow", "train"), float(flow.origin.rpartition(" ")[2])
+    assert flow.minutes == pytest.approx(plan.START + work / tokens * ratio * 3 / 60, rel=0.01)
+    assert made["train squad-flow_plus"].origin.startswith("estimated from benchmark, Att-S, x ")
     # scoring has no benchmark: the run's own record, in proportion to the weights
     assert made["evaluate ptb-af_af"].origin.startswith("estimated from laptop/ptb-af_af, x ")
 

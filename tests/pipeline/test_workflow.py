@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -324,6 +325,21 @@ def file_of(module):
         path /= "__init__.py"
         return path if path.is_file() and len(ast.parse(path.read_text()).body) > 1 else None
     return file if (file := path.with_suffix(".py")).is_file() else None
+
+
+def test_make_clean_removes_what_every_stage_writes(matrix):
+    """At scale demo all, and of the others all but results."""
+    recipe = (ROOT / "Makefile").read_text().split("\nclean:")[1].splitlines()[1]
+    removed = [Path(name) for name in recipe.split()[2:]]
+    for scale in paths.SCALES:
+        written = {
+            path
+            for stage, name in stages.every(matrix.at(scale))
+            for path in stages.TABLE[stage].outputs(scale, name)
+            if scale == "demo" or paths.results(scale) not in path.parents
+        }
+        left = [path for path in written if not any(path.is_relative_to(folder) for folder in removed)]
+        assert written and not left
 
 
 def test_audit_page_and_tracker_read_all_that_a_scale_has(matrix):

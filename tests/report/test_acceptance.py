@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from seqflows import cli, files, metrics, params, paths
@@ -72,6 +74,13 @@ def test_a_cell_without_a_number_is_named(made):
     assert "  tang2021-table7, + Lang-Flow, BLEU: no number at scale demo; no metrics of wmt16-nmt-lang_flow" in lines
     assert len([line for line in lines if "tang2021-table5" in line and "no number" in line]) == 12
     assert len([line for line in lines if "are not both known" in line]) == 1 and len(lines) == 1 + 1 + 12 + 1
+
+
+def test_without_results_the_target_that_makes_them_is_named(made):
+    """Not a line for each cell."""
+    shutil.rmtree("runs")
+    with pytest.raises(Problem, match=r"expected runs with metrics.json in .*, found none; .* make demo$"):
+        acceptance.run(SCALE)
 
 
 def test_a_run_below_its_source_is_named(made):

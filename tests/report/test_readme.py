@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import report_world
+from seqflows import files, params, paths
 from seqflows.errors import Problem
 from seqflows.report import audit, markdown, readme
 from seqflows.report.inputs import Results
+from seqflows.report.pages import corpora
 from seqflows.report.papers import base
 
 ROOT = Path(__file__).parents[2]
@@ -68,11 +70,32 @@ def test_a_block_is_replaced_from_the_records(world):
     assert readme.refreshed(new) == new
 
 
+def test_data_that_are_not_the_papers_are_said(tmp_path, monkeypatch):
+    """By their sources, or by the sizes of the same source's at scale paper."""
+    matrix = params.load(ROOT / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    here = Results(matrix, "laptop")
+    assert corpora.other(here, ["ptb-lstm", "jsb-lstm"]) == ""  # nothing is known of their sizes
+    for scale, sequences, longest in (("laptop", 80, 7), ("paper", 1100, 9)):
+        for name in ("ptb", "jsb"):
+            part = {"sequences": 5 if name == "jsb" else sequences, "longest": 6 if name == "jsb" else longest}
+            files.write_json(paths.statistics(scale, name), {"splits": {"train": part}})
+    less = "Penn Treebank, 80 of 1,100 training sequences, of at most 7 symbols, not 9"
+    assert corpora.other(here, ["ptb-lstm", "jsb-lstm", "ptb-af_af"]) == less
+    assert corpora.other(here, ["squad-qg", "ptb-lstm", "wmt16-nmt"]) == (
+        f"a part of SQuAD questions; {less}; public Romanian-English pairs in place of WMT16 Romanian-English"
+    )
+    assert corpora.other(Results(matrix, "paper"), ["ptb-lstm", "squad-qg"]) == ""
+
+
 def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
     for name in ("ptb-lstm", "ptb-af_af", "ptb-af_scf"):
         report_world.write_run("laptop", name)
     report_world.write_run("paper", "ptb-lstm")
     world.runs["ptb-af_scf"]["laptop"]["training"] = {"epochs": 9}
+    for scale, count in (("laptop", 40), ("paper", 50)):
+        split = {"sequences": count, "longest": 9, "share_within_limit": 0.5}
+        files.write_json(paths.statistics(scale, "ptb"), {"max_length": 9, "splits": {"train": split}})
     new = readme.refreshed("<!-- summary: results/laptop/audit.md -->\n<!-- end -->")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in new.splitlines() if line.startswith("| **")]
     assert [row[:2] for row in rows] == [["**Ziegler & Rush 2019**", scale] for scale in ("laptop", "paper")]
@@ -84,6 +107,7 @@ def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
     assert named == [
         "- **Ziegler & Rush 2019**, scale laptop",
         "  - contradicted by the paper's own numbers: KL is over 90 % of the bound",
+        "  - data that are not the paper's: Penn Treebank, 40 of 50 training sequences",
         "- **Ziegler & Rush 2019**, scale paper",
         "  - no claim is decided yet",
     ]

@@ -10,7 +10,7 @@ import pytest
 
 import report_world
 from conftest import ROOT
-from seqflows import files, params, paths, records
+from seqflows import cli, files, params, paths, records
 from seqflows.errors import Problem
 from seqflows.report import cells, inputs, keep, tables
 
@@ -244,7 +244,15 @@ def test_records_of_runs_are_kept(world, capsys):
         keep.run("laptop")
     for name in ("ptb-lstm", "jsb-af_af"):
         report_world.write_run("laptop", name, (0, 1))
-    assert keep.run("laptop") == ["ptb-lstm", "jsb-af_af"]
+    assert keep.run("laptop") == (["ptb-lstm", "jsb-af_af"], [])
+    files.write_json(paths.prepared("laptop", "jsb") / "statistics.json", {})
+    files.write_json(paths.prepared("laptop", "jsb") / "checksums.json", {"sha256": "ab"})
+    capsys.readouterr()
+    assert cli.main(["keep", "laptop"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "kept the records of runs ptb-lstm, jsb-af_af in results/laptop/runs",
+        "kept the statistics of datasets jsb in results/laptop/datasets",
+    ]
     report_world.write_speed("laptop", "ptb")
     keep.run("laptop")
     assert (paths.results("laptop") / "speed/ptb.csv").read_text() == paths.speed("laptop", "ptb").read_text()

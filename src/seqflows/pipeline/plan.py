@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from seqflows import files, kinds, models, params, paths, records
-from seqflows.benchmark import measure, parts
+from seqflows.benchmark import language, measure, parts
 from seqflows.config import corpora
 from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
@@ -50,7 +50,10 @@ from seqflows.stages import TABLE, ordered
 
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
 START = 0.05  # minutes to start a stage and import its modules
-STRUCTURE = ("time", "hidden", "scalar", "transition", "proposals", "inference", "reader")  # the composition of a step
+STRUCTURE = (  # the composition of a step
+    "time", "hidden", "scalar", "transition", "proposals", "inference", "reader", "structure", "network",
+)  # fmt: skip
+OTHER = 4.5  # distance of a model of another class: as that of some ninety times the weights
 ENCODED = 384  # numbers of a feature of a pretrained encoder, about
 LONGEST = 2  # steps of a sequence to count weights, which are independent of it
 TABLES = ("positions", "embedding")  # parameters that are looked up, not multiplied
@@ -97,10 +100,10 @@ class Reference:
     source: str
 
     def distance(self, model: Mapping[str, Any], weights: int) -> float:
-        """The distance to a model: |log| of the weights' ratio, plus 1 for each part that differs."""
+        """The distance to a model: |log| of the weights' ratio, 1 for each part that differs, `OTHER` for the class."""
         ours, theirs = _settings(self.model), _settings(model)
         other = sum(getattr(ours, part, None) != getattr(theirs, part, None) for part in STRUCTURE)
-        return abs(math.log(self.weights / weights)) + other
+        return abs(math.log(self.weights / weights)) + other + OTHER * (self.model["class"] != model["class"])
 
 
 @dataclass(frozen=True)
@@ -135,9 +138,10 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     print(f"minutes from records of {', '.join(sorted({record.device for record in found}))};")
     if faster is None and takers is not None:
         print(
-            "how fast a GPU is was not measured: these are days of such CPUs. On your GPU run `make benchmark`, and set"
+            "how fast a GPU is was not measured: these are days of such CPUs. For days of your GPU run\n"
+            "`make benchmark` there, and plan again with --faster, the seconds of a training step in\n"
+            "results/benchmark/training.csv over those in cuda.csv, which it writes beside it\n"
         )
-        print("--faster to the ratio of the seconds in results/benchmark/training.csv to those that it writes\n")
     else:
         print(f"a {unit} taken as {faster or 1:g} times as fast\n")
     rows = []
@@ -145,7 +149,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
         result = simulate(made, count, takers)
         share = result.busy / (count * result.makespan)
         rows.append([str(count), _time(result.makespan), _time(result.busy), f"{100 * share:.0f} %"])
-    print(markdown.blocks([Table([f"{unit}s", "makespan", f"{unit} time", f"{unit}s busy"], rows, left=0)]))
+    heads = [f"{unit}s", "from start to end", f"time of all {unit}s", f"{unit}s busy"]
+    print(markdown.blocks([Table(heads, rows, left=0)]))
     print(f"\nlongest chain, which no number of {unit}s shortens:")
     print("\n".join(f"  {_time(job.minutes):>11}  {job.key}" for job in chain(made)))
     if short := too_short(made, scale):
@@ -158,7 +163,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
         peaks = (f"{peak / 1e9:.2f}" for peak in peak_memory(matrix, scale, name, host=unit == "CPU"))
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *peaks])
     print(
-        f"\nGB are estimates of the most memory at once, within a factor of 2, beside {memory.PROCESS} of the process"
+        "\nestimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
+        f"GB are estimates of the most memory at once, within a factor of 2, beside {memory.PROCESS} of the process"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
     print("\n" + markdown.blocks([Table(heads, rows, left=2)]))
@@ -274,8 +280,7 @@ class _Clock:
             return START + getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
         kind, model = self.matrix.datasets[block["dataset"]]["kind"], block["model"]
         every = [reference for reference in self.references if reference.stage == stage]
-        same = [r for r in every if r.kind == kind]  # a symbol of another kind is another amount of work
-        alike = [r for r in same if r.model["class"] == model["class"]] or same or every
+        alike = [r for r in every if r.kind == kind] or every  # a symbol of another kind is another amount of work
         if not alike:
             raise Problem(
                 f"expected the record of a run in {paths.results('laptop') / 'runs'} or runs/, found none; "
@@ -286,7 +291,7 @@ class _Clock:
         ratio = weights / nearest.weights
         seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
         other = "" if nearest.model["class"] == model["class"] else ", another model"
-        return START + seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.2g}{other}"
+        return START + seconds / 60 / self.faster, f"{ESTIMATED} from {nearest.source}, x {ratio:.3g}{other}"
 
     def _of_runs(self, records: Iterable[Record]) -> Iterator[Reference]:
         for record in records:
@@ -315,17 +320,26 @@ def model_size(matrix: params.Params, scale: str, block: Mapping[str, Any]) -> S
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
     """References from the training steps of `make benchmark`, at the paper's sizes."""
-    path = folder / "training.csv"
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows(folder / "language_flow.csv")
+    for name, parts_of in language.MODELS.items():
+        block = {"class": "language_flow", **parts_of}
+        weights = _size(_frozen(block), "language", language.SHAPE["length"], language.SHAPE["dimensions"]).multiplied
+        for tokens in (float(row["tokens_per_second"]) for row in rows if row["model"] == name):
+            yield Reference("train", 1 / tokens, block, "language", weights, f"benchmark, {name}")
+    rows = _rows(folder / "training.csv")
     for shape in measure.shapes():
         seconds = [float(row["seconds"]) for row in rows if (row["shape"], row["model"]) == (shape.shape, shape.model)]
         if seconds:
             rate = min(seconds) / (shape.sequences * shape.steps * shape.samples)
             weights = _size(_frozen(shape.block), shape.kind).multiplied
             yield Reference("train", rate, shape.block, shape.kind, weights, f"benchmark, {shape.shape}")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:

@@ -1,9 +1,10 @@
 """``crate <scale>``: the results as a Workflow Run RO-Crate, the audit as requirements, an article's metadata a paper.
 
-``crates/<scale>`` is a whole RO-Crate: the kept records, tables, figures and audit at their places in the project, the
+``crates/<scale>`` is an RO-Crate: the kept records, tables, figures and audit at their places in the project, the
 workflow of both engines and params.yaml, and ro-crate-metadata.json, which says by their checksums what was made of
-what. It conforms to the profiles Process Run Crate and Workflow Run Crate 0.5 and Workflow RO-Crate 1.0. The same files
-give the same bytes: the date is that of the last commit of one of them, or $SOURCE_DATE_EPOCH.
+what. Code and data are not in it: it names them by commit, address and checksum. It conforms to the profiles Process
+Run Crate and Workflow Run Crate 0.5 and Workflow RO-Crate 1.0. The same files give the same bytes: the date is that of
+the last commit of one of them, or $SOURCE_DATE_EPOCH.
 """
 
 from __future__ import annotations

@@ -23,15 +23,23 @@ def run(scale: str) -> str:
     """Check the results of a scale; return what was checked, in a sentence.
 
     Raises:
-        Problem: with a line for each cell without a number, each run below its source, and each baseline that is far
-            from what can be reached or not to be compared with it.
+        Problem: no results at all; or with a line for each cell without a number, each run below its source, and each
+            baseline that is far from what can be reached or not to be compared with it.
     """
     results = Results(matrix().at(scale), scale)
     wanted = list(to_reproduce(results))
+    if not any(cell.summary for cell in wanted):
+        raise Problem(
+            f"expected runs with metrics.json in {paths.run(scale, '*')}, or records in {paths.record(scale, '*')}, "
+            f"found none; make them first, by make {scale}"
+        )
     faults = [*missing(results, wanted), *below(results), *far(results)]
     if faults:
         found = "\n".join(f"  {fault}" for fault in faults)
-        raise Problem(f"expected results of {scale} as `seqflows.report.acceptance` says, got others:\n{found}")
+        raise Problem(
+            f"expected a number of scale {scale} in each printed cell, none better than its source, and {BASELINE} "
+            f"within {NEAR:g} BLEU of what can be reached, got {len(faults)} misses:\n{found}"
+        )
     known = sum(results.summary(name, "excess", optional=True) is not None for name in results.params.runs)
     return (
         f"results of {scale}: all {len(wanted)} printed cells to reproduce have a number, none of the {known} runs "

@@ -33,6 +33,7 @@ from seqflows.report.page import (
     parts,
     prose,
 )  # fmt: skip
+from seqflows.report.pages import corpora
 from seqflows.report.papers.base import Assumption, Contradiction, Deviation, Paper, papers
 from seqflows.report.plots import strips
 from seqflows.report.verdict import Judged
@@ -106,7 +107,8 @@ class Audited(NamedTuple):
     paper: Paper
     rows: Rows
     claims: list[Judged]
-    judgements: tuple[causes.Judgement, ...] = ()  # of the cells that ask for a cause
+    judgements: tuple[causes.Judgement, ...]  # of the cells that ask for a cause
+    other: str  # data that are not the paper's, `corpora.other`
 
 
 def audited(results: Results, paper: Paper) -> Audited:
@@ -120,7 +122,8 @@ def audited(results: Results, paper: Paper) -> Audited:
         elif found := causes.judge(results, full, paper, cell, row):
             row |= {"cause": found.cause, "measured": found.text}
             judgements.append(found)
-    return Audited(results.scale, paper, rows, verdict.judged(results, paper), tuple(judgements))
+    other = corpora.other(results, [cell.run for cell, _ in rows if cell.summary and cell.status == "reproduce"])
+    return Audited(results.scale, paper, rows, verdict.judged(results, paper), tuple(judgements), other)
 
 
 def ordered(results: Results) -> list[Paper]:
@@ -201,7 +204,7 @@ def said(results: Results, one: Audited) -> Text:
 
 
 def summary(audits: Iterable[Audited]) -> list[Block]:
-    """Of each paper with numbers the claims that are decided, by name; then a row of counts, of its cells too."""
+    """Of each paper with numbers its data and the claims that are decided, by name; then counts, of its cells too."""
     rows: list[Sequence[Text]] = []
     names: list[Fact] = []
     seen: set[str] = set()  # papers, whose own numbers are the same at each scale
@@ -215,6 +218,7 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
         lines = verdict.named(one.claims, printed=one.paper.name not in seen)
+        lines += [f"data that are not the paper's: {one.other}"] if one.other else []
         names.append(Fact((Strong(one.paper.title), f", scale {one.scale}"), lines))
         seen.add(one.paper.name)
     header = ("paper", "scale", *verdict.COUNTED, "printed numbers, by ours", "outside with a measured cause")

@@ -27,8 +27,8 @@ DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entrop
 PAGE = 300_000  # bytes of the largest page of a sheet for raters that is kept
 
 
-def run(scale: str, add: bool = False) -> list[str]:
-    """Copy the records of all runs with numbers, and the statistics of prepared data; return the names of both.
+def run(scale: str, add: bool = False) -> tuple[list[str], list[str]]:
+    """Copy the records of all runs with numbers and the statistics of prepared data; return the names of each.
 
     With ``add`` the seeds of a run here join those of its kept record, which another machine may have trained.
 
@@ -62,7 +62,7 @@ def run(scale: str, add: bool = False) -> list[str]:
         found = files.read_json(paths.prepared(scale, name) / "statistics.json")
         whole = files.read_json(paths.prepared(scale, name) / "checksums.json")["sha256"]
         files.write_json(paths.statistics(scale, name), found | {"sha256": whole})
-    return made + data
+    return made, data
 
 
 def _keep_written(known: Params, scale: str, run: str, add: bool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from seqflows import files, paths
 from seqflows.report.cells import Cell
-from seqflows.report.inputs import Results, Summary
+from seqflows.report.inputs import Results, Summary, paper_settings
 from seqflows.report.page import Strong, Text
+from seqflows.report.plots.common import SOURCES
 
 LACKING = "TVQA's subtitles are not to be had: "
 NOTHING_SAID = "nothing is concluded from it about the paper"
@@ -64,3 +67,37 @@ def titled(results: Results, title: str, made: Sequence[Cell]) -> str:
     """The title of a table, with a word if all of its data stand in for the paper's."""
     names = [results.dataset(cell.run) for cell in made if cell.run]
     return f"{title} (stand-in)" if names and all(map(results.stand_in, names)) else title
+
+
+def other(results: Results, runs: Iterable[str]) -> str:
+    """What some runs are trained on that is not the paper's; "" if all is.
+
+    ``Penn Treebank, 8,000 of 41,740 training sequences, of at most 120 symbols, not 288; A in place of B``
+    """
+    first = {results.dataset(run): run for run in reversed(list(runs))}
+    found: dict[str, None] = {}
+    for dataset in reversed(first):
+        ours, theirs = results.source(dataset), paper_settings().get(first[dataset], {}).get("source")
+        name, wanted = (SOURCES.get(source, source) for source in (ours, theirs))
+        if theirs in (None, ours):
+            text = _fewer(results, dataset)
+            found |= {f"{name}, {text}": None} if text else {}
+        else:
+            found[f"a part of {name}" if name == wanted else f"{name} in place of {wanted}"] = None
+    return "; ".join(found)
+
+
+def _fewer(results: Results, dataset: str) -> str:
+    """How the training half differs from scale paper's, by what `keep` put beside the results."""
+    here, there = (_trained(scale, dataset) for scale in (results.scale, "paper"))
+    parts = []
+    if here and there and here["sequences"] < there["sequences"]:
+        parts.append(f"{here['sequences']:,} of {there['sequences']:,} training sequences")
+    if here and there and here["longest"] < there["longest"]:
+        parts.append(f"of at most {here['longest']} symbols, not {there['longest']}")
+    return ", ".join(parts)
+
+
+def _trained(scale: str, dataset: str) -> dict[str, Any]:
+    path = paths.statistics(scale, dataset)
+    return files.read_json(path)["splits"]["train"] if path.exists() else {}

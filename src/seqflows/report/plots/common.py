@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from seqflows import paths
+from seqflows import paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, devices, seed_folders
 
@@ -29,16 +29,16 @@ VARIANTS = {
 SOURCES = {
     "ptb": "Penn Treebank", "nottingham": "Nottingham", "piano": "Piano-midi.de", "musedata": "MuseData",
     "jsb": "JSB chorales", "gutenberg-words": "words of Project Gutenberg", "squad-articles": "SQuAD paragraphs",
-    "squad-articles-full": "SQuAD paragraphs", "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles",
-    "squad-questions": "SQuAD questions", "squad-questions-full": "SQuAD questions",
-    "tvqa-descriptions": "TVQA+ questions on descriptions (stand-in)", "tvqa-questions-subtitles": "TVQA questions",
-    "squad-answers": "SQuAD answers", "squad-answers-full": "SQuAD answers", "squad-sentences": "SQuAD sentences",
+    "bookscorpus": "words of BooksCorpus", "squad-articles-full": "SQuAD paragraphs",
+    "tvqa-questions": "TVQA questions", "tvqa-subtitles": "TVQA subtitles", "squad-questions": "SQuAD questions",
+    "squad-questions-full": "SQuAD questions", "tvqa-descriptions": "TVQA+ questions on descriptions (stand-in)",
+    "tvqa-questions-subtitles": "TVQA questions", "squad-answers": "SQuAD answers",
+    "squad-answers-full": "SQuAD answers", "squad-sentences": "SQuAD sentences",
     "squad-sentences-full": "SQuAD sentences", "tvqa-sentences": "TVR descriptions (stand-in)",
     "tvqa-lines": "TVQA subtitles", "msr-paraphrases": "MSR paraphrases", "wmt16-roen": "WMT16 Romanian-English",
     "wmt16-roen-extra": "public Romanian-English pairs",
-    "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals",
-    "tvqa-choices": "TVQA answers", "tvqa-plus-concepts": "TVQA+ answers",
-    "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
+    "wmt16-roen-extra-l10n": "public Romanian-English pairs, manuals", "tvqa-choices": "TVQA answers",
+    "tvqa-plus-concepts": "TVQA+ answers", "tvqa-choices-descriptions": "TVQA+ answers by descriptions (stand-in)",
 }  # fmt: skip
 CYCLE = (BLUE, RED, "#3f9b57", ORANGE, "#7d5ba6", "#5c6670", "#c2649a", "#1fa3a3")
 # Dashes, for lines that coincide: later lines leave gaps that show earlier ones.
@@ -52,11 +52,12 @@ def export(results: Results, run: str, name: str, *, named: bool = True) -> Path
     for seed in seed_folders(folder):
         if (seed / name).exists():
             return results.verified(run, seed / name)
-    raise Problem(
-        f"expected {folder}/seed-*/{name}, found none; "
-        + ("name its export in the run's evaluation block and " if named else "")
-        + f"run: python -m seqflows evaluate {results.scale}/{run}"
-    )
+    if not records.here(results.scale, run):
+        remedy = f"kept records lack it, so train {results.scale}/{run} here and "
+    else:
+        remedy = "name its export in the run's evaluation block and " if named else ""
+    again = f"python -m seqflows evaluate {results.scale}/{run}"
+    raise Problem(f"expected {folder}/seed-*/{name}, found none; {remedy}run: {again}")
 
 
 def device(results: Results, runs: list[str]) -> str:
