@@ -101,8 +101,9 @@ def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
     assert [row[:2] for row in rows] == [["**Ziegler & Rush 2019**", scale] for scale in ("laptop", "paper")]
     here, there = rows
     assert here[2] == there[2] == "12 hold, 1 fail" and there[3:5] == ["–", "18"]
-    assert here[3] == "2 undecided; 1 of these 2 on earlier settings"  # AF / AF and AF / SCF against the LSTM
-    assert here[5] == "7 within tolerance, 3 outside, 31 not run" and there[5] == "1 within tolerance, 40 not run"
+    assert here[3] == "2 undecided; 1 of these 2 with runs of earlier settings"  # AF / AF and AF / SCF against the LSTM
+    assert here[5] == "of 41: 7 within tolerance, 3 outside, 31 not run; 3 of our 10 numbers of earlier settings"
+    assert there[5] == "of 41: 1 within tolerance, 40 not run"
     named = [line for line in new.splitlines() if line.startswith(("- ", "  - "))]
     assert named == [
         "- **Ziegler & Rush 2019**, scale laptop",
@@ -124,12 +125,14 @@ def test_claims_that_are_decided_are_named_by_what_they_rest_on(world):
         lines = list(itertools.takewhile(lambda line: line.startswith("  - "), own.splitlines()))
         by = {line[4:].partition(": ")[0]: line.partition(": ")[2].split("; ") for line in lines}
         for claim in one.claims:
-            where = {part for part, names in by.items() if claim.claim.name in names}
+            own_name = claim.claim.name + f" ({claim.aged})" * bool(claim.earlier)
+            where = {part for part, names in by.items() if {claim.claim.name, own_name} & {*names}}
             wanted = set()
             if not claim.claim.check:
                 wanted |= {"contradicted by the paper's own numbers"} if claim.printed.verdict == "fails" else set()
                 if claim.ours.verdict in ("holds", "fails"):
-                    wanted.add(f"{claim.ours.verdict} on our runs{' of earlier settings' * bool(claim.earlier)}")
+                    wanted.add(f"{claim.ours.verdict} on our runs")
+                    assert own_name in by[f"{claim.ours.verdict} on our runs"]
                     verdicts.add((claim.ours.verdict, bool(claim.earlier)))
             assert where == wanted, claim.claim.name
     assert verdicts >= {("holds", False), ("fails", False), ("holds", True)}

@@ -208,6 +208,28 @@ def test_texts_of_an_earlier_evaluation_are_named(table6):
     assert "squad-qg-words: compared before it was evaluated anew" in text
 
 
+def test_intervals_gains_and_texts_are_of_the_present_texts(table6):
+    _, before = written(table6)
+    compared.write_run("squad-qg-words", {0: compared.written(compared.write_data(120), 0.5, 99)})
+    _, text = written(table6)
+    said = (
+        "**Evaluated anew since the comparison**, so that no interval, gain or text of them is shown: squad-qg-words;"
+    )
+    assert said in text and said not in before
+    ends = "## Intervals and gains", "## Beyond the paper"
+    parts = [page[slice(*map(page.index, ends))] for page in (before, text)]
+    assert ["words, not z" in part for part in parts] == [True, False] and "flow over channels" in parts[1]
+    assert ["*words, not z*: " in page for page in (before, text)] == [True, False] and "*no z*: " in text
+
+
+def test_a_comparison_of_earlier_texts_alone_has_no_intervals(table6):
+    asked = compared.write_data(120)
+    for number, run in enumerate(RUNS.values()):
+        compared.write_run(run, {0: compared.written(asked, 0.5, 100 + number)})
+    _, text = written(table6)
+    assert "## Intervals and gains" not in text and "Evaluated anew since the comparison" in text
+
+
 def test_empty_texts_are_counted_on_the_page(place, light):
     asked = compared.write_data(30)
     for run, _ in ROWS.values():

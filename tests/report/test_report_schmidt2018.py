@@ -343,6 +343,20 @@ def test_missing_numbers_of_trajectories_are_not_run(world):
         assert finding.verdict == "not run" and "no K = 20" in finding.text
 
 
+def test_gaps_that_were_measured_and_not_kept_are_not_said_to_be_unmeasured(world):
+    report_world.write_words("laptop", world)
+    path = paths.evaluation("laptop", steps.GAPS) / "seed-0" / "gaps.csv"
+    report_world.rewrite(paths.metrics("laptop", steps.GAPS), files={"seed-0/gaps.csv": files.sha256(path)})
+    judge = steps.along(steps.decreasing)
+    assert judge(Ours(Results(world, "laptop"), [])).verdict == "holds"
+    path.unlink()
+    finding = judge(Ours(Results(world, "laptop"), []))
+    assert finding.verdict == "not run" and finding.text == (
+        f"the gaps.csv of {steps.GAPS}, from which figures 1 and 2 are drawn, was not kept: run python -m seqflows "
+        f"evaluate laptop/{steps.GAPS}, then keep laptop"
+    )
+
+
 def test_gaps_that_rise_fail(world):
     report_world.write_words("laptop", world)
     report_world.write_gaps("laptop", steps.GAPS, 0, fall=-0.1)

@@ -47,15 +47,45 @@ def test_what_rests_on_runs_of_earlier_settings_says_so(world):
     concerned = [one for one in found.claims if "ptb-af_af" in one.runs]
     decided = [one for one in concerned if one.ours.verdict in ("holds", "fails", "undecided")]
     assert {one.earlier for one in concerned} == {("ptb-af_af",)} and len(decided) > 3
-    assert f"{len(decided)} of these on runs of earlier settings" in markdown.inline(audit.said(results, found))
+    assert f"{len(decided)} of these with runs of earlier settings" in markdown.inline(audit.said(results, found))
     lines = markdown.blocks(verdict.brief(found.claims)).splitlines()
     marked = {line.split("**")[1] for line in lines if line.startswith("| **") and verdict.EARLIER in line}
-    assert marked == {one.claim.name for one in decided if one.ours.verdict != "undecided"}
+    certain = {one.claim.name: one for one in decided if one.ours.verdict != "undecided" and not one.claim.check}
+    assert marked == {*certain}
+    for line in map(markdown.inline, verdict.named(found.claims)):
+        for name, one in certain.items():
+            said = f"{name} (1 of {len(one.runs)} runs of earlier settings: ptb-af_af)"
+            assert (said in line) == line.startswith(f"{one.ours.verdict} on our runs")
     rows = claims_of("laptop")
     assert {name for name, row in rows.items() if row["runs_of_earlier_settings"] == "ptb-af_af"} == {
         one.claim.name for one in concerned
     }
     assert paths.audit("laptop")[1].read_text().count(f"{verdict.EARLIER}: `ptb-af_af`") == len(concerned)
+
+
+def test_cells_of_earlier_settings_are_counted(world):
+    """In the summary, whose counts add up to the number of printed cells, in the sentence and in audit.csv."""
+    report_world.write_all("laptop", world)
+    world.runs["ptb-af_af"]["laptop"]["training"] = {"epochs": 9}
+    one = audit.audited(Results(world, "laptop"), ZIEGLER)
+    cells = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
+    aged = [row for cell, row in cells if cell.run == "ptb-af_af"]
+    assert len(aged) == 6 and {row["earlier_settings"] for row in aged} == {"yes"}
+    said = f"{len(aged)} of our {len(cells)} numbers of earlier settings"
+    (*_, counted, _) = audit.summary([one])[-1].rows[0]
+    assert counted.startswith(f"of {len(cells)}: ") and counted.endswith(f"; {said}")
+    named = counted.partition(": ")[2].removesuffix(f"; {said}")
+    assert sum(int(part.split()[0]) for part in named.split(", ")) == len(cells)
+    assert f", {said}; 25 quoted" in audit.made(one.rows)
+    assert audit.of_earlier([(cell, row) for cell, row in cells if row not in aged]) == ""
+
+
+def test_runs_of_earlier_settings_have_their_names_unless_all_are():
+    claim = ZIEGLER.claims[0]
+    one = verdict.Judged(claim, Finding("holds", ""), Finding("holds", ""), ("a", "b"), ("b",))
+    assert one.aged == "1 of 2 runs of earlier settings: b"
+    assert one._replace(earlier=("a", "b")).aged == "all runs of earlier settings"
+    assert one._replace(earlier=()).aged == ""
 
 
 def test_checks_of_ours_are_no_claims_of_the_paper(world):

@@ -40,7 +40,7 @@ from seqflows.report.verdict import Judged
 
 COLUMNS = (
     "table", "row", "column", "unit", "status", "reported", "reproduced", "std", "seeds", "difference", "tolerance",
-    "verdict", "reason", "cause", "measured", "dataset", "device",
+    "verdict", "reason", "cause", "measured", "dataset", "device", "earlier_settings",
 )  # fmt: skip
 BELOW = (
     f"no density of data with noise of 2^-6 scores below {floor():.2f} bits per dimension at 2^6 levels, by all "
@@ -59,7 +59,7 @@ READ = (
 )
 PICTURE = (
     "Each dot is a cell; within the green band it is within the tolerance. A hollow dot decides nothing: its errors\n"
-    "do not resolve it, or it is of other text than the paper's."
+    "do not resolve it, or it is a stand-in, of other text than the paper's."
 )
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
@@ -78,7 +78,7 @@ VERDICTS = {
 }
 ANSWERED = {  # what the summary counts, in its words
     "within tolerance": INSIDE, UNRESOLVED: (UNRESOLVED,), "outside": causes.JUDGED, OPEN: (OPEN,),
-    UNREACHABLE: (UNREACHABLE,), "of other text": (STAND_IN, "other corpus"), "not run": ("not run",),
+    **{name: (name,) for name in (UNREACHABLE, STAND_IN, "other corpus", "not run")},
 }  # fmt: skip
 Rows = Sequence[tuple[Cell, dict[str, Any]]]
 
@@ -162,7 +162,7 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
     if results.embedded(summary.dataset):
         named, reason = "other corpus", "embedded corpus: shown, not comparable"
     elif results.stand_in(summary.dataset):
-        named, reason = STAND_IN, "other text in the place of the paper's: shown, not comparable"
+        named, reason = STAND_IN, "of other text than the paper's: shown, not comparable"
     elif reduced:
         corpus = all(text.startswith("source ") for text in reduced)
         named = "within" if inside else "outside"
@@ -183,7 +183,8 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
     if cell.reported:
         found |= {"difference": summary.value - float(cell.reported), "tolerance": tolerance(cell)}
     data = f"{summary.dataset} ({results.source(summary.dataset)})"
-    return found | {"dataset": data, "device": summary.device}
+    earlier = "yes" if results.stale(summary.run, summary) else ""
+    return found | {"dataset": data, "device": summary.device, "earlier_settings": earlier}
 
 
 def page(results: Results, audits: Sequence[Audited]) -> Page:
@@ -214,14 +215,21 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         if not any(cell.summary for cell, _ in wanted):
             continue
         sums = {text: sum(counts[name] for name in names) for text, names in ANSWERED.items()}
-        said = ", ".join(f"{count} {text}" for text, count in sums.items() if count)
+        said = f"of {len(wanted)}: " + ", ".join(f"{count} {text}" for text, count in sums.items() if count)
+        said += f"; {aged}" if (aged := of_earlier(wanted)) else ""
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
         lines = verdict.named(one.claims, printed=one.paper.name not in seen)
         lines += [f"data that are not the paper's: {one.other}"] if one.other else []
         names.append(Fact((Strong(one.paper.title), f", scale {one.scale}"), lines))
         seen.add(one.paper.name)
-    header = ("paper", "scale", *verdict.COUNTED, "printed numbers, by ours", "outside with a measured cause")
+    header = (
+        "paper",
+        "scale",
+        *verdict.COUNTED,
+        "printed numbers, by ours",
+        "of those outside or impossible, with a measured cause",
+    )
     return [*([Facts(names)] if names else []), Table(header, rows, left=len(header))]
 
 
@@ -267,11 +275,20 @@ def made(rows: Rows) -> str:
     count = sum(cell.summary is not None for cell, _ in models)
     text = f"{count} of {len(models)} cells of models have a number of ours" + _verdicts(models)
     if known_causes := causes.counted(row for _, row in models):
-        text += f" (a measured cause for {known_causes})"
+        text += f" (of those outside or impossible, a measured cause for {known_causes})"
+    if aged := of_earlier(models):
+        text += f", {aged}"
     if of_data:
         text += f"; {len(of_data)} cells of the data alone" + _verdicts(of_data)
     others = Counter(row["verdict"] for cell, row in rows if cell.status not in ("reproduce", OURS))
     return text + "".join(f"; {others[name]} {name}" for name in VERDICTS if others[name])
+
+
+def of_earlier(rows: Rows) -> str:
+    """``10 of our 41 numbers of earlier settings``; "" without any."""
+    made = [row for cell, row in rows if cell.summary]
+    count = sum(row["earlier_settings"] == "yes" for row in made)
+    return f"{count} of our {len(made)} numbers {verdict.EARLIER}" if count else ""
 
 
 def _verdicts(rows: Rows) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import math
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Pair(NamedTuple):
 
 
 class Comparison:
-    """The content of a table's comparison.json."""
+    """The content of a table's comparison.json; ``outdated`` are the runs whose scores `without` left out."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.table, self.draws, self.sequences = content["table"], content["draws"], content["sequences"]
@@ -51,6 +52,7 @@ class Comparison:
         for record in content["metrics"]:
             self.records.setdefault(record["run"], []).append(record)
         self.intervals = {(one["run"], one["metric"]): (one["low"], one["high"]) for one in content["intervals"]}
+        self.outdated: tuple[str, ...] = ()
         self.differ = {(one["first"], one["second"]): one["share"] for one in content.get("differ", ())}
         self.contexts, self.originals = content.get("contexts", []), content.get("originals", [])
         self.pairs = {
@@ -62,6 +64,18 @@ class Comparison:
     def texts(self) -> dict[str, dict[int, str]]:
         """The sha256 of the texts that were compared, by run and seed."""
         return {run: {one["seed"]: one["texts_sha256"] for one in some} for run, some in self.records.items()}
+
+    def without(self, runs: Iterable[str]) -> Comparison:
+        """The same without the scores, gains and texts of some runs."""
+        out, kept = frozenset(runs), copy.copy(self)
+        kept.outdated = tuple(run for run in self.records if run in out)
+        kept.records = {run: some for run, some in self.records.items() if run not in out}
+        kept.systems = [one for one in self.systems if one["run"] not in out]
+        kept.intervals = {key: one for key, one in self.intervals.items() if key[0] not in out}
+        kept.pairs = {key: one for key, one in self.pairs.items() if out.isdisjoint(key[:2])}
+        texts = [{run: text for run, text in one["texts"].items() if run not in out} for one in self.examples]
+        kept.examples = [one | {"texts": some} for one, some in zip(self.examples, texts, strict=True) if some]
+        return kept
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -21,7 +21,7 @@ from seqflows.report.cells import Cell, cells, number
 from seqflows.report.inputs import Results, matrix
 from seqflows.report.page import Block, Paragraph, Table
 from seqflows.report.papers.base import Paper
-from seqflows.report.verdict import EARLIER, Judged
+from seqflows.report.verdict import Judged
 
 TEMPLATE = Path(__file__).with_name("index.html")
 LARGEST = 5_000_000  # bytes of a page
@@ -123,8 +123,7 @@ def _claim(one: Judged) -> dict[str, Any]:
     }
     claim = one.claim
     said = {"name": claim.name, "section": claim.section, "says": claim.said, "read": claim.read, "check": claim.check}
-    earlier = f"{EARLIER}: {', '.join(one.earlier)}" if one.earlier else ""
-    return {**said, **sides, "seen": one.seen, "runs": one.runs, "earlier": earlier}
+    return {**said, **sides, "seen": one.seen, "runs": one.runs, "earlier": one.aged}
 
 
 def _table(results: Results, name: str, verdicts: dict[Any, dict[str, Any]], other: Results | None) -> dict[str, Any]:

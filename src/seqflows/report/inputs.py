@@ -256,6 +256,19 @@ class Results:
             self._comparisons[table] = comparisons.read(self.scale, table)
         return self._comparisons[table]
 
+    def present(self, table: str) -> Comparison | None:
+        """The `comparison` of a table, without the runs that were evaluated anew since."""
+        found = self.comparison(table)
+        return found and found.without(run for run in found.records if self._other_texts(run, found))
+
+    def _other_texts(self, run: str, made: Comparison) -> bool:
+        """Whether a comparison scored other texts of a run than its record lists now."""
+        name = kinds.of(self.params.kind(run)).compared
+        listed = self._files[run] if self.metrics(run) else {}
+        return any(
+            listed.get(f"seed-{seed}/{name}", sha256) != sha256 for seed, sha256 in made.texts.get(run, {}).items()
+        )
+
     def _compared(self, run: str) -> Comparison | None:
         """The comparison that a run's scores of texts are from."""
         name = self.params.compared(run)
@@ -439,11 +452,8 @@ class Results:
         if summary.features_sha256 and summary.features_sha256 != self._usual_features(self.dataset(run)):
             found.append(f"scored on other features than most runs of {self.dataset(run)}")
         row, compared = metrics.find(summary.metric), self._compared(run)
-        if row and row.compared and compared:
-            name = kinds.of(self.params.kind(run)).compared
-            listed = {number: self._files[run].get(f"seed-{number}/{name}") for number in summary.seeds}
-            if any(sha256 not in (None, compared.texts[run][number]) for number, sha256 in listed.items()):
-                found.append("compared before it was evaluated anew")
+        if row and row.compared and compared and self._other_texts(run, compared):
+            found.append("compared before it was evaluated anew")
         return found
 
     def _usual_features(self, dataset: str) -> str:

@@ -54,6 +54,15 @@ class Judged(NamedTuple):
         return IMPOSSIBLE if self.impossible and self.printed.verdict in ANSWERS else ""
 
     @property
+    def aged(self) -> str:
+        """``1 of 3 runs of earlier settings: ptb-af_af``, without names if all are; "" without any."""
+        if not self.earlier:
+            return ""
+        if len(self.earlier) == len(self.runs):
+            return f"all runs {EARLIER}"
+        return f"{len(self.earlier)} of {len(self.runs)} runs {EARLIER}: {', '.join(self.earlier)}"
+
+    @property
     def seen(self) -> str:
         """The smallest difference that ours could have seen, as text; "" if unknown."""
         return f"{self.ours.seen:.2g}" if self.ours.seen else ""
@@ -93,7 +102,7 @@ def sentence(paper: Paper, judged: Sequence[Judged], cells: str, reduced: str) -
     printed = _with_rest(on_printed(claims), Counter(one.printed.verdict for one in claims))
     text = f": of {len(claims)} claims, on the printed numbers {printed}; on ours {ours}"
     if count := sum(bool(one.earlier) for one in claims if one.ours.verdict in ANSWERS):
-        text += f", {count} of these on runs of earlier settings, which corrections may change"
+        text += f", {count} of these with runs {EARLIER}, which corrections may change"
     if checks:
         text += (
             f". Of {len(checks)} checks of ours on what it leaves open, {_counted(one.ours.verdict for one in checks)}"
@@ -112,7 +121,7 @@ def counts(judged: Sequence[Judged]) -> tuple[str, ...]:
     answered = [one for one in claims if one.ours.verdict in ANSWERS]
     ours = tally(Counter(one.ours.verdict for one in answered), ANSWERS) or NOTHING
     if earlier := sum(bool(one.earlier) for one in answered):
-        ours += f"; {earlier} of these {len(answered)} on earlier settings"
+        ours += f"; {earlier} of these {len(answered)} with runs {EARLIER}"
     return on_printed(claims) or NOTHING, ours, str(len(claims) - len(answered))
 
 
@@ -130,18 +139,16 @@ def on_printed(claims: Iterable[Judged]) -> str:
 def named(judged: Sequence[Judged], printed: bool = True) -> list[Text]:
     """Which claims the paper's own numbers contradict, if ``printed``, and which hold and fail on ours, by name.
 
-    A line for each; of ours first those of present settings, then those of earlier ones.
+    A line for each; of ours first those of present settings alone, then the others with their runs of earlier ones.
     """
     claims = [one for one in judged if not one.claim.check]
-    against = [one for one in claims if printed and one.printed.verdict == FAILS]
+    against = [one.claim.name for one in claims if printed and one.printed.verdict == FAILS]
     groups = [(Status("contradicted", FAILS), " by the paper's own numbers", against)]
-    for earlier in (False, True):
-        for verdict in (HOLDS, FAILS):
-            found = [one for one in claims if (one.ours.verdict, bool(one.earlier)) == (verdict, earlier)]
-            groups.append((Status(verdict, verdict), " on our runs" + " of earlier settings" * earlier, found))
-    lines: list[Text] = [
-        (status, f"{where}: {'; '.join(one.claim.name for one in found)}") for status, where, found in groups if found
-    ]
+    for verdict in (HOLDS, FAILS):
+        own = sorted((one for one in claims if one.ours.verdict == verdict), key=lambda one: bool(one.earlier))
+        found = [one.claim.name + f" ({one.aged})" * bool(one.earlier) for one in own]
+        groups.append((Status(verdict, verdict), " on our runs", found))
+    lines: list[Text] = [(status, f"{where}: {'; '.join(found)}") for status, where, found in groups if found]
     return lines or ["no claim is decided yet"]
 
 
@@ -191,15 +198,16 @@ def reduced(results: Results, runs: Iterable[str]) -> str:
 def table(claims: Sequence[Judged]) -> Table:
     """A row per claim: both verdicts with reasons, the least difference that ours would have seen, what settles."""
 
-    def said(finding: Finding) -> Text:
+    def said(finding: Finding, aged: str = "") -> Text:
         parts: tuple[Inline, ...] = (Status(finding.verdict, finding.verdict),)
-        return (*parts, f": {finding.reason}") if finding.reason else parts
+        text = "; ".join(filter(None, (finding.reason, aged)))
+        return (*parts, f": {text}") if text else parts
 
     rows: list[Sequence[Text]] = [
         (
             (Strong(one.claim.name), f" ({one.claim.section}{', a check of ours' * one.claim.check})"),
             said(one.printed),
-            said(one.ours),
+            said(one.ours, one.aged * (one.ours.verdict in (HOLDS, FAILS))),
             one.seen or NOTHING,
             one.ours.settled or NOTHING,
         )
@@ -216,7 +224,7 @@ def brief(claims: Sequence[Judged]) -> list[Block]:
             (Strong(one.claim.name), f": {one.claim.said} ({one.claim.section})"),
             (Status(one.printed.verdict, one.printed.verdict), *([f" {one.remark}"] if one.remark else [])),
             Status(one.ours.verdict, one.ours.verdict),
-            one.ours.reason + f"; {EARLIER}" * bool(one.earlier),
+            "; ".join(filter(None, (one.ours.reason, one.aged))),
         )
         for one in sorted(claims, key=lambda one: one.claim.check)
         if one.ours.verdict in (HOLDS, FAILS)

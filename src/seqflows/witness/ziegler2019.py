@@ -19,26 +19,32 @@ from seqflows.witness.base import ERRORS, Found, Witness, cells, hold
 PAPER = "ziegler2019"
 TABLES = {"Table 1": "ziegler2019-table1", "Table 2": "ziegler2019-table2"}
 CLAIMED, ROUNDED = 0.9, 0.005  # of section 6.1; half a unit of the printed digits
+LENGTHS = 0.067  # bpc of -log p(T), by deviations.yaml, "reconstruction term"
 
 
 def share() -> Found:
-    """The KL's share of the bound in each row, as printed and at the most that rounding allows."""
+    """The KL's share of the bound in each row, as printed and at most by rounding, with and without log p(T)."""
     rows: list[list[Text]] = []
-    below = []
+    below, pure = [], []
     for title, table in TABLES.items():
         reconstruction, kl = cells(table, "Reconst."), cells(table, "KL")
         for row, value in kl.items():
             printed = value / (value + reconstruction[row])
             most = (value + ROUNDED) / (value + reconstruction[row])
+            without = (value + ROUNDED) / (value + reconstruction[row] - LENGTHS)
             said = [f"{title}, {row}", f"{reconstruction[row]:.2f}", f"{value:.2f}"]
-            rows.append([*said, f"{100 * printed:.1f}", f"{100 * most:.1f}"])
+            rows.append([*said, *(f"{100 * one:.1f}" for one in (printed, most, without))])
             below += [f"{title}, {row}"] * (most <= CLAIMED)
-    hold(bool(below), f"a row with a share of at most {CLAIMED:.0%}", "none")
+            pure += [f"{title}, {row}"] * (without <= CLAIMED)
+    hold(bool(pure), f"a row with a share of at most {CLAIMED:.0%}", "none")
+    header = ("row", "printed reconstruction, bpc", "printed KL, bpc", "KL's share, %", "at most, by rounding, %")
     return Found(
-        ("row", "printed reconstruction, bpc", "printed KL, bpc", "KL's share, %", "at most, by rounding, %"),
+        (*header, "at most, if -log p(T) is taken out, %"),
         rows,
-        f"Of {len(rows)} rows {len(below)} are not over 90 %, however the printed numbers were rounded: "
-        f"{'; '.join(below)}.",
+        f"Of {len(rows)} rows {len(below)} are not over {100 * CLAIMED:.0f} %, however the printed numbers were "
+        f"rounded: {'; '.join(below)}. The released code's reconstruction has -log p(T) in it, about {LENGTHS} bpc, "
+        "and the paper does not say whether the printed one has: without it those not over "
+        f"{100 * CLAIMED:.0f} % are {'; '.join(pure)}.",
     )
 
 

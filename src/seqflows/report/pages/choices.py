@@ -30,7 +30,7 @@ SECOND = "Accuracy, TVQA+: over {} questions, those of its validation split; the
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    found = results.comparison(cells[0].table) if cells else None
+    found = results.present(cells[0].table) if cells else None
     blocks = [*top(results, cells, found), compared.scores(results, cells), *listed(shared.notes(cells))]
     blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
     blocks += [*contexts.blocks(cells, found), *beyond(results, cells)]
@@ -45,7 +45,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         *corpora.lines(results, made),
         supervision(results, made),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
-        *compared.absent(found),
+        *compared.absent(results, found),
         *shared.stale(results, made),
         *shared.unlike(results, made),
     ]

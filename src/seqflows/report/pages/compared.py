@@ -28,11 +28,18 @@ def scores(results: Results, made: Sequence[Cell], found: Comparison | None = No
     return Table(shown.header, rows)
 
 
-def absent(found: Comparison | None) -> list[Text]:
-    """A line with the runs of a table that its comparison lacks; none without any."""
-    if found is None or not found.absent:
+def absent(results: Results, found: Comparison | None) -> list[Text]:
+    """A line with the runs of a table that its comparison lacks, and one with those evaluated anew since."""
+    if found is None:
         return []
-    return [(Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}")]
+    lines: list[Text] = []
+    if found.absent:
+        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    if found.outdated:
+        again = f"python -m seqflows compare {results.scale}/{found.table}"
+        said = f", so that no interval, gain or text of them is shown: {', '.join(found.outdated)}; run {again}"
+        lines.append((Strong("Evaluated anew since the comparison"), said))
+    return lines
 
 
 def p_text(p: float) -> str:
@@ -41,8 +48,10 @@ def p_text(p: float) -> str:
 
 
 def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], what: str) -> list[Block]:
-    """The interval of each headline, and the gain of each row over each other in it with its p."""
+    """The interval of each headline, and the gain of each row over each other in it with its p; nothing without any."""
     runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
+    if not runs:
+        return []
     shown = [metric for metric in headlines if any(key[1] == metric for key in found.intervals)]
     between = [[found.intervals.get((run, metric)) for metric in shown] for run in runs.values()]
     rows = [
@@ -55,7 +64,7 @@ def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], wha
         for label, run in runs.items():
             pairs = [found.pairs.get((run, other, metric)) for other in runs.values()]
             rows.append([label, *(_gain(one) if one else NOTHING for one in pairs)])
-        if len(runs) > 1:
+        if {run for pair in found.pairs if pair[2] == metric for run in pair[:2]} & {*runs.values()}:
             blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
     text = (
         "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"

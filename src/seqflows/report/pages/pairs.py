@@ -30,7 +30,7 @@ EXAMPLES = "the context around the answer, which stands\nin brackets, the true q
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     made = [cell for cell in cells if cell.status != "human"]
-    found = results.comparison(cells[0].table) if cells else None
+    found = results.present(cells[0].table) if cells else None
     blocks = [*top(results, made, found), compared.scores(results, made, found, REACHABLE)]
     blocks += listed(shared.notes(made))
     blocks += judged(results, cells, found)
@@ -78,7 +78,7 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
     ]
     for metric, reason in found.missing.items():
         lines.append((Strong(f"No {metrics.find(metric).heading}"), f": {reason}"))
-    lines += compared.absent(found)
+    lines += compared.absent(results, found)
     for key, what in (("empty", "texts without a word, which score 0"), ("barred", "texts with |||, cut for METEOR")):
         counts = [f"{one['run']} seed {one['seed']}: {one[key]}" for one in found.systems if one[key]]
         if counts:

@@ -17,7 +17,7 @@ DIGITS = 2  # of scores, as printed
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    found = results.comparison(cells[0].table) if cells else None
+    found = results.present(cells[0].table) if cells else None
     gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
     return Page(title, [*top(results, cells, found), *gains, *contexts.blocks(cells, found), *beyond(results, cells)])
 
@@ -30,7 +30,7 @@ def top(results: Results, cells: Sequence[Cell], found: Comparison | None) -> li
         *corpora.lines(results, cells),
         *shared.features(results, cells),
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(cells)}",
-        *compared.absent(found),
+        *compared.absent(results, found),
         *shared.stale(results, cells),
         *shared.unlike(results, cells),
     ]

@@ -17,7 +17,7 @@ TRUE = "the true translations"
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    found = results.comparison(cells[0].table) if cells else None
+    found = results.present(cells[0].table) if cells else None
     blocks: list[Block] = [*top(results, cells, found), compared.scores(results, cells, found, "")]
     blocks += listed(shared.notes(cells))
     if found:
@@ -76,7 +76,7 @@ def scored(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
         f"{found.signatures['bleu_tokenized']}; intervals and p-values by a paired bootstrap, {found.draws:,} draws of "
         f"{found.sequences:,} sentences"
     ]
-    lines += compared.absent(found)
+    lines += compared.absent(results, found)
     counts = [f"{one['run']} seed {one['seed']}: {one['empty']}" for one in found.systems if one["empty"]]
     if counts:
         lines.append((Strong("Empty translations"), f": {', '.join(counts)}"))

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable
 
-from seqflows import paths
+from seqflows import paths, records
 from seqflows.report import gaps
 from seqflows.report.inputs import seed_folders
 from seqflows.report.judging import NOT_PRINTED, NOT_RUN, Finding, Numbers, Ours, Value, join, ruled, signed
@@ -24,10 +24,16 @@ def along(judge: Callable[[list[gaps.Word]], list[tuple[str, float, float]]]) ->
         if GAPS not in results.params.runs or results.metrics(GAPS) is None:
             return Finding(NOT_RUN, f"{GAPS} was not run")
         found: dict[str, list[tuple[float, float]]] = {}
-        for folder in seed_folders(paths.evaluation(results.scale, GAPS)):
-            if (path := folder / "gaps.csv").exists():
-                for what, value, error in judge(gaps.read(results.verified(GAPS, path))):
-                    found.setdefault(what, []).append((value, error))
+        folders = seed_folders(paths.evaluation(results.scale, GAPS))
+        files = [path for folder in folders if (path := folder / "gaps.csv").exists()]
+        for path in files:
+            for what, value, error in judge(gaps.read(results.verified(GAPS, path))):
+                found.setdefault(what, []).append((value, error))
+        listed = (records.metrics(results.scale, GAPS) or {}).get("files", {})
+        if not files and any(name.endswith("/gaps.csv") for name in listed):
+            again = f"python -m seqflows evaluate {results.scale}/{GAPS}, then keep {results.scale}"
+            text = f"the gaps.csv of {GAPS}, from which figures 1 and 2 are drawn, was not kept: run {again}"
+            return Finding(NOT_RUN, text)
         if not found:
             return Finding(NOT_RUN, f"{GAPS} has no gaps.csv with {gaps.LEAST} words")
         return join(_over_seeds(what, values) for what, values in found.items())
