@@ -57,6 +57,21 @@ def test_a_paper_is_found_by_its_folder(folder):
         ("deviations", lambda c: c[0].pop("why"), "expected the key why in entry 1 of .*ziegler2019/deviations.yaml"),
         ("deviations", lambda c: c[0].update(wy="x"), "entry 1 of .*deviations.yaml.*, got 'wy'; nearest: why"),
         ("deviations", lambda c: c[0].update(why=" "), "expected a text for why in entry 1 of .*, got ' '"),
+        (
+            "answers",
+            lambda c: c[1].update(claim="IAF is worse than AF"),
+            "the name of a claim in entry 2 of .*answers.yaml, got 'IAF is .*; nearest: IAF / SCF is worse than AF",
+        ),
+        (
+            "answers",
+            lambda c: c[0].update(cells="table1 | AF / AF"),
+            r"<table> \| <row> \| <column> of printed cells in entry 1 of .*, got 'table1 \| AF / AF'",
+        ),
+        (
+            "answers",
+            lambda c: c[0].update(cells="table1 | AF / AF | Test NLL; table9 | AF / AF | Test NLL"),
+            r"of printed cells in entry 1 of .*, got 'table9 \| AF / AF \| Test NLL'",
+        ),
         ("contradictions", lambda c: c.insert(0, "text"), "keys and texts in entry 1 of .*contradictions.yaml, got 't"),
     ],
 )

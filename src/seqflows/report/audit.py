@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
-from seqflows.report import causes, figures, markdown, verdict
+from seqflows.report import answers, causes, figures, markdown, verdict
 from seqflows.report.cells import NOTHING, OURS, Cell, impossible, number, of_table
 from seqflows.report.inputs import Results, devices, matrix
 from seqflows.report.judging import ERRORS, STAND_IN
@@ -205,10 +205,10 @@ def said(results: Results, one: Audited) -> Text:
 
 
 def summary(audits: Iterable[Audited]) -> list[Block]:
-    """Of each paper with numbers its data and the claims that are decided, by name; then counts, of its cells too."""
+    """The answers on each paper with numbers; its data that are not the paper's; then counts of claims and cells."""
+    audits = list(audits)
     rows: list[Sequence[Text]] = []
-    names: list[Fact] = []
-    seen: set[str] = set()  # papers, whose own numbers are the same at each scale
+    others: list[Text] = []
     for one in audits:
         wanted = [(cell, row) for cell, row in one.rows if cell.status == "reproduce"]
         counts = Counter(row["verdict"] for _, row in wanted)
@@ -219,10 +219,8 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         said += f"; {aged}" if (aged := of_earlier(wanted)) else ""
         known = causes.counted(row for _, row in one.rows) or NOTHING
         rows.append((Strong(one.paper.title), one.scale, *verdict.counts(one.claims), said, known))
-        lines = verdict.named(one.claims, printed=one.paper.name not in seen)
-        lines += [f"data that are not the paper's: {one.other}"] if one.other else []
-        names.append(Fact((Strong(one.paper.title), f", scale {one.scale}"), lines))
-        seen.add(one.paper.name)
+        if one.other:
+            others.append((Strong(one.paper.title), f", scale {one.scale}: data that are not the paper's: {one.other}"))
     header = (
         "paper",
         "scale",
@@ -230,7 +228,8 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
         "printed numbers, by ours",
         "of those outside or impossible, with a measured cause",
     )
-    return [*([Facts(names)] if names else []), Table(header, rows, left=len(header))]
+    first = answers.table(audits)
+    return [*([first] if first else []), *listed(others), Table(header, rows, left=len(header))]
 
 
 def origin(results: Results, rows: Rows) -> str:

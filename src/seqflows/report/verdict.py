@@ -136,22 +136,6 @@ def on_printed(claims: Iterable[Judged]) -> str:
     return ", ".join(parts)
 
 
-def named(judged: Sequence[Judged], printed: bool = True) -> list[Text]:
-    """Which claims the paper's own numbers contradict, if ``printed``, and which hold and fail on ours, by name.
-
-    A line for each; of ours first those of present settings alone, then the others with their runs of earlier ones.
-    """
-    claims = [one for one in judged if not one.claim.check]
-    against = [one.claim.name for one in claims if printed and one.printed.verdict == FAILS]
-    groups = [(Status("contradicted", FAILS), " by the paper's own numbers", against)]
-    for verdict in (HOLDS, FAILS):
-        own = sorted((one for one in claims if one.ours.verdict == verdict), key=lambda one: bool(one.earlier))
-        found = [one.claim.name + f" ({one.aged})" * bool(one.earlier) for one in own]
-        groups.append((Status(verdict, verdict), " on our runs", found))
-    lines: list[Text] = [(status, f"{where}: {'; '.join(found)}") for status, where, found in groups if found]
-    return lines or ["no claim is decided yet"]
-
-
 def _counted(verdicts: Iterable[str]) -> str:
     """``10 hold, 5 fail, 3 undecided (2 not run)``.
 

@@ -1,7 +1,8 @@
 """Reading and checking a paper's folder: printed tables and the audit's data.
 
 ``paper.yaml`` makes a folder a paper. Beside it are a csv for each printed table, ``settings.json``, ``deviations``,
-``contradictions`` and, optionally, ``assumptions`` and ``causes`` as yaml; and ``claims.py``, with its CLAIMS.
+``contradictions`` and, optionally, ``assumptions``, ``causes`` and ``answers`` as yaml; and ``claims.py``, with its
+CLAIMS.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import functools
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -154,6 +155,26 @@ class Cause(NamedTuple):
         return changed, other or metric
 
 
+class Answer(NamedTuple):
+    """What a reader of the paper asks first: a statement of it in short, the name of its claim, and cells that show it.
+
+    ``cells`` are ``<table> | <row> | <column>`` each, with semicolons between.
+    """
+
+    says: str
+    claim: str
+    cells: str
+
+    @property
+    def shown(self) -> list[tuple[str, ...]]:
+        """Table, row and column of each cell, the table without its paper's name.
+
+        >>> Answer("", "", "table1 | AF / AF | KL; table1 | LSTM | KL").shown
+        [('table1', 'AF / AF', 'KL'), ('table1', 'LSTM', 'KL')]
+        """
+        return [tuple(part.strip() for part in cell.split("|")) for cell in self.cells.split(";")]
+
+
 @dataclass(frozen=True)
 class Paper:
     """One audited paper; ``name`` is that of its folder, used by ``reproduces`` in params.yaml."""
@@ -165,6 +186,7 @@ class Paper:
     contradictions: tuple[Contradiction, ...]
     assumptions: tuple[Assumption, ...]
     causes: tuple[Cause, ...]
+    answers: tuple[Answer, ...]
     convention: str  # convention of our numbers in the claims, if needed
 
     @property
@@ -190,17 +212,19 @@ def read(folder: Path) -> Paper:
     for name in (path.name, "deviations.yaml", "contradictions.yaml", "claims.py"):
         if not (folder / name).exists():
             raise Problem(f"expected {folder / name}, found none; write it")
-    left_open, tried = folder / "assumptions.yaml", folder / "causes.yaml"
+    left_open, tried, asked = (folder / f"{name}.yaml" for name in ("assumptions", "causes", "answers"))
     head = _texts(str(path), params.written(path), ("title",), {"convention": "", "code": ""})
     shared = {"code": head["code"]} if head["code"] else {}
+    claims = importlib.import_module(f"{__package__}.{folder.name}.claims").CLAIMS
     return Paper(
         name=folder.name,
         title=head["title"],
-        claims=importlib.import_module(f"{__package__}.{folder.name}.claims").CLAIMS,
+        claims=claims,
         deviations=_rows(folder / "deviations.yaml", Deviation, shared),
         contradictions=_rows(folder / "contradictions.yaml", Contradiction),
         assumptions=_rows(left_open, Assumption) if left_open.exists() else (),
         causes=_causes(tried) if tried.exists() else (),
+        answers=_answers(asked, [claim.name for claim in claims]) if asked.exists() else (),
         convention=head["convention"],
     )
 
@@ -221,6 +245,24 @@ def _causes(path: Path) -> tuple[Cause, ...]:
             )
         if not re.fullmatch(r"\d+(\.\d+)?", one.times) or not one.factor:
             raise Problem(f"expected a number above 0 for times in entry {number} of {path}, got {one.times!r}")
+    return found
+
+
+def _answers(path: Path, claims: Collection[str]) -> tuple[Answer, ...]:
+    """The entries of answers.yaml."""
+    found = _rows(path, Answer)
+    for number, one in enumerate(found, 1):
+        if one.claim not in claims:
+            raise Problem(
+                f"expected the name of a claim in entry {number} of {path}, got {one.claim!r}{near(one.claim, claims)}"
+            )
+        for cell in one.shown:
+            name = f"{path.parent.name}-{cell[0]}"
+            if len(cell) != 3 or cell[1:] not in {(row["row"], row["column"]) for row in printed(name)}:
+                raise Problem(
+                    f"expected <table> | <row> | <column> of printed cells in entry {number} of {path}, got "
+                    f"{' | '.join(cell)!r}"
+                )
     return found
 
 

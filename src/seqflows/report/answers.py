@@ -1,0 +1,72 @@
+"""The answer in a minute: what a reader of a paper asks first, with the numbers and the verdict of both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from seqflows import metrics
+from seqflows.report.cells import NOTHING, Cell, number
+from seqflows.report.page import Status, Strong, Table, Text
+from seqflows.report.verdict import EARLIER
+
+if TYPE_CHECKING:
+    from seqflows.report.audit import Audited
+    from seqflows.report.papers.base import Answer
+
+
+def table(audits: Iterable[Audited]) -> Table | None:
+    """A row for each of a paper's answers: in short, as printed, and ours at each scale with a number; None without."""
+    known = [one for one in audits if any(cell.summary for cell, _ in one.rows)]
+    by_paper: dict[str, list[Audited]] = {}
+    for one in known:
+        by_paper.setdefault(one.paper.name, []).append(one)
+    scales = list(dict.fromkeys(one.scale for one in known))
+    rows: list[Sequence[Text]] = []
+    for here in by_paper.values():
+        at = {one.scale: one for one in here}
+        for answer in here[0].paper.answers:
+            title: Text = Strong(here[0].paper.title) if answer is here[0].paper.answers[0] else ""
+            ours = [_ours(at[scale], answer) if scale in at else NOTHING for scale in scales]
+            rows.append((title, answer.says, _printed(here[0], answer), *ours))
+    header = ("paper", "what it says, in short", "its own numbers", *(f"ours, scale {scale}" for scale in scales))
+    return Table(header, rows, wide=True) if rows else None
+
+
+def _shown(one: Audited, answer: Answer) -> list[tuple[Cell, bool]]:
+    """The cells of an answer, in its order, each with whether its run is of earlier settings."""
+    found = {(cell.table, cell.row, cell.column): (cell, row) for cell, row in one.rows}
+    cells = [found[f"{one.paper.name}-{table}", row, column] for table, row, column in answer.shown]
+    return [(cell, row.get("earlier_settings") == "yes") for cell, row in cells]
+
+
+def _printed(one: Audited, answer: Answer) -> Text:
+    cells = [cell for cell, _ in _shown(one, answer)]
+    judged = next(claim for claim in one.claims if claim.claim.name == answer.claim)
+    numbers = ", ".join(f"{_label(cells, cell)} {cell.reported}" for cell in cells)
+    notes = "; ".join(filter(None, (f"{numbers} {cells[0].unit}", judged.remark)))
+    return Status(judged.printed.verdict, judged.printed.verdict), f": {notes}"
+
+
+def _ours(one: Audited, answer: Answer) -> Text:
+    shown = [(cell, earlier) for cell, earlier in _shown(one, answer) if cell.summary]
+    verdict = next(claim.ours.verdict for claim in one.claims if claim.claim.name == answer.claim)
+    if not shown:
+        return Status(verdict, verdict)
+    cells = [cell for cell, _ in shown]
+    numbers = ", ".join(f"{_label(cells, cell)} {_number(cell)}" for cell in cells)
+    seeds = "one seed" if any(len(cell.summary.seeds) == 1 for cell in cells if cell.summary) else ""
+    notes = "; ".join(filter(None, (numbers, seeds, EARLIER if any(earlier for _, earlier in shown) else "")))
+    return Status(verdict, verdict), f": {notes}"
+
+
+def _number(cell: Cell) -> str:
+    known = metrics.find(cell.metric)
+    return number(cell.summary, known.digits if known else 3, error=False)
+
+
+def _label(cells: Sequence[Cell], cell: Cell) -> str:
+    """What tells a cell from the others: its row, its column, or both."""
+    rows, columns = ({getattr(one, part) for one in cells} for part in ("row", "column"))
+    text = " ".join([cell.row] * (len(rows) > 1 or len(columns) == 1) + [cell.column] * (len(columns) > 1))
+    return f"“{text}”" if text.startswith(("-", "+")) else text  # no sign of the number behind it
