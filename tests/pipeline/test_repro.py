@@ -1,15 +1,18 @@
 """`repro` makes each stage once, in calls of `dvc repro` that share none, and says which of them failed."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import engines
 from conftest import ROOT
 from seqflows import files, params, paths, stages
+from seqflows.errors import Problem
 from seqflows.pipeline import dvc, repro
 
 REPRO = (sys.executable, "-m", "seqflows", "repro")
@@ -140,6 +143,26 @@ def test_an_interrupt_reaches_the_stages(stubbed):
         if path.read_text() not in ("{}", '{"read": {}, "write": {}}')
     ]
     assert not held, held[0].read_text()
+
+
+def test_its_calls_hold_the_lock_when_it_is_killed(stubbed):
+    """They go on, and another engine would delete what they write."""
+    made = stubbed(seconds=60)
+    with subprocess.Popen(REPRO, cwd=made.folder, env=made.env) as running:
+        for _ in range(600):
+            if (made.folder / "training").exists():
+                break
+            time.sleep(0.1)
+        calls = [int(pid) for pid in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()]
+        running.kill()
+        running.wait()
+        lock = made.folder / paths.lock("engine")
+        with pytest.raises(Problem, match="engine.lock to be free"), files.lock(lock, shared=True):
+            pass
+        for call in calls:
+            os.killpg(call, signal.SIGTERM)
+        with files.lock(lock):  # free when they have ended
+            assert calls
 
 
 def test_its_stages_do_not_wait_for_its_own_lock(project):
