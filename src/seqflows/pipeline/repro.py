@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 
@@ -117,12 +118,14 @@ def _side_by_side(calls: Sequence[Targets], jobs: int, lock: int) -> None:
 
 
 def _start(command: Sequence[str], lock: int) -> subprocess.Popen[bytes]:
+    """Start a call, which finds the commands of this interpreter's environment first, be it activated or not."""
+    found = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         pass_fds=(lock,),
         process_group=0,
-        env=os.environ | {paths.HELD: "1"},
+        env=os.environ | {paths.HELD: "1", "PATH": found},
         preexec_fn=_heed,
     )
 
