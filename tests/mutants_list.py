@@ -153,8 +153,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "its stages wait for the lock that it holds",
-            'os.environ | {paths.HELD: "1"}',
-            "dict(os.environ)",
+            'os.environ | {paths.HELD: "1", "PATH": found}',
+            'os.environ | {"PATH": found}',
             "test_repro.py::test_it_makes_every_stage_once_and_then_nothing",
         ),
     ],

@@ -288,7 +288,7 @@ def _matrix(given: argparse.Namespace) -> None:
         importlib.import_module("seqflows.pipeline.matrix").run()
 
 
-def _checkout() -> contextlib.AbstractContextManager[None]:
+def _checkout() -> contextlib.AbstractContextManager[int | None]:
     """Lock DVC's stages and Snakemake against each other, since each deletes the other's outputs."""
     if "DVC_STAGE" not in os.environ or paths.HELD in os.environ:  # DVC sets it; `repro` holds the lock
         return contextlib.nullcontext()

@@ -234,10 +234,10 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[None]:
+def lock(path: Path, holder: str = "another process works on the same key", shared: bool = False) -> Iterator[int]:
     """Hold a lock: an exclusive one waits for another ``holder`` with a message, a shared one raises `Problem`.
 
-    So does a file system that has no locks.
+    So does a file system that has no locks. Yields the lock's descriptor: processes that inherit it hold the lock, too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:  # "a" leaves alone what a link there leads to; NFS locks only what may be read, too
@@ -258,7 +258,7 @@ def lock(path: Path, holder: str = "another process works on the same key", shar
                     f"expected a file system that can lock {path}, got {error.strerror}; have it mounted with locks "
                     "(flock), or work in a checkout on another one"
                 ) from None
-        yield
+        yield file.fileno()
 
 
 @functools.cache

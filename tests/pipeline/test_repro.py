@@ -1,15 +1,18 @@
 """`repro` makes each stage once, in calls of `dvc repro` that share none, and says which of them failed."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import engines
 from conftest import ROOT
 from seqflows import files, params, paths, stages
+from seqflows.errors import Problem
 from seqflows.pipeline import dvc, repro
 
 REPRO = (sys.executable, "-m", "seqflows", "repro")
@@ -103,7 +106,11 @@ def test_it_makes_every_stage_once_and_then_nothing(stubbed):
     made = stubbed()
     found = params.load(made.folder / "params.yaml")
     every = {f"{stage} demo/{name}" for stage, name in stages.every(found)}
+    activated = made.env["PATH"]
+    own = str(Path(sys.executable).parent)
+    made.env["PATH"] = os.pathsep.join(folder for folder in activated.split(os.pathsep) if folder != own)
     made.run(*REPRO)
+    made.env["PATH"] = activated
     assert ran(made) == every | {"matrix"} and len(every) > 14
     assert (made.folder / "held").read_text() == "1"  # its stages know that it has the lock
     made.run(*REPRO)
@@ -140,6 +147,26 @@ def test_an_interrupt_reaches_the_stages(stubbed):
         if path.read_text() not in ("{}", '{"read": {}, "write": {}}')
     ]
     assert not held, held[0].read_text()
+
+
+def test_its_calls_hold_the_lock_when_it_is_killed(stubbed):
+    """They go on, and another engine would delete what they write."""
+    made = stubbed(seconds=60)
+    with subprocess.Popen(REPRO, cwd=made.folder, env=made.env) as running:
+        for _ in range(600):
+            if (made.folder / "training").exists():
+                break
+            time.sleep(0.1)
+        calls = [int(pid) for pid in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()]
+        running.kill()
+        running.wait()
+        lock = made.folder / paths.lock("engine")
+        with pytest.raises(Problem, match="engine.lock to be free"), files.lock(lock, shared=True):
+            pass
+        for call in calls:
+            os.killpg(call, signal.SIGTERM)
+        with files.lock(lock):  # free when they have ended
+            assert calls
 
 
 def test_its_stages_do_not_wait_for_its_own_lock(project):

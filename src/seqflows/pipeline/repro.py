@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 
@@ -38,9 +39,9 @@ def run(jobs: int) -> None:
         raise Problem(f"expected at least 1 call of dvc repro at once, got -j {jobs}")
     found = params.load()
     dvc.check(found)
-    with files.lock(paths.lock("engine"), "another engine is running in this checkout"):
+    with files.lock(paths.lock("engine"), "another engine is running in this checkout") as lock:
         for calls in waves(found, stale(found), PARTS * jobs):
-            _side_by_side(calls, jobs)
+            _side_by_side(calls, jobs, lock)
 
 
 def stale(found: params.Params) -> set[stages.Job]:
@@ -89,16 +90,17 @@ def _shared_out(
     return [[job for job in some if job in part] for part in sorted(made, key=len, reverse=True)]
 
 
-def _side_by_side(calls: Sequence[Targets], jobs: int) -> None:
+def _side_by_side(calls: Sequence[Targets], jobs: int, lock: int) -> None:
     """Make the calls, each in a process group of its own, so that an interrupt is passed on once.
 
-    After one that fails no other begins.
+    After one that fails no other begins. They hold the lock of the descriptor ``lock``, too: they go on if this process
+    is killed.
     """
     waiting, running, failed = list(calls), list[subprocess.Popen[bytes]](), list[subprocess.Popen[bytes]]()
     try:
         while running or (waiting and not failed):
             while waiting and len(running) < jobs and not failed:
-                running.append(_start([*COMMAND, *waiting.pop(0)]))
+                running.append(_start([*COMMAND, *waiting.pop(0)], lock))
             time.sleep(SECONDS)
             failed += [call for call in running if call.poll()]
             running = [call for call in running if call.returncode is None]
@@ -115,12 +117,15 @@ def _side_by_side(calls: Sequence[Targets], jobs: int) -> None:
         )
 
 
-def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], lock: int) -> subprocess.Popen[bytes]:
+    """Start a call, which finds the commands of this interpreter's environment first, be it activated or not."""
+    found = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
+        pass_fds=(lock,),
         process_group=0,
-        env=os.environ | {paths.HELD: "1"},
+        env=os.environ | {paths.HELD: "1", "PATH": found},
         preexec_fn=_heed,
     )
 
