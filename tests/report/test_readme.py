@@ -2,6 +2,7 @@
 
 import doctest
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import report_world
 from seqflows import files, params, paths
 from seqflows.errors import Problem
-from seqflows.report import audit, markdown, readme
+from seqflows.report import audit, markdown, readme, tables
 from seqflows.report.inputs import Results
 from seqflows.report.pages import corpora
 from seqflows.report.papers import base
@@ -44,6 +45,18 @@ def test_links_lead_to_files(monkeypatch):
     assert len(found) > 15
     for page, link in found:
         assert (page.parent / link).exists(), f"{page} links to {link}, which does not exist"
+
+
+def test_every_page_of_results_is_reached_from_the_readme(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    seen, left = set(), [Path("README.md")]
+    while left:
+        page = left.pop()
+        if page not in seen and page.suffix == ".md":
+            left += [Path(os.path.normpath(page.parent / link)) for link in LINK.findall(page.read_text("utf-8"))]
+        seen.add(page)
+    shown = {path for end in ("md", "png") for path in Path("results").rglob(f"*.{end}") if "demo" not in path.parts}
+    assert len(shown) > 40 and not shown - seen
 
 
 def test_examples_run():
@@ -86,6 +99,18 @@ def test_data_that_are_not_the_papers_are_said(tmp_path, monkeypatch):
         f"a part of SQuAD questions; {less}; public Romanian-English pairs in place of WMT16 Romanian-English"
     )
     assert corpora.other(Results(matrix, "paper"), ["ptb-lstm", "squad-qg"]) == ""
+
+
+def test_the_pages_of_a_scale_are_those_that_were_made(world):
+    report_world.write_run("laptop", "ptb-lstm")
+    tables.run(paths.Key("laptop", "ziegler2019-table1"))
+    files.write_text(paths.figure("laptop", "ziegler2019-figure7")[0], "")
+    new = readme.refreshed("<!-- pages: results/laptop -->\n<!-- end -->")
+    drawn = world.figures["ziegler2019-figure7"]["title"]
+    assert new.splitlines()[1:-1] == [
+        "## Ziegler & Rush 2019", "",
+        "- [Table 1: characters](ziegler2019-table1.md)", f"- [{drawn}](ziegler2019-figure7.png)",
+    ]  # fmt: skip
 
 
 def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
@@ -139,6 +164,7 @@ def test_claims_that_are_decided_are_named_by_what_they_rest_on(world):
     ("mark", "message"),
     [
         ("summary: results/laptop/table.md", "expected results/<scale>/audit.md in the marks of a summary"),
+        ("pages: results/laptop/audit.md", "expected results/<scale> in the marks of its pages, got results/laptop"),
         ("csv: nowhere", "expected rows in nowhere, found none"),
         ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),
         ("table: results/demo/ziegler2019-table1.csv", "expected results/<scale>/<table>.md"),
