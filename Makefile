@@ -121,7 +121,7 @@ provenance: ## crates/<scale>, an RO-Crate of each scale with kept records, vali
 	.venv-provenance/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv-provenance/context $(CONTEXT)
 	set -e; for scale in $(patsubst results/%/runs,%,$(wildcard results/*/runs)); do .venv-provenance/bin/python -m seqflows crate $$scale; .venv-provenance/bin/python tests/validate_crate.py crates/$$scale; done
 
-readme: $(STAMP) ## update the tables in README.md and docs from the results
+readme: $(STAMP) ## update README.md, the tables in docs and the lists of each scale's pages from the results
 	python -m seqflows readme
 
 lock: ## compile requirements.lock, for all Pythons, from requirements.in; what is pinned there stays (needs uv)
