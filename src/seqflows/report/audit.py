@@ -307,7 +307,11 @@ def section(results: Results, one: Audited) -> list[Block]:
     blocks += [Heading(3, "Cells")]
     for name in paper.tables:
         title = results.params.tables[name]["title"] if name in results.params.tables else name
-        blocks += [Heading(4, title), cell_table(row for row in rows if row[0].table == name)]
+        whole = paths.table(results.scale, name)[1]
+        blocks += [
+            Heading(4, Link(whole.name, title) if whole.exists() else title),
+            cell_table(row for row in rows if row[0].table == name),
+        ]
     blocks += measured(rows, one.judgements)
     blocks += both_scales(results, rows)
     blocks += reductions(results, rows)

@@ -1,4 +1,4 @@
-"""The results in README.md and in the pages of docs, generated from the records."""
+"""The results in README.md, in the pages of docs and in each scale's list of tables and figures, from the records."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from seqflows.errors import Problem
 from seqflows.params import scale_of
 from seqflows.report import audit, markdown, verdict
 from seqflows.report.inputs import Results, matrix, read_csv
-from seqflows.report.page import Block, Link, Paragraph, Picture, Strong, Table
+from seqflows.report.page import Block, Facts, Heading, Link, Paragraph, Picture, Strong, Table, Text
 from seqflows.report.papers.base import papers
 from seqflows.report.tables import made
 
 BLOCK = re.compile(
-    r"<!-- (?P<kind>table|csv|verdict|summary): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL
+    r"<!-- (?P<kind>table|csv|verdict|summary|pages): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL
 )
 
 
@@ -55,6 +55,24 @@ def summary_of(path: Path) -> list[Block]:
     return audit.summary(audit.audited(one, paper) for one in scales for paper in audit.ordered(one))
 
 
+def pages_of(path: Path) -> list[Block]:
+    """Links to the tables and figures of a scale, for a page in its folder ``path``, by paper and then over papers."""
+    folder, scale = path.parts if len(path.parts) == 2 else ("", "")
+    if folder != "results":
+        raise Problem(f"expected results/<scale> in the marks of its pages, got {path}")
+    here = Results(matrix(), scale_of(scale))
+    titles = {paper.name: paper.title for paper in audit.ordered(here)} | {"": "Over the papers"}
+    found: dict[str, list[Text]] = {name: [] for name in titles}
+    for blocks, place in ((here.params.tables, lambda name: paths.table(scale, name)[1]),
+                          (here.params.figures, lambda name: paths.figure(scale, name)[0])):  # fmt: skip
+        for name, block in blocks.items():
+            if place(name).exists():
+                found.setdefault(block.get("reproduces", ""), []).append(Link(place(name).name, block["title"]))
+    return [
+        part for name, links in found.items() if links for part in (Heading(2, titles.get(name, name)), Facts(links))
+    ]
+
+
 def csv_of(path: Path) -> list[Block]:
     """A whole csv file as a table."""
     rows = read_csv(path)
@@ -68,9 +86,8 @@ def refreshed(text: str) -> str:
     """A text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
-        shown = {"table": table_of, "csv": csv_of, "verdict": verdict_of, "summary": summary_of}[found["kind"]](
-            Path(found["path"])
-        )
+        makers = {"table": table_of, "csv": csv_of, "verdict": verdict_of, "summary": summary_of, "pages": pages_of}
+        shown = makers[found["kind"]](Path(found["path"]))
         return f"<!-- {found['kind']}: {found['path']} -->\n{markdown.blocks(shown)}\n<!-- end -->"
 
     return BLOCK.sub(block, text)
@@ -78,7 +95,7 @@ def refreshed(text: str) -> str:
 
 def pages() -> list[Path]:
     """The pages that may have marked blocks."""
-    return [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
+    return [Path("README.md"), *sorted(Path("docs").glob("*.md")), *sorted(Path("results").glob("*/README.md"))]
 
 
 def run() -> None:
