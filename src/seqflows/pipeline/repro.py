@@ -7,12 +7,15 @@ needs its machine for itself is made; then the papers' tables and figures, in th
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 import networkx
 
@@ -22,6 +25,7 @@ from seqflows.pipeline import dvc, status
 
 COMMAND = ("dvc", "--wait-for-lock", "repro")
 SINGLE = ("--single-item",)
+IN_USE = Path(".dvc/tmp/rwlock")  # DVC's list of what its calls read and write
 PARTS = 4  # for each call at once, so that all end at about the same time
 SECONDS = 0.2  # between two looks at whether a call has ended
 
@@ -40,8 +44,18 @@ def run(jobs: int) -> None:
     found = params.load()
     dvc.check(found)
     with files.lock(paths.lock("engine"), "another engine is running in this checkout") as lock:
+        _forget_broken()
         for calls in waves(found, stale(found), PARTS * jobs):
             _side_by_side(calls, jobs, lock)
+
+
+def _forget_broken() -> None:
+    """Remove DVC's list of what is in use if a call that was killed left it half-written: DVC would refuse it."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            json.loads(IN_USE.read_text(encoding="utf-8"))
+        except ValueError:
+            IN_USE.unlink()
 
 
 def stale(found: params.Params) -> set[stages.Job]:
