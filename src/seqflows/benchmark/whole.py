@@ -1,6 +1,6 @@
 """What a newcomer and a developer wait for: the tests and the demo, each whole, in a fresh clone of the present commit.
 
-Not measured unless asked for, since all take more than an hour and both cores: ``python -m seqflows benchmark whole``,
+Not measured unless asked for, since they take both cores for long: ``python -m seqflows benchmark whole``,
 or ``whole:snakemake`` for one of them, beside which the others' rows stay.
 """
 
