@@ -81,8 +81,67 @@ def test_curves_leave_out_a_loss_without_a_weight_of_the_kl_and_say_so(world):
 def test_runs_that_end_close_together_are_enlarged_in_groups_and_the_others_are_named():
     last = {"a": 5.0, "b": 5.1, "c": 9.0, "d": 1.0, "e": 1.05}
     lines = {run: {epoch: [end + 6 - epoch] for epoch in range(1, 7)} for run, end in last.items()}
-    assert curves.close(lines, 0.5) == (range(4, 7), [["b", "a"], ["e", "d"]])
-    assert curves.close({"a": {1: [3.0]}, "b": {1: [3.0]}}, 0.5)[1] == []
+    assert curves.close(lines, 0.5) == [["b", "a"], ["e", "d"]] and curves.late(lines["a"]) == [4, 5, 6]
+    assert curves.close({"a": {1: [3.0]}, "b": {1: [3.0]}}, 0.5) == []
+
+
+def test_runs_of_several_lengths_are_enlarged_by_the_share_of_their_own_epochs(world):
+    """A run's rate falls by its own number of epochs: beside each other are the ends, not the same epochs."""
+    report_world.write_words("demo", world)
+    runs = world.figures["schmidt2018-curves"]["runs"]
+    for number, run in enumerate(runs):
+        write_history(run, [11.0 - epoch / (12 if number else 6) for epoch in range(12 if number else 6)])
+    figure, written = drawn(world, "schmidt2018-curves")
+    assert "share of the run's own epochs" in written and "last third" in written
+    _, enlarged, *_ = figure.axes
+    ends = {max(line.get_xdata()) for line in enlarged.lines}
+    assert ends == {1.0} and {len(line.get_xdata()) for line in enlarged.lines} == {3, 5}
+    write_history(runs[0], [11.0 - epoch / 12 for epoch in range(12)])
+    assert "epochs 8 to 12" in drawn(world, "schmidt2018-curves")[1]
+
+
+def test_panels_of_groups_do_not_overlap():
+    """Where a line comes from the range of another group, as of a KL that falls, it is cut between the two."""
+    from matplotlib import pyplot
+
+    def falling(end, start):
+        return {epoch: [start + (end - start) * max(0, epoch - 6) / 3] for epoch in range(1, 10)}
+
+    lines = {"a": falling(7.1, 7.1), "b": falling(7.0, 7.0), "c": falling(5.0, 9.0), "d": falling(4.9, 4.9)}
+    looks = dict.fromkeys(lines, ("k", "-"))
+    figure = pyplot.figure()
+    curves.zoom(figure, figure.add_gridspec(1, 1)[0], [["a", "b"], ["c", "d"]], lines, looks)
+    pyplot.close(figure)
+    above, below = (axis.get_ylim() for axis in figure.axes)
+    assert below[1] == pytest.approx(6.0) and above[0] > 6.9
+
+
+def test_a_figure_says_which_of_its_runs_are_of_earlier_settings(world):
+    report_world.write_words("laptop", world)
+    block = world.figures["schmidt2018-figure1"] | {"runs": ["words-tril2-k10"]}
+    several = world.figures["schmidt2018-trajectories"]
+
+    def origins():
+        return [figures.draw(Results(world, "laptop"), one)[1] for one in (block, several)]
+
+    assert origins() == ["cpu", "cpu"]
+    world.runs["words-tril2-k10"]["laptop"]["training"] = {"epochs": 9}
+    assert origins() == ["cpu · all runs of earlier settings", "cpu · of earlier settings: words-tril2-k10"]
+
+
+def test_a_long_origin_lengthens_the_figure_and_is_whole(tmp_path):
+    from matplotlib import image, pyplot
+
+    def size(origin):
+        figure = pyplot.figure(figsize=(4, 2))
+        path = tmp_path / "figure.png"
+        figures.save(figure, [path], origin)
+        return figure.texts[0].get_text(), image.imread(path).shape[:2]
+
+    long = "scale demo · of earlier settings: " + ", ".join(f"a-run-with-a-name-{number}" for number in range(12))
+    (_, short_size), (text, long_size) = size("scale demo · cpu"), size(long)
+    assert short_size == (300, 600) and text.replace("\n", " ") == long
+    assert long_size == (300 + 15 * text.count("\n"), 600) and text.count("\n") > 1
 
 
 def test_words_that_are_not_drawn_are_counted(world):
@@ -115,7 +174,7 @@ def test_figures_name_what_they_show(world):
     assert any("the mean of the posterior" in text for text in drawn(world, "ziegler2019-figure6")[1])
     (title,) = [text for text in drawn(world, "ziegler2019-figure7")[1] if "fresh weights" in text]
     machine = inputs.times("demo", "ptb")[1]
-    assert f"on {machine}; bars: 95 % intervals" in title
+    assert f"on {machine}; bars: 95 % intervals" in title and "what else ran on the machine is not recorded" in title
 
 
 def test_datasets_have_their_proper_names(root):

@@ -220,8 +220,16 @@ def test_what_has_no_line_is_named_and_tasks_without_any_are_left_out(world):
     report_world.write_words_run("demo", "words-gru8")  # whose history has no seconds
     figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
     (axis,) = figure.axes
-    assert [text.get_text() for text in axis.get_legend().get_texts()][-1] == "baseline: floor, without a line"
+    assert [text.get_text() for text in axis.get_legend().get_texts()][-1] == "baseline: floor, test set"
     assert axis.get_legend().get_title().get_text() == "embedded text"
+    floor = task(world, "embedded text").best("baseline").summary.value
+    assert any({*line.get_ydata()} == {floor} for line in axis.lines)
+    low, high = axis.get_ylim()
+    assert low < floor < high
+    write(*RUNS)
+    report_world.rewrite(paths.seed("demo", "ptb-lstm", 0) / "train.json", device="cuda")
+    figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()][-1] == "baseline: LSTM, without a line"
 
 
 def test_a_scale_has_the_candidates_whose_runs_it_has(root):

@@ -218,6 +218,20 @@ def test_dots_that_would_cover_each_other_are_stacked():
     assert strips.stacked([3.0, -3.0, 0.0], 6.0) == [0, 0, 0]
 
 
+def test_what_a_strip_lacks_stands_above_its_dots_and_the_dots_are_explained():
+    from matplotlib import pyplot
+
+    dots = [strips.Dot(40.0, False, False)] * 3
+    figure = strips.draw("Paper", {"Table 1": dots, "Table 2": dots}, {"Table 1": "4 not run", "Table 2": ""})
+    pyplot.close(figure)
+    (axis,) = figure.axes
+    (text,) = axis.texts
+    places = [line.get_ydata()[0] for line in axis.lines if line.get_marker() == "o" and len(line.get_ydata())]
+    assert text.get_text() == "without a dot: 4 not run" and text.get_position()[1] > max(places) + 0.3
+    named = [one.get_text() for one in axis.get_legend().get_texts()]
+    assert named == ["within the tolerance", "outside", "decides nothing"]
+
+
 def test_the_readme_has_a_row_per_decided_claim_in_the_papers_words(world):
     report_world.write_all("laptop", world)
     path = "results/laptop/verdict/ziegler2019.png"

@@ -11,7 +11,7 @@ from seqflows.noise import floor
 from seqflows.params import Params
 from seqflows.report import answers, causes, figures, markdown, verdict
 from seqflows.report.cells import NOTHING, OURS, Cell, impossible, number, of_table
-from seqflows.report.inputs import Results, devices, matrix
+from seqflows.report.inputs import EARLIER, Results, devices, matrix
 from seqflows.report.judging import ERRORS, STAND_IN
 from seqflows.report.page import (
     Block,
@@ -233,8 +233,10 @@ def summary(audits: Iterable[Audited]) -> list[Block]:
 
 
 def origin(results: Results, rows: Rows) -> str:
-    """The scale and the devices of some cells' numbers."""
-    return f"scale {results.scale} · {devices(cell.summary for cell, _ in rows if cell.summary)}"
+    """The scale and the devices of the cells of a picture, and how many are of earlier settings."""
+    drawn = [(cell, row) for cell, row in rows if _placed(cell, row)]
+    parts = (f"scale {results.scale}", devices(cell.summary for cell, _ in drawn), of_earlier(drawn, "{} dots"))
+    return " · ".join(filter(None, parts))
 
 
 def pictured(one: Audited) -> bool:
@@ -283,11 +285,11 @@ def made(rows: Rows) -> str:
     return text + "".join(f"; {others[name]} {name}" for name in VERDICTS if others[name])
 
 
-def of_earlier(rows: Rows) -> str:
+def of_earlier(rows: Rows, of: str = "our {} numbers") -> str:
     """``10 of our 41 numbers of earlier settings``; "" without any."""
     made = [row for cell, row in rows if cell.summary]
     count = sum(row["earlier_settings"] == "yes" for row in made)
-    return f"{count} of our {len(made)} numbers {verdict.EARLIER}" if count else ""
+    return f"{count} of {of.format(len(made))} {EARLIER}" if count else ""
 
 
 def _verdicts(rows: Rows) -> str:
@@ -453,6 +455,6 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
         ]
         under += [f"would settle it: {one.ours.settled}"] if one.ours.settled else []
         under += [("runs: ", Code(" ".join(one.runs)))] if one.runs else []
-        under += [(f"{verdict.EARLIER}: ", Code(" ".join(one.earlier)))] if one.earlier else []
+        under += [(f"{EARLIER}: ", Code(" ".join(one.earlier)))] if one.earlier else []
         items.append(Fact((Strong(one.claim.name), said), under))
     return [Heading(3, "Claims"), Paragraph(prose(text)), Facts(items)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ from seqflows.report.inputs import Results, matrix
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, device)`.
+# Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, origin)`.
 KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time")
 
+LETTERS, LINE = 20, 0.1  # of the origin of a figure's numbers: letters to an inch, and the height of a line in inches
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -49,8 +51,8 @@ def run(key: paths.Key, found: Params | None = None) -> None:
     params = found or matrix()
     block = params.figure(key.name)
     with styled(str(key)):
-        figure, device = draw(Results(params, key.scale), block)
-        save(figure, paths.figure(key.scale, key.name), f"scale {key.scale} · {device}")
+        figure, origin = draw(Results(params, key.scale), block)
+        save(figure, paths.figure(key.scale, key.name), f"scale {key.scale} · {origin}")
 
 
 @contextlib.contextmanager
@@ -66,7 +68,7 @@ def styled(what: str) -> Iterator[None]:
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
-    """The figure of a block, and the device of its numbers."""
+    """The figure of a block, and the origin of its numbers: their device, and which are of earlier settings."""
     if block["kind"] not in KINDS:
         nearest = near(block["kind"], KINDS)
         raise Problem(f"expected a figure kind of {', '.join(KINDS)}, got {block['kind']!r} in params.yaml{nearest}")
@@ -74,12 +76,21 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Figure, str]:
 
 
 def save(figure: Figure, where: Iterable[Path], origin: str) -> None:
-    """Add the origin of its numbers in the lower right corner and write it to png and svg files."""
-    from matplotlib import pyplot
+    """Add the origin of its numbers in the lower right corner and write it to png and svg files.
 
-    figure.text(0.995, 0.004, origin, ha="right", va="bottom", fontsize=6, color="0.45")
+    Lines after the origin's first one lengthen the figure at its lower end.
+    """
+    from matplotlib import pyplot
+    from matplotlib.transforms import Bbox
+
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(origin, int(LETTERS * width), break_on_hyphens=False)
+    below = LINE * (len(lines) - 1)
+    shown = {"ha": "right", "va": "bottom", "fontsize": 6, "color": "0.45"}
+    figure.text(0.995, 0.004 - below / height, "\n".join(lines), **shown)
+    part = {"bbox_inches": Bbox([[0, -below], [width, height]])} if below else {}
     for path in where:
         metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}[path.suffix]
         with files.replacing(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata)
+            figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata=metadata, **part)
     pyplot.close(figure)

@@ -39,6 +39,7 @@ def matrix() -> Any:
 
 EXACT, IMPORTANCE, TRAJECTORIES = "the chain rule", "importance sampling", "prior trajectories"  # of cross entropies
 HALF = "cross_entropy_test_half"  # in records by importance sampling, beside the headline
+EARLIER = "of earlier settings"  # or of other data: what `Results.stale` finds, in short
 BESIDE = ("laptop", "paper")  # scales of the same data
 STAND_INS = (
     "tvqa-questions",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seqflows.report.cells import NOTHING
-from seqflows.report.inputs import Results
+from seqflows.report.inputs import EARLIER, Results
 from seqflows.report.judging import (
     FAILS,
     HOLDS,
@@ -27,7 +27,6 @@ COLUMNS = (
     "paper", "claim", "kind", "section", "says", "read", "printed", "printed_numbers", "ours", "ours_numbers",
     "smallest_difference_seen", "to_settle", "runs", "runs_of_earlier_settings",
 )  # fmt: skip
-EARLIER = "of earlier settings"
 IMPOSSIBLE = "partly on numbers that cannot be"
 SEEN = "least difference seen (two standard errors)"
 SHOWN = 6  # of the settings that are reduced in most runs

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from seqflows import paths, records
 from seqflows.errors import Problem
-from seqflows.report.inputs import Results, devices, seed_folders
+from seqflows.report.inputs import EARLIER, Results, devices, seed_folders
 
 BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
 NAMES = {
@@ -60,9 +61,16 @@ def export(results: Results, run: str, name: str, *, named: bool = True) -> Path
     raise Problem(f"expected {folder}/seed-*/{name}, found none; {remedy}run: {again}")
 
 
-def device(results: Results, runs: list[str]) -> str:
-    """The devices of some runs, from their metrics."""
-    return devices(summary for run in runs for summary in (results.metrics(run) or {}).values())
+def origin(results: Results, runs: Iterable[str]) -> str:
+    """The devices of some runs, from their metrics, and which of the runs are of earlier settings.
+
+    Without a run of earlier settings these alone: ``cpu``; else ``cpu · of earlier settings: ptb-af_only``.
+    """
+    every = list(dict.fromkeys(runs))
+    used = devices(summary for run in every for summary in (results.metrics(run) or {}).values())
+    old = [run for run in every if results.earlier(run)]
+    named = f"all runs {EARLIER}" if len(old) == len(every) else f"{EARLIER}: {', '.join(old)}"
+    return f"{used} · {named}" if old else used
 
 
 def setting(results: Results, run: str, name: str) -> Any:

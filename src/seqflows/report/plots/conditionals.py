@@ -7,7 +7,7 @@ from typing import Any
 
 from seqflows import files
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import BLUE, RED, device, export, visible
+from seqflows.report.plots.common import BLUE, RED, export, origin, visible
 
 STEPS = 6  # panels; the paper shows three
 
@@ -41,4 +41,4 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     figure.supylabel(r"$p(x_t \mid x_{<t})$", fontsize=9, x=0.02)
     figure.suptitle(block["title"], fontsize=10)
     figure.tight_layout(h_pad=0.4, rect=(0, 0.015, 1, 1))
-    return figure, device(results, [run])
+    return figure, origin(results, [run])

@@ -11,7 +11,7 @@ from typing import Any
 from seqflows import paths, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, cut, device, label
+from seqflows.report.plots.common import CYCLE, DASHES, corpus_label, cut, label, origin
 
 Curve = dict[int, list[float]]  # epoch -> values of the seeds
 Looks = Mapping[str, tuple[str, Any]]  # run -> colour and dashes
@@ -79,14 +79,14 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         )  # fmt: skip
         top -= heights[dataset]
     figure.suptitle(title, fontsize=10, y=1 - 0.08 / height, va="top")
-    return figure, device(results, block["runs"])
+    return figure, origin(results, block["runs"])
 
 
 def row(figure: Any, grid: Any, number: int, curves: Mapping[str, Curve], looks: Looks) -> Any:
     """The axis of all epochs, and a panel for each group of runs that overlap on it."""
     means = {run: [statistics.fmean(values[epoch]) for epoch in sorted(values)] for run, values in curves.items()}
     low, top, high = limits([values for values in means.values() if values])
-    epochs, groups = close(curves, APART * (top - low))
+    groups = close(curves, APART * (top - low))
     axis = figure.add_subplot(grid[number, 0 if groups else slice(None)])
     for run, values in curves.items():
         line(axis, values, looks[run][0], label(run), looks[run][1])
@@ -98,7 +98,7 @@ def row(figure: Any, grid: Any, number: int, curves: Mapping[str, Curve], looks:
         axis.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
         axis.set_title(f"above: {len(above)} points to epoch {max(above)}", loc="right", fontsize=7, color="0.4")
     if groups:
-        zoom(figure, grid[number, 1], epochs, groups, curves, looks)
+        zoom(figure, grid[number, 1], groups, curves, looks)
     return axis
 
 
@@ -118,11 +118,15 @@ def limits(lines: list[list[float]]) -> tuple[float, float, float]:
     return low, high if high - low <= 2 * (top - low) else top, high
 
 
-def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[str]]]:
-    """The last third of the epochs that all runs have, and the groups of runs that are close at its end."""
-    last = min((max(values) for values in curves.values() if values), default=0)
-    epochs = range(last - last // 3, last + 1)
-    ends = {run: statistics.fmean(values[last]) for run, values in curves.items() if last in values}
+def late(values: Curve) -> list[int]:
+    """The last third of a run's own epochs, since its rate falls by their number."""
+    last = max(values)
+    return [epoch for epoch in sorted(values) if epoch >= last - last // 3]
+
+
+def close(curves: Mapping[str, Curve], apart: float) -> list[list[str]]:
+    """The groups of runs that are close at their ends, the highest first."""
+    ends = {run: statistics.fmean(values[max(values)]) for run, values in curves.items() if values}
     groups: list[list[str]] = []
     before = math.inf
     for run, end in sorted(ends.items(), key=lambda item: -item[1]):
@@ -130,28 +134,38 @@ def close(curves: Mapping[str, Curve], apart: float) -> tuple[range, list[list[s
             groups.append([])
         groups[-1].append(run)
         before = end
-    return epochs, [group for group in groups if len(group) > 1 and len(epochs) > 1]
+    return [group for group in groups if len(group) > 1 and any(len(late(curves[run])) > 1 for run in group)]
 
 
-def zoom(
-    figure: Any, cell: Any, epochs: range, groups: list[list[str]], curves: Mapping[str, Curve], looks: Looks
-) -> None:
-    """Draw the last epochs, one panel per group of runs, each with its own scale, and a break between them."""
+def zoom(figure: Any, cell: Any, groups: list[list[str]], curves: Mapping[str, Curve], looks: Looks) -> None:
+    """Draw the last epochs, one panel per group of runs, each with its own scale, and a break between them.
+
+    Runs of several lengths stand beside each other by the share of their epochs. A line that comes from another group's
+    range is cut between the two.
+    """
     cells = cell.subgridspec(len(groups), 1, hspace=0.16, height_ratios=[1 + len(group) for group in groups])
     axes = [figure.add_subplot(cells[number]) for number in range(len(groups))]
+    lasts = {run: max(curves[run]) for group in groups for run in group}
+    alike = len({*lasts.values()}) == 1
     for axis, group in zip(axes, groups, strict=True):
         for run in (run for run in curves if run in group):
-            part = {epoch: values for epoch, values in curves[run].items() if epoch in epochs}
+            part = {epoch / (1 if alike else lasts[run]): curves[run][epoch] for epoch in late(curves[run])}
             line(axis, part, looks[run][0], None, looks[run][1])
-        axis.locator_params(axis="x", integer=True)
+        axis.locator_params(axis="x", integer=alike)
         axis.locator_params(axis="y", nbins=3 + len(group))
-    for above, below in itertools.pairwise(axes):
+    for (above, upper), (below, lower) in itertools.pairwise(zip(axes, groups, strict=True)):
+        if above.get_ylim()[0] < below.get_ylim()[1]:
+            ends = [[statistics.fmean(curves[run][lasts[run]]) for run in group] for group in (upper, lower)]
+            between = (min(ends[0]) + max(ends[1])) / 2
+            above.set_ylim(bottom=max(above.get_ylim()[0], between))
+            below.set_ylim(top=min(below.get_ylim()[1], between))
         cut(above, below)
-    axes[0].set_title(f"epochs {epochs[0]} to {epochs[-1]}", loc="left")
+    first = min(epoch for run in lasts for epoch in late(curves[run]))
+    axes[0].set_title(f"epochs {first} to {max(lasts.values())}" if alike else "last third", loc="left")
+    axes[-1].set_xlabel("epoch" if alike else "share of the run's own epochs")
     if alone := [label(run) for run in curves if curves[run] and not any(run in group for group in groups)]:
         without = alone[0] if len(alone) == 1 else f"{len(alone)} that end far apart"
         axes[0].set_title(f"without {without}", loc="right", fontsize=7, color="0.4")
-    axes[-1].set_xlabel("epoch")
 
 
 def bands(curves: Iterable[Curve]) -> str:

@@ -8,7 +8,7 @@ from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report import gaps
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import BLUE, GREY, ORANGE, RED, device, export, label
+from seqflows.report.plots.common import BLUE, GREY, ORANGE, RED, export, label, origin
 from seqflows.report.plots.curves import Curve, curve, line
 
 BASELINE = "entropy_expected"
@@ -61,7 +61,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         fontsize=10,
     )
     figure.tight_layout(rect=(0, 0.025, 1, 1))
-    return figure, device(results, block["runs"])
+    return figure, origin(results, block["runs"])
 
 
 def difference(first: Curve, second: Curve) -> Curve:

@@ -8,7 +8,7 @@ from typing import Any
 from seqflows.errors import Problem
 from seqflows.report import gaps
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import BLUE, device, export, label
+from seqflows.report.plots.common import BLUE, export, label, origin
 
 LENGTHS = range(2, 13)  # letters
 
@@ -49,4 +49,4 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     axis.set_ylabel(r"$H_{\mathrm{gap}}$, nats a step")
     figure.suptitle(f"{block['title']}\n{label(run)}; error bars: standard error; above: number of words", fontsize=10)
     figure.tight_layout(rect=(0, 0.025, 1, 1))
-    return figure, device(results, [run])
+    return figure, origin(results, [run])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import BLUE, RED, device, export, label, setting
+from seqflows.report.plots.common import BLUE, RED, export, label, origin, setting
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
@@ -52,7 +52,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         if number == 0:
             axis.set_ylabel(r"$z_2$")
     figure.suptitle(block["title"], fontsize=10)
-    return figure, device(results, runs)
+    return figure, origin(results, runs)
 
 
 def true(results: Results, run: str) -> str:

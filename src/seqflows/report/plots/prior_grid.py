@@ -7,7 +7,7 @@ from typing import Any
 
 from seqflows import files
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import device, export, visible
+from seqflows.report.plots.common import export, origin, visible
 
 COLUMNS = 4  # as in the paper
 
@@ -52,4 +52,4 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     )
     figure.suptitle("\n".join([block["title"], *lines]), fontsize=10)
     figure.tight_layout(h_pad=0.8, rect=(0, 0.015, 1, 1))
-    return figure, device(results, [run])
+    return figure, origin(results, [run])

@@ -11,6 +11,7 @@ from seqflows.report.intervals import mean_interval
 from seqflows.report.plots.common import CYCLE, corpus_label, label
 
 CONFIDENCE = "95 % intervals"
+LOAD = "models take turns; what else ran on the machine is not recorded"
 
 
 def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
@@ -43,7 +44,9 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         axis.legend(loc="upper left")
     axes[0, 0].set_ylabel("seconds a sequence")
     shown = "; ".join(machines)
-    lines = ("models of the runs' sizes with fresh weights, batch size 1", f"on {shown}; bars: {CONFIDENCE}")
+    lines = (
+        "models of the runs' sizes with fresh weights, batch size 1", f"on {shown}; bars: {CONFIDENCE}", LOAD,
+    )  # fmt: skip
     figure.suptitle("\n".join([block["title"], *lines]), fontsize=10)
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     return figure, shown

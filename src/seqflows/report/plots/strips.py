@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from seqflows.report.plots.common import BLUE, RED
 
 NEAR = 0.035  # of the axis' width: dots that are nearer lie above each other
+DOT = {"marker": "o", "ls": "none", "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
 LINEAR = 1.0  # tolerances around 0 that the axis shows to scale; further out it is logarithmic
 
 
@@ -47,13 +48,14 @@ def stacked(places: Sequence[float], width: float) -> list[int]:
 
 
 def draw(title: str, strips: Mapping[str, Sequence[Dot]], missing: Mapping[str, str]) -> Any:
-    """The picture; ``missing`` says what a strip lacks, by its name."""
+    """The picture; ``missing`` says what a strip lacks, by its name, above its dots."""
     from matplotlib import pyplot
 
     reach = max((abs(place(dot.distance)) for dots in strips.values() for dot in dots), default=1.0)
     reach = max(2.0, reach + 0.15)
     levels = {name: stacked([place(dot.distance) for dot in dots], 2 * reach) for name, dots in strips.items()}
-    heights = [1.6 + 0.55 * max(found, default=0) for found in levels.values()]
+    tops = {name: 0.35 + 0.55 * max(found, default=0) for name, found in levels.items()}
+    heights = [tops[name] + 1.25 + 0.6 * bool(missing.get(name)) for name in strips]
     figure, axis = pyplot.subplots(figsize=(7.2, 0.9 + 0.26 * sum(heights)))
     axis.axvspan(-1, 1, color="#3f9b57", alpha=0.18, linewidth=0)
     axis.axvline(0, color="0.6", linewidth=0.7)
@@ -66,9 +68,17 @@ def draw(title: str, strips: Mapping[str, Sequence[Dot]], missing: Mapping[str, 
             colour = BLUE if dot.inside else RED
             face = "white" if dot.hollow else colour
             at = (place(dot.distance), base + 0.35 + 0.55 * level)
-            axis.plot(*at, "o", color=colour, markerfacecolor=face, markersize=5, markeredgewidth=1.1, zorder=3)
-        if name in missing:
-            axis.text(reach, base + 0.12, missing[name], ha="right", va="bottom", fontsize=7, color="0.4")
+            axis.plot(*at, color=colour, markerfacecolor=face, **DOT)
+        if missing.get(name):
+            above = base + tops[name] + 0.5
+            axis.text(reach, above, f"without a dot: {missing[name]}", ha="right", va="bottom", fontsize=7, color="0.4")
+    for text, colour, face in (
+        ("within the tolerance", BLUE, BLUE), ("outside", RED, RED), ("decides nothing", "0.4", "white"),
+    ):  # fmt: skip
+        axis.plot([], [], color=colour, markerfacecolor=face, label=text, **DOT)
+    axis.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.2, handletextpad=0.2, columnspacing=1
+    )
     axis.set(xlim=(-reach, reach), ylim=(base - 0.2, 0.3), title=title, xlabel="(ours - reported) / tolerance")
     decades = range(1, int(reach - 1) + 1)
     marks = [-(10.0**n) for n in reversed(decades)] + [-1.0, 0.0, 1.0] + [10.0**n for n in decades]

@@ -13,15 +13,23 @@ from typing import Any
 from seqflows import records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
-from seqflows.report.plots.common import BLUE, ORANGE, RED, device
+from seqflows.report.plots.common import BLUE, ORANGE, RED, origin
 from seqflows.report.plots.curves import UNITS, limits
 from seqflows.report.tasks import BASELINE, OURS, PAPER, SAID, Candidate, Task, clock, tasks
 
 COLOURS = {PAPER: BLUE, OURS: RED, BASELINE: ORANGE}
+LEVEL = (0, (1.2, 1.6))  # the dots of a number of the data
 DASHED = {PAPER: "-", OURS: "-", BASELINE: (0, (5, 1.6))}
 COLUMNS = 2
 CLOSE = 100  # an axis of times within this factor has a tick at 1, 2 and 5, else at powers of ten
-WIDTH, PANEL, HEAD, UNDER, TITLE = 7.6, 2.1, 0.86, 0.5, 0.45  # inches; of a panel with its title and its axis below
+WIDTH, PANEL, HEAD, UNDER, TITLE, FOOT = (
+    7.6,
+    2.1,
+    0.86,
+    0.5,
+    0.72,
+    0.1,
+)  # inches; of a panel with its title and its axis below
 LEFT, BETWEEN, RIGHT = 0.68, 0.72, 0.1
 
 Line = list[tuple[float, float]]  # core-minutes, and the lowest validation loss until then
@@ -43,7 +51,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
             f"run: python -m seqflows train {results.scale}/{results.params.table_runs(table)[0]} and its evaluate"
         )
     rows = math.ceil(len(shown) / COLUMNS)
-    height = TITLE + rows * (HEAD + PANEL + UNDER)
+    height = TITLE + rows * (HEAD + PANEL + UNDER) + FOOT
     figure = pyplot.figure(figsize=(WIDTH, height))
     wide = (WIDTH - LEFT - BETWEEN - RIGHT) / COLUMNS
     for place, (task, lines) in enumerate(shown.items()):
@@ -51,9 +59,14 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         bottom = height - TITLE - row * (HEAD + PANEL + UNDER) - HEAD - PANEL
         left = LEFT + column * (wide + BETWEEN)
         panel(figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, PANEL / height)), results, task, lines)
-    text = "the lowest validation loss so far (of latent models a bound), a line per seed; machines differ in speed"
+    text = (
+        "the lowest validation loss so far (of latent models a bound), a line per seed with a dot at its end\n"
+        "core-minutes are of machines of any speed; what else ran there, which lengthens them, is not recorded"
+    )
+    if any(one.of_data for lines in shown.values() for one in lines):
+        text += "\ndotted: of the data, without a training"
     figure.suptitle(f"{block['title']}\n{text}", fontsize=9, y=1 - 0.08 / height, va="top")
-    return figure, device(results, [one.run for lines in shown.values() for one in lines])
+    return figure, origin(results, [one.run for lines in shown.values() for one in lines])
 
 
 def picked(results: Results, task: Task) -> dict[Candidate, list[Line]]:
@@ -73,16 +86,20 @@ def lines(results: Results, run: str) -> list[Line]:
 
 
 def panel(axis: Any, results: Results, task: Task, found: dict[Candidate, list[Line]]) -> None:
-    """Draw one task; the legend above it also names what has no line."""
+    """Draw one task: a level where nothing is trained; the legend above it also names what has no line."""
     from matplotlib import ticker
 
     for one, seeds in found.items():
         colour, style = COLOURS[one.role], DASHED[one.role]
         for place, line in enumerate(seeds):
-            name = f"{SAID[one.role]}: {one.name}" if place == 0 else None
-            axis.plot(*zip(*line, strict=True), color=colour, ls=style, lw=1.2, label=name)
-            axis.plot(*line[-1], color=colour, marker="o", markersize=3)
+            name = _name(one) if place == 0 else None
+            shown = {"color": colour, "ls": style, "lw": 1.2, "marker": "o", "markersize": 3, "markevery": [-1]}
+            axis.plot(*zip(*line, strict=True), label=name, **shown)
+    untrained = [one for one in found if one.of_data]
+    for one in untrained:
+        axis.axhline(one.summary.value, color=COLOURS[one.role], ls=LEVEL, lw=1.2, label=f"{_name(one)}, test set")
     every = [[loss for _, loss in line] for seeds in found.values() for line in seeds]
+    every += [[one.summary.value] for one in untrained]
     low, top, _ = limits(every)
     axis.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
     axis.set_xscale("log")
@@ -93,9 +110,13 @@ def panel(axis: Any, results: Results, task: Task, found: dict[Candidate, list[L
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.set_xlabel("core-minutes")
     axis.set_ylabel(UNITS.get(results.params.kind(task.candidates[0].run), "nats per (T + 1)"))
-    for one in (one for one, seeds in found.items() if not seeds):
-        axis.plot([], [], ls="none", label=f"{SAID[one.role]}: {one.name}, without a line")
+    for one in (one for one, seeds in found.items() if not seeds and one not in untrained):
+        axis.plot([], [], ls="none", label=f"{_name(one)}, without a line")
     axis.legend(
         loc="lower left", bbox_to_anchor=(0, 1), handlelength=2.6, borderaxespad=0.2, title=task.name,
         title_fontsize=9, alignment="left",
     )  # fmt: skip
+
+
+def _name(one: Candidate) -> str:
+    return f"{SAID[one.role]}: {one.name}"

@@ -10,7 +10,7 @@ from seqflows import paths
 from seqflows.errors import Problem
 from seqflows.report.cells import addresses, reported
 from seqflows.report.inputs import IMPORTANCE, Results, Summary
-from seqflows.report.plots.common import CYCLE, MARKERS, cut, device, label
+from seqflows.report.plots.common import CYCLE, MARKERS, cut, label, origin
 
 LARGEST = 4  # K whose estimates lie in the middle panel
 METRIC, BOUND = "cross_entropy_test", "elbo"
@@ -97,7 +97,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
     text = "bars: two standard errors" + ("; dashed: baseline, sampled; dotted: the same, exact" if exact else "")
     text += "; $-$ELBO: the bound on the test half" if BOUND_COLUMN in beside else ""
     figure.suptitle(f"{block['title']}\n{text}", fontsize=10, y=1 - 0.1 / height, va="top")
-    return figure, device(results, runs)
+    return figure, origin(results, runs)
 
 
 def columns(
