@@ -2,7 +2,7 @@
 #
 #   snakemake -j 2                                   the scale of params.yaml
 #   snakemake -j 2 --config scale=laptop             another one
-#   snakemake --cluster sbatch -j 32                 a cluster
+#   snakemake --profile workflow/profiles/slurm -j 32    Slurm, with the resources that each job needs
 
 
 include: "workflow/rules/common.smk"

@@ -77,7 +77,9 @@ def test_contexts_count_as_symbols():
     more = memory.training(SIZE, settings(), pairs, host=False) - memory.training(SIZE, settings(), TEXT, host=False)
     assert more == 4 * 50 * (0.25 * 64 * 30 - 0.25 * 64 * 10)
     spans = {"kind": "spans", "max_length": 3, "window": 99, "splits": {"train": {"longest": 3, "longest_passage": 20}}}
-    assert memory._step(spans) == 23
+    assert memory._symbols(spans, 1) == 23 and memory._symbols(spans, 2) == 26  # all samples read one context
+    scored = EVALUATIONS["pairs"](samples=5)
+    assert memory.evaluation(SIZE, scored, pairs) == 4 * (1000 + 0.25 * likelihood.BATCH * (5 * 10 + 20) * 50)
 
 
 def test_evaluation_has_the_largest_batch():

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from seqflows import cli, files, models, params, paths, records, stages
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.kinds import KINDS
-from seqflows.pipeline import plan
+from seqflows.pipeline import memory, plan
 from seqflows.pipeline.plan import Job, Record, chain, jobs, simulate, ways
 
 
@@ -191,6 +192,26 @@ def test_what_does_not_end_on_a_cluster():
         ("train long", 6 * limit), ("evaluate long", once),
     ]  # fmt: skip
     assert not plan.too_short(made, "laptop")  # twice as much
+
+
+def test_jobs_that_need_more_memory_than_asked_for_are_named():
+    there = plan.room("demo", host=True)
+    assert there == {stage: 1e6 * stages.TABLE[stage].memory for stage in ("train", "evaluate")}
+    most = there["train"] - memory.PROCESS
+    peaks = {"small": (most, most), "large": (2 * most, 3 * most)}
+    assert plan.too_large(peaks, there) == [
+        ("evaluate large", 3 * most + memory.PROCESS, there["evaluate"]),
+        ("train large", 2 * most + memory.PROCESS, there["train"]),
+    ]
+    assert plan.too_large(peaks, {}) == []
+
+
+def test_on_a_gpu_its_memory_is_the_limit(monkeypatch):
+    monkeypatch.setattr(plan.torch.cuda, "is_available", lambda: False)
+    assert plan.room("paper", host=False) == {}
+    monkeypatch.setattr(plan.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(plan.torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=8))
+    assert plan.room("paper", host=False) == {"train": 8, "evaluate": 8}
 
 
 def test_the_plan_of_an_embedded_scale(matrix, tmp_path, monkeypatch, capsys):

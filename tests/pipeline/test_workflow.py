@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -644,6 +645,22 @@ def test_every_rule_has_the_resources_that_a_cluster_asks_for(project):
     assert len(blocks) > 80
     for block in blocks:
         assert all(f"{name}=" in block for name in ("mem_mb", "runtime", "gpus")), block
+
+
+RETRIED = """
+import pathlib, sys
+if not pathlib.Path("failed").exists():
+    pathlib.Path("failed").touch()
+    sys.exit("killed")
+"""
+
+
+def test_a_job_that_failed_is_given_more_memory(project):
+    made = Snakemake(project())
+    (made.scratch.folder / "src/seqflows/cli.py").write_text(RETRIED + STUB)
+    said = made.scratch.run("snakemake", "-j", "1", "--retries", "1", "--", str(paths.raw("demo", "ptb")))
+    memory = stages.TABLE["download"].memory
+    assert [int(found) for found in re.findall(r"mem_mb=(\d+)", said)] == [memory, 2 * memory]
 
 
 class Stubbed:

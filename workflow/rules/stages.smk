@@ -20,6 +20,11 @@ def reads(stage):
     return inputs
 
 
+def memory(stage):
+    """A stage's MB, more with each attempt: a job that was killed may have lacked it."""
+    return lambda wildcards, attempt: stage.memory * stage.size(SCALE) * min(attempt, stages.RAISED)
+
+
 def depends(stage):
     """A stage's part of params.yaml as text: when it changes, so do the rule's params, and the job runs again."""
     return lambda wildcards: matrix.text(stage.block(MATRIX, SCALE, name_of(wildcards)))
@@ -43,7 +48,7 @@ for stage_name, stage in stages.TABLE.items():
             name="|".join(stage.keys(MATRIX)),
         threads: alone() if stage.alone else COMPUTE["threads"] if stage.computes else 1
         resources:
-            mem_mb=stage.memory * size,
+            mem_mb=memory(stage),
             runtime=stage.limit * size,
             gpus=GPUS if stage.computes else 0,
             exclusive=int(stage.alone),

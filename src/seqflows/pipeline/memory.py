@@ -8,8 +8,9 @@ beside these the largest of
     on a CPU a checkpoint on its way to the disk: two copies of what it saves.
 
 Evaluation has the parameters and the values of its largest batch. ``outputs`` of a model are the rows of all its
-matrices, the values that they give at one step; ``symbols`` are batch x samples x (T + S) at the longest T, with S
-words of a context. Beside this estimate a process has Python, torch and its kernels (`PROCESS`), and the data.
+matrices, the values that they give at one step; ``symbols`` are batch x (samples x T + S) at the longest T, with S
+words of a context, which is read once for all samples. Beside this estimate a process has Python, torch and its
+kernels (`PROCESS`), and the data.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from seqflows.config.typed import Block
 from seqflows.evaluation import importance, likelihood, trie
 from seqflows.training import optimise, trainer
 
-PROCESS = "0.3 GB"
+PROCESS = 0.3e9  # bytes
 BYTES = 4
 ALIVE = 0.25  # share of the outputs that are in memory together without a gradient: results/benchmark/memory.csv
 MOMENTS = {"adam": 2, "sgd": 0, "em": 0}
@@ -49,10 +50,9 @@ def training(size: Size, settings: Training, sizes: Mapping[str, Any], host: boo
     kept = 2 + MOMENTS[settings.optimizer] + (settings.momentum > 0)  # the value and the best epoch's, the moments
     if settings.average > 1:
         kept += settings.average  # of the epochs before, and of this one while the mean is in their place
-    step = _step(sizes)
-    batch = settings.batch_size * step * settings.samples
+    batch = settings.batch_size * _symbols(sizes, settings.samples)
     batch = max(batch, min(settings.accumulate * batch, optimise.MERGED_STEPS))
-    once = step * settings.validation_samples
+    once = _symbols(sizes, settings.validation_samples)
     validation = min(kinds.of(sizes["kind"]).validation_batch * once, max(once, trainer.VALIDATION_STEPS))
     values = max(batch, ALIVE * validation) * size.outputs
     checkpoint = 2 * kept * size.parameters if host else 0
@@ -61,20 +61,22 @@ def training(size: Size, settings: Training, sizes: Mapping[str, Any], host: boo
 
 def evaluation(size: Size, settings: Block, sizes: Mapping[str, Any]) -> float:
     """Peak bytes of the evaluation of one seed."""
-    step, words = _step(sizes), kinds.of(sizes["kind"]).counted
+    words = kinds.of(sizes["kind"]).counted
     most = importance.AT_ONCE if words else getattr(settings, "chunk", math.inf)
     samples = 1 if size.exact else getattr(settings, "samples", 1)
-    symbols = min(getattr(settings, "batch", likelihood.BATCH) * step * samples, max(step, most))
+    symbols = min(
+        getattr(settings, "batch", likelihood.BATCH) * _symbols(sizes, samples), max(_symbols(sizes, 1), most)
+    )
     values = ALIVE * symbols * size.outputs
     if words:  # of all prefixes of a level, and of the level before
         values = max(values, 2 * trie.AT_ONCE * sizes["types"])
     return BYTES * (size.parameters + values)
 
 
-def _step(sizes: Mapping[str, Any]) -> float:
-    """The symbols of the longest training sequence with its context."""
+def _symbols(sizes: Mapping[str, Any], samples: int) -> float:
+    """The symbols of some samples of the longest training sequence, with its context."""
     train = sizes["splits"]["train"]
     context = train.get("longest_passage", sizes.get("window", 0))
     if kinds.of(sizes["kind"]).emission == "chosen":  # every answer is read beside every line
         context = ANSWERS * train["mean_lines"] * (train["mean_line"] + train["mean_question"] + train["mean_answer"])
-    return train.get("longest", sizes["max_length"]) + context
+    return samples * train.get("longest", sizes["max_length"]) + context

@@ -156,15 +156,26 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     if short := too_short(made, scale):
         print(f"\nmore than {PROFILE} allows, its runtime with all restarts (raise `limit` in src/seqflows/stages.py):")
         print("\n".join(f"  {_time(job.minutes):>11}  {job.key}, at most {_time(limit)}" for job, limit in short))
+    peaks = {name: peak_memory(matrix, scale, name, host=unit == "CPU") for name in matrix.runs}
+    if large := too_large(peaks, room(scale, host=unit == "CPU")):
+        where = (
+            f"{PROFILE} asks for at first (raise `memory` in src/seqflows/stages.py)" if unit == "CPU" else "a GPU has"
+        )
+        print(f"\nmore memory than {where}, by the estimates below:")
+        print("\n".join(f"  {peak / 1e9:8.1f} GB  {key}, of {there / 1e9:.1f} GB" for key, peak, there in large))
     rows = []
     for name in sorted(matrix.runs, key=lambda name: -made[f"train {name}"].minutes):
         train, evaluate = made[f"train {name}"], made[f"evaluate {name}"]
         seeds = len(matrix.run(scale, name)["seeds"])
-        peaks = (f"{peak / 1e9:.2f}" for peak in peak_memory(matrix, scale, name, host=unit == "CPU"))
-        rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *peaks])
+        shown = (f"{peak / 1e9:.2f}" for peak in peaks[name])
+        rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *shown])
     print(
-        "\nestimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
-        f"GB are estimates of the most memory at once, within a factor of 2, beside {memory.PROCESS} of the process"
+        "
+estimated from a run or the benchmark, x r: its time for as much work, with r times its weights
+"
+        "GB are estimates of the most memory at once, within a factor of 2 (more of FlowSeq's scoring, which takes less),
+"
+        f"beside {memory.PROCESS / 1e9:g} GB of the process"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
     print("\n" + markdown.blocks([Table(heads, rows, left=2)]))
@@ -192,6 +203,26 @@ def too_short(made: Mapping[str, Job], scale: str) -> list[tuple[Job, float]]:
         if job.minutes > limit:
             found.append((job, float(limit)))
     return found
+
+
+def room(scale: str, host: bool) -> dict[str, float]:
+    """Bytes that a cluster is first asked for by stage, or those of this machine's GPU; empty if it has none."""
+    if host:
+        return {stage: 1e6 * TABLE[stage].memory * TABLE[stage].size(scale) for stage in ("train", "evaluate")}
+    if torch.cuda.is_available():
+        return dict.fromkeys(("train", "evaluate"), float(torch.cuda.get_device_properties(0).total_memory))
+    return {}
+
+
+def too_large(peaks: Mapping[str, tuple[float, float]], there: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    """The jobs of runs with `peak_memory` that need more bytes, with those of the process, than there are: both."""
+    every = [
+        (f"{stage} {name}", peak + memory.PROCESS, there[stage])
+        for name, both in peaks.items()
+        for stage, peak in zip(("train", "evaluate"), both, strict=True)
+        if stage in there
+    ]
+    return sorted((one for one in every if one[1] > one[2]), key=lambda one: -one[1])
 
 
 def jobs(matrix: params.Params, scale: str, records: Iterable[Record], faster: float) -> dict[str, Job]:
