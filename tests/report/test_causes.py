@@ -172,7 +172,9 @@ SETTINGS = {
     "words-tril-inference_tril": "inference",
     "words-tril-annealing": "kl_free_epochs, kl_ramp_epochs",
 }
-LONG = {"lstm": "epochs"}  # of <run>-long, by the end of the run's name
+SCHEDULE = ("epochs", "kl_free_epochs", "kl_ramp_epochs")
+LONG = {"lstm": "epochs", "": ", ".join(SCHEDULE)}  # of <run>-long, by the end of the run's name; "" of all others
+WHOLE = {"": "max_length, train_sequences"}
 
 
 @pytest.mark.parametrize("name", base.names())
@@ -194,22 +196,17 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name, tmp_path, 
             assert all(metrics.find(metric) for _, metric in numbers)
             assert (numbers & same == set()) if entry.factor == 1 else numbers == same
             continue
-        if entry.changed == f"{base.OWN}-long":
-            longer = {run for run in runs if f"{run}-long" in matrix.runs}
-            assert longer, entry
-            for run in longer:
-                changes = causes._changes(Results(matrix, "laptop"), run, f"{run}-long")
-                assert changes == LONG.get(run.rpartition("-")[2], "epochs, kl_free_epochs, kl_ramp_epochs"), run
-                printed, ours = matrix.run("paper", run)["training"], matrix.run("laptop", f"{run}-long")["training"]
-                schedule = ("epochs", "kl_free_epochs", "kl_ramp_epochs")
-                assert [printed.get(key) for key in schedule] == [ours.get(key) for key in schedule], run
-            continue
-        if entry.changed == f"{base.OWN}-whole":
-            whole = {run for run in runs if f"{run}-whole" in matrix.runs}
-            assert whole == {"ptb-lstm", "ptb-af_scf"}
-            for run in whole:
-                found = causes._changes(Results(matrix, "laptop"), run, f"{run}-whole")
-                assert found == "max_length, train_sequences", run
+        if entry.changed in (f"{base.OWN}-long", f"{base.OWN}-whole"):
+            suffix = entry.changed.removeprefix(base.OWN)
+            changed = {run: f"{run}{suffix}" for run in runs if f"{run}{suffix}" in matrix.runs}
+            wanted = WHOLE if suffix == "-whole" else LONG
+            assert changed, entry
+            for run, other in changed.items():
+                found = causes._changes(results, run, other)
+                assert found == wanted.get(run.rpartition("-")[2], wanted[""]), run
+                if suffix == "-long":
+                    printed, ours = matrix.run("paper", run)["training"], matrix.run("laptop", other)["training"]
+                    assert [printed.get(key) for key in SCHEDULE] == [ours.get(key) for key in SCHEDULE], run
             continue
         assert len(runs) == 1, entry
         for scale in ("laptop", "paper"):

@@ -26,6 +26,7 @@ from seqflows.report.judging import (
     either,
     join,
     needed,
+    noted,
     ruled,
 )  # fmt: skip
 from seqflows.report.pages import corpora
@@ -299,6 +300,7 @@ def test_one_seed_has_the_spread_of_other_runs_of_any_paper(world):
     found = side.difference(*pair)
     assert found.error == pytest.approx(math.hypot(alone.error, 0.05, 0.05))
     assert found.note == "one seed, spread of the paper's other models"
+    assert noted([found, Value(0.0, 0.0, note="one seed"), Value(0.0, 0.0)]) == found.note
     assert side.value("ptb-af_scf.nll").note == ""  # its own seeds
     assert side.value("ptb-af_scf.nll").error == side.value("ptb-af_scf.nll").summary.error
     assert side.value("ptb-lstm.parameters").error == 0.0  # known exactly

@@ -222,6 +222,19 @@ def test_intervals_gains_and_texts_are_of_the_present_texts(table6):
     assert ["*words, not z*: " in page for page in (before, text)] == [True, False] and "*no z*: " in text
 
 
+def test_a_run_that_was_evaluated_after_the_comparison_is_not_said_to_be_unevaluated(place, light):
+    asked = compared.write_data(40)
+    for run in ("squad-qg", "squad-qg-lang_flow"):
+        compared.write_run(run, {0: compared.written(asked, 0.2, 3)})
+    compare.run(paths.Key(SCALE, TABLE), own())
+    assert "since not evaluated: squad-qg-flowseq, squad-qg-lstm_flow, " in written(own())[1]
+    compared.write_run("squad-qg-flowseq", {0: compared.written(asked, 0.4, 4)})
+    _, text = written(own())
+    assert "**Not compared**, since not evaluated: squad-qg-lstm_flow, " in text
+    again = f"python -m seqflows compare {SCALE}/{TABLE}"
+    assert f"**Evaluated, not in this comparison**: squad-qg-flowseq; run {again}" in text
+
+
 def test_a_comparison_of_earlier_texts_alone_has_no_intervals(table6):
     asked = compared.write_data(120)
     for number, run in enumerate(RUNS.values()):

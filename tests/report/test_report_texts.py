@@ -71,6 +71,13 @@ def test_models_that_were_given_others_have_tables_of_their_own(written):
     assert "| ratio | Att-S |" in lines and "| ratio | Att-AR, greedy | Att-AR, beam of 5 |" in lines
 
 
+def test_a_stand_in_is_said_beside_its_corpus(written, monkeypatch):
+    monkeypatch.setattr(inputs, "STAND_INS", ("tvqa",))
+    assert [line for line in page(3)[1] if line.startswith("## ")] == [
+        "## tvqa = tvqa (real): stand-in", "## squad = squad (real)",
+    ]  # fmt: skip
+
+
 def test_a_context_is_followed_by_what_each_model_made_of_it(written):
     _, lines = page(3)
     assert [line for line in lines if line.startswith("## ")] == [

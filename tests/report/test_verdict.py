@@ -73,6 +73,12 @@ def test_cells_of_earlier_settings_are_counted(world):
     named = counted.partition(": ")[2].removesuffix(f"; {said}")
     assert sum(int(part.split()[0]) for part in named.split(", ")) == len(cells)
     assert f", {said}; 25 quoted" in audit.made(one.rows)
+    shown = audit.cell_table(one.rows).rows
+    assert [row[-1] for row in shown].count("earlier") == 6 and {row[-1] for row in shown} == {
+        "earlier",
+        "present",
+        "–",
+    }
     assert audit.of_earlier([(cell, row) for cell, row in cells if row not in aged]) == ""
 
 

@@ -98,6 +98,7 @@ def test_the_audit_names_witnesses_that_there_are_and_links_their_headings(root)
         tables = audit.contradictions(paper), audit.deviations(paper)
         text = markdown.blocks(tables)
         linked = re.findall(r"Witness: \[([^]]+)\]\(\.\./witness\.md#([^)]+)\)", text)
+        assert not re.search(r"[^.] Witness: ", text)
         assert linked and {title for title, _ in linked} <= named and {place for _, place in linked} <= headings
 
 

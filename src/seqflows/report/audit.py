@@ -342,7 +342,8 @@ def _prose(header: Sequence[str], rows: Iterable[Deviation | Contradiction | Ass
     body: list[list[Text]] = []
     for row in rows:
         *first, last = map(prose, row[: len(header)])
-        body.append([*first, (*parts(last), " Witness: ", _link(row.witness), ".") if row.witness else last])
+        end = "" if row[len(header) - 1].endswith(".") else "."
+        body.append([*first, (*parts(last), f"{end} Witness: ", _link(row.witness), ".") if row.witness else last])
     return Table(header, body, wide=True)
 
 
@@ -360,10 +361,13 @@ def cell_table(rows: Iterable[tuple[Cell, dict[str, Any]]]) -> Table:
         difference = f"{row['difference']:+.3f}" if "difference" in row else NOTHING
         allowed = f"{row['tolerance']:.3f}" if "tolerance" in row else NOTHING
         where = row.get("dataset", NOTHING), row.get("device", NOTHING), str(row.get("seeds", NOTHING))
+        settings = ("earlier" if row["earlier_settings"] else "present") if cell.summary else NOTHING
         verdict = Status(row["verdict"], row["verdict"])
-        body.append((cell.row, cell.column, verdict, cell.reported or NOTHING, ours, difference, allowed, *where))
+        body.append(
+            (cell.row, cell.column, verdict, cell.reported or NOTHING, ours, difference, allowed, *where, settings)
+        )
     header = ("row", "column", "verdict", "reported", "ours", "difference", "tolerance", "dataset", "device", "seeds")
-    return Table(header, body, left=3)
+    return Table((*header, "settings"), body, left=3)
 
 
 def measured(rows: Rows, judgements: Iterable[causes.Judgement] = ()) -> list[Block]:

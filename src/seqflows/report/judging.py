@@ -234,7 +234,7 @@ def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Valu
 
 def noted(values: Iterable[Value]) -> str:
     """The notes of some numbers, each once."""
-    return ", ".join(dict.fromkeys(found.note for found in values if found.note))
+    return ", ".join(dict.fromkeys(part for found in values for part in found.note.split(", ") if part))
 
 
 class Spread(NamedTuple):

@@ -16,7 +16,7 @@ from seqflows import metrics, records
 from seqflows.config.checks import ROLES, address
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results, Summary
-from seqflows.report.judging import FAILS, HOLDS, UNDECIDED, Finding, Ours, decide
+from seqflows.report.judging import FAILS, HOLDS, UNDECIDED, Finding, Ours, held_back, ruled
 from seqflows.report.plots.common import label
 
 PAPER, OURS, BASELINE = ROLES
@@ -146,7 +146,7 @@ def difference(results: Results, task: Task, other: Candidate | None) -> Differe
     if isinstance(found, Finding):
         return None
     alike = ours.summary.dataset_sha256 == other.summary.dataset_sha256
-    verdict = OTHER_DATA if not alike else UNDECIDED if found.apart else decide(found.value, found.error)
+    verdict = OTHER_DATA if not alike else held_back(ruled(found.value, found.error, ""), found.apart).verdict
     return Difference(found.value, found.error, verdict, ", ".join(filter(None, (found.note, found.apart))))
 
 

@@ -29,14 +29,17 @@ def scores(results: Results, made: Sequence[Cell], found: Comparison | None = No
 
 
 def absent(results: Results, found: Comparison | None) -> list[Text]:
-    """A line with the runs of a table that its comparison lacks, and one with those evaluated anew since."""
+    """Lines with the runs of a table that its comparison lacks, and with those evaluated anew since."""
     if found is None:
         return []
     lines: list[Text] = []
-    if found.absent:
-        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(found.absent)}"))
+    again = f"python -m seqflows compare {results.scale}/{found.table}"
+    since = [run for run in found.absent if results.metrics(run)]
+    if never := [run for run in found.absent if run not in since]:
+        lines.append((Strong("Not compared"), f", since not evaluated: {', '.join(never)}"))
+    if since:
+        lines.append((Strong("Evaluated, not in this comparison"), f": {', '.join(since)}; run {again}"))
     if found.outdated:
-        again = f"python -m seqflows compare {results.scale}/{found.table}"
         said = f", so that no interval, gain or text of them is shown: {', '.join(found.outdated)}; run {again}"
         lines.append((Strong("Evaluated anew since the comparison"), said))
     return lines

@@ -40,9 +40,10 @@ def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> 
 
 def literature(results: Results, cells: Sequence[Cell]) -> list[Block]:
     """The same NLLs per T and without log p(T), and the excess over the source, if known."""
+    empty = f"{NOTHING} / " * any(cell.reported for cell in cells)
 
     def text(cell: Cell) -> Text:
-        return shared.beside(cell, results.summary(cell.run, "nll_literature", optional=True), f"{NOTHING} / ")
+        return shared.beside(cell, results.summary(cell.run, "nll_literature", optional=True), empty)
 
     convention = "Per time step T (not T + 1), without log p(T)."
     blocks = shared.section("The literature's convention", convention, shared.grid(cells, text))

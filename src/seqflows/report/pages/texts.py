@@ -27,7 +27,8 @@ def page(results: Results, title: str, cells: Sequence[Row]) -> Page:
     blocks = listed(shared.not_of_today(stale))
     for dataset in dict.fromkeys(row["dataset"] for row in cells):
         mine = [row for row in cells if row["dataset"] == dataset]
-        blocks.append(Heading(2, corpora.described(results, dataset)))
+        heading = corpora.described(results, dataset)
+        blocks.append(Heading(2, f"{heading}: stand-in" if results.stand_in(dataset) else heading))
         counted = [row for row in mine if row["block"] == NUMBERS]
         mine = [row for row in mine if row["block"] != NUMBERS]
         for given, shown in _blocks(mine).items():
