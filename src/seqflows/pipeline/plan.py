@@ -171,7 +171,7 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *shown])
     print(
         "\nestimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
-        "GB are estimates of the most memory at once, within a factor of 2 (more of FlowSeq's scoring, which takes less),\n"
+        "GB are estimates of the most memory at once, within a factor of 2 (FlowSeq scores in less),\n"
         f"beside {memory.PROCESS / 1e9:g} GB of the process"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
