@@ -115,6 +115,6 @@ def test_rows_that_were_not_compared_are_named(place, monkeypatch, kind, source)
     content |= {"missing": {}, "trained": {"dataset": "asked", "train": 1, "valid": 1}}
     more = {"em": ("%", 30.0), "f1": ("%", 40.0)} if kind == "spans" else {}
     files.write_json(paths.compared("laptop", TABLE), files.sealed(content))
-    assert "Not compared" not in written(source, **more)[1]
+    assert "not in this comparison" not in written(source, **more)[1]
     files.write_json(paths.compared("laptop", TABLE), files.sealed(content | {"absent": ["answers-b"]}))
-    assert "**Not compared**, since not evaluated: answers-b" in written(source, **more)[1]
+    assert "**Evaluated, not in this comparison**: answers-b" in written(source, **more)[1]
