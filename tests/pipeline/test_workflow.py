@@ -631,6 +631,33 @@ def test_every_rule_has_the_resources_that_a_cluster_asks_for(project):
         assert all(f"{name}=" in block for name in ("mem_mb", "runtime", "gpus")), block
 
 
+def test_a_run_of_which_some_seeds_were_made_by_hand_is_not_whole(project):
+    scratch, run = project(), "gaussians-affine"
+
+    def shrink(content):
+        keep(content, [], [run])
+        content["runs"][run]["demo"].update(seeds=[0, 1])
+        content["runs"][run]["demo"]["training"].update(epochs=1)
+
+    def by_hand(stage, name, *more):
+        scratch.run("python", "-m", "seqflows", stage, f"demo/{name}", *more)
+
+    def left():
+        printed = scratch.run("snakemake", "-n", "-p", "--", str(paths.metrics("demo", run)))
+        return {job.split()[0] for job in by_snakemake(printed)}
+
+    scratch.params(shrink)
+    for stage in ("download", "prepare"):
+        by_hand(stage, "gaussians")
+    for stage in ("train", "evaluate"):
+        by_hand(stage, run, "--seeds", "0")
+    assert left() == {"train", "evaluate"}
+    by_hand("train", run)
+    assert left() == {"evaluate"}
+    by_hand("evaluate", run)
+    assert left() == set()
+
+
 RETRIED = """
 import pathlib, sys
 if not pathlib.Path("failed").exists():

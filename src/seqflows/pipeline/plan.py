@@ -165,8 +165,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
         shown = (f"{peak / 1e9:.2f}" for peak in peaks[name])
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *shown])
     print(
-        "\nGB are estimates of the most memory at once, within a factor of 2 (more of FlowSeq's scoring, which takes less), "
-        f"beside {memory.PROCESS / 1e9:g} GB of the process"
+        "\nGB are estimates of the most memory at once, within a factor of 2 (FlowSeq's scoring takes less), beside "
+        f" {memory.PROCESS / 1e9:g} GB of the process"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
     print("\n" + markdown.blocks([Table(heads, rows, left=2)]))
