@@ -16,7 +16,7 @@ from typing import Any
 
 from seqflows import __version__, files, paths
 from seqflows.errors import Interrupted, Problem, described
-from seqflows.stages import TABLE, WHOLE
+from seqflows.stages import TABLE, WHOLE, check_code
 
 NARROWED = ("train", "evaluate")  # stages that may take some of a run's seeds alone, and another device
 
@@ -71,6 +71,7 @@ def _run(given: argparse.Namespace) -> int:
     key = getattr(given, "key", None) or getattr(given, "scale", None)
     said = " ".join(["seqflows", given.command, *([key] if key else [])])
     try:
+        check_code()
         given.act(given)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -615,6 +615,16 @@ def test_snakemake_refuses_an_unknown_scale(project):
     assert "expected a scale of demo, laptop, paper, got 'labtop'" in said and "Traceback" not in said
 
 
+def test_code_of_another_checkout_is_refused(project):
+    """As with an environment that was made for that one."""
+    scratch = project()
+    scratch.env["PYTHONPATH"] = str(ROOT / "src")
+    message = f"expected the code of this checkout, {scratch.folder}/src/seqflows, got that of {stages.PACKAGE}; run: "
+    for command in (("python", "-m", "seqflows", "list", "train"), ("snakemake", "-n")):
+        said = scratch.run(*command, status=1)
+        assert message in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize("given", ["scal=laptop", "Scale=laptop"])
 def test_snakemake_refuses_an_unknown_key_of_config(project, given):
     said = project().run("snakemake", "-n", "--config", given, status=1)
