@@ -194,7 +194,8 @@ def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
 def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     block = found.speed(scale, name)
     timed = {run: found.run(scale, run) for run in block["runs"]}
-    return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
+    models = {run: {part: timed[run][part] for part in TIMED} for run in timed}
+    return block | {"models": models, "compute": found.compute(scale)}
 
 
 def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:

@@ -500,6 +500,15 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
     }
 
 
+def test_other_threads_change_the_blocks_of_what_is_trained_and_timed_with_them(scale):
+    content = unshared()
+    before = blocks_of(content)
+    content["scales"][scale]["compute"]["threads"] += 1
+    after = blocks_of(content)
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {key for key in before if key[0] in ("train", "speed", *SETTINGS) and key[1] == scale}
+
+
 def test_a_change_of_a_task_changes_its_table_and_figure_alone():
     content = unshared()
     before = blocks_of(content)
