@@ -109,6 +109,16 @@ class Stage(NamedTuple):
 Job = tuple[str, str]  # a stage and the name of one of its keys
 
 
+def check_code() -> None:
+    """Raise `Problem` in a checkout whose code is not what runs, as with an environment made for another one."""
+    here = SOURCE.resolve()
+    if here.is_dir() and here != PACKAGE:
+        raise Problem(
+            f"expected the code of this checkout, {here}, got that of {PACKAGE}; "
+            "run: export PYTHONPATH=$PWD/src, or use an environment of its own (make venv)"
+        )
+
+
 def every(found: Params) -> Iterator[Job]:
     """Each stage with each of its keys."""
     return ((name, key) for name, stage in TABLE.items() for key in stage.keys(found))
@@ -184,7 +194,8 @@ def _train_block(found: Params, scale: str, name: str) -> dict[str, Any]:
 def _speed_block(found: Params, scale: str, name: str) -> dict[str, Any]:
     block = found.speed(scale, name)
     timed = {run: found.run(scale, run) for run in block["runs"]}
-    return block | {"models": {run: {part: timed[run][part] for part in TIMED} for run in timed}}
+    models = {run: {part: timed[run][part] for part in TIMED} for run in timed}
+    return block | {"models": models, "compute": found.compute(scale)}
 
 
 def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:

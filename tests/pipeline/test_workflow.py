@@ -516,6 +516,15 @@ def test_a_change_of_a_dataset_or_a_cell_changes_its_own_blocks_alone(scale):
     }
 
 
+def test_other_threads_change_the_blocks_of_what_is_trained_and_timed_with_them(scale):
+    content = unshared()
+    before = blocks_of(content)
+    content["scales"][scale]["compute"]["threads"] += 1
+    after = blocks_of(content)
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed == {key for key in before if key[0] in ("train", "speed", *SETTINGS) and key[1] == scale}
+
+
 def test_a_change_of_a_task_changes_its_table_and_figure_alone():
     content = unshared()
     before = blocks_of(content)
@@ -631,6 +640,16 @@ def test_snakemake_refuses_an_unknown_scale(project):
     assert "expected a scale of demo, laptop, paper, got 'labtop'" in said and "Traceback" not in said
 
 
+def test_code_of_another_checkout_is_refused(project):
+    """As with an environment that was made for that one."""
+    scratch = project()
+    scratch.env["PYTHONPATH"] = str(ROOT / "src")
+    message = f"expected the code of this checkout, {scratch.folder}/src/seqflows, got that of {stages.PACKAGE}; run: "
+    for command in (("python", "-m", "seqflows", "list", "train"), ("snakemake", "-n")):
+        said = scratch.run(*command, status=1)
+        assert message in said and "Traceback" not in said
+
+
 @pytest.mark.parametrize("given", ["scal=laptop", "Scale=laptop"])
 def test_snakemake_refuses_an_unknown_key_of_config(project, given):
     said = project().run("snakemake", "-n", "--config", given, status=1)
@@ -645,6 +664,33 @@ def test_every_rule_has_the_resources_that_a_cluster_asks_for(project):
     assert len(blocks) > 80
     for block in blocks:
         assert all(f"{name}=" in block for name in ("mem_mb", "runtime", "gpus")), block
+
+
+def test_a_run_of_which_some_seeds_were_made_by_hand_is_not_whole(project):
+    scratch, run = project(), "gaussians-affine"
+
+    def shrink(content):
+        keep(content, [], [run])
+        content["runs"][run]["demo"].update(seeds=[0, 1])
+        content["runs"][run]["demo"]["training"].update(epochs=1)
+
+    def by_hand(stage, name, *more):
+        scratch.run("python", "-m", "seqflows", stage, f"demo/{name}", *more)
+
+    def left():
+        printed = scratch.run("snakemake", "-n", "-p", "--", str(paths.metrics("demo", run)))
+        return {job.split()[0] for job in by_snakemake(printed)}
+
+    scratch.params(shrink)
+    for stage in ("download", "prepare"):
+        by_hand(stage, "gaussians")
+    for stage in ("train", "evaluate"):
+        by_hand(stage, run, "--seeds", "0")
+    assert left() == {"train", "evaluate"}
+    by_hand("train", run)
+    assert left() == {"evaluate"}
+    by_hand("evaluate", run)
+    assert left() == set()
 
 
 RETRIED = """

@@ -12,6 +12,7 @@ from seqflows.names import refuse_unknown
 from seqflows.pipeline import matrix
 
 try:
+    stages.check_code()
     refuse_unknown("--config", config, ["scale"])
     MATRIX = params.load()
     SCALE = params.scale_of(config.get("scale", MATRIX.scale))
