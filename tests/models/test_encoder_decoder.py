@@ -225,7 +225,7 @@ def test_what_is_fused_reaches_the_questions(fused, monkeypatch):
     before = model.log_prob(batch)
     model.vectors[4:9] += 0.5  # also the decoder's
     decoder = model.vectors.clone()
-    monkeypatch.setattr(type(model), "embedded", lambda self, given: torch.zeros(4, 8, 4, dtype=torch.float64))
+    monkeypatch.setattr(type(model), "embedded", lambda self, given: torch.zeros(4, 1, 8, 4, dtype=torch.float64))
     after = model.log_prob(batch)
     assert torch.equal(model.vectors, decoder) and not torch.allclose(before, after)
 

@@ -228,20 +228,29 @@ def test_the_decoder_reads_normalised_vectors_whatever_joins_the_encoding(fused)
 
 
 @pytest.mark.parametrize("fused", ("latent", "words"))
-def test_beyond_the_flows_window_nothing_joins_the_encoding(fused, monkeypatch):
-    """A longer source is read whole, the flow reads its first subwords, and zeros stand for its latent after them."""
+def test_a_source_longer_than_the_flow_is_read_in_windows(fused, monkeypatch):
+    """Each by itself: what joins the first 8 of 11 subwords, and the other 3, is what joins them alone."""
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     dataset = translations.dataset(count=2, window=8)
     model = _model(dataset.facts(), fused=fused)
-    long = torch.arange(11)[None] % 5 + 4
-    given = Given(long, torch.zeros_like(long), torch.tensor([11]), torch.zeros(1, 11, 0))
-    seen = {}
-    forward = model.fusion.forward
-    monkeypatch.setattr(model.fusion, "forward", lambda u, z: seen.setdefault("z", z) is None or forward(u, z))
-    with torch.no_grad():
-        model.read(given)
-        short = Given(*(value[:, :8] if value.dim() > 1 else torch.tensor([8]) for value in given))
-        found = seen.pop("z")
-        model.read(short)
-    assert found.shape[1] == 11 and (found[:, 8:] == 0).all() and found[:, :8].any()
-    assert torch.equal(found[:, :8], seen["z"])
+    seen, forward = [], model.fusion.forward
+    monkeypatch.setattr(model.fusion, "forward", lambda u, z: seen.append(z) or forward(u, z))
+
+    def joined(ids, longest=0):
+        length, size = len(ids), max(len(ids), longest)
+        words = torch.nn.functional.pad(ids, (0, size - length))[None]
+        given = Given(words, torch.zeros_like(words), torch.tensor([length]), torch.zeros(1, size, 0))
+        with torch.no_grad():
+            model.read(given)
+            bits = model.context_bits(given)
+        return seen[-1][0], bits
+
+    long = torch.arange(11) % 5 + 4
+    (whole, bits), (first, first_bits), (rest, rest_bits) = joined(long), joined(long[:8]), joined(long[8:])
+    assert whole.shape[0] == 11 and first.any() and rest.any()
+    assert torch.allclose(whole[:8], first, atol=1e-6) and torch.allclose(whole[8:], rest, atol=1e-6)
+    beside, beside_bits = joined(long[:8], longest=20)  # windows of padding alone say nothing of a text
+    assert torch.allclose(beside[:8], first, atol=1e-6)
+    if fused == "latent":
+        assert bits == pytest.approx((first_bits + rest_bits) / 2, abs=1e-5)
+        assert beside_bits == pytest.approx(first_bits, abs=1e-5)

@@ -63,7 +63,7 @@ class Fusing(Model):
     That is nothing (none), the flow's last latent, each repeated over as many steps as it is of (latent), the noisy
     vectors themselves (words), or no more than u in the same network (encoding). A flow over time permutes its steps:
     unless it starts as ``aligned``, a latent is not repeated over the words that it is of. The flow has ``window``
-    steps: shorter contexts are padded, and of longer ones it reads the first, so that nothing joins u beyond.
+    steps: it reads a longer context in several windows, each by itself, the last one padded.
 
     A subclass sets ``config`` and ``window``, has frozen ``vectors`` (., D) by the ids of a context, and calls `fuse`
     once, after its other networks.
@@ -83,27 +83,41 @@ class Fusing(Model):
             self.fusion = Fusion(width, extra, config.fusion, instead=dim)
 
     def embedded(self, given: Given) -> Tensor:
-        """x~, the noisy vectors of the contexts, padded or cut to the flow's length, (B, window, D)."""
-        words = (given.words * given.mask)[:, : self.window]
-        return language_flow.noisy(self.vectors[F.pad(words, (0, self.window - words.shape[1]))])
+        """x~, the noisy vectors of the contexts in N windows, the last ones padded, (B, N, window, D)."""
+        words = given.words * given.mask
+        count = -(-words.shape[1] // self.window)
+        words = F.pad(words, (0, count * self.window - words.shape[1]))
+        return language_flow.noisy(self.vectors[words.view(-1, count, self.window)])
 
     def latent(self, eps: Tensor) -> Tensor:
-        """The last latent, each repeated over as many steps as it is of, (B, window, D), from all noise of the flow."""
+        """The last latent, each repeated over as many steps as it is of, (., window, D), from all noise of the flow."""
         if not isinstance(self.flow, MultiScale):
             return eps
         last = self.flow.last(eps)
         return last.repeat_interleave(self.window // last.shape[1], 1)
 
+    def _encoded(self, x: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+        """All noise of the flow, (B N, window, D), and the mean of log p(x~) over a context's own windows, (B,)."""
+        eps, log_density = language_flow.encoded(self.flow, x.flatten(0, 1))
+        own = self._own(x, given)
+        return eps, torch.where(own, log_density.view_as(own), 0.0).sum(1) / own.sum(1)
+
+    def _own(self, x: Tensor, given: Given) -> Tensor:
+        """The windows that begin within a context, its first one always, (B, N)."""
+        starts = self.window * torch.arange(x.shape[1], device=x.device)
+        return starts < given.mask.sum(1, keepdim=True).clamp(min=1)
+
     def fused(self, u: Tensor, given: Given) -> tuple[Tensor, Tensor | None]:
-        """u' (B, S, H), 0 beyond a context's length, and log p(x~) (B,), nats, if there is a flow."""
+        """u' (B, S, H), 0 beyond a context's length, and log p(x~) of a window (B,), nats, if there is a flow."""
         z = log_density = None
         if self.config.fused == "latent":
-            eps, log_density = language_flow.encoded(self.flow, self.embedded(given))
-            z = self.latent(eps)
+            x = self.embedded(given)
+            eps, log_density = self._encoded(x, given)
+            z = self.latent(eps).reshape(len(x), -1, x.shape[-1])
         elif self.config.fused == "words":
-            z = self.embedded(given)
+            z = self.embedded(given).flatten(1, 2)
         if z is not None:
-            z = F.pad(z, (0, 0, 0, u.shape[1] - self.window))  # or cut, to the longest context of the batch
+            z = z[:, : u.shape[1]]  # to the longest context of the batch
         if self.config.fused != "none":
             u = self.fusion(u, z) * given.mask[..., None]
         return u, log_density
@@ -112,7 +126,7 @@ class Fusing(Model):
         """Bits per dimension of each context under the flow, (B,), for one draw of the noise; None without one."""
         if self.flow is None:
             return None
-        return self.bits_per_dimension(language_flow.encoded(self.flow, self.embedded(given))[1])
+        return self.bits_per_dimension(self._encoded(self.embedded(given), given)[1])
 
     @property
     def flow_parameters(self) -> int:
@@ -120,13 +134,14 @@ class Fusing(Model):
         return 0 if self.flow is None else sum(parameter.numel() for parameter in self.flow.parameters())
 
     def bits_per_dimension(self, log_density: Tensor) -> Tensor:
-        """Eq. (6) over M log 2, from log p(x~) in nats."""
+        """Eq. (6) over M log 2, from log p(x~) of a window in nats."""
         return language_flow.bits_per_dimension(log_density, self.window * self.vectors.shape[1])
 
     def initialise(self, batch: Batch) -> None:
         """Set the flow's actnorms from a batch."""
         if self.flow is not None:
-            initialise(self.flow, self.embedded(batch.given))
+            x = self.embedded(batch.given)
+            initialise(self.flow, x[self._own(x, batch.given)])
 
     def groups(self) -> list[list[nn.Parameter]]:
         """The flow's parameters and the others, whose gradients are clipped apart: one norm would let either starve."""
