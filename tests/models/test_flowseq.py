@@ -153,7 +153,7 @@ def _some(facts) -> Batch:
     return Batch(x, torch.tensor([6, 3, 2]), torch.arange(3), contexts(3, facts))
 
 
-OFF = {"dropout": 0.0, "word_dropout": 0.0, "smoothing": 0.0}
+OFF = {"dropout": 0.0, "transformer_dropout": 0.0, "word_dropout": 0.0, "smoothing": 0.0}
 
 
 def test_smoothing_is_of_training_alone_and_its_share_is_the_mean_over_words_and_lengths():
@@ -369,7 +369,7 @@ def _asked(count: int, seed: int) -> Dataset:
 def test_training_learns_the_question_that_the_answer_decides():
     torch.manual_seed(0)
     data, others = _asked(256, 0), _asked(64, 1)
-    block = SMALL | {"units": 16, "latent": 4, "width": 16, "inner": 32, "dropout": 0.0, "flow_width": 8}
+    block = SMALL | {"units": 16, "latent": 4, "width": 16, "inner": 32, "dropout": 0.0, "transformer_dropout": 0.0, "flow_width": 8}
     model = build(block, data.facts()).train()
     optimiser = torch.optim.Adam(model.parameters(), 0.01)
     held = collate(others.train, np.arange(64))

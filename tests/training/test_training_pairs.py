@@ -71,10 +71,12 @@ def test_the_lowest_loss_is_kept_without_bleu(tmp_path):
 def test_the_bleu_of_the_history_is_of_the_greedy_questions(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "randn_like", torch.zeros_like)
     trainer = _trainer(tmp_path, decoded=9)
+    places = trainer._decoded().tolist()
+    assert len({*places}) == 9 and (places[0], places[-1]) == (0, len(trainer.dataset.valid) - 1)  # all over it
     trainer.model.eval()
     split, known = trainer.dataset.valid, trainer.dataset.vocabulary
     sums = np.zeros(bleu.COUNTS, dtype=np.int64)
-    for place in range(9):
+    for place in places:
         (text,) = trainer.model.write(collate(split, np.array([place])).given, 1)
         words = ([known[word] for word in ids] for ids in (text, split.sequence(place)[:-1].tolist()))
         sums += bleu.statistics(*words)

@@ -35,12 +35,12 @@ def _trained(trainer, left=10**9):
 
 
 @pytest.mark.parametrize("decoded", [5, 1000])
-def test_the_f1_of_validation_is_that_of_its_first_questions_answered_alone(tmp_path, decoded):
+def test_the_f1_of_validation_is_that_of_some_questions_all_over_it_answered_alone(tmp_path, decoded):
     trainer = _trainer(tmp_path, decoded=decoded)
     split, found = trainer.dataset.valid, trainer._f1()
     wanted = [
         answers.f1(*trainer.model.eval().answer(collate(split, np.array([n])).given), split.contexts.answers_of(n))
-        for n in range(min(decoded, 16))
+        for n in ([0, 3, 7, 11, 15] if decoded == 5 else range(16))
     ]
     assert 0 < found < 100 and found == pytest.approx(100 * np.mean(wanted))
 

@@ -427,9 +427,9 @@ class Translator(Fused):
 @model("flowseq", "flowseq.FlowSeq", "pairs")
 @dataclass(frozen=True, kw_only=True)
 class FlowSeq(ModelBlock):
-    """FlowSeq: ``units`` and ``layers`` of the encoder, sizes of the Transformers, the flow and the search.
+    """FlowSeq: ``units``, ``layers`` and ``dropout`` of the encoder, then sizes of Transformers, flow and search.
 
-    ``depth`` layers of ``width`` each have the posterior and the decoder; ``flow_steps`` are the steps of each level.
+    Posterior and decoder have ``depth`` layers of ``width`` each; ``flow_steps`` are the steps of each level.
     A search takes ``lengths`` of the most likely lengths, noise of deviation ``temperature``, and ``rescored`` samples
     of the posterior for each candidate.
     """
@@ -442,6 +442,7 @@ class FlowSeq(ModelBlock):
     inner: int = entry(SIZE, 1024)
     heads: int = entry(SIZE, 8)
     depth: int = entry(SIZE, 4)
+    transformer_dropout: float = entry(DROPOUT, 0.1)
     word_dropout: float = entry(DROPOUT, 0.2)
     smoothing: float = entry(DROPOUT, 0.1)
     flow_steps: tuple[int, ...] = entry(several(SIZE, "a list of whole numbers of at least 1"), (4, 4, 2))

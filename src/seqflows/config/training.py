@@ -58,7 +58,7 @@ class Training(Block):
     inverse_root: int | None = entry(whole(1), None)  # steps of a linear rise; then it falls by the root of the steps
     keep: str = entry(choice(*KEEP), "loss")  # what selects the kept epoch in validation: see KEEP
     average: int = entry(whole(1), 1)  # last epochs, the mean of whose weights is validated and kept
-    decoded: int = entry(whole(1), 1000)  # the first texts of it, written greedily, or answers
+    decoded: int = entry(whole(1), 1000)  # texts of it, evenly over all, written greedily, or answers
     accumulate: int = entry(whole(1), 1)  # batches per step
     clip: float | None = entry(number(above=0), None)  # largest norm of the gradient
     samples: int = entry(whole(1), 1)  # posterior samples per sequence

@@ -113,10 +113,10 @@ class FlowSeq(Model):
         flow_size = Size(config.flow_width, config.flow_inner, config.flow_heads)
         self.prior = levels(config.latent, config.flow_width, flow_size, config.flow_steps)
         self.positions = Positions(self.steps(self.longest), width, width)
-        self.inference = Transformer(size, self.encoder.width, config.depth, config.dropout)
+        self.inference = Transformer(size, self.encoder.width, config.depth, config.transformer_dropout)
         self.to_posterior = nn.Linear(width, 2 * config.latent)
         self.from_latent = nn.Linear(config.latent, width)
-        self.decoder = Transformer(size, self.encoder.width, config.depth, config.dropout)
+        self.decoder = Transformer(size, self.encoder.width, config.depth, config.transformer_dropout)
         start(self.to_posterior)
 
     @property

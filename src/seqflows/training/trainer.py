@@ -345,10 +345,14 @@ class Trainer:
             )
         return found
 
+    def _decoded(self) -> np.ndarray:
+        """The places of ``decoded`` texts of validation, evenly over all: its first ones are of few articles."""
+        length = len(self.dataset.valid)
+        return np.linspace(0, length - 1, min(self.settings.decoded, length)).astype(int)
+
     def _bleu(self) -> float:
-        """BLEU-4 of the first ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
-        split, known = self.dataset.valid, self.dataset.vocabulary
-        places = np.arange(min(self.settings.decoded, len(split)))
+        """BLEU-4 of ``decoded`` texts of validation, written greedily, with the same noise in each epoch."""
+        split, known, places = self.dataset.valid, self.dataset.vocabulary, self._decoded()
         self.model.eval()
         sums = np.zeros(bleu.COUNTS, dtype=np.int64)
         with self._same_noise():
@@ -359,9 +363,8 @@ class Trainer:
         return bleu.bleu(sums)
 
     def _f1(self) -> float:
-        """The mean F1 of the answers to the first ``decoded`` questions of validation, in percent."""
-        split, found = self.dataset.valid, []
-        places = np.arange(min(self.settings.decoded, len(split)))
+        """The mean F1 of the answers to ``decoded`` questions of validation, in percent."""
+        split, places, found = self.dataset.valid, self._decoded(), []
         places = places[np.argsort(split.contexts.sizes[places], kind="stable")]
         self.model.eval()
         for start in range(0, len(places), self.kind.validation_batch):
