@@ -441,17 +441,19 @@ class Results:
     def stale(self, run: str, summary: Summary) -> list[str]:
         """How a number is of other settings or data than the present params.yaml's.
 
-        The present data are those whose statistics `keep` put beside the results, if any.
+        The present data are those prepared here, of which the number is made anew; without any, those whose statistics
+        `keep` put beside the results, if there are such.
         """
         block, found = self.params.run(self.scale, run), []
         if summary.config_hash != files.digest(params.scored(block)):
             found.append("scored under other settings than params.yaml has now")
-        kept = paths.statistics(self.scale, self.dataset(run))
-        data = files.read_json(kept).get("sha256") if kept.exists() else None
+        dataset = self.dataset(run)
+        places = paths.prepared(self.scale, dataset) / "checksums.json", paths.statistics(self.scale, dataset)
+        data = next((files.read_json(path).get("sha256") for path in places if path.exists()), None)
         if data and summary.dataset_sha256 != data:
-            found.append(f"scored on other data than {self.dataset(run)} has now")
-        if summary.features_sha256 and summary.features_sha256 != self._usual_features(self.dataset(run)):
-            found.append(f"scored on other features than most runs of {self.dataset(run)}")
+            found.append(f"scored on other data than {dataset} has now")
+        if summary.features_sha256 and summary.features_sha256 != self._usual_features(dataset):
+            found.append(f"scored on other features than most runs of {dataset}")
         row, compared = metrics.find(summary.metric), self._compared(run)
         if row and row.compared and compared and self._other_texts(run, compared):
             found.append("compared before it was evaluated anew")
