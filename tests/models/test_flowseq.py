@@ -369,7 +369,15 @@ def _asked(count: int, seed: int) -> Dataset:
 def test_training_learns_the_question_that_the_answer_decides():
     torch.manual_seed(0)
     data, others = _asked(256, 0), _asked(64, 1)
-    block = SMALL | {"units": 16, "latent": 4, "width": 16, "inner": 32, "dropout": 0.0, "transformer_dropout": 0.0, "flow_width": 8}
+    block = SMALL | {
+        "units": 16,
+        "latent": 4,
+        "width": 16,
+        "inner": 32,
+        "dropout": 0.0,
+        "transformer_dropout": 0.0,
+        "flow_width": 8,
+    }
     model = build(block, data.facts()).train()
     optimiser = torch.optim.Adam(model.parameters(), 0.01)
     held = collate(others.train, np.arange(64))
