@@ -418,7 +418,6 @@ TABLE = {
         code=(
             "compute.py",
             "kinds.py",
-            "noise.py",
             TYPED,
             "config/rewrites.py",
             *LINES,

@@ -117,7 +117,6 @@ REWRITING = {
     "config/rewrites.py",
     "compute.py",
     "kinds.py",
-    "noise.py",
     "rewriting",
     *SCORED,
     *LINES,
@@ -278,7 +277,7 @@ STATED = ("config/", "metrics.py")
 # What all stages import: no output depends on these, but for files.py, with which `status` takes care of all.
 COMMON = {f"{name}.py" for name in ("errors", "files", "names", "params", "paths", "stages")}
 # Used with runs alone, whose trainings are then read; the other keys' generators use none.
-OF_RUNS = {"rewrite": ("flows/", "models/")}
+OF_RUNS = {"rewrite": ("flows/", "models/", "noise.py")}
 
 
 @pytest.mark.parametrize("stage", stages.TABLE)
