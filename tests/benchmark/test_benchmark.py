@@ -367,6 +367,7 @@ def test_every_step_and_sampling_is_profiled(monkeypatch, capsys):
     monkeypatch.setattr(words, "steps", lambda: word)
     for part in (questions, translation):
         monkeypatch.setattr(part, "steps", lambda chosen: [(chosen[0], lambda: torch.zeros(1))])
+        monkeypatch.setattr(part, "searches", lambda chosen: [(chosen[0], lambda: torch.zeros(1))])
     built, models_ = language.steps, ("Att-S", "RNN-AR")
     monkeypatch.setattr(language, "steps", lambda: built(SHORT, models_, **SMALL | {"scales": 1}))
     rows = profiles.run()
@@ -374,7 +375,7 @@ def test_every_step_and_sampling_is_profiled(monkeypatch, capsys):
     assert [(row["what"], row["model"]) for row in rows] == [
         ("step", "PTB, 4 x 100 x 5: AF/AF"),
         ("step", "TRIL"),
-        *[("step", "squad-qg")] * 2,
+        *[("step", "squad-qg"), ("writing", "squad-qg")] * 2,
         *[("step", "Att-S"), ("step", "RNN-AR"), ("sampling", "RNN-AR"), ("sampling", "PTB AF/AF")],
     ]
     for row in rows:
@@ -392,6 +393,8 @@ def test_steps_of_chosen_runs_train(root, monkeypatch):
         found[0][1]()
         assert [group.tolist() for group in taken[0]] == [[0, 1]]
         monkeypatch.setattr(part.Trainer, "step", step)
+        ((name, search),) = part.searches(2, 1, names)
+        assert name == names[0] and len(search()) == 2
 
 
 def test_each_goal_is_of_one_measured_row():

@@ -65,12 +65,12 @@ def test_a_paper_is_found_by_its_folder(folder):
         (
             "answers",
             lambda c: c[0].update(cells="table1 | AF / AF"),
-            r"<table> \| <row> \| <column> of printed cells in entry 1 of .*, got 'table1 \| AF / AF'",
+            r"table, row and column of printed cells, .* in entry 1 of .*, got \['table1', 'AF / AF'\]",
         ),
         (
             "answers",
             lambda c: c[0].update(cells="table1 | AF / AF | Test NLL; table9 | AF / AF | Test NLL"),
-            r"of printed cells in entry 1 of .*, got 'table9 \| AF / AF \| Test NLL'",
+            r"of printed cells, .* in entry 1 of .*, got \['table9', 'AF / AF', 'Test NLL'\]",
         ),
         ("contradictions", lambda c: c.insert(0, "text"), "keys and texts in entry 1 of .*contradictions.yaml, got 't"),
     ],

@@ -185,7 +185,8 @@ def test_datasets_have_their_proper_names(root):
     ]  # fmt: skip
     assert corpus_label(demo, "ptb") == "ptb (embedded)"
     real = [(scale, name) for scale in (laptop, Results(matrix, "paper")) for name in matrix.at(scale.scale).datasets]
-    assert {scale.source(name) for scale, name in real if not scale.embedded(name)} == set(SOURCES)
+    named = {scale.source(name) for scale, name in real if not scale.embedded(name)}
+    assert named | {"bookscorpus"} == set(SOURCES)  # which a paper has, and nobody else any more
 
 
 def test_report_and_tracking_import_without_torch_mlflow_and_matplotlib():

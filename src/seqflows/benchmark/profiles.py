@@ -22,7 +22,7 @@ SORTS = {  # columns, by how the names of their operators begin
     "copies": ("cat", "copy_", "index", "gather", "scatter", "embedding", "fill_", "zero_", "flip", "masked_"),
 }
 PROFILES = ("what", "model", *SORTS, "elementwise", "between")
-CHOSEN = ("squad-qg", "squad-qg-lang_flow", "wmt16-nmt", "wmt16-nmt-lang_flow")
+CHOSEN = ("squad-qg", "squad-qg-lang_flow", "squad-qg-flowseq", "wmt16-nmt", "wmt16-nmt-lang_flow")
 
 
 class Timed(NamedTuple):
@@ -67,7 +67,7 @@ def shares(call: Callable[[], Any]) -> dict[str, float]:
 
 
 def timed() -> Iterator[Timed]:
-    """The steps of every other part, and sampling from AF / AF and from a flow of language left to right."""
+    """The steps of every other part, writing of texts, and sampling from AF / AF and from a flow left to right."""
     for shape in measure.shapes():
         trained = measure.trainer(shape, "cpu")
         yield Timed("step", f"{shape.shape}: {shape.model}", lambda trained=trained: measure.step(trained))
@@ -76,6 +76,8 @@ def timed() -> Iterator[Timed]:
     for part in (questions, translation):
         for name, call in part.steps(chosen=CHOSEN):
             yield Timed("step", name, call)
+        for name, call in part.searches(chosen=CHOSEN):
+            yield Timed("writing", name, call)
     for name, built in language.steps():
         yield Timed("step", name, built.step)
         if "AR" in name:

@@ -67,6 +67,16 @@ def steps(batch: int = 32, chosen: Iterable[str] | None = None) -> Iterator[tupl
         yield name, lambda trainer=trainer: trainer.step([np.arange(batch)], 1.0)
 
 
+def searches(
+    batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Writing one batch of questions by each run, see `run`."""
+    for name, trainer, texts in trainers(batch, chosen):
+        model = trainer.model.eval()
+        endless(model, int(texts.lengths[0]))
+        yield name, lambda model=model, texts=texts: model.write(texts.given, beam)
+
+
 def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """Each run of question generation on SQuAD, on one thread: a step and a search beside their arithmetic.
 

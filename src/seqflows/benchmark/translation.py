@@ -114,6 +114,16 @@ def steps(batch: int = 64, chosen: Iterable[str] | None = None) -> Iterator[tupl
         yield name, lambda trainer=trainer: trainer.step([np.arange(batch)], 1.0)
 
 
+def searches(
+    batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Translating one batch by each run, see `run`."""
+    matrix = params.load()
+    for name, trainer, texts in trainers(matrix, _data(matrix, batch), chosen):
+        model = trainer.model.eval()
+        yield name, lambda model=model, texts=texts: model.write(texts.given, beam)
+
+
 def run(batch: int = 64, beam: int = 4, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
     """Each run from Romanian, on one thread: a step beside its arithmetic, and a search; then the reference.
 

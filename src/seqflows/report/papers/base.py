@@ -260,8 +260,8 @@ def _answers(path: Path, claims: Collection[str]) -> tuple[Answer, ...]:
             name = f"{path.parent.name}-{cell[0]}"
             if len(cell) != 3 or cell[1:] not in {(row["row"], row["column"]) for row in printed(name)}:
                 raise Problem(
-                    f"expected <table> | <row> | <column> of printed cells in entry {number} of {path}, got "
-                    f"{' | '.join(cell)!r}"
+                    f"expected table, row and column of printed cells, with bars between, in entry {number} of {path}, "
+                    f"got {list(cell)}"
                 )
     return found
 
