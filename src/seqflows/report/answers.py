@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell, number
 from seqflows.report.page import Status, Strong, Table, Text
-from seqflows.report.verdict import EARLIER
+from seqflows.report.verdict import EARLIER, Judged
 
 if TYPE_CHECKING:
     from seqflows.report.audit import Audited
@@ -40,9 +40,13 @@ def _shown(one: Audited, answer: Answer) -> list[tuple[Cell, bool]]:
     return [(cell, row.get("earlier_settings") == "yes") for cell, row in cells]
 
 
+def _judged(one: Audited, answer: Answer) -> Judged:
+    return next(claim for claim in one.claims if claim.claim.name == answer.claim)
+
+
 def _printed(one: Audited, answer: Answer) -> Text:
     cells = [cell for cell, _ in _shown(one, answer)]
-    judged = next(claim for claim in one.claims if claim.claim.name == answer.claim)
+    judged = _judged(one, answer)
     numbers = ", ".join(f"{_label(cells, cell)} {cell.reported}" for cell in cells)
     notes = "; ".join(filter(None, (f"{numbers} {cells[0].unit}", judged.remark)))
     return Status(judged.printed.verdict, judged.printed.verdict), f": {notes}"
@@ -50,7 +54,7 @@ def _printed(one: Audited, answer: Answer) -> Text:
 
 def _ours(one: Audited, answer: Answer) -> Text:
     shown = [(cell, earlier) for cell, earlier in _shown(one, answer) if cell.summary]
-    verdict = next(claim.ours.verdict for claim in one.claims if claim.claim.name == answer.claim)
+    verdict = _judged(one, answer).ours.verdict
     if not shown:
         return Status(verdict, verdict)
     cells = [cell for cell, _ in shown]

@@ -250,15 +250,16 @@ def _causes(path: Path) -> tuple[Cause, ...]:
 
 def _answers(path: Path, claims: Collection[str]) -> tuple[Answer, ...]:
     """The entries of answers.yaml."""
-    found = _rows(path, Answer)
+    found, paper = _rows(path, Answer), path.parent.name
+    tables = {cell[0] for one in found for cell in one.shown}
+    known = {(table, row["row"], row["column"]) for table in tables for row in printed(f"{paper}-{table}")}
     for number, one in enumerate(found, 1):
         if one.claim not in claims:
             raise Problem(
                 f"expected the name of a claim in entry {number} of {path}, got {one.claim!r}{near(one.claim, claims)}"
             )
         for cell in one.shown:
-            name = f"{path.parent.name}-{cell[0]}"
-            if len(cell) != 3 or cell[1:] not in {(row["row"], row["column"]) for row in printed(name)}:
+            if cell not in known:
                 raise Problem(
                     f"expected table, row and column of printed cells, with bars between, in entry {number} of {path}, "
                     f"got {list(cell)}"
