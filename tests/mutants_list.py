@@ -1492,8 +1492,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "report/judging.py": [
         (
             "gains of texts have no pairing",
-            "abs(gain.difference - (first.value - second.value)) < ROUNDING",
-            "False",
+            "return gain if same else None",
+            "return None",
             "test_report_pairs.py::test_differences_have_the_error_of_the_paired_bootstrap_and_of_the_seeds",
         ),
         (
@@ -2392,6 +2392,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "comparison/scores.py": [
+        (
+            "a gain is of seeds that one run alone has",
+            "by_seed = [a.value - b.value for a, b in both]",
+            "by_seed = [a.value - both[0][1].value for a in by_run[first].values()]",
+            "test_compare.py::test_a_gain_is_over_the_seeds_that_both_have",
+        ),
         (
             "the first seed stands for all",
             "np.mean([one.draws for one in some], axis=0)",

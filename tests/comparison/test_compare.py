@@ -112,14 +112,23 @@ def test_errors_intervals_and_p_are_those_of_the_same_draws(wrote):
     pairs = {(one["first"], one["second"], one["metric"]): one for one in content["pairs"]}
     assert len(pairs) == len(content["pairs"]) == 3 * 6
     gain = pairs["flow", "base", "bleu"]
-    values = [number(content, "base", "bleu", seed)["value"] for seed in (0, 1)]
-    assert gain["difference"] == pytest.approx(number(content, "flow", "bleu")["value"] - np.mean(values))
-    assert gain["standard_error"] == pytest.approx((flow - base).std(ddof=1))
-    assert gain["p"] == pytest.approx((1 + (flow - base <= 0).sum()) / 201)
-    assert gain["seeds_error"] == pytest.approx(abs(values[0] - values[1]) / 2)
+    of_both = number(content, "flow", "bleu")["value"] - number(content, "base", "bleu", 0)["value"]
+    assert gain["difference"] == pytest.approx(of_both)  # over the one seed that both have
+    assert gain["standard_error"] == pytest.approx((flow - seeds[0]).std(ddof=1))
+    assert gain["p"] == pytest.approx((1 + (flow - seeds[0] <= 0).sum()) / 201)
+    assert gain["seeds_error"] is None
     back = pairs["base", "flow", "bleu"]
     assert back["difference"] == -gain["difference"] and back["p"] + gain["p"] >= 1
-    assert pairs["flow", "words", "bleu"]["seeds_error"] is None
+
+
+def test_a_gain_is_over_the_seeds_that_both_have():
+    """The second seed of one run alone, a lucky one, does not count; a run without a common seed has no gain."""
+    own = {("a", 0): 3.0, ("a", 1): 5.0, ("a", 2): 9.0, ("b", 0): 2.0, ("b", 1): 1.0, ("c", 7): 4.0}
+    values = {seed: scores.Draws(value, value + np.arange(4.0)) for seed, value in own.items()}
+    (gain, back) = scores.pairs({"bleu": values})
+    assert [gain[part] for part in ("first", "second", "difference")] == ["a", "b", 2.5]
+    assert gain["seeds_error"] == pytest.approx(1.5) and gain["standard_error"] == 0.0
+    assert (back["first"], back["second"], back["difference"]) == ("b", "a", -2.5)
 
 
 def test_equal_systems_have_no_gain(place, light):

@@ -5,6 +5,7 @@ Legend: N questions, K statistics of a text, D draws.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -115,31 +116,31 @@ def intervals(values: Mapping[str, Mapping[Seed, Draws]]) -> list[dict[str, Any]
 
 
 def pairs(values: Mapping[str, Mapping[Seed, Draws]], headlines: Sequence[str] = HEADLINES) -> list[dict[str, Any]]:
-    """The gain of each run over each other in the headlines, as means over seeds.
+    """The gain of each run over each other in the headlines, as the mean over the seeds that both have.
 
-    ``standard_error`` is over questions, ``seeds_error`` over seeds, None where neither run has several; ``p`` is
-    one-sided, of a gain above zero.
+    Seeds share the order of the data and much of the start: a mean over three beside a single one would compare seeds.
+    Runs without a common seed have no gain. ``standard_error`` is over questions, ``seeds_error`` that of the mean of
+    the seeds' gains, None with one seed; ``p`` is one-sided, of a gain above zero.
     """
     found = []
     for metric in (name for name in headlines if name in values):
-        means = over_seeds(values[metric])
-        spread = {run: _error(values[metric], run) for run in means}
-        for first in means:
-            for second in means:
-                if first != second:
-                    gains = means[first].draws - means[second].draws
-                    seeds = [spread[run] for run in (first, second) if spread[run] is not None]
-                    found.append({
-                        "first": first, "second": second, "metric": metric,
-                        "difference": means[first].value - means[second].value,
-                        "standard_error": float(gains.std(ddof=1)),
-                        "seeds_error": float(np.hypot.reduce(seeds)) if seeds else None,
-                        "p": bootstrap.p_value(gains),
-                    })  # fmt: skip
+        by_run: dict[str, dict[int, Draws]] = {}
+        for (run, seed), one in values[metric].items():
+            by_run.setdefault(run, {})[seed] = one
+        for first, second in itertools.permutations(by_run, 2):
+            shared = [seed for seed in by_run[first] if seed in by_run[second]]
+            if shared:
+                both = [(by_run[first][seed], by_run[second][seed]) for seed in shared]
+                gains = np.mean([a.draws - b.draws for a, b in both], axis=0)
+                by_seed = [a.value - b.value for a, b in both]
+                found.append({
+                    "first": first, "second": second, "metric": metric, "difference": float(np.mean(by_seed)),
+                    "standard_error": float(gains.std(ddof=1)), "seeds_error": _error(by_seed),
+                    "p": bootstrap.p_value(gains),
+                })  # fmt: skip
     return found
 
 
-def _error(values: Mapping[Seed, Draws], run: str) -> float | None:
-    """The standard error of a run's mean over seeds; None with one seed."""
-    own = [one.value for (name, _), one in values.items() if name == run]
-    return float(np.std(own, ddof=1) / len(own) ** 0.5) if len(own) > 1 else None
+def _error(values: Sequence[float]) -> float | None:
+    """The standard error of a mean; None of one value."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else None

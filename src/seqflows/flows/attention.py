@@ -180,4 +180,4 @@ class Causal(nn.Module):
     @staticmethod
     def select(kept: tuple[Tensor, Tensor] | None, places: Tensor) -> tuple[Tensor, Tensor] | None:
         """The cache of the examples at ``places``."""
-        return kept and (kept[0][places], kept[1][places])
+        return kept and (kept[0].index_select(0, places), kept[1].index_select(0, places))

@@ -39,7 +39,7 @@ class State(NamedTuple):
         """The states of the hypotheses at ``places`` (B N',), those of an example next to each other."""
 
         def kept(value: Tensor) -> Tensor:
-            return value.flatten(0, 1)[places].view(len(value), -1, value.shape[-1])
+            return value.flatten(0, 1).index_select(0, places).view(len(value), -1, value.shape[-1])
 
         return State(tuple(map(kept, self.hidden)), tuple(map(kept, self.cells)), kept(self.attended))
 
@@ -260,18 +260,17 @@ class _Writing:
         model, memory = self.model, self.memory
         self.state, attention, both = model.decoder.step(self.word, self.state, memory)
         logits = model.logits(both)
-        unknown = torch.tensor([UNKNOWN_ID], device=logits.device)
-        if model.config.copies == "none":
-            return logits.log_softmax(-1).index_fill(-1, unknown, -torch.inf).flatten(0, 1)
-        copied = model.copy_scores(attention, memory)
-        total = _log_add(logits.logsumexp(-1), copied.logsumexp(-1))[..., None]
-        inside = copied.masked_fill(self.outside[:, None], -torch.inf)
-        known = memory.words.clamp(max=model.outputs - 1)[:, None].expand_as(copied)
-        # Each word among the V has at most one place with a finite score, so that adding shares is exact.
-        share = torch.zeros_like(logits).scatter_add(-1, known, (inside - total).exp())
-        written = ((logits - total).exp() + share).log().index_fill(-1, unknown, -torch.inf)
-        others = (copied - total).masked_fill(~self.outside[:, None], -torch.inf)
-        return torch.cat([written, others], -1).flatten(0, 1)
+        if model.config.copies != "none":
+            copied = model.copy_scores(attention, memory)
+            inside = copied.masked_fill(self.outside[:, None], -torch.inf)
+            known = memory.words.clamp(max=model.outputs - 1)[:, None].expand_as(copied)
+            # Each word among the V has at most one place with a finite score, so that the largest sum is the sum.
+            both_shares = logits.gather(-1, known).logaddexp(inside)
+            logits.scatter_reduce_(-1, known, both_shares, "amax")
+            logits = torch.cat([logits, copied.masked_fill(~self.outside[:, None], -torch.inf)], -1)
+        scores = logits.log_softmax(-1)
+        scores[..., UNKNOWN_ID] = -torch.inf
+        return scores.flatten(0, 1)
 
     def select(self, places: Tensor) -> None:
         self.state = self.state.selected(places)

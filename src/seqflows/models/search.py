@@ -57,14 +57,15 @@ def beam_search(decoder: Decoder, count: int, beam: int, steps: int, end: int | 
             total = scores.new_zeros(scores.shape[:2])
             finished = torch.zeros_like(total, dtype=torch.bool)
             written = torch.zeros(count, total.shape[1], 0, dtype=torch.long, device=scores.device)
+        hypotheses = scores.shape[1]
+        values, candidates = scores.topk(min(beam, scores.shape[2]))  # of each hypothesis: no others can be chosen
         if end is not None and step:
-            complete = torch.full_like(scores[0, 0], -torch.inf)
-            complete[end] = 0.0
-            scores = torch.where(finished[..., None], complete, scores)
-        hypotheses, candidates = scores.shape[1:]
-        summed = (scores + total[..., None]).flatten(1)
+            complete = values.new_tensor([0.0] + [-torch.inf] * (values.shape[2] - 1))
+            values = torch.where(finished[..., None], complete, values)
+            candidates = candidates.masked_fill(finished[..., None], end)
+        summed = (values + total[..., None]).flatten(1)
         total, best = summed.topk(min(beam, summed.shape[1]))
-        parents, chosen = best // candidates, best % candidates
+        parents, chosen = best // values.shape[2], candidates.flatten(1).gather(1, best)
         written = torch.cat([written[first, parents], chosen[..., None]], -1)
         finished = finished[first, parents]
         if end is not None:

@@ -245,9 +245,6 @@ class _Translating:
         self.words = torch.full((batch, 1), START_ID, device=memory.lengths.device)  # (B N, 1), the last of each
         empty = memory.layers[0][0][:, :, :0]
         self.past: list[Kept] = [(empty, empty)] * len(memory.layers)
-        barred = model.never.index_fill(0, torch.tensor([UNKNOWN_ID], device=model.never.device), -torch.inf)
-        over = torch.full_like(barred, -torch.inf).index_fill(0, torch.tensor([END_ID], device=barred.device), 0.0)
-        self.barred, self.over = barred, over
 
     def scores(self) -> Tensor:
         x, kept = self.model.embed(self.words, self.step), []
@@ -255,13 +252,17 @@ class _Translating:
             x, own = layer.decode(x, past, encoding, self.memory.mask)
             kept.append(own)
         self.past = kept
-        logits = wide(x[:, 0] @ self.model.pieces.T) + self.model.never
-        scores = logits.log_softmax(-1) + self.barred
+        scores = wide(F.linear(x[:, 0], self.model.pieces, self.model.never)).log_softmax(-1)
+        scores[:, UNKNOWN_ID] = -torch.inf
         finished = (self.memory.lengths + MORE <= self.step).repeat_interleave(len(x) // len(self.memory.lengths))
-        return torch.where(finished[:, None], scores + self.over, scores)
+        if bool(finished.any()):
+            end = scores[:, END_ID].clone()
+            scores[finished] = -torch.inf
+            scores[:, END_ID] = end
+        return scores
 
     def select(self, places: Tensor) -> None:
-        self.past = [(key[places], value[places]) for key, value in self.past]
+        self.past = [(key.index_select(0, places), value.index_select(0, places)) for key, value in self.past]
 
     def advance(self, candidates: Tensor) -> None:
         self.words, self.step = candidates[:, None], self.step + 1

@@ -22,21 +22,16 @@ SHOWN = 5  # pairs that a message names
 
 
 class Pair(NamedTuple):
-    """The gain of a run over another in a metric, as the mean over seeds.
+    """The gain of a run over another in a metric, as the mean over the seeds that both have.
 
-    ``standard_error`` is over questions, paired; ``seeds_error`` over seeds, None if neither run has several; ``p`` is
-    one-sided, of a gain above zero.
+    ``standard_error`` is over questions, paired; ``seeds_error`` over those seeds, None with one; ``p`` is one-sided,
+    of a gain above zero.
     """
 
     difference: float
     standard_error: float
     seeds_error: float | None
     p: float
-
-    @property
-    def error(self) -> float:
-        """The standard error over questions and seeds."""
-        return math.hypot(self.standard_error, self.seeds_error or 0.0)
 
 
 class Comparison:

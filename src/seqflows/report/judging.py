@@ -428,8 +428,10 @@ class Ours:
         if absent := [value for value in values if isinstance(value, Finding)]:
             return absent[0]
         (a, error_a, summary_a, *_), (b, error_b, summary_b, *_) = values
-        paired = self._paired(summary_a, summary_b)
         notes = [note] if (note := noted(values)) else []
+        if (gain := self._gain(summary_a, summary_b)) is not None:
+            return self._of_texts(gain, (summary_a, summary_b), notes)._replace(apart=self._apart(first, second))
+        paired = self._paired(summary_a, summary_b)
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         error = math.hypot(error_a, error_b) if paired is None else paired
         spread, seeds = None, 0.0  # how much of an unpaired error is of sequences that both share is not known
@@ -450,15 +452,28 @@ class Ours:
             return None, 0.0
         return math.hypot(*deviations), math.hypot(*map(self._over_seeds, summaries))
 
-    def _paired(self, first: Summary, second: Summary) -> float | None:
-        """The standard error of a difference over the same sequences: by the bootstrap of scores of texts.
-
-        Else of two ratios sum(NLL) / sum(T + 1).
-        """
+    def _gain(self, first: Summary, second: Summary) -> Pair | None:
+        """The gain in a score of texts of one number over another; None where none was compared."""
         gain = self.results.pair(first.run, second.run, first.metric) if first.metric == second.metric else None
-        single = [self._over_seeds(summary) for summary in (first, second) if summary.std is None]
-        if gain is not None and abs(gain.difference - (first.value - second.value)) < ROUNDING:
-            return math.hypot(gain.error, *single)
+        if gain is None:
+            return None
+        same = first.seeds != second.seeds or abs(gain.difference - (first.value - second.value)) < ROUNDING
+        return gain if same else None
+
+    def _of_texts(self, gain: Pair, of: tuple[Summary, Summary], notes: list[str]) -> Value:
+        """A gain over the seeds that both numbers have; of one seed, with the spread over seeds of the two numbers."""
+        shared = [seed for seed in of[0].seeds if seed in of[1].seeds]
+        if of[0].seeds != of[1].seeds:
+            notes = [*notes, f"of seed{'s' * (len(shared) > 1)} {', '.join(map(str, shared))} of both"]
+        deviation, _ = self._spread(*of)
+        if gain.seeds_error is not None:
+            deviation = gain.seeds_error * math.sqrt(len(shared))
+        seeds = (deviation or 0.0) / math.sqrt(len(shared))
+        error = math.hypot(gain.standard_error, seeds)
+        return Value(gain.difference, error, None, ", ".join(notes), deviation, seeds)
+
+    def _paired(self, first: Summary, second: Summary) -> float | None:
+        """The standard error of a difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
         if first.metric != "nll" or second.metric != "nll":
             return None
         sides = [self.results.scores(summary.run) for summary in (first, second)]

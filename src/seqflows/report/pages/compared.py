@@ -70,10 +70,11 @@ def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], wha
         if {run for pair in found.pairs if pair[2] == metric for run in pair[:2]} & {*runs.values()}:
             blocks += [Paragraph(f"{metrics.find(metric).heading}:"), Table(["gain of, over", *runs], rows)]
     text = (
-        "Of the mean over seeds. A gain of a row over a column stands with its one-sided p by the bootstrap: (1 +\n"
-        f"draws in which it is not positive) / {found.draws + 1:,}. The same draws of {what} serve all systems.\n"
-        "The spread over seeds is in neither, but beside a gain as ± its standard error over seeds where a row has\n"
-        "several; the audit's claims ask for both."
+        "Intervals are of the mean over seeds. A gain of a row over a column is the mean over the seeds that both\n"
+        "have, with its one-sided p by the bootstrap: (1 + draws in which it is not positive) /\n"
+        f"{found.draws + 1:,}. The same draws of {what} serve all systems. The spread over seeds is in neither, but\n"
+        "beside a gain as ± its standard error over seeds where both rows have several; the audit's claims ask for\n"
+        "both."
     )
     return shared.section("Intervals and gains", text, *blocks)
 
