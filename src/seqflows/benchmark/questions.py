@@ -72,9 +72,7 @@ def searches(
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """Writing one batch of questions by each run, see `run`."""
     for name, trainer, texts in trainers(batch, chosen):
-        model = trainer.model.eval()
-        endless(model, int(texts.lengths[0]))
-        yield name, lambda model=model, texts=texts: model.write(texts.given, beam)
+        yield name, search(trainer.model, texts, beam)[0]
 
 
 def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **sizes: int) -> list[dict[str, Any]]:
@@ -90,19 +88,18 @@ def run(batch: int = 32, beam: int = 10, chosen: Iterable[str] | None = None, **
         model = trainer.model
         gflop = measure.flops(model, texts) / 1e9
         seconds = measure.best(lambda trainer=trainer: trainer.step(group, 1.0), repeats=REPEATS)
-        model.eval()
-        searched = endless(model, int(texts.lengths[0]))
-        search = measure.flops_of(model, lambda model=model, texts=texts: model.write(texts.given, beam)) / 1e9
-        written = measure.best(lambda model=model, texts=texts: model.write(texts.given, beam), repeats=REPEATS)
-        *trained, rate, spent, ratio = measure.beside(name, batch, limit, (seconds, gflop), (written, search), "writes")
-        rows.append(dict(zip(QUESTIONS, (name, batch, *trained, rate, searched, spent, ratio), strict=True)))
+        write, words = search(model, texts, beam)
+        use = measure.best(write, repeats=REPEATS), measure.flops_of(model, write) / 1e9
+        *trained, rate, spent, ratio = measure.beside(name, batch, limit, (seconds, gflop), use, "writes")
+        rows.append(dict(zip(QUESTIONS, (name, batch, *trained, rate, words, spent, ratio), strict=True)))
     return rows
 
 
-def endless(model: Model, steps: int) -> int | None:
-    """Have a model that writes from left to right write ``steps`` words, and never an end; None of another one."""
-    if not isinstance(model, EncoderDecoder):
-        return None
-    model.longest = steps
-    model.never[SPECIAL.index(END)] = -torch.inf
-    return steps
+def search(model: Model, texts: Batch, beam: int) -> tuple[Callable[[], object], int | None]:
+    """Writing a batch of questions; from left to right with as many words as the texts have, which are returned too."""
+    model.eval()
+    words = int(texts.lengths[0]) if isinstance(model, EncoderDecoder) else None
+    if words is not None:
+        model.longest = words
+        model.never[SPECIAL.index(END)] = -torch.inf
+    return lambda: model.write(texts.given, beam), words
