@@ -438,6 +438,28 @@ def test_a_goal_is_met_at_its_bound_and_not_beyond(tmp_path, monkeypatch, capsys
     assert [row["measured"] for row in rows] == [1.5, 1.6, 1.6, None, None, None]
     assert [row["goal"] for row in rows] == ["1.5", "1.5", "at least 1.5", "1.5", "1.5", "1.5"]
     assert "over: 1.6 x, goal 1.5: no" in capsys.readouterr().out
+    assert [row["goes to"] for row in rows] == [""] * 6
+
+
+def test_a_goal_that_is_not_met_says_where_the_time_goes(tmp_path, monkeypatch):
+    (tmp_path / "one.csv").write_text("model,ratio\na,1.5\nb,1.6\n")
+    (tmp_path / "begins.csv").write_text("stage,needs,seconds,alone\ntrain,torch,1.8,1.5\n")
+    (tmp_path / "profiles.csv").write_text(
+        "what,model,lstm,products,noise,copies\nstep,a,1,2,3,4\nstep,b,60.4,1,9.6,29\n"
+    )
+    monkeypatch.setattr(goals, "GOALS", [
+        *(goals.Goal(name, "x", 1.5, "one", "ratio", {"model": name}, profile=("step", name)) for name in "ab"),
+        goals.Goal("begin", "s", 1, "begins", "seconds", {"stage": "train"}),
+    ])  # fmt: skip
+    assert [row["goes to"] for row in goals.run(tmp_path)] == [
+        "",
+        "lstm 60 %, copies 29 %, noise 10 %",
+        "torch alone 1.5",
+    ]
+
+
+def test_two_rows_for_one_goal_are_an_error(tmp_path, monkeypatch):
+    (tmp_path / "one.csv").write_text("model,ratio\nc,2\nc,3\n")
     monkeypatch.setattr(goals, "GOALS", [goals.Goal("two", "x", 1, "one", "ratio", {"model": "c"})])
     with pytest.raises(ValueError, match="Expected one row of .*one.csv where .*, got 2"):
         goals.run(tmp_path)

@@ -7,11 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COLUMNS = ("what", "unit", "measured", "goal", "met", "file")
+COLUMNS = ("what", "unit", "measured", "goal", "met", "file", "goes to")
+PROFILE = "profiles"  # the file of where the time goes
+SHOWN = 3  # of the shares of a profile
 
 
 class Goal(NamedTuple):
-    """``what``, in ``unit``, is to be at most (or at least) ``goal``: ``column`` of ``file``, where ``where`` holds."""
+    """``what``, in ``unit``, is to be at most (or at least) ``goal``: ``column`` of ``file``, where ``where`` holds.
+
+    ``profile`` is what of which model says where the time of one that is not met goes.
+    """
 
     what: str
     unit: str
@@ -20,35 +25,50 @@ class Goal(NamedTuple):
     column: str
     where: Mapping[str, str]
     least: bool = False
+    profile: tuple[str, str] | None = None
 
 
 def _steps(shape: str, model: str, goal: float) -> Goal:
     where = {"shape": shape, "model": model}
     short = shape.split(",")[0]
-    return Goal(f"training step, {short} {model}", "GFLOP-eq.", goal, "training", "gflop_equivalents", where)
+    return Goal(
+        f"training step, {short} {model}",
+        "GFLOP-eq.",
+        goal,
+        "training",
+        "gflop_equivalents",
+        where,
+        False,
+        ("step", f"{shape}: {model}"),
+    )
 
 
 def _words(model: str) -> Goal:
-    return Goal(f"training step, words, {model}", "own products", 1.5, "words", "ratio", {"model": model})
+    profile = ("step", model)
+    return Goal(
+        f"training step, words, {model}", "own products", 1.5, "words", "ratio", {"model": model}, False, profile
+    )
 
 
 def _language(model: str) -> Goal:
-    return Goal(f"training step, {model}", "own arithmetic", 1.2, "language_flow", "ratio", {"model": model})
+    where, profile = {"model": model}, ("step", model)
+    return Goal(f"training step, {model}", "own arithmetic", 1.2, "language_flow", "ratio", where, False, profile)
 
 
 def _sampled(model: str, goal: float) -> Goal:
     column = "sampled_tokens_per_second"
-    return Goal(f"sampling, {model}", "tokens/s", goal, "language_flow", column, {"model": model}, least=True)
+    where, profile = {"model": model}, ("sampling", model)
+    return Goal(f"sampling, {model}", "tokens/s", goal, "language_flow", column, where, True, profile)
 
 
 def _sampling(model: str, goal: float) -> Goal:
     where = {"model": model, "steps": "20"}
-    return Goal(f"sampling 20 steps, {model}", "s", goal, "sampling", "seconds", where)
+    return Goal(f"sampling 20 steps, {model}", "s", goal, "sampling", "seconds", where, False, ("sampling", model))
 
 
 def _passes(steps: str) -> Goal:
-    where = {"model": "PTB AF/AF", "steps": steps}
-    return Goal(f"sampling {steps} steps, PTB AF/AF", "passes", 2.0, "passes", "times_pass", where)
+    where, profile = {"model": "PTB AF/AF", "steps": steps}, ("sampling", "PTB AF/AF")
+    return Goal(f"sampling {steps} steps, PTB AF/AF", "passes", 2.0, "passes", "times_pass", where, False, profile)
 
 
 def _begins(stage: str, goal: float) -> Goal:
@@ -59,8 +79,8 @@ def _writes(what: str, file: str, model: str, does: str = "beam search") -> tupl
     """A training step, and the writing of texts, over their own arithmetic at the rate of the fastest kernel."""
     where = {"model": model}
     return (
-        Goal(f"training step, {what}", "limit", 1.5, file, "times_limit", where),
-        Goal(f"{does}, {what}", "limit", 3.0, file, "written_times_limit", where),
+        Goal(f"training step, {what}", "limit", 1.5, file, "times_limit", where, False, ("step", model)),
+        Goal(f"{does}, {what}", "limit", 3.0, file, "written_times_limit", where, False, ("writing", model)),
     )
 
 
@@ -119,16 +139,36 @@ def run(folder: Path) -> list[dict[str, Any]]:
 
 
 def _row(goal: Goal, folder: Path) -> dict[str, Any]:
-    path = folder / f"{goal.file}.csv"
     measured, met = None, "not measured"
-    if path.exists():
-        with open(path, encoding="utf-8") as file:
-            found = [row for row in csv.DictReader(file) if goal.where.items() <= row.items()]
-        if len(found) > 1:
-            raise ValueError(f"Expected one row of {path} where {dict(goal.where)}, got {len(found)}")
-        if found and found[0].get(goal.column):
-            measured = float(found[0][goal.column])
-            met = "yes" if (measured >= goal.goal if goal.least else measured <= goal.goal) else "no"
+    row = _found(folder, goal.file, goal.where)
+    if row.get(goal.column):
+        measured = float(row[goal.column])
+        met = "yes" if (measured >= goal.goal if goal.least else measured <= goal.goal) else "no"
+    goes = _goes(goal, row, folder) if met == "no" else ""
     print(f"  {goal.what}: {measured} {goal.unit}, goal {goal.goal:g}: {met}", flush=True)
     at = ("at least " if goal.least else "") + f"{goal.goal:g}"
-    return dict(zip(COLUMNS, (goal.what, goal.unit, measured, at, met, f"{goal.file}.csv"), strict=True))
+    return dict(zip(COLUMNS, (goal.what, goal.unit, measured, at, met, f"{goal.file}.csv", goes), strict=True))
+
+
+def _found(folder: Path, name: str, where: Mapping[str, str]) -> Mapping[str, str]:
+    """The one row of a part's file where ``where`` holds; empty where there is none."""
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8") as file:
+        found = [row for row in csv.DictReader(file) if where.items() <= row.items()]
+    if len(found) > 1:
+        raise ValueError(f"Expected one row of {path} where {dict(where)}, got {len(found)}")
+    return found[0] if found else {}
+
+
+def _goes(goal: Goal, row: Mapping[str, str], folder: Path) -> str:
+    """Where the time goes: the largest shares of the profile, or what the largest library takes; "" if unknown."""
+    if row.get("needs"):
+        return f"{row['needs']} alone {row['alone']}"
+    if goal.profile is None:
+        return ""
+    what, model = goal.profile
+    shares = dict(_found(folder, PROFILE, {"what": what, "model": model}))
+    most = sorted(((float(shares[sort]), sort) for sort in shares if sort not in ("what", "model")), reverse=True)
+    return ", ".join(f"{sort} {share:.0f} %" for share, sort in most[:SHOWN])
