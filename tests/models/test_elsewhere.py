@@ -5,6 +5,7 @@ No machine with a GPU is needed, see `elsewhere`. That a GPU's own kernels agree
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -20,9 +21,11 @@ from seqflows.config.evaluation import EVALUATIONS, TEXTS
 from seqflows.config.training import Training
 from seqflows.data.prepared import Split
 from seqflows.data.tokens import SPECIAL
+from seqflows.errors import Interrupted
 from seqflows.evaluation import generate
 from seqflows.evaluation.scoring import Task
 from seqflows.models import bert_span, pretrained
+from seqflows.training.progress import Progress
 from seqflows.training.trainer import Trainer
 
 SCALE = "demo"
@@ -87,6 +90,28 @@ def test_a_run_is_trained_and_scored_elsewhere(run, machine, tmp_path):
         text = vars(TEXTS["regeneration"].of({"beam": 2, "measured": 1, "contexts": 1, "deviations": [0.5]}, "text"))
         assert generate.regenerations(model, dataset, text, 0)
         assert generate.numbers(model, dataset, "regeneration", text, 0)
+
+
+@pytest.mark.parametrize("run", ["ptb-lstm", "words-gru8", "wmt16-nmt"])
+def test_training_stops_and_goes_on_elsewhere(run, machine, tmp_path):
+    """In the second epoch: weights, the optimiser's state and what was counted come back to the device."""
+    block = runs.MATRIX.run(SCALE, run)
+    kind, facts = runs.MATRIX.datasets[block["dataset"]]["kind"], runs._facts(SCALE, block["dataset"])
+    few = {"epochs": 2, "batch_size": 1, "average": 2, "drawn": 2}
+    changed = {key: value for key, value in few.items() if block["training"].get(key)}
+    settings, found = Training.of(block["training"] | changed, "training"), {}
+    for name, stops in {"whole": [], "pieces": [3]}.items():
+        for left in (*stops, 10**6):
+            torch.manual_seed(0)
+            model = models.build(block["model"], facts).to(machine.device)
+            trainer, stop = Trainer(model, _dataset(facts, kind), settings, 0, machine, tmp_path / name), tiny.Cut()
+            stop.left = left
+            assert trainer.resume() == (stops != [] and left == 10**6)
+            with contextlib.suppress(Interrupted):
+                trainer.run(Progress(run, 2), stop, lambda row: None)
+        assert trainer.epoch == 2
+        found[name] = {key: value.cpu() for key, value in trainer.model.state_dict().items()}
+    assert all(torch.equal(value, found["pieces"][key]) for key, value in found["whole"].items())
 
 
 def test_translations_are_drawn_and_texts_found_elsewhere(machine):
