@@ -272,7 +272,7 @@ for _k in KINDS:
     VECTORS[f"{_k}-nlsq-no_context"] = lambda k=_k: _vector(k, "nlsq", 3, 0)
     VECTORS[f"{_k}-nlsq-one_dimension"] = lambda k=_k: _vector(k, "nlsq", 1, 2)
     VECTORS[f"layered-{_k}-nlsq-odd"] = lambda k=_k: _vector(k, "nlsq", 3, 2, layers=2)
-    for _s in ("nlsq", "location_scale"):
+    for _s in SCALARS:
         VECTORS[f"{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3)
         VECTORS[f"layered-{_k}-{_s}"] = lambda k=_k, s=_s: _vector(k, s, 4, 3, layers=3)
         SEQUENCES[f"af-{_k}-{_s}"] = lambda k=_k, s=_s: _in_time(k, s, 2)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import elsewhere
 import seqflows
 import tiny
 from seqflows import cli, paths, trained
@@ -127,8 +128,13 @@ def test_other_data_than_it_was_trained_on_are_refused(project):
     ("name", "given", "message"),
     [
         ("text-lstm", ["a?"], "expected only the 4 characters"),
-        ("text-lstm", ["a" * 16], "expected sequences of 1 to 15 steps for demo/text-lstm, got 16"),
-        ("text-lstm", [""], "expected sequences of 1 to 15 steps for demo/text-lstm, got an empty one"),
+        ("text-lstm", ["a" * 16], "expected sequences of 1 to 15 steps for demo/text-lstm, got 16 in number 1; cut it"),
+        (
+            "text-lstm",
+            ["a", ""],
+            "expected sequences of 1 to 15 steps for demo/text-lstm, got none in number 2; take it",
+        ),
+        ("text-lstm", [1, 2], "expected texts for demo/text-lstm, got others"),
         ("text-lstm", [], "expected sequences to score"),
         ("words-gru", ["Word"], "expected words of the letters a to z for demo/words-gru, got 'Word'"),
         ("music-latent", [np.full((3, 88), 2)], r"expected arrays \(T, 88\) of zeros and ones"),
@@ -140,6 +146,50 @@ def test_other_data_than_it_was_trained_on_are_refused(project):
 def test_sequences_that_do_not_fit_are_refused(project, name, given, message):
     with pytest.raises(Problem, match=message):
         seqflows.load(f"demo/{name}").score(given)
+
+
+def test_a_sequence_has_its_own_draws_whatever_stands_beside_it(project):
+    model = seqflows.load("demo/text-latent")
+    lines = [line for line in dict.fromkeys(model.sample(9, seed=1)) if line][:3]
+    together = model.log_weights(lines, 50)
+    assert together.shape == (3, 50) and together.dtype == np.float64
+    for line, weights in zip(lines[::-1], together[::-1], strict=True):
+        assert np.array_equal(model.log_weights([line], 50)[0], weights)
+        assert model.score([line]) == pytest.approx(np.log(50) - np.logaddexp.reduce(weights))
+    assert not np.array_equal(model.log_weights(lines, 50, seed=1), together)
+    with pytest.raises(Problem, match="expected a model with latents, got demo/text-lstm"):
+        seqflows.load("demo/text-lstm").log_weights(["a"])
+    with pytest.raises(Problem, match="expected at least one importance sample, got 0"):
+        model.score(lines, samples=0)
+
+
+def test_many_samples_are_drawn_in_pieces(project, monkeypatch):
+    """Log-weights by the model's own densities, of as many draws at a time as fit."""
+    model = seqflows.load("demo/text-latent")
+    drawn, importance = [], type(model.model).importance
+
+    def counted(self, batch, samples):
+        drawn.append(samples)
+        return importance(self, batch, samples)
+
+    monkeypatch.setattr(type(model.model), "importance", counted)
+    monkeypatch.setattr(trained, "CHUNK", 100)
+    weights = model.log_weights(["aaaaa"], 50)
+    assert drawn == [20, 20, 10] and np.isfinite(weights).all()
+
+
+def test_a_model_on_another_device_scores_and_samples_there(project):
+    expected = seqflows.load("demo/text-lstm").score(["aaa"])
+    with elsewhere.elsewhere() as device:
+        model = seqflows.load("demo/text-lstm", device=device)
+        assert model.device.type == device.type
+        assert model.score(["aaa"]) == pytest.approx(expected, rel=1e-5)
+        assert np.isfinite(seqflows.load("demo/text-latent", device=device).log_weights(["aaa"], 3)).all()
+
+
+def test_fewer_than_one_sample_is_refused(project):
+    with pytest.raises(Problem, match="expected at least one sequence to sample, got 0"):
+        seqflows.load("demo/text-lstm").sample(0)
 
 
 def test_only_flows_of_language_encode(project):
@@ -164,7 +214,7 @@ def test_the_command_line_scores_and_samples(project, capsys):
     assert cli.main(["sample", "demo/music-latent"]) == 1
     assert "expected a model of text, words or language" in capsys.readouterr().err
     assert cli.main(["score", "demo/text-lstm", "nowhere.txt"]) == 1
-    assert "expected a file of text at nowhere.txt" in capsys.readouterr().err
+    assert "expected a file of text at nowhere.txt, found none" in capsys.readouterr().err
 
 
 def test_a_flow_of_language_encodes_decodes_and_tells_unknown_words():

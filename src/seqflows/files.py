@@ -270,6 +270,8 @@ def lines(name: str) -> list[str]:
     """
     try:
         content = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise Problem(f"expected a file of text at {name}, found none") from None
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"expected a file of text at {name}, got {error}") from None
     if not (found := [line.strip() for line in content.splitlines() if line.strip()]):

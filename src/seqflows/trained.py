@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from seqflows.data.kinds import text
 from seqflows.data.prepared import Facts, Split
 from seqflows.data.readers import lexicon
 from seqflows.errors import Problem
-from seqflows.evaluation.likelihood import importance_nll
+from seqflows.evaluation.likelihood import draw, importance_nll
 from seqflows.models import Model
 from seqflows.models.language_flow import LanguageFlow
 from seqflows.names import near
@@ -37,6 +38,7 @@ from seqflows.paths import MODEL, RECORD
 FACTS, VECTORS = "facts.json", "vectors.npy"
 SEED = re.compile(r"seed-(\d+)\.json")
 SAMPLES, AT_ONCE = 50, 32  # importance samples of a latent model, and sequences of a batch
+CHUNK = 50_000  # symbols of all samples that are drawn at once
 SEQUENCES = ("text", "music", "vectors", "words", "language")  # kinds whose models can be used alone
 
 
@@ -77,25 +79,57 @@ class Trained:
     def score(self, given: Any, *, samples: int = SAMPLES, seed: int = 0) -> np.ndarray:
         """-log p of each sequence, (N,) float64, nats, -log p(T) included where the model has a p(T).
 
-        Exact, or the bound of ``samples`` importance samples of a latent model; of texts as embedded by a flow of
-        language that of one draw of the noise. ``given`` are lines of text, words, arrays (T, 88) of zeros and
-        ones or an array (N, D), as `sample` gives them.
+        Exact, or the bound of ``samples`` importance samples of a latent model, see `log_weights`; of texts as embedded
+        by a flow of language that of one draw of the noise. ``given`` are lines of text, words, arrays (T, 88) of zeros
+        and ones or an array (N, D), as `sample` gives them.
 
         Raises:
             Problem: an unknown character or a sequence that the model gives no probability.
         """
+        if not self.model.exact:
+            return importance_nll(torch.from_numpy(self.log_weights(given, samples, seed=seed)), samples).numpy()
         split = self._split(given)
-        nll = np.zeros(len(split))
-        torch.manual_seed(seed)
+        nll, noisy = np.zeros(len(split)), isinstance(self.model, LanguageFlow)
         with torch.no_grad():
-            for indices in order_by_length(split, AT_ONCE):
-                batch = collate(split, indices)
-                if self.model.exact:
-                    found = -self.model.log_prob(batch)
-                else:
-                    found = importance_nll(self.model.log_weights(batch, samples).double(), samples)
-                nll[indices] = found.double().numpy()
+            for indices in self._own(split, seed) if noisy else order_by_length(split, AT_ONCE):
+                nll[indices] = -self.model.log_prob(collate(split, indices).to(self.device)).double().cpu().numpy()
         return nll
+
+    def log_weights(self, given: Any, samples: int = SAMPLES, *, seed: int = 0) -> np.ndarray:
+        """log p(x, z_k, T) - log q(z_k | x) of ``samples`` draws of a latent model's posterior, (N, K) float64, nats.
+
+        log p(x, T) >= E log (1/K) sum_k w_k, the more so the smaller the effective sample size (sum_k w_k)^2 / sum_k
+        w_k^2 (`seqflows.evaluation.likelihood.effective_samples`). The draws of a sequence follow from it, ``seed`` and
+        ``samples``, whatever others are scored with it.
+
+        Raises:
+            Problem: a model with an exact likelihood, fewer than one sample, or as `score`.
+        """
+        if self.model.exact:
+            raise Problem(f"expected a model with latents, got {self.name}, whose likelihood is exact; use score")
+        if samples < 1:
+            raise Problem(f"expected at least one importance sample, got {samples}")
+        split = self._split(given)
+        found = np.zeros((len(split), samples))
+        with torch.no_grad():
+            for indices in self._own(split, seed):
+                batch = collate(split, indices).to(self.device)
+                at_once = max(1, CHUNK // int(split.lengths[indices[0]]))
+                found[indices] = draw(self.model, batch, samples, at_once)[0].cpu().numpy()
+        return found
+
+    def _own(self, split: Split, seed: int) -> Iterator[np.ndarray]:
+        """The place of each sequence, for a batch of its own, with the noise of its symbols and the seed."""
+        for place in range(len(split)):
+            content = np.ascontiguousarray(split.sequence(place)).tobytes()
+            stream = np.random.default_rng((seed, zlib.crc32(content))).integers(2**63)
+            torch.manual_seed(int(stream))
+            yield np.array([place])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(iter(self.model.state_dict().values())).device
 
     def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0, mode: bool = False) -> Any:
         """``count`` new sequences: lines, words, a list of arrays (T, 88), or an array (N, D).
@@ -103,14 +137,16 @@ class Trained:
         ``temperature`` scales the noise; ``mode`` takes the most likely observation.
 
         Raises:
-            Problem: a temperature that is negative or not finite.
+            Problem: fewer than one sequence, or a temperature that is negative or not finite.
         """
+        if count < 1:
+            raise Problem(f"expected at least one sequence to sample, got {count}")
         if not 0 <= temperature < math.inf:
             raise Problem(f"expected a temperature of at least 0, which scales the noise, got {temperature:g}")
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             batch = self.model.sample(count, temperature=temperature, mode=mode, generator=generator)
-        rows = [row[:length] for row, length in zip(batch.x.numpy(), batch.lengths.tolist(), strict=True)]
+        rows = [row[:length] for row, length in zip(batch.x.cpu().numpy(), batch.lengths.tolist(), strict=True)]
         kind, vocabulary = self.known.kind, self.known.vocabulary
         if kind == "text":
             return ["".join(vocabulary[symbol] for symbol in row) for row in rows]
@@ -118,7 +154,7 @@ class Trained:
             return [lexicon.decode(row) for row in rows]
         if kind == "language":
             return [tokens.decode(row, vocabulary) for row in rows]
-        return [row.round().astype(np.uint8) for row in rows] if kind == "music" else batch.x[:, 0].numpy()
+        return [row.round().astype(np.uint8) for row in rows] if kind == "music" else batch.x[:, 0].cpu().numpy()
 
     def encode(self, texts: Sequence[str], *, seed: int = 0) -> Tensor:
         """The noise f(x~) of texts under a flow of language, (N, T, D).
@@ -129,7 +165,7 @@ class Trained:
         flow = self._flow("encode")
         split = self._split(texts)
         torch.manual_seed(seed)
-        return flow.encode(collate(split, np.arange(len(split))).x)
+        return flow.encode(collate(split, np.arange(len(split))).x.to(self.device))
 
     def decode(self, noise: Tensor, *, beam: int = 0) -> list[str]:
         """The texts of noise (N, T, D) under a flow of language; with ``beam`` left to right, for a causal one."""
@@ -150,6 +186,8 @@ class Trained:
         given = [given] if isinstance(given, str) else given
         if len(given) == 0:
             raise Problem(f"expected sequences to score with {self.name}, got none")
+        if kind in ("text", "words", "language") and not all(isinstance(line, str) for line in given):
+            raise Problem(f"expected texts for {self.name}, got others")
         if kind == "vectors":
             points = np.asarray(given, dtype=np.float32)
             if points.ndim != 2 or points.shape[1] != facts.symbols or not np.isfinite(points).all():
@@ -177,14 +215,18 @@ class Trained:
             symbols, lengths = np.concatenate(rolls), np.array([len(roll) for roll in rolls])
         else:
             symbols, lengths = text.encode(list(given), self.known.vocabulary, where), np.array([len(s) for s in given])
-        if not lengths.all() or lengths.max() > facts.max_length:
-            got = "an empty one" if not lengths.all() else f"{lengths.max()}"
-            raise Problem(f"expected sequences of 1 to {facts.max_length} steps for {self.name}, got {got}; cut them")
+        for number, length in enumerate(lengths.tolist(), 1):
+            if not 1 <= length <= facts.max_length:
+                what = f"expected sequences of 1 to {facts.max_length} steps for {self.name}"
+                remedy = "cut it" if length else "take it out"
+                raise Problem(f"{what}, got {length or 'none'} in number {number}; {remedy}")
         return Split(kind, lengths, symbols)
 
 
-def load(name: str, seed: int | None = None) -> Trained:
-    """The model ``<scale>/<run>`` of a seed, the first one unless given.
+def load(name: str, seed: int | None = None, device: str | torch.device = "cpu") -> Trained:
+    """The model ``<scale>/<run>`` of a seed, the first one unless given, on a device.
+
+    Runs and weights are looked for below the working folder, the project's root.
 
     Raises:
         Problem: an unknown run, one that is not trained here and whose weights are not here either, or a file that
@@ -200,8 +242,8 @@ def load(name: str, seed: int | None = None) -> Trained:
     if not trained:
         here = [f"{scale}/{run}" for scale, run in available()]
         raise Problem(
-            f"expected {paths.train(key.scale, key.name)} or {place}, found none; run: python -m seqflows train {key}, "
-            f"or unpack its weights{near(str(key), here)}"
+            f"expected {paths.train(key.scale, key.name)} or {place} in {Path.cwd()}, found none; start in its"
+            f" folder, and run: python -m seqflows train {key}, or unpack its weights{near(str(key), here)}"
         )
     chosen = min(trained) if seed is None else seed
     if chosen not in trained:
@@ -218,7 +260,7 @@ def load(name: str, seed: int | None = None) -> Trained:
         raise Problem(f"expected the data that {key} was trained on, {record['dataset_sha256'][:12]}..., got {got}")
     model = models.build(record["config"]["model"], known.facts)
     model.load_state_dict(load_file(file))
-    return Trained(str(key), chosen, model.eval(), known, record)
+    return Trained(str(key), chosen, model.to(device).eval(), known, record)
 
 
 def available() -> list[tuple[str, str]]:

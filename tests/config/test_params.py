@@ -54,7 +54,7 @@ def test_every_run_of_the_paper_is_there(matrix):
     for corpus in ("ptb", "nottingham", "musedata"):
         expected |= {f"{corpus}-{name}-long" for name in ("af_af", "af_scf", "iaf_scf")}
     expected |= {"musedata-lstm-long", "ptb-lstm-whole", "ptb-af_scf-whole"}
-    assert {name for name, run in matrix.runs.items() if run["reproduces"] == PAPER} == expected
+    assert expected <= {name for name, run in matrix.runs.items() if run["reproduces"] == PAPER}
 
 
 def test_every_reproduced_number_has_its_cell_and_every_cell_its_number(matrix, root):
@@ -342,6 +342,11 @@ BROKEN = [
         "Penn Treebank: expected candidates on one dataset, got ptb, jsb; make a task of each",
     ),
     ((*TASK, "ours"), ["ptb-lstm.nl"], "Penn Treebank.ours: expected one of nll, .*, got 'nl'; nearest: nll"),
+    (
+        ("tables", "ziegler2019-table1", "rows", "LSTM, Adam", "Test NLL"),
+        "ptb-lstm.bpc",
+        "LSTM, Adam.Test NLL: expected a metric, got the unit 'bpc'; nll is in the unit of its data",
+    ),
     ((*TASK, "metric"), "ess", "Penn Treebank.metric: expected a metric in nats or bits, .* got 'ess' in samples"),
     ((*TASK, "metric"), ..., "Penn Treebank.metric: expected a value, got none"),
     ((*TASK, "best"), [], "Penn Treebank.best: expected one of the keys metric, paper, ours, baseline, got 'best'"),

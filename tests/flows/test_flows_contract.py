@@ -622,3 +622,25 @@ def test_a_context_of_other_steps_or_examples_is_an_error():
         flow.forward(torch.zeros(2, 6, 3), torch.zeros(4, 3, 2))
     with pytest.raises(ValueError, match=r"Expected MaskedAutoregressive context of shape \(5, 2\), got \(1, 2\)"):
         MaskedAutoregressive(3, 2, 4, NLSq()).inverse(torch.zeros(5, 3), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        torch.ones(2, 1, dtype=torch.bool), torch.ones(1, 6, dtype=torch.bool), torch.ones(2, 5, dtype=torch.bool),
+        torch.ones(2, 6), torch.ones(2, 6, dtype=torch.long),
+    ],
+)  # fmt: skip
+def test_a_mask_of_another_shape_or_type_is_an_error(mask):
+    """(2, 1) and (1, 6) would be spread over all steps without a message."""
+    inner = MaskedAutoregressive(3, 4, 4, NLSq())
+    flows = Stepwise(inner), AutoregressiveInTime(inner, 4, 4), Chain(Stepwise(inner))
+    for flow in flows:
+        for value in (flow.forward, flow.inverse, flow.log_density):
+            with pytest.raises(ValueError, match=rf"mask of shape \(2, 6\) of torch.bool, got .*{mask.dtype}"):
+                value(torch.zeros(2, 6, 3), torch.zeros(2, 6, 4), mask)
+
+
+def test_the_name_of_a_scalar_is_not_the_scalar():
+    with pytest.raises(ValueError, match=r"Expected a scalar transformation such as NLSq\(\), got 'nlsq'"):
+        layered("made", 2, 0, 8, "nlsq", 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import shutil
 
 import pytest
@@ -79,6 +80,7 @@ def test_music_table_has_both_conventions_and_the_excess(world):
     rows, text = made("demo", "ziegler2019-table3")
     assert sum(row["status"] == "reproduce" and row["reproduced"] != "" for row in rows) == 16
     assert "The literature's convention" in text and "Above the source" in text
+    assert re.search(r"importance weights of all \d[\d, ]* samples drawn", text) and "()" not in text
     assert "2.39 / 2.380 (0.010)" in text and "– / " in text
     world.tables["variants"] = {"title": "Variants", "rows": {"AF / AF": {"JSB": "jsb-af_af.nll"}}}
     text = made("demo", "variants")[1]  # of a table that the paper does not print in either convention

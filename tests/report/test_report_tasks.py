@@ -95,6 +95,19 @@ def test_a_difference_is_that_of_the_claims_and_undecided_within_two_standard_er
         write(*RUNS)
 
 
+def test_a_candidate_of_one_seed_has_the_spread_of_the_others(world):
+    """Else the error of a difference is of the other side's seeds alone."""
+    write(*RUNS)
+    for run, shift in (("ptb-af_af-h5", 0.0), ("ptb-af_af", 0.3)):
+        report_world.write_run("demo", run, (0, 1, 2) if shift else (0,), spread=0.05)
+    found, results = task(world), Results(world, "demo")
+    ours, other = found.best("ours"), next(one for one in found.candidates if one.run == "ptb-af_af")
+    assert len(ours.summary.seeds) == 1 and len(other.summary.seeds) == 3
+    less = rated.difference(results, found, other)
+    assert "one seed, spread of the other candidates" in less.note
+    assert less.error >= other.summary.std * (1 + 1 / 3) ** 0.5
+
+
 def test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused(world):
     write(*RUNS)
     set_nll("ptb-lstm", 5.0, dataset_sha256="cd" * 32)

@@ -17,6 +17,8 @@ from seqflows.config.typed import Block
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
+UNITS = {kind.unit for kind in kinds.KINDS.values()}  # of the data's own score
+
 PART = {
     "datasets": "dataset", "features": "dataset", "runs": "run", "speeds": "speed", "texts": "text", "tables": "table",
     "figures": "figure", "comparisons": "comparison", "rewrites": "rewriting", "crossfits": "crossfit",
@@ -379,7 +381,9 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
                 yield f"{at}: expected <run>.<metric>, got {cell!r}"
                 continue
             yield from _reference(at, run, "run", parts["runs"])
-            if metrics.find(metric) is None:
+            if metric in UNITS:
+                yield f"{at}: expected a metric, got the unit {metric!r}; nll is in the unit of its data"
+            elif metrics.find(metric) is None:
                 yield from _one_of(at, metric, metrics.names())
 
 

@@ -79,8 +79,8 @@ class Bijection(nn.Module):
         """The vector flow at fixed contexts (B, C), to be applied to several vectors per context."""
         return Map(self, context)
 
-    def check(self, value: Tensor, context: Context) -> None:
-        """Raise ValueError where the shapes differ from those that the flow was built for."""
+    def check(self, value: Tensor, context: Context, mask: Tensor | None = None) -> None:
+        """Raise ValueError where the shapes differ from those that the flow was built for; a mask is (B, T), bool."""
         rank = 3 if self.sequence else 2
         if value.dim() != rank or value.shape[-1] != self.dim:
             shape = f"(B, T, {self.dim})" if self.sequence else f"(B, {self.dim})"
@@ -91,6 +91,9 @@ class Bijection(nn.Module):
         if isinstance(context, Tensor) and context.shape[:-1] != value.shape[:-1]:
             expected, got = (*value.shape[:-1], self.context), tuple(context.shape)
             raise ValueError(f"Expected {type(self).__name__} context of shape {expected}, got {got}")
+        if self.sequence and mask is not None and (mask.shape != value.shape[:2] or mask.dtype != torch.bool):
+            expected, got = tuple(value.shape[:2]), f"{tuple(mask.shape)} of {mask.dtype}"
+            raise ValueError(f"Expected {type(self).__name__} mask of shape {expected} of torch.bool, got {got}")
 
 
 class Map:
@@ -147,7 +150,7 @@ class Chain(Bijection):
 
     def forward(self, z: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply every flow, first to last."""
-        self.check(z, context)
+        self.check(z, context, mask)
         total = z.new_zeros(z.shape[0])
         for flow in self.flows:
             z, log_det = flow.forward(z, context if flow.context else None, mask)
@@ -156,7 +159,7 @@ class Chain(Bijection):
 
     def inverse(self, eps: Tensor, context: Context = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Apply every inverse, last to first."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         total = eps.new_zeros(eps.shape[0])
         for flow in reversed(self.flows):
             eps, log_det = flow.inverse(eps, context if flow.context else None, mask)
@@ -169,7 +172,7 @@ class Reverse(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The reversed vector; log_det 0."""
-        self.check(z, context)
+        self.check(z, context, mask)
         return z.flip(-1), z.new_zeros(z.shape[0])
 
     inverse = forward

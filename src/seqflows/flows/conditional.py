@@ -45,14 +45,14 @@ class MaskedActnorm(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         if self.awaits_data:
             standardise(self, z.flatten(0, 1) if mask is None else z[mask])
         return clean((z + self.shift) * self.log_scale.exp(), mask), self._log_det(z, mask, 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         return clean(eps * (-self.log_scale).exp() - self.shift, mask), self._log_det(eps, mask, -1)
 
 
@@ -90,14 +90,14 @@ class MultiHead1x1(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         weight = self.mixing.weight()
         with unrounded(z):
             return self._each(lambda parts: parts @ weight.T, z, mask), self._log_det(z, mask, 1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, with W^-1 in float64."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         return self._each(self.mixing.stepper().inverse, eps, mask), self._log_det(eps, mask, -1)
 
 
@@ -128,9 +128,9 @@ class SourceCoupling(Bijection):
         width = dim if split == "time" else dim // 2
         self.network = Attending(width, 2 * width, source, size)
 
-    def check(self, value: Tensor, context: Context) -> None:
+    def check(self, value: Tensor, context: Context, mask: Tensor | None = None) -> None:
         """Raise ValueError where the shapes differ from those that the flow was built for, or without a source."""
-        super().check(value, context)
+        super().check(value, context, mask)
         if not isinstance(context, Source):
             raise ValueError(f"Expected a Source as context of {type(self).__name__}, got {type(context).__name__}")
 
@@ -155,14 +155,14 @@ class SourceCoupling(Bijection):
 
     def forward(self, z: Tensor, context: Source | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         kept, moved, mask = self._parts(z, mask)
         log_scale, t = self._gate(kept, mask, context)
         return self._joined(kept, log_scale.exp() * (t + moved)), log_scale.sum((1, 2))
 
     def inverse(self, eps: Tensor, context: Source | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         kept, moved, mask = self._parts(eps, mask)
         log_scale, t = self._gate(kept, mask, context)
         return self._joined(kept, (-log_scale).exp() * moved - t), -log_scale.sum((1, 2))
@@ -206,7 +206,7 @@ class Levels(Bijection):
 
     def forward(self, z: Tensor, context: Source | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         total, left, masks = z.new_zeros(z.shape[0]), [], self._masks(z, mask)
         for place, (level, part) in enumerate(zip(self.levels, masks, strict=True)):
             if place:
@@ -221,7 +221,7 @@ class Levels(Bijection):
 
     def inverse(self, eps: Tensor, context: Source | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         total, left, masks, z = eps.new_zeros(eps.shape[0]), [], self._masks(eps, mask), eps
         for _ in self.levels[1:]:
             z, leaving = z.chunk(2, -1)

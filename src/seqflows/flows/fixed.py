@@ -29,7 +29,7 @@ class FixedLength(Bijection):
 
     def check(self, value: Tensor, context: Tensor | None, mask: Tensor | None = None) -> None:
         """Raise ValueError where the shapes differ from those that the flow was built for."""
-        super().check(value, context)
+        super().check(value, context, mask)
         if value.shape[1] != self.length:
             raise ValueError(f"Expected {type(self).__name__} input of {self.length} steps, got {value.shape[1]}")
         if mask is not None and not bool(mask.all()):

@@ -29,8 +29,10 @@ def layered(kind: str, dim: int, context: int, width: int, scalar: Scalar, layer
         layers: how many.
 
     Raises:
-        ValueError: unknown kind, or fewer than one layer.
+        ValueError: unknown kind, fewer than one layer, or no scalar transformation.
     """
+    if not isinstance(getattr(scalar, "count", None), int):
+        raise ValueError(f"Expected a scalar transformation such as NLSq(), got {scalar!r}")
     if kind not in KINDS or layers < 1:
         raise ValueError(f"Expected a kind of {KINDS} and layers >= 1, got {kind!r} and {layers}")
     flows: list[Bijection] = []

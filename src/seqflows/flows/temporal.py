@@ -39,12 +39,12 @@ class Stepwise(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         return _flatten(self.inner, "forward", clean(z, mask), context, mask)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         return _flatten(self.inner, "inverse", clean(eps, mask), context, mask)
 
 
@@ -60,20 +60,20 @@ class _InTime(Bijection):
 
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all steps at once."""
-        self.check(z, context)
+        self.check(z, context, mask)
         z = clean(z, mask)
         return _flatten(self.inner, "forward", z, self.states(z, context), mask)
 
     def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """log p(z), (B,), nats: the sum of the inner flow's, of which some are known without the noise."""
-        self.check(z, context)
+        self.check(z, context, mask)
         z = clean(z, mask)
         steps = self.inner.log_density(z.flatten(0, 1), self.states(z, context).flatten(0, 1)).view(z.shape[:2])
         return (steps if mask is None else steps * mask).sum(1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step."""
-        self.check(eps, context)
+        self.check(eps, context, mask)
         eps, log_dets = clean(eps, mask), []
 
         def step(t: int, state: Tensor) -> Tensor:
@@ -104,7 +104,10 @@ class _InTime(Bijection):
 def _positions(context: int) -> None:
     """Raise ValueError for a flow in time without a context of its steps."""
     if context < 1:
-        raise ValueError(f"Expected a context of each step, such as its position, of width >= 1, got {context}")
+        raise ValueError(
+            f"Expected a context of each step, such as its position, of width >= 1, got {context}; "
+            "a constant one, torch.ones(B, T, 1), says nothing"
+        )
 
 
 class AutoregressiveInTime(_InTime):
@@ -118,10 +121,13 @@ class AutoregressiveInTime(_InTime):
 
     Args:
         inner: a vector flow over D with a context of width ``width``.
-        context: C, the width of the context of each step.
+        context: C >= 1, the width of the context of each step; torch.ones(B, T, 1) is one that says nothing.
         width: W.
         depth: L, layers of the LSTM.
         dropout: on the LSTM's output and between its layers, while training.
+
+    Raises:
+        ValueError: a context of width 0, or an inner flow whose context is not of width ``width``.
     """
 
     def __init__(self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0) -> None:
@@ -170,10 +176,13 @@ class AttentiveInTime(_InTime):
 
     Args:
         inner: a vector flow over D with a context of width ``size.width``.
-        context: C, the width of the context of each step.
+        context: C >= 1, the width of the context of each step, as of `AutoregressiveInTime`.
         size: of a block.
         depth: the number of blocks.
         dropout: on what the blocks read and give, while training.
+
+    Raises:
+        ValueError: a context of width 0, or an inner flow whose context is not of width ``size.width``.
     """
 
     def __init__(self, inner: Bijection, context: int, size: Size, depth: int = 2, dropout: float = 0.0) -> None:

@@ -306,7 +306,7 @@ class Results:
         if metric not in metrics and not optional and not self.lacking(run, metric):
             raise Problem(
                 f"expected one of the metrics in {paths.metrics(self.scale, run)} ({', '.join(metrics)}), "
-                f"got {metric!r} in params.yaml{near(metric, metrics)}"
+                f"got {metric!r} in params.yaml{near(metric, metrics)}; give a row only the columns that its model has"
             )
         return metrics.get(metric)
 

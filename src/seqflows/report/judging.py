@@ -337,12 +337,12 @@ class Ours:
     The error over seeds of a number of one seed is the standard deviation over seeds of the paper's other models on the
     same data: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom.
     Where none of them has several seeds it is that of the paper's models on other data and, where none of those has,
-    left out; the note says which.
+    left out; the note says which. ``lenders`` are runs in place of the paper's models.
     """
 
     missing = NOT_RUN
 
-    def __init__(self, results: Results, tables: Iterable[str]) -> None:
+    def __init__(self, results: Results, tables: Iterable[str], lenders: Iterable[str] = ()) -> None:
         self.results = results
         self.used: dict[str, None] = {}  # the runs whose numbers were asked for, in that order
         self.runs: dict[Reference, tuple[str, str]] = {}
@@ -356,7 +356,8 @@ class Ours:
             self.quoted |= {
                 (c.table, c.row, c.column): float(c.reported) for c in reported(table) if c.status == "quoted"
             }
-        self._models = sorted({run for place, (run, _) in self.runs.items() if place in printed})
+        self._models = sorted(lenders or {run for place, (run, _) in self.runs.items() if place in printed})
+        self._whose = ("the ", "candidates") if lenders else ("the paper's ", "models")
 
     def address(self, reference: Reference) -> tuple[str, str]:
         """(run, metric) of a reference; both empty if params.yaml has none."""
@@ -399,7 +400,7 @@ class Ours:
         return lent.std if lent else None
 
     def _lent(self, one: Summary) -> Spread | None:
-        """The spread over seeds of the paper's other models on the same data or else on other data; None if unknown."""
+        """The spread over seeds of the lenders on the same data or else on other data; None if unknown."""
         found = [self.results.summary(run, one.metric, optional=True) for run in self._models]
         several = [
             summary for summary in found
@@ -407,7 +408,8 @@ class Ours:
             and (summary.unit, bool(summary.samples)) == (one.unit, bool(one.samples))
         ]  # fmt: skip
         same = [summary for summary in several if summary.dataset == one.dataset]
-        whose = "the paper's other models" if same else "the paper's models on other data"
+        of, what = self._whose
+        whose = f"{of}other {what}" if same else f"{of}{what} on other data"
         chosen = same or several
         freedom = sum(len(summary.seeds) - 1 for summary in chosen)
         squares = math.fsum((len(summary.seeds) - 1) * summary.std**2 for summary in chosen)

@@ -142,7 +142,8 @@ def difference(results: Results, task: Task, other: Candidate | None) -> Differe
     ours = task.best(OURS)
     if ours is None or other is None or other.role == OURS:
         return None
-    found = Ours(results, ()).difference(ours.reference, other.reference)
+    lenders = [one.run for one in task.candidates]
+    found = Ours(results, (), lenders).difference(ours.reference, other.reference)
     if isinstance(found, Finding):
         return None
     alike = ours.summary.dataset_sha256 == other.summary.dataset_sha256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell, number
@@ -69,7 +69,7 @@ def beyond(results: Results, cells: Sequence[Cell], *, excess: bool = True) -> l
         text = (
             "NLL by importance sampling with K samples; -ELBO = reconstruction + KL, where the\n"
             "table's reconstruction contains -log p(T) and the pure one does not; ESS: effective sample size of the\n"
-            f"importance weights of all samples drawn ({_drawn(results, runs)}); near 1 the NLL is a loose bound"
+            f"importance weights of all {_drawn(results, runs.values())} samples drawn; near 1 the NLL is a loose bound"
         )
     if "nll_sentences" in present:
         text += ("; " if text else "") + (
@@ -81,7 +81,7 @@ def beyond(results: Results, cells: Sequence[Cell], *, excess: bool = True) -> l
     return shared.section("Beyond the paper", f"{text}." if text else "", *shared.metric_table(results, runs, columns))
 
 
-def _drawn(results: Results, runs: Sequence[str]) -> str:
+def _drawn(results: Results, runs: Iterable[str]) -> str:
     """``50, 100``: of how many samples the runs' effective sample sizes are."""
     found = {one.samples for run in runs if (one := results.summary(run, "ess", optional=True))}
     return ", ".join(map(str, sorted(found)))
