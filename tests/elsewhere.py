@@ -112,15 +112,15 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     def inner(value: Any) -> Any:
         return CPU if isinstance(value, torch.device) else value.inner if isinstance(value, Elsewhere) else value
 
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # tensors of inference cannot stand elsewhere
         found = INSTEAD.get(func, func)(*tree_map(inner, args), **tree_map(inner, kwargs))
-    if func is aten.copy_.default:
-        return args[0]
-    if not to:
-        return found
-    wrapped = tree_map(lambda one: Elsewhere(one) if isinstance(one, Tensor) else one, found)
-    corrected = there and func not in COPIES and func not in INSTEAD
-    return return_and_correct_aliasing(func, args, kwargs, wrapped) if corrected else wrapped
+        if func is aten.copy_.default:
+            return args[0]
+        if not to:
+            return found
+        wrapped = tree_map(lambda one: Elsewhere(one) if isinstance(one, Tensor) else one, found)
+        corrected = there and func not in COPIES and func not in INSTEAD
+        return return_and_correct_aliasing(func, args, kwargs, wrapped) if corrected else wrapped
 
 
 class _Operators(TorchDispatchMode):
@@ -148,19 +148,15 @@ class _Numbers(TorchFunctionMode):
 @contextlib.contextmanager
 def elsewhere() -> Iterator[torch.device]:
     """Operators are watched, and the device is there."""
-    _registered()
-    inference, overwrite = torch.inference_mode, torch.__future__.get_overwrite_module_params_on_conversion()
-    torch.inference_mode = torch.no_grad  # whose tensors no class of another device can hold
+    overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
         with _Operators(), _Numbers():
             yield torch.device(NAME)
     finally:
-        torch.inference_mode = inference
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
 
 
-def _registered() -> None:
-    """Tell torch of the device, once a process."""
-    if torch._C._get_privateuse1_backend_name() != NAME:
-        backend_registration._setup_privateuseone_for_python_backend(NAME)
+# Before the first backward pass of a process, which counts the devices that there are: as tests are collected.
+if torch._C._get_privateuse1_backend_name() != NAME:
+    backend_registration._setup_privateuseone_for_python_backend(NAME)

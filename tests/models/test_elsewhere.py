@@ -180,3 +180,5 @@ def test_what_a_gpu_allows_is_allowed():
         x += torch.tensor(1.0)
         assert x[torch.tensor([True, False, True])].tolist() == [6.0, 4.0] and x.cpu().numpy().sum() == 13.0
         assert x.new_tensor([1]).device == x.device and float(x.max()) == 6.0
+        with torch.inference_mode():
+            assert (x.view(1, 3)[:, :2] + 1).cpu().tolist() == [[7.0, 4.0]]
