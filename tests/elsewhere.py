@@ -157,6 +157,7 @@ def elsewhere() -> Iterator[torch.device]:
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
 
 
-# Before the first backward pass of a process, which counts the devices that there are: as tests are collected.
+# Before the first backward pass of a process, which counts the devices that there are. It stays for the whole process,
+# where torch's `fork_rng` and forks meet it: no other tests may share that.
 if torch._C._get_privateuse1_backend_name() != NAME:
     backend_registration._setup_privateuseone_for_python_backend(NAME)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import elsewhere
 import seqflows
 import tiny
 from seqflows import cli, paths, trained
@@ -176,15 +175,6 @@ def test_many_samples_are_drawn_in_pieces(project, monkeypatch):
     monkeypatch.setattr(trained, "CHUNK", 100)
     weights = model.log_weights(["aaaaa"], 50)
     assert drawn == [20, 20, 10] and np.isfinite(weights).all()
-
-
-def test_a_model_on_another_device_scores_and_samples_there(project):
-    expected = seqflows.load("demo/text-lstm").score(["aaa"])
-    with elsewhere.elsewhere() as device:
-        model = seqflows.load("demo/text-lstm", device=device)
-        assert model.device.type == device.type
-        assert model.score(["aaa"]) == pytest.approx(expected, rel=1e-5)
-        assert np.isfinite(seqflows.load("demo/text-latent", device=device).log_weights(["aaa"], 3)).all()
 
 
 def test_fewer_than_one_sample_is_refused(project):

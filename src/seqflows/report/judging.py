@@ -341,6 +341,7 @@ class Ours:
     """
 
     missing = NOT_RUN
+    _whose = "the paper's ", "models"  # the lenders
 
     def __init__(self, results: Results, tables: Iterable[str], lenders: Iterable[str] = ()) -> None:
         self.results = results
@@ -357,7 +358,8 @@ class Ours:
                 (c.table, c.row, c.column): float(c.reported) for c in reported(table) if c.status == "quoted"
             }
         self._models = sorted(lenders or {run for place, (run, _) in self.runs.items() if place in printed})
-        self._whose = ("the ", "candidates") if lenders else ("the paper's ", "models")
+        if lenders:
+            self._whose = "the ", "candidates"
 
     def address(self, reference: Reference) -> tuple[str, str]:
         """(run, metric) of a reference; both empty if params.yaml has none."""
@@ -423,7 +425,7 @@ class Ours:
         return Value(found.value, 0.0, found)
 
     def difference(self, first: Reference, second: Reference) -> Value | Finding:
-        """The difference, paired over test sequences if both NLLs have scores of the same ones; else in quadrature."""
+        """The difference, paired over the test sequences that both have scores or texts of; else in quadrature."""
         if first in self.quoted or second in self.quoted:
             return self._against_quoted(first, second)
         values = [self.value(first), self.value(second)]
@@ -457,7 +459,7 @@ class Ours:
     def _gain(self, first: Summary, second: Summary) -> Pair | None:
         """The gain in a score of texts of one number over another; None where none was compared."""
         gain = self.results.pair(first.run, second.run, first.metric) if first.metric == second.metric else None
-        if gain is None:
+        if gain is None or {*first.seeds}.isdisjoint(second.seeds):
             return None
         same = first.seeds != second.seeds or abs(gain.difference - (first.value - second.value)) < ROUNDING
         return gain if same else None
