@@ -2395,13 +2395,13 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         (
             "a gain is of seeds that one run alone has",
             "by_seed = [a.value - b.value for a, b in both]",
-            "by_seed = [a.value - both[0][1].value for a in by_run[first].values()]",
+            "by_seed = [a.value - both[0][1].value for a in seeds[first].values()]",
             "test_compare.py::test_a_gain_is_over_the_seeds_that_both_have",
         ),
         (
             "the first seed stands for all",
-            "np.mean([one.draws for one in some], axis=0)",
-            "some[0].draws",
+            "np.mean([one.draws for one in some.values()], axis=0)",
+            "next(iter(some.values())).draws",
             "test_compare.py::test_errors_intervals_and_p_are_those_of_the_same_draws",
         ),
         (

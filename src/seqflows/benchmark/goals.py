@@ -29,46 +29,35 @@ class Goal(NamedTuple):
 
 
 def _steps(shape: str, model: str, goal: float) -> Goal:
-    where = {"shape": shape, "model": model}
-    short = shape.split(",")[0]
-    return Goal(
-        f"training step, {short} {model}",
-        "GFLOP-eq.",
-        goal,
-        "training",
-        "gflop_equivalents",
-        where,
-        False,
-        ("step", f"{shape}: {model}"),
-    )
+    where, profile = {"shape": shape, "model": model}, ("step", f"{shape}: {model}")
+    what = f"training step, {shape.split(',')[0]} {model}"
+    return Goal(what, "GFLOP-eq.", goal, "training", "gflop_equivalents", where, profile=profile)
 
 
 def _words(model: str) -> Goal:
-    profile = ("step", model)
-    return Goal(
-        f"training step, words, {model}", "own products", 1.5, "words", "ratio", {"model": model}, False, profile
-    )
+    where, profile = {"model": model}, ("step", model)
+    return Goal(f"training step, words, {model}", "own products", 1.5, "words", "ratio", where, profile=profile)
 
 
 def _language(model: str) -> Goal:
     where, profile = {"model": model}, ("step", model)
-    return Goal(f"training step, {model}", "own arithmetic", 1.2, "language_flow", "ratio", where, False, profile)
+    return Goal(f"training step, {model}", "own arithmetic", 1.2, "language_flow", "ratio", where, profile=profile)
 
 
 def _sampled(model: str, goal: float) -> Goal:
-    column = "sampled_tokens_per_second"
-    where, profile = {"model": model}, ("sampling", model)
-    return Goal(f"sampling, {model}", "tokens/s", goal, "language_flow", column, where, True, profile)
+    where, column = {"model": model}, "sampled_tokens_per_second"
+    what, profile = f"sampling, {model}", ("sampling", model)
+    return Goal(what, "tokens/s", goal, "language_flow", column, where, least=True, profile=profile)
 
 
 def _sampling(model: str, goal: float) -> Goal:
-    where = {"model": model, "steps": "20"}
-    return Goal(f"sampling 20 steps, {model}", "s", goal, "sampling", "seconds", where, False, ("sampling", model))
+    where, profile = {"model": model, "steps": "20"}, ("sampling", model)
+    return Goal(f"sampling 20 steps, {model}", "s", goal, "sampling", "seconds", where, profile=profile)
 
 
 def _passes(steps: str) -> Goal:
     where, profile = {"model": "PTB AF/AF", "steps": steps}, ("sampling", "PTB AF/AF")
-    return Goal(f"sampling {steps} steps, PTB AF/AF", "passes", 2.0, "passes", "times_pass", where, False, profile)
+    return Goal(f"sampling {steps} steps, PTB AF/AF", "passes", 2.0, "passes", "times_pass", where, profile=profile)
 
 
 def _begins(stage: str, goal: float) -> Goal:
@@ -79,8 +68,8 @@ def _writes(what: str, file: str, model: str, does: str = "beam search") -> tupl
     """A training step, and the writing of texts, over their own arithmetic at the rate of the fastest kernel."""
     where = {"model": model}
     return (
-        Goal(f"training step, {what}", "limit", 1.5, file, "times_limit", where, False, ("step", model)),
-        Goal(f"{does}, {what}", "limit", 3.0, file, "written_times_limit", where, False, ("writing", model)),
+        Goal(f"training step, {what}", "limit", 1.5, file, "times_limit", where, profile=("step", model)),
+        Goal(f"{does}, {what}", "limit", 3.0, file, "written_times_limit", where, profile=("writing", model)),
     )
 
 

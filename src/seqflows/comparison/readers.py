@@ -127,13 +127,9 @@ def of_second(found: Measure, within: np.ndarray) -> Measure:
 
 def differing(exact: dict[Seed, np.ndarray]) -> list[dict[str, Any]]:
     """The share of questions that two runs do not both answer right or both not, the mean over seeds of both."""
-    seeds: dict[str, dict[int, np.ndarray]] = {}
-    for (run, seed), values in exact.items():
-        seeds.setdefault(run, {})[seed] = values
-    found = []
+    seeds, found = scores.by_run(exact), []
     for first, second in itertools.combinations(seeds, 2):
-        shared = sorted(seeds[first].keys() & seeds[second].keys())
-        shares = [float((seeds[first][seed] != seeds[second][seed]).mean()) for seed in shared]
+        shares = [float((one != other).mean()) for one, other in scores.of_both(seeds[first], seeds[second])]
         if shares:
             found.append({"first": first, "second": second, "share": float(np.mean(shares))})
     return found

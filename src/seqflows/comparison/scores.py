@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from seqflows.textscores import bleu, bootstrap, meteor, questions, rouge
 HEADLINES = ("bleu", "rouge_l", "meteor")  # of the paper's tables
 PERCENT, SHARE, WORDS = "%", "1", "words"
 Seed = tuple[str, int]  # a run and one of its seeds
+T = TypeVar("T")
 CLOSE = 1e-6  # within which METEOR's own score and that of its sums agree
 
 
@@ -95,13 +96,26 @@ def drawn(found: Sequence[Measure], draws: int, seed: int) -> dict[str, dict[See
     return values
 
 
+def by_run(values: Mapping[Seed, T]) -> dict[str, dict[int, T]]:
+    """What the seeds of each run have, by seed."""
+    found: dict[str, dict[int, T]] = {}
+    for (run, seed), one in values.items():
+        found.setdefault(run, {})[seed] = one
+    return found
+
+
+def of_both(first: Mapping[int, T], second: Mapping[int, T]) -> list[tuple[T, T]]:
+    """What two runs have of each seed that both have."""
+    return [(one, second[seed]) for seed, one in first.items() if seed in second]
+
+
 def over_seeds(values: Mapping[Seed, Draws]) -> dict[str, Draws]:
     """The mean over seeds of each run."""
-    runs = dict.fromkeys(run for run, _ in values)
-    grouped = {run: [one for (name, _), one in values.items() if name == run] for run in runs}
     return {
-        run: Draws(float(np.mean([one.value for one in some])), np.mean([one.draws for one in some], axis=0))
-        for run, some in grouped.items()
+        run: Draws(
+            float(np.mean([one.value for one in some.values()])), np.mean([one.draws for one in some.values()], axis=0)
+        )
+        for run, some in by_run(values).items()
     }
 
 
@@ -124,13 +138,9 @@ def pairs(values: Mapping[str, Mapping[Seed, Draws]], headlines: Sequence[str] =
     """
     found = []
     for metric in (name for name in headlines if name in values):
-        by_run: dict[str, dict[int, Draws]] = {}
-        for (run, seed), one in values[metric].items():
-            by_run.setdefault(run, {})[seed] = one
-        for first, second in itertools.permutations(by_run, 2):
-            shared = [seed for seed in by_run[first] if seed in by_run[second]]
-            if shared:
-                both = [(by_run[first][seed], by_run[second][seed]) for seed in shared]
+        seeds = by_run(values[metric])
+        for first, second in itertools.permutations(seeds, 2):
+            if both := of_both(seeds[first], seeds[second]):
                 gains = np.mean([a.draws - b.draws for a, b in both], axis=0)
                 by_seed = [a.value - b.value for a, b in both]
                 found.append({

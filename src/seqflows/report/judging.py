@@ -469,9 +469,8 @@ class Ours:
         shared = [seed for seed in of[0].seeds if seed in of[1].seeds]
         if of[0].seeds != of[1].seeds:
             notes = [*notes, f"of seed{'s' * (len(shared) > 1)} {', '.join(map(str, shared))} of both"]
-        deviation, _ = self._spread(*of)
-        if gain.seeds_error is not None:
-            deviation = gain.seeds_error * math.sqrt(len(shared))
+        several = gain.seeds_error is not None
+        deviation = gain.seeds_error * math.sqrt(len(shared)) if several else self._spread(*of)[0]
         seeds = (deviation or 0.0) / math.sqrt(len(shared))
         error = math.hypot(gain.standard_error, seeds)
         return Value(gain.difference, error, None, ", ".join(notes), deviation, seeds)
