@@ -46,6 +46,7 @@ class Metric(NamedTuple):
         relative: the audit's tolerance as a share of the printed number, if not by unit.
         compared: whether it is known only beside other systems' texts, from the stage ``compare``.
         of_data: whether it is a property of the data, which no model makes.
+        of_latent: whether only models with latent variables have it, whose likelihood is estimated.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Metric(NamedTuple):
     relative: float | None = None
     compared: bool = False
     of_data: bool = False
+    of_latent: bool = False
 
     @property
     def own_draws(self) -> bool:
@@ -87,16 +89,16 @@ QUESTION = ("nats/question",)
 CATALOGUE = (
     Metric("nll", "NLL", SEQUENCES, drawn=IMPORTANCE),
     Metric("nll", "NLL", (DIM,), drawn=NOISE),
-    Metric("nll@{}", "NLL K={}", (BPC, STEP), drawn=IMPORTANCE, blocks=(BEYOND,)),
+    Metric("nll@{}", "NLL K={}", (BPC, STEP), drawn=IMPORTANCE, blocks=(BEYOND,), of_latent=True),
     Metric("nll_literature", "NLL per T, without log p(T)", (STEP,), drawn=IMPORTANCE),
     Metric("nll_sentences", "NLL by sentence", (BPC,), drawn=IMPORTANCE, blocks=(BEYOND,)),
-    Metric("elbo", "-ELBO", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
-    Metric("reconstruction", "reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,)),
-    Metric("reconstruction_pure", "pure reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND,)),
-    Metric("kl", "KL", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,)),
+    Metric("elbo", "-ELBO", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND, BOUND), of_latent=True),
+    Metric("reconstruction", "reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,), of_latent=True),
+    Metric("reconstruction_pure", "pure reconst.", SEQUENCES, drawn=IMPORTANCE, blocks=(BEYOND,), of_latent=True),
+    Metric("kl", "KL", SEQUENCES, drawn=IMPORTANCE, blocks=(BOUND,), of_latent=True),
     Metric("length", "-log p(T)", SEQUENCES, blocks=(BEYOND,)),
-    Metric("kl_share", "KL / -ELBO", (SHARE,), drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
-    Metric("ess", "ESS", ("samples",), digits=1, drawn=IMPORTANCE, blocks=(BEYOND, BOUND)),
+    Metric("kl_share", "KL / -ELBO", (SHARE,), drawn=IMPORTANCE, blocks=(BEYOND, BOUND), of_latent=True),
+    Metric("ess", "ESS", ("samples",), digits=1, drawn=IMPORTANCE, blocks=(BEYOND, BOUND), of_latent=True),
     Metric("source", "source, this test set", SEQUENCES, of_data=True),
     Metric("source", "source, this test set", (DIM,), drawn=NOISE, of_data=True),
     Metric("source_entropy", "source entropy", SEQUENCES, of_data=True),
@@ -104,18 +106,18 @@ CATALOGUE = (
     Metric("parameters", "parameters", (SHARE,), digits=0, blocks=(BEYOND, BOUND)),
     # of words
     Metric("cross_entropy_train", "headline", (WORD,), drawn=WEIGHTS, blocks=(TRAIN,)),
-    Metric("cross_entropy_train_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TRAIN,)),
+    Metric("cross_entropy_train_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TRAIN,), of_latent=True),
     Metric("cross_entropy_train@{}", "K={}", (WORD,), drawn=TRAJECTORIES, blocks=(TRAIN,)),
     Metric("cross_entropy_test", "headline", (WORD,), drawn=WEIGHTS, blocks=(TEST,)),
-    Metric("cross_entropy_test_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TEST,)),
-    Metric("trajectories_above", "largest K - headline", (WORD,), drawn=IMPORTANCE, blocks=(TEST,)),
+    Metric("cross_entropy_test_half", "S / 2", (WORD,), drawn=WEIGHTS, blocks=(TEST,), of_latent=True),
+    Metric("trajectories_above", "largest K - headline", (WORD,), drawn=IMPORTANCE, blocks=(TEST,), of_latent=True),
     Metric("cross_entropy_test@{}", "K={}", (WORD,), drawn=TRAJECTORIES, blocks=(TEST,)),
     Metric("cross_entropy_difference", "test - train", (WORD,), drawn=WEIGHTS),
     Metric("cross_entropy_train_bits", "train, bits", BITS, drawn=WEIGHTS, blocks=(SETS,)),
     Metric("cross_entropy_test_bits", "test, bits", BITS, drawn=WEIGHTS, blocks=(SETS,)),
-    Metric("settled", "settled", (SHARE,), drawn=IMPORTANCE),
+    Metric("settled", "settled", (SHARE,), drawn=IMPORTANCE, of_latent=True),
     Metric("unique", "distinct words", (SHARE,), drawn=WORDS, blocks=(SETS,)),
-    Metric("unique_likeliest", "distinct, likeliest", (SHARE,), drawn=WORDS),
+    Metric("unique_likeliest", "distinct, likeliest", (SHARE,), drawn=WORDS, of_latent=True),
     Metric("unique_known_all", "w unique, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
     Metric("known_all", "w in V, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
     Metric("unique_all", "distinct words, N = types", (SHARE,), drawn=WORDS, blocks=(SETS,)),
@@ -127,12 +129,19 @@ CATALOGUE = (
     Metric("entropy_gap_whole@{}", "(12), K={}", (NATS,), drawn=TRAJECTORIES, blocks=(READINGS,)),
     Metric("known", "w in V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
     Metric("known_wide", "w in wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
-    Metric("known_likeliest", "likeliest in V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
-    Metric("known_likeliest_wide", "likeliest in wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("known_likeliest", "likeliest in V", (SHARE,), drawn=WORDS, blocks=(READINGS,), of_latent=True),
+    Metric("known_likeliest_wide", "likeliest in wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,), of_latent=True),
     Metric("unique_known", "w unique", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
     Metric("unique_known_wide", "unique, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
-    Metric("unique_known_likeliest", "unique, likeliest", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
-    Metric("unique_known_likeliest_wide", "unique, likeliest, wider V", (SHARE,), drawn=WORDS, blocks=(READINGS,)),
+    Metric("unique_known_likeliest", "unique, likeliest", (SHARE,), drawn=WORDS, blocks=(READINGS,), of_latent=True),
+    Metric(
+        "unique_known_likeliest_wide",
+        "unique, likeliest, wider V",
+        (SHARE,),
+        drawn=WORDS,
+        blocks=(READINGS,),
+        of_latent=True,
+    ),
     Metric("train_entropy", "H[P_train]", (WORD,), blocks=(HALVES,), of_data=True),
     Metric("test_entropy", "H[P_test]", (WORD,), blocks=(HALVES,), of_data=True),
     Metric("oracle_train", "ORACLE on train", (WORD,), blocks=(HALVES,), of_data=True),

@@ -37,6 +37,11 @@ def test_every_source_and_every_run_is_of_a_kind():
     assert set(embedded.MODULES) <= set(corpora.KINDS)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_models_block_says_as_its_class_whether_the_likelihood_is_exact(name):
+    assert MODELS[name].block.exact == MODELS[name].load().exact
+
+
 def test_a_new_kind_is_a_row(tmp_path, monkeypatch):
     """Of modules that are there: prepared, loaded and batched as its row says."""
     letters = dataclasses.replace(kinds.of("text"), name="letters")

@@ -385,6 +385,24 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
                 yield f"{at}: expected a metric, got the unit {metric!r}; nll is in the unit of its data"
             elif metrics.find(metric) is None:
                 yield from _one_of(at, metric, metrics.names())
+            else:
+                yield from _estimated(at, run, metric, parts)
+
+
+def _estimated(path: str, run: str, metric: str, parts: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a metric of models with latent variables is of a run of one, at each scale."""
+    entry, found = parts["runs"].get(run), metrics.find(metric)
+    if not isinstance(entry, Mapping) or found is None or not found.of_latent:
+        return
+    for scale in SCALES:
+        block = entry.get(scale)
+        if isinstance(block, Mapping) and (row := _row(model := block.get("model"))) and row.block.exact:
+            known = ", ".join(name for name, one in MODELS.items() if not one.block.exact)
+            yield (
+                f"{path}: expected a metric of {model['class']}, whose likelihood is exact, got {metric!r}, which is "
+                f"estimated for {known}"
+            )
+            return
 
 
 def address(task: Mapping[str, Any], candidate: str) -> tuple[str, str]:
@@ -421,6 +439,9 @@ def _tasks(path: str, tasks: Any, parts: Mapping[str, Any]) -> Iterator[str]:
                 yield from _reference(f"{at}.{role}", run, "run", parts["runs"])
                 if dot:
                     yield from _measured(f"{at}.{role}", metric)
+                    yield from _estimated(f"{at}.{role}", run, metric, parts)
+                elif isinstance(shared := task.get("metric"), str) and not [*_measured("", shared)]:
+                    yield from _estimated(f"{at}.{role}", run, shared, parts)
                 if one in found:
                     yield f"{at}.{role}: expected each candidate once, got {one} in {found[one]} too"
                 found[one] = role

@@ -23,10 +23,11 @@ class ModelBlock(Block):
     """A model's sizes.
 
     ``bounds`` are those that it can be trained on, ``tables`` says whether its parameters are tables of
-    log-probabilities, for expectation maximisation.
+    log-probabilities, for expectation maximisation, ``exact`` whether its likelihood is, as the model's class has it.
     """
 
     bounds: ClassVar[tuple[str, ...]] = ("elbo",)
+    exact: ClassVar[bool] = True
     tables: ClassVar[bool] = False
 
     def idle(self) -> tuple[str, ...]:
@@ -80,6 +81,7 @@ class LatentSequence(ModelBlock):
     """The latent flow model. ``time`` / ``hidden`` name it: af / made is AF/AF, none / made is AF-only."""
 
     bounds = ("elbo", "importance")
+    exact = False
     time: str = entry(choice("af", "iaf", "none"), "af")
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")
@@ -109,6 +111,7 @@ class CodebookSequence(ModelBlock):
     """The latent flow with a codebook; the prior's ``mixture`` is ``tied`` to it, ``free`` or ``none``: then a flow."""
 
     bounds = ("elbo", "importance")
+    exact = False
     network: str = entry(choice("lstm", "transformer"), "lstm")  # in time, of a prior with a mixture
     heads: int = entry(SIZE, 4)  # of the Transformer
     inner: int = entry(SIZE, 256)  # of its linear layers
@@ -176,6 +179,7 @@ class StateSpace(ModelBlock):
     """The model of words: ``transition`` F_g, ``inference`` F_q (``shared``: F_g), ``proposals`` K of Algorithm 1."""
 
     bounds = ("elbo", "importance", "filtering")
+    exact = False
     state: int = entry(SIZE, 8)
     transition: str = entry(choice("tril", "diag", "real_nvp"), "tril")
     layers: int = entry(SIZE, 1)  # of F_g, tril or diag
@@ -434,6 +438,7 @@ class FlowSeq(ModelBlock):
     of the posterior for each candidate.
     """
 
+    exact = False
     units: int = entry(SIZE, 600)
     layers: int = entry(SIZE, 2)
     dropout: float = entry(DROPOUT, 0.3)
