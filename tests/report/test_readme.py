@@ -144,7 +144,7 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
     assert rows[0][2:] == ["its own numbers", "ours, scale laptop", "ours, scale paper"]
     by_text = {row[1]: row for row in rows[2:]}
     here = {scale: Results(world, scale) for scale in ("laptop", "paper")}
-    asked = numbers = 0
+    asked = numbers = elsewhere = 0
     for paper in audit.ordered(here["laptop"]):
         claims = {one.claim.name: one for one in audit.audited(here["laptop"], paper).claims}
         at_full_size = {one.claim.name: one for one in audit.audited(here["paper"], paper).claims}
@@ -159,8 +159,13 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
                 assert cell.reported in printed
                 assert cell.summary is None or f" {cell.summary.value:.2f}" in ours
                 numbers += cell.summary is not None
+            named = {(f"{paper.name}-{table}", row, column) for table, row, column in answer.shown}
+            for side, text in ((claims[answer.claim].printed, printed), (claims[answer.claim].ours, ours)):
+                if side.verdict in ("fails", "undecided") and (not side.of or not named.issuperset(side.of)):
+                    assert f"; by {side.plain or side.reason}" in text
+                    elsewhere += 1
             asked += 1
-    assert asked == len(rows) - 2 > 12 and numbers > 15
+    assert asked == len(rows) - 2 > 12 and numbers > 15 and elsewhere
     first = by_text["A latent flow (AF / AF) models characters nearly as well as an LSTM"]
     assert first[2].endswith(": AF / AF 1.42, LSTM (sentence-wise) 1.41 bpc") and first[3].endswith(
         "; of earlier settings"

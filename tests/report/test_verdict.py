@@ -182,6 +182,28 @@ def test_cells_that_the_test_set_does_not_resolve(world):
         assert row()["difference"] == pytest.approx(0.05) and row()["verdict"] == named
 
 
+def test_the_papers_own_test_set_leaves_nothing_open(world):
+    """A printed number is of that set too: only seeds decide, their spread where one seed has none."""
+    report_world.write_run("laptop", "jsb-lstm", seeds=(0, 1, 2), spread=0.01)
+    path = paths.metrics("laptop", "jsb-lstm")
+    content = report_world.files.read_json(path)
+    changed = [{**one, "standard_error": 0.11} if one["metric"] == "nll" else one for one in content["metrics"]]
+    report_world.rewrite(path, metrics=changed)
+
+    def verdict_of():
+        cell = next(c for c in cells.of_table(Results(world, "laptop"), "ziegler2019-table3") if c.run == "jsb-lstm")
+        return audit.judged(Results(world, "laptop"), cell)[1]["verdict"]
+
+    assert verdict_of() == audit.UNRESOLVED
+    statistics = {"splits": {"test": {"sequences": 77, "symbols": 4725, "longest": 160}}}
+    for scale in ("laptop", "paper"):
+        assert verdict_of() == audit.UNRESOLVED  # whose test set is not known, is another
+        report_world.files.write_json(paths.statistics(scale, "jsb"), statistics)
+    assert verdict_of() == "within"
+    report_world.files.write_json(paths.statistics("laptop", "jsb"), {"splits": {"test": {"sequences": 76}}})
+    assert verdict_of() == audit.UNRESOLVED
+
+
 def test_the_oracle_is_counted_apart(world):
     report_world.write_all("laptop", world)
     one = audit.audited(Results(world, "laptop"), base.papers()["schmidt2018"])

@@ -1,4 +1,8 @@
-"""The answer in a minute: what a reader of a paper asks first, with the numbers and the verdict of both sides."""
+"""The answer in a minute: what a reader of a paper asks first, with the numbers and the verdict of both sides.
+
+The numbers are of the cells that answers.yaml names. What holds, holds in every comparison of its claim; what fails or
+is undecided is so by one, which stands behind them if they do not show it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell, number
+from seqflows.report.judging import FAILS, HOLDS, UNDECIDED, Finding
 from seqflows.report.page import Status, Strong, Table, Text
 from seqflows.report.verdict import EARLIER, Judged
 
@@ -48,20 +53,39 @@ def _printed(one: Audited, answer: Answer) -> Text:
     cells = [cell for cell, _ in _shown(one, answer)]
     judged = _judged(one, answer)
     numbers = ", ".join(f"{_label(cells, cell)} {cell.reported}" for cell in cells)
-    notes = "; ".join(filter(None, (f"{numbers} {cells[0].unit}", judged.remark)))
+    numbers = f"{numbers} {' '.join(filter(None, (cells[0].unit, _column(cells))))}"
+    notes = "; ".join(filter(None, (numbers, _decided(cells, cells, judged.printed), judged.remark)))
     return Status(judged.printed.verdict, judged.printed.verdict), f": {notes}"
 
 
 def _ours(one: Audited, answer: Answer) -> Text:
     shown = [(cell, earlier) for cell, earlier in _shown(one, answer) if cell.summary]
-    verdict = _judged(one, answer).ours.verdict
+    ours = _judged(one, answer).ours
+    verdict = ours.verdict
     if not shown:
         return Status(verdict, verdict)
     cells = [cell for cell, _ in shown]
     numbers = ", ".join(f"{_label(cells, cell)} {_number(cell)}" for cell in cells)
     seeds = "one seed" if any(len(cell.summary.seeds) == 1 for cell in cells if cell.summary) else ""
-    notes = "; ".join(filter(None, (numbers, seeds, EARLIER if any(earlier for _, earlier in shown) else "")))
+    earlier = EARLIER if any(earlier for _, earlier in shown) else ""
+    decided = _decided([cell for cell, _ in _shown(one, answer)], cells, ours)
+    notes = "; ".join(filter(None, (numbers, seeds, earlier, decided)))
     return Status(verdict, verdict), f": {notes}"
+
+
+def _decided(named: Sequence[Cell], shown: Sequence[Cell], finding: Finding) -> str:
+    """The comparison by which a claim fails or is undecided, or with a quoted number, if no cells show it; else ""."""
+    places, seen = ({(cell.table, cell.row, cell.column) for cell in cells} for cells in (named, shown))
+    quoted = bool(places.intersection(finding.of) - seen)
+    if finding.verdict not in (FAILS, UNDECIDED, HOLDS) or (finding.verdict == HOLDS and not quoted):
+        return ""
+    return "" if finding.of and seen.issuperset(finding.of) else f"by {finding.plain or finding.reason}"
+
+
+def _column(cells: Sequence[Cell]) -> str:
+    """The heading that all cells share, which their labels leave out; "" where none does."""
+    columns = {cell.column for cell in cells}
+    return "" if len(columns) > 1 or len(cells) == 1 or columns <= {"Test NLL"} else f"({columns.pop()})"
 
 
 def _number(cell: Cell) -> str:
@@ -70,7 +94,8 @@ def _number(cell: Cell) -> str:
 
 
 def _label(cells: Sequence[Cell], cell: Cell) -> str:
-    """What tells a cell from the others: its row, its column, or both."""
+    """What tells a cell from the others, its row, its column, or both; of the first its row in any case."""
     rows, columns = ({getattr(one, part) for one in cells} for part in ("row", "column"))
-    text = " ".join([cell.row] * (len(rows) > 1 or len(columns) == 1) + [cell.column] * (len(columns) > 1))
+    first = len(rows) > 1 or cell is cells[0]
+    text = " ".join([cell.row] * first + [cell.column] * (len(columns) > 1))
     return f"“{text}”" if text.startswith(("-", "+")) else text  # no sign of the number behind it

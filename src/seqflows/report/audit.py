@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,8 +12,8 @@ from seqflows.noise import floor
 from seqflows.params import Params
 from seqflows.report import answers, causes, figures, markdown, verdict
 from seqflows.report.cells import NOTHING, OURS, Cell, impossible, number, of_table
-from seqflows.report.inputs import EARLIER, Results, devices, matrix
-from seqflows.report.judging import ERRORS, STAND_IN
+from seqflows.report.inputs import EARLIER, Results, Summary, devices, matrix
+from seqflows.report.judging import ERRORS, STAND_IN, Ours
 from seqflows.report.page import (
     Block,
     Code,
@@ -65,9 +66,10 @@ VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
     "differs": "outside the tolerance, at the paper's own sizes and corpus",
     "within": "within the tolerance although size, budget or corpus is not the paper's",
-    UNRESOLVED: "within the tolerance, but by less than two standard errors of ours",
+    UNRESOLVED: "within the tolerance, but by less than two standard errors of ours (over seeds alone, where test set "
+    "and paper's are one)",
     "outside": "outside the tolerance; size, budget or corpus is not the paper's, as listed run by run",
-    OPEN: "outside the tolerance by less than two standard errors of ours: the test set and the seeds do not decide",
+    OPEN: "outside the tolerance by less than two standard errors of ours (as above): what was run does not decide",
     "other corpus": "trained on an embedded corpus: shown, not comparable",
     STAND_IN: "of other text, since the paper's is not to be had: nothing is concluded about the paper",
     UNREACHABLE: "below what any density of the noisy data can score, if divided by all dimensions of a text",
@@ -169,9 +171,19 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
         reason = ("not the paper's corpus: " if corpus else "reduced: ") + ", ".join(reduced)
     else:
         named, reason = ("reproduced" if inside else "differs"), cell.note
-    if abs(abs(difference) - allowed) < ERRORS * summary.error:
+    if abs(abs(difference) - allowed) < ERRORS * _error(results, cell, summary):
         named = UNRESOLVED if named in INSIDE else OPEN if named in causes.JUDGED else named
     return cell, row | {"verdict": named, "reason": "; ".join(part for part in (*remarks, reason) if part)}
+
+
+def _error(results: Results, cell: Cell, summary: Summary) -> float:
+    """The standard error of ours less the printed number: over seeds alone on the test set that both are of.
+
+    A number of one seed has the spread of the table's others (`judging.Ours`); where none is known, and on another test
+    set, it is that over test sequences and seeds.
+    """
+    spread = Ours(results, [cell.table]).deviation(summary) if results.shares_test(cell.run) else None
+    return summary.error if spread is None else spread / math.sqrt(len(summary.seeds))
 
 
 def _ours(results: Results, cell: Cell) -> dict[str, Any]:

@@ -378,6 +378,15 @@ class Results:
         """Whether a dataset has other text than the paper's at this scale, so that nothing is concluded about it."""
         return self.source(dataset) in STAND_INS
 
+    def shares_test(self, run: str) -> bool:
+        """Whether a run is scored on the paper's test set: of its source, and as many symbols as at scale paper."""
+        dataset = self.dataset(run)
+        places = [paths.statistics(scale, dataset) for scale in (self.scale, "paper")]
+        if self.source(dataset) != paper_settings().get(run, {}).get("source") or not all(p.exists() for p in places):
+            return False
+        here, there = (files.read_json(path)["splits"]["test"] for path in places)
+        return here == there
+
     def dataset(self, run: str) -> str:
         """The dataset of a run."""
         return str(self.params.runs[run]["dataset"])

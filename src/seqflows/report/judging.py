@@ -37,6 +37,8 @@ class Finding(NamedTuple):
         parts: the findings that a joined one is of.
         needed: the seeds of each run that an undecided one would take; infinite if the test sequences limit it, None if
             unknown.
+        of: the cells that it compares; of a joined one, those of the comparison that is nearest to the line.
+        plain: that comparison without its notes.
     """
 
     verdict: str
@@ -46,11 +48,17 @@ class Finding(NamedTuple):
     short: str = ""
     parts: tuple[Finding, ...] = ()
     needed: float | None = None
+    of: tuple[Reference, ...] = ()
+    plain: str = ""
 
     @property
     def reason(self) -> str:
         """Its numbers in short."""
         return self.short or self.text
+
+    def comparing(self, cells: tuple[Reference, ...], text: str) -> Finding:
+        """The same, of a comparison of some cells, with its text without notes."""
+        return self._replace(of=cells, plain=text)
 
     @property
     def seen(self) -> float | None:
@@ -80,10 +88,11 @@ class Value(NamedTuple):
     value: float
     error: float
     summary: Summary | None = None
-    note: str = ""  # what the error excludes, or the convention of the value
+    note: str = ""  # what the error excludes
     spread: float | None = None
     seeds: float = 0.0  # the part of the error that is over seeds
     apart: str = ""  # of a difference: why its two numbers cannot be compared
+    convention: str = ""  # of the value, where it is not that of its cell
 
 
 class Numbers(Protocol):
@@ -123,7 +132,8 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     nearest, more = deciding[0], len(deciding) - 1
     short = nearest.reason + (f"; and {more} more" if more else "") + held
     text = "; ".join(texts) + (f" (others: {rest})" if rest else "")
-    return Finding(verdict, text, nearest.excess, nearest.error, short, tuple(found), _most(deciding))
+    rest = tuple(found), _most(deciding), nearest.of, nearest.plain
+    return Finding(verdict, text, nearest.excess, nearest.error, short, *rest)
 
 
 def _most(open_: Iterable[Finding]) -> float | None:
@@ -185,7 +195,8 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     if margin:
         text += f", bound {margin:+g}"
     found = _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
-    return held_back(found, difference.apart)
+    plainly = f"{versus(first, second)} {unnoted(difference)}"
+    return held_back(found, difference.apart).comparing((first, second), plainly)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -195,12 +206,15 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     found = _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
-    return held_back(found, difference.apart)
+    plainly = f"{versus(first, second)} {unnoted(difference)}"
+    return held_back(found, difference.apart).comparing((first, second), plainly)
 
 
 def held_back(finding: Finding, why: str) -> Finding:
     """A finding; undecided with its numbers, if there is a reason ``why``. No number of seeds settles it."""
-    return Finding(UNDECIDED, f"{finding.text}; {why}") if why else finding
+    if not why:
+        return finding
+    return Finding(UNDECIDED, f"{finding.text}; {why}").comparing(finding.of, f"{finding.plain}, not comparable")
 
 
 def _of_difference(excess: float, difference: Value, text: str, equal: str) -> Finding:
@@ -297,8 +311,16 @@ def versus(first: Reference, second: Reference) -> str:
 
 def signed(value: Value) -> str:
     """``+0.010 ± 0.004`` (one standard error), and a note if there is one."""
-    error, note = f" ± {value.error:.3f}" if value.error else "", f" ({value.note})" if value.note else ""
-    return f"{value.value:+.3f}{error}{note}"
+    error, notes = (
+        f" ± {value.error:.3f}" if value.error else "",
+        ", ".join(filter(None, (value.convention, value.note))),
+    )
+    return f"{value.value:+.3f}{error}" + (f" ({notes})" if notes else "")
+
+
+def unnoted(value: Value) -> str:
+    """`signed` without the note."""
+    return signed(value._replace(note=""))
 
 
 class Printed:
@@ -392,9 +414,9 @@ class Ours:
 
     def _over_seeds(self, summary: Summary) -> float:
         """The standard error over seeds; 0 if unknown."""
-        return (self._deviation(summary) or 0.0) / math.sqrt(len(summary.seeds))
+        return (self.deviation(summary) or 0.0) / math.sqrt(len(summary.seeds))
 
-    def _deviation(self, summary: Summary) -> float | None:
+    def deviation(self, summary: Summary) -> float | None:
         """The standard deviation over seeds, of a number of one seed the one `_lent`; None if unknown."""
         if summary.std is not None:
             return summary.std
@@ -451,7 +473,7 @@ class Ours:
 
     def _spread(self, *summaries: Summary) -> tuple[float | None, float]:
         """The standard deviation over seeds of some numbers together, None if one's is unknown, and the error by it."""
-        deviations = [self._deviation(one) for one in summaries]
+        deviations = [self.deviation(one) for one in summaries]
         if None in deviations:
             return None, 0.0
         return math.hypot(*deviations), math.hypot(*map(self._over_seeds, summaries))
@@ -511,5 +533,5 @@ class Ours:
             if summary is None:
                 return Finding(NOT_RUN, f"{run or name(reference)} was not run")
             sides.append(self.of(summary))
-        note = ", ".join(dict.fromkeys(filter(None, ["per T, without log p(T)", *(side.note for side in sides)])))
-        return Value(sides[0].value - sides[1].value, math.hypot(sides[0].error, sides[1].error), note=note)
+        error, convention = math.hypot(sides[0].error, sides[1].error), "per T, without log p(T)"
+        return Value(sides[0].value - sides[1].value, error, note=noted(sides), convention=convention)

@@ -21,6 +21,7 @@ from seqflows.report.judging import (
     noted,
     ruled,
     signed,
+    unnoted,
 )  # fmt: skip
 from seqflows.report.papers.schmidt2018.alike import below, held_back, unlike, weighted
 
@@ -79,7 +80,8 @@ def _above(numbers: Numbers, reference: Reference, least: float, row: str) -> Fi
     found = numbers.value(reference)
     if isinstance(found, Finding):
         return found
-    return ruled(least - found.value, found.error, f"“{row}” {signed(found)}")
+    judged = ruled(least - found.value, found.error, f"“{row}” {signed(found)}")
+    return judged.comparing((reference,), f"“{row}” {unnoted(found)}")
 
 
 def variation(numbers: Numbers) -> Finding:

@@ -68,7 +68,8 @@ def _share(numbers: Numbers, table: str, row: str) -> Finding:
     if isinstance(found, Finding):
         return found
     text = f"“{row}” {found.value:.1%}" + (f" ± {found.error:.1%}" if found.error else "")
-    return ruled(0.9 - found.value, found.error, text + (f" ({found.note})" if found.note else ""))
+    judged = ruled(0.9 - found.value, found.error, text + (f" ({found.note})" if found.note else ""))
+    return judged.comparing(((table, row, KL), (table, row, RECONSTRUCTION)), text)
 
 
 def nottingham(numbers: Numbers) -> Finding:
