@@ -524,6 +524,7 @@ def test_one_seed_and_the_convention_are_said(world):
 
 def test_a_printed_table_without_a_run_is_not_dropped(world):
     del world.tables["ziegler2019-table2"]
+    report_world.write_run("demo", "jsb-lstm")
     rows, text = audited("demo")
     assert len(rows) == 145 + 53 and "#### ziegler2019-table2" in text
 
@@ -539,7 +540,24 @@ def test_what_was_not_run_is_said(world):
     rows, text = audited("paper")
     assert {row["verdict"] for row in rows} == {"not run", "quoted", "human", audit.UNREACHABLE}
     assert all(row["reproduced"] == "" for row in rows)
-    assert all(f"0 of {count} cells of models" in text for count in (41, 61, 55))
+    assert text.count("No run at this scale yet.") == 3 and "### Contradictions" not in text
+    assert "../laptop/audit.md" not in text  # the other scale has no audit to point at
+    counts = [line.split("|")[2:5] for line in text.splitlines() if line.startswith("| **")]
+    assert [[cell.strip() for cell in row] for row in counts] == [["all", str(n), str(n)] for n in (41, 65, 55)]
+
+
+def test_a_paper_with_runs_points_nowhere_else_and_each_table_says_what_it_lacks(world):
+    report_world.write_run("laptop", "jsb-af_af", seeds=(0, 1))
+    report_world.write_run("laptop", "jsb-lstm")
+    audited("laptop")
+    report_world.write_run("paper", "jsb-lstm")
+    world.runs["jsb-lstm"]["laptop"]["training"] = {"epochs": 9}
+    _, text = audited("laptop")
+    row = next(line for line in text.splitlines() if line.startswith("|") and "Table 3" in line.split("|")[2])
+    assert [cell.strip() for cell in row.split("|")[3:7]] == ["16", "14", "1", "1"]  # cells, not run, one seed, earlier
+    _, text = audited("paper")
+    assert text.count("](../laptop/audit.md#") == 2 and "#tang-et-al-2021)" in text
+    assert "\n### Contradictions in the paper" in text and text.count("### Contradictions") == 1
 
 
 def test_deviations_are_complete_sentences():

@@ -235,6 +235,21 @@ def test_every_cell_with_a_number_is_a_dot(world, monkeypatch):
     )
 
 
+def test_few_dots_have_the_names_of_their_cells_inside_the_picture():
+    from matplotlib import pyplot
+
+    dots = [strips.Dot(place, False, False, f"row {place:g}, column") for place in (-900.0, 0.5, 900.0)]
+    figure = strips.draw("Paper", {"Table 1": dots}, {"Table 1": ""})
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    frame = axis.get_window_extent()
+    assert [text.get_text() for text in axis.texts] == [dot.name for dot in dots]
+    for text in axis.texts:
+        box = text.get_window_extent()
+        assert frame.x0 <= box.x0 and box.x1 <= frame.x1
+    pyplot.close(figure)
+
+
 def test_a_paper_without_numbers_has_no_picture(world):
     audit.run(paths.Key("paper", "all"))
     assert not list(paths.audit("paper")[3].iterdir())
@@ -249,11 +264,11 @@ def test_dots_that_would_cover_each_other_are_stacked():
 def test_what_a_strip_lacks_stands_above_its_dots_and_the_dots_are_explained():
     from matplotlib import pyplot
 
-    dots = [strips.Dot(40.0, False, False)] * 3
+    dots = [strips.Dot(40.0, False, False, "LSTM, JSB")] * (strips.NAMED + 1)
     figure = strips.draw("Paper", {"Table 1": dots, "Table 2": dots}, {"Table 1": "4 not run", "Table 2": ""})
     pyplot.close(figure)
     (axis,) = figure.axes
-    (text,) = axis.texts
+    (text,) = axis.texts  # of many dots none has its name
     places = [line.get_ydata()[0] for line in axis.lines if line.get_marker() == "o" and len(line.get_ydata())]
     assert text.get_text() == "without a dot: 4 not run" and text.get_position()[1] > max(places) + 0.3
     named = [one.get_text() for one in axis.get_legend().get_texts()]

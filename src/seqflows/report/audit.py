@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from seqflows import files, metrics, paths
 from seqflows.noise import floor
 from seqflows.params import Params
-from seqflows.report import answers, causes, figures, markdown, verdict
+from seqflows.report import answers, causes, figures, markdown, missing, verdict
 from seqflows.report.cells import NOTHING, OURS, Cell, impossible, number, of_table
 from seqflows.report.inputs import EARLIER, Results, Summary, devices, matrix
 from seqflows.report.judging import ERRORS, STAND_IN, Ours
@@ -202,12 +202,23 @@ def _ours(results: Results, cell: Cell) -> dict[str, Any]:
 def page(results: Results, audits: Sequence[Audited]) -> Page:
     """The whole audit: the outcome of each paper as counts, then a section per paper."""
     counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
-    blocks: list[Block] = summary(audits)
+    blocks: list[Block] = [*summary(audits), *missing.section(results, audits)]
     for one in audits:
-        blocks += section(results, one)
+        blocks += section(results, one) if any(cell.summary for cell, _ in one.rows) else _not_begun(results, one)
     meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
     blocks += [Heading(2, "How to read the cells"), Paragraph(READ), *listed(meanings)]
     return Page(f"Audit, scale {results.scale}", blocks)
+
+
+def _not_begun(results: Results, one: Audited) -> list[Block]:
+    """A paper of which this scale has no number: what does not depend on the scale stands in the other's audit."""
+    other = results.beside
+    text: Text = "No run at this scale yet."
+    if other and paths.audit(other.scale)[1].exists():
+        there = f"../{other.scale}/{paths.audit(other.scale)[1].name}#{anchor(one.paper.title)}"
+        where = Link(there, f"the audit of scale {other.scale}")
+        text = (text, " Its claims on the printed numbers, contradictions, deviations and assumptions: ", where, ".")
+    return [Heading(2, one.paper.title), Paragraph(text)]
 
 
 def said(results: Results, one: Audited) -> Text:
@@ -271,7 +282,7 @@ def drawn(one: Audited) -> Any:
         dots[title] = [
             strips.Dot(
                 row["difference"] / row["tolerance"], abs(row["difference"]) <= row["tolerance"],
-                row["verdict"] in (UNRESOLVED, OPEN, STAND_IN, "other corpus"),
+                row["verdict"] in (UNRESOLVED, OPEN, STAND_IN, "other corpus"), f"{row['row']}, {row['column']}",
             )
             for row in made
         ]  # fmt: skip

@@ -384,8 +384,8 @@ class Results:
         places = [paths.statistics(scale, dataset) for scale in (self.scale, "paper")]
         if self.source(dataset) != paper_settings().get(run, {}).get("source") or not all(p.exists() for p in places):
             return False
-        here, there = (files.read_json(path)["splits"]["test"] for path in places)
-        return here == there
+        here, there = (files.read_json(path)["splits"].get("test") for path in places)
+        return here is not None and here == there
 
     def dataset(self, run: str) -> str:
         """The dataset of a run."""

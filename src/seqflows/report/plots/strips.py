@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from seqflows.report.plots.common import BLUE, RED
 
 NEAR = 0.035  # of the axis' width: dots that are nearer lie above each other
+NAMED = 6  # dots of a strip with the names of their cells
+NEAR_NAMED = 0.3  # as NEAR, of dots with a name
 DOT = {"marker": "o", "ls": "none", "markersize": 5, "markeredgewidth": 1.1, "zorder": 3}
 LINEAR = 1.0  # tolerances around 0 that the axis shows to scale; further out it is logarithmic
 
@@ -18,6 +20,7 @@ class Dot(NamedTuple):
     distance: float
     inside: bool
     hollow: bool  # whether nothing can be concluded: not resolved, or not the paper's text
+    name: str = ""  # of the cell, shown in a strip of few
 
 
 def place(distance: float) -> float:
@@ -32,8 +35,8 @@ def place(distance: float) -> float:
     return math.copysign(size if size <= 1 else 1 + math.log10(size), distance)
 
 
-def stacked(places: Sequence[float], width: float) -> list[int]:
-    """The level of each dot above its strip, so that dots within ``NEAR`` of the ``width`` do not cover each other.
+def stacked(places: Sequence[float], width: float, near: float = NEAR) -> list[int]:
+    """The level of each dot above its strip, so that dots within ``near`` of the ``width`` do not cover each other.
 
     >>> stacked([0.0, 0.01, 5.0], 10.0)
     [0, 1, 0]
@@ -41,7 +44,7 @@ def stacked(places: Sequence[float], width: float) -> list[int]:
     levels: dict[int, float] = {}
     found = {}
     for number in sorted(range(len(places)), key=lambda number: places[number]):
-        level = next(level for level in range(len(places)) if places[number] - levels.get(level, -1e9) >= NEAR * width)
+        level = next(level for level in range(len(places)) if places[number] - levels.get(level, -1e9) >= near * width)
         levels[level] = places[number]
         found[number] = level
     return [found[number] for number in range(len(places))]
@@ -53,7 +56,10 @@ def draw(title: str, strips: Mapping[str, Sequence[Dot]], missing: Mapping[str, 
 
     reach = max((abs(place(dot.distance)) for dots in strips.values() for dot in dots), default=1.0)
     reach = max(2.0, reach + 0.15)
-    levels = {name: stacked([place(dot.distance) for dot in dots], 2 * reach) for name, dots in strips.items()}
+    near = {name: NEAR_NAMED if len(dots) <= NAMED else NEAR for name, dots in strips.items()}
+    levels = {
+        name: stacked([place(dot.distance) for dot in dots], 2 * reach, near[name]) for name, dots in strips.items()
+    }
     tops = {name: 0.35 + 0.55 * max(found, default=0) for name, found in levels.items()}
     heights = [tops[name] + 1.25 + 0.6 * bool(missing.get(name)) for name in strips]
     figure, axis = pyplot.subplots(figsize=(7.2, 0.9 + 0.26 * sum(heights)))
@@ -69,6 +75,10 @@ def draw(title: str, strips: Mapping[str, Sequence[Dot]], missing: Mapping[str, 
             face = "white" if dot.hollow else colour
             at = (place(dot.distance), base + 0.35 + 0.55 * level)
             axis.plot(*at, color=colour, markerfacecolor=face, **DOT)
+            if len(dots) <= NAMED:
+                side, flush = (-5, "right") if at[0] > reach / 2 else (5, "left")
+                style = {"textcoords": "offset points", "va": "center", "fontsize": 7, "color": "0.3"}
+                axis.annotate(dot.name, at, (side, 0), ha=flush, **style)
         if missing.get(name):
             above = base + tops[name] + 0.5
             axis.text(reach, above, f"without a dot: {missing[name]}", ha="right", va="bottom", fontsize=7, color="0.4")
