@@ -151,7 +151,7 @@ def alone(root, tmp_path, monkeypatch):
     block = {"seeds": [0], "model": {"class": "recurrent_baseline"}}
     block |= {"training": {"epochs": 1, "batch_size": 5, "learning_rate": 1.0}, "evaluation": {"samples": 50}}
     content["runs"]["mine"] = {"reproduces": "ziegler2019", "dataset": "jsb", "laptop": block}
-    content["tables"]["ziegler2019-table1"]["rows"]["mine"] = "mine"
+    content["tables"]["ziegler2019-table1"]["rows"]["mine"] = {"Test NLL": "mine.nll"}
     content["figures"]["ziegler2019-curves-jsb"]["runs"].append("mine")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     monkeypatch.chdir(tmp_path)

@@ -400,7 +400,7 @@ def _estimated(path: str, run: str, metric: str, parts: Mapping[str, Any]) -> It
             known = ", ".join(name for name, one in MODELS.items() if not one.block.exact)
             yield (
                 f"{path}: expected a metric of {model['class']}, whose likelihood is exact, got {metric!r}, which is "
-                f"estimated for {known}"
+                f"estimated for {known}; give a row of it the columns that it has, as {{<column>: {run}.nll}}"
             )
             return
 
