@@ -105,13 +105,28 @@ def test_noise_changes_texts_and_a_seed_decides_them():
 def test_candidates_have_the_noise_of_the_variance(monkeypatch):
     model, known = language()
     seen = []
-    monkeypatch.setattr(model, "encode", lambda ids: torch.zeros(*ids.shape, 8))
+    monkeypatch.setattr(model, "encode", lambda ids, noise=True: torch.zeros(*ids.shape, 8))
     monkeypatch.setattr(model, "decode", lambda eps, beam: seen.append(eps) or torch.full(eps.shape[:2], 3))
     torch.manual_seed(0)
     flows.Flow(model, known, 0.5, 4).rewrite(["the book"] * 300, 4)
     drawn = torch.cat(seen)
     assert drawn.shape == (1200, 12, 8)
     assert drawn.var().item() == pytest.approx(0.5, rel=0.02)
+
+
+@pytest.mark.parametrize("writer", [False, True])
+def test_the_latent_is_of_the_words_alone_but_for_the_decoder_which_is_trained_with_noise(writer, monkeypatch):
+    """Eq. (22): what inverts left to right is given the vectors of the words before, without noise."""
+    sizes = {"class": "flow_decoder", "structure": "time", "units": 8, "layers": 1} if writer else {}
+    model, known = language(**sizes)
+    given = []
+    real = model.decode
+    monkeypatch.setattr(model, "decode", lambda eps, beam: given.append(eps) or real(eps, beam))
+    flows.Flow(model, known, 0.0, 1).rewrite(["the book"], 3)
+    (eps,) = given
+    of_words = model.encode(torch.from_numpy(tokens.encode([["the", "book"]], known, model.length)).long(), noise=False)
+    assert torch.allclose(eps, of_words.expand_as(eps), atol=1e-5) is not writer
+    assert torch.equal(eps[0], eps[1]) is not writer  # the noise is each candidate's own
 
 
 def test_a_flow_that_does_not_write_from_left_to_right_is_refused():

@@ -132,9 +132,9 @@ class LanguageFlow(Model):
         return torch.cat(best).view(x.shape[:2])
 
     @torch.no_grad()
-    def encode(self, tokens: Tensor) -> Tensor:
-        """eps = f(x~) of tokens (B, T), (B, T, D)."""
-        return self.coder.forward(self.embedded(tokens))[0]
+    def encode(self, tokens: Tensor, noise: bool = True) -> Tensor:
+        """eps = f(x~) of tokens (B, T), (B, T, D); without ``noise`` f(x), of the word vectors alone."""
+        return self.coder.forward(self.embedded(tokens) if noise else self.vectors[tokens])[0]
 
     @torch.no_grad()
     def decode(self, eps: Tensor, beam: int = 0) -> Tensor:

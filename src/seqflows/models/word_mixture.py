@@ -86,9 +86,9 @@ class WordMixture(LanguageFlow):
         return self.flow.log_density(x)
 
     @torch.no_grad()
-    def encode(self, tokens: Tensor) -> Tensor:
-        """eps = f(x~) of tokens (B, T), (B, T, D), float64."""
-        return self.coder.forward(self.embedded(tokens).double())[0]
+    def encode(self, tokens: Tensor, noise: bool = True) -> Tensor:
+        """As `LanguageFlow.encode`, float64."""
+        return self.coder.forward((self.embedded(tokens) if noise else self.vectors[tokens]).double())[0]
 
     @torch.no_grad()
     def decode(self, eps: Tensor, beam: int = 0) -> Tensor:

@@ -1,6 +1,8 @@
-r"""Language Flow and Language Flow+: x^ = f^-1(f(x~) + z_0), z_0 ~ N(0, variance I) (Tang et al. 2021, eq. (22)-(23)).
+r"""Language Flow and Language Flow+: x^ = f^-1(f(x) + z_0), z_0 ~ N(0, variance I) (Tang et al. 2021, eq. (22)-(23)).
 
-A deviation: their eq. (22) has f(x), of the word vectors alone; here x~ = x + u has the noise of training, eq. (7).
+x are the word vectors alone, as in eq. (22): what inverts left to right is given the vectors of the words before,
+without the noise u of training, eq. (7). The decoder of Language Flow+ was trained with f(x + u), and is given that,
+with u of its own for each candidate.
 
 Legend: N texts, n candidates of each, T time (fixed), D dimensions of a word vector.
 """
@@ -47,7 +49,8 @@ class Flow(Generator):
         ids = torch.from_numpy(tokens.encode(cut, self.vocabulary, self.model.length)).long()
         rows: list[list[int]] = []
         for part in ids.split(max(1, HYPOTHESES // (count * self.beam))):
-            eps = self.model.encode(part.to(self.model.vectors.device)).repeat_interleave(count, 0)
+            part = part.to(self.model.vectors.device).repeat_interleave(count, 0)
+            eps = self.model.encode(part, noise=isinstance(self.model, FlowDecoder))
             z_0 = torch.randn_like(eps) if self.variance else torch.zeros_like(eps)
             rows += self.model.decode(eps + self.variance**0.5 * z_0, self.beam).tolist()
         written = [tokens.decode(row, self.vocabulary).split() for row in rows]
