@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import report_world
 from seqflows import cli, files, models, params, paths, records, stages
+from seqflows.benchmark import epoch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.kinds import KINDS
@@ -64,14 +65,14 @@ def test_a_schedule_keeps_grahams_bounds(made, gpus):
 
 
 RECORDS = [
-    Record("laptop", "ptb-lstm", 600.0, 60.0, "x"),
-    Record("laptop", "ptb-af_af", 6000.0, 600.0, "x"),
-    Record("laptop", "words-tril", 100.0, 50.0, "x"),
-    Record("laptop", "words-gru8", 40.0, 30.0, "x"),
-    Record("laptop", "jsb-af_af", 300.0, 30.0, "x"),
-    Record("laptop", "jsb-lstm", 50.0, 5.0, "x"),
-    Record("laptop", "gaussians-nlsq", 30.0, 1.0, "x"),
-    Record("paper", "jsb-af_scf", 7200.0, 720.0, "y"),
+    Record("laptop", "ptb-lstm", 33, 20.0, 60.0, "x"),
+    Record("laptop", "ptb-af_af", 33, 200.0, 600.0, "x"),
+    Record("laptop", "words-tril", 40, 2.5, 50.0, "x"),
+    Record("laptop", "words-gru8", 40, 1.0, 30.0, "x"),
+    Record("laptop", "jsb-af_af", 60, 5.0, 30.0, "x"),
+    Record("laptop", "jsb-lstm", 60, 1.0, 5.0, "x"),
+    Record("laptop", "gaussians-nlsq", 100, 0.3, 1.0, "x"),
+    Record("paper", "jsb-af_scf", 50, 10.0, 720.0, "y"),
 ]
 
 
@@ -85,7 +86,7 @@ def test_minutes_are_the_records_or_follow_the_work(matrix):
     made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     assert len(made) == len(list(stages.every(matrix.at("paper"))))
     measured = made["train jsb-af_scf"]
-    assert (measured.minutes, measured.origin) == (plan.START + 7200 * 3 / 60, "measured, y")  # three seeds
+    assert (measured.minutes, measured.origin) == (plan.START + 50 * 10 * 3 / 60, "measured, y")  # three seeds
     twice = jobs(matrix.at("paper"), "paper", RECORDS, 2.0)
     for key, job in made.items():
         faster = plan.START + (job.minutes - plan.START) / 2
@@ -98,8 +99,16 @@ def test_minutes_are_the_records_or_follow_the_work(matrix):
     assert made["train words-gru16"].origin.startswith("estimated from laptop/words-gru8, x 3")
 
 
-def test_the_nearest_reference_is_taken(matrix):
+def test_the_nearest_reference_is_taken(matrix, monkeypatch):
     """For the paper's sizes a row of the benchmark, which has them, before a run of other sizes."""
+    made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
+    assert made["train ptb-af_only"].origin.startswith("estimated from benchmark, ptb AF/AF, x 0.8")
+    assert made["train musedata-lstm-adam"].origin == "estimated from benchmark, musedata LSTM, x 1"  # not JSB's
+    for run in ("jsb-af_scf-dropout", "nottingham-af_scf"):  # before a record, whose seconds include other jobs'
+        data = run.partition("-")[0]
+        assert made[f"train {run}"].origin == f"estimated from benchmark, {data} AF/SCF, x 1"
+    # without epochs a step of uniform lengths
+    monkeypatch.setattr(plan, "_of_epochs", lambda _: {})
     made = jobs(matrix.at("paper"), "paper", RECORDS, 1.0)
     assert made["train ptb-iaf_scf"].origin == "estimated from benchmark, PTB, 4 x 100 x 5, x 1"
     symbols = files.read_json(paths.statistics("paper", "ptb"))["splits"]["train"]["symbols"]
@@ -117,6 +126,61 @@ def test_the_nearest_reference_is_taken(matrix):
     assert made["train squad-flow_plus"].origin.startswith("estimated from benchmark, Att-S, x ")
     # scoring has no benchmark: the run's own record, in proportion to the weights
     assert made["evaluate ptb-af_af"].origin.startswith("estimated from laptop/ptb-af_af, x ")
+
+
+def test_a_plan_agrees_with_the_measured_epochs(matrix):
+    """Within a factor of two, recorded or not: ptb-lstm took ten times as long, from a run of a 25th of its weights."""
+    matrix = matrix.at("paper")
+    found = list(plan._records(matrix))
+    made = jobs(matrix, "paper", found, 1.0)
+    trained = {one.run: one.epochs for one in found if one.scale == "paper"}
+    with open("results/benchmark/epoch.csv") as file:
+        rows = list(csv.DictReader(file))
+    names = [f"{row['dataset']}-{epoch.MODELS[row['model']]}" for row in rows]
+    assert len(set(names)) == 20 and {"jsb-lstm", "jsb-af_scf"} <= trained.keys() & set(names)
+    for run, row in zip(names, rows, strict=True):
+        block = matrix.run("paper", run)
+        epochs = trained.get(run, block["training"]["epochs"])
+        wanted = float(row["seconds"]) * epochs * len(block["seeds"]) / 60
+        assert wanted / 2 <= made[f"train {run}"].minutes <= 2 * wanted, run
+    # the order of the models' steps, which wall seconds of busy machines do not keep
+    assert made["train jsb-af_scf"].minutes < made["train jsb-iaf_scf"].minutes
+
+
+def test_a_recorded_training_is_its_epochs_times_a_quiet_one(matrix, tmp_path, monkeypatch):
+    """Of all seeds together; the benchmark's epoch is taken if it is shorter."""
+    monkeypatch.chdir(tmp_path)
+    ended = {"device": "cpu", "device_name": "x", "threads": 1, "best_epoch": 1, "wall_seconds": 9e9, "parameters": 1}
+    metrics = [{"seed": seed, "wall_seconds": wall} for seed, wall in enumerate((3.0, 90.0, 4.0))]
+    trained = []
+    for seed, seconds in enumerate(([10, 10, 11, 900], [500, 500], [10, 12, 12])):
+        rows = [{"epoch": str(place), "seconds": str(one)} for place, one in enumerate(seconds, 1)]
+        trained.append(records.Trained(seed, ended | {"epochs": len(seconds)}, rows))
+    found = plan._record("paper", "jsb-lstm", trained, metrics)
+    assert found == Record("paper", "jsb-lstm", 3, 10.0, 4.0, "x (cpu, 1 thread)") and found.train == 30.0
+    # an older history has no seconds
+    older = [one._replace(history=[{"epoch": "1"}], record=one.record | {"wall_seconds": 60.0}) for one in trained]
+    assert plan._record("paper", "jsb-lstm", older, metrics).train == 60.0
+
+
+def test_of_a_record_and_the_benchmarks_epoch_the_shorter_is_taken(matrix):
+    """jsb AF/SCF: 14.7 s by the benchmark."""
+
+    def train(seconds, scale="paper"):
+        found = [*RECORDS[:-1], Record(scale, "jsb-af_scf", 50, seconds, 720.0, "y")]
+        return jobs(matrix.at(scale), scale, found, 1.0)["train jsb-af_scf"]
+
+    busy, quiet = train(80.0), train(14.0)
+    assert busy.origin == "measured, an epoch by the benchmark"
+    assert busy.minutes == pytest.approx(plan.START + 50 * 14.7 * 3 / 60, rel=1e-3)
+    assert (quiet.minutes, quiet.origin) == (plan.START + 50 * 14 * 3 / 60, "measured, y")
+    assert train(80.0, "laptop").origin == "measured, y"  # of another scale
+    # an epoch less is no less work per epoch: what a run stopped early took is a rate of its own epochs
+    rates = [
+        one.rate for one in plan._Clock(matrix, "paper", [RECORDS[-1]], 1.0).references if "jsb-af_scf" in one.source
+    ]
+    symbols = files.read_json(paths.statistics("paper", "jsb"))["splits"]["train"]["symbols"]
+    assert rates[0] == pytest.approx(10.0 / symbols)
 
 
 def test_every_job_comes_after_what_it_reads(matrix):
@@ -275,5 +339,6 @@ def test_records_are_the_runs_made_here_or_those_kept(matrix, root, tmp_path, mo
     for one in records.trained("laptop", "jsb-lstm"):
         rows = [{name: value or None for name, value in row.items()} for row in one.history]
         folder = paths.seed("laptop", "jsb-lstm", one.seed)
-        report_world.write_seed(folder, rows, one.record | {"wall_seconds": 7.0})
-    assert [found.train for found in plan._records(matrix)] == [7.0]
+        rows = [row | {"seconds": 7.0} for row in rows]
+        report_world.write_seed(folder, rows, one.record)
+    assert [found.epoch for found in plan._records(matrix)] == [7.0]

@@ -3,17 +3,19 @@
 A run uses one GPU, with its seeds one after another, and runs are independent: with more GPUs more runs execute at the
 same time, until the longest chain of stages is the limit. No stage is run.
 
-The minutes of ``train`` and ``evaluate`` are from the records of this scale, if there are any. Else they are
-estimated: the work, which is
+The minutes of ``train`` and ``evaluate`` are from the records of this scale, if there are any: of ``train`` the epochs
+that a seed took times the seconds of a quiet one, since seconds by the clock include those of other jobs. A quiet epoch
+has the `QUIET` quantile of the recorded ones, or the benchmark's processor seconds of an epoch of this very run
+(``epoch.csv``, without validation) if these are fewer. Else they are estimated: the work, which is
 
     epochs x symbols of the training half x draws of the posterior       for training,
     symbols of the test set x importance samples                         for scoring,
     trajectories x words                                                 for scoring words,
 
-at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, and in
-proportion to the weights used at each step. Their memory is estimated by `memory`. Stages that only read and write
-are assumed to be short, those of embedded corpora to take only their start. A missing embedded corpus is generated
-temporarily for its sizes.
+at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, of equally near
+ones that of the same data, and in proportion to the weights used at each step. Their memory is estimated by `memory`.
+Stages that only read and write are assumed to be short, those of embedded corpora to take only their start. A missing
+embedded corpus is generated temporarily for its sizes.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import numpy as np
 import torch
 
 from seqflows import files, kinds, models, params, paths, records
-from seqflows.benchmark import language, measure, parts
+from seqflows.benchmark import epoch, language, measure, parts
 from seqflows.config import corpora
 from seqflows.config.evaluation import EVALUATIONS
 from seqflows.config.models import MODELS, sizes
@@ -49,6 +51,8 @@ from seqflows.report.page import Table
 from seqflows.stages import TABLE, ordered
 
 ON_GPU = tuple(name for name, stage in TABLE.items() if stage.computes)
+QUIET = 0.25  # seeds of a run differ less by it than by the median: in some, most epochs had other jobs beside them
+TIMED = "paper"  # the scale of the benchmark's epochs
 START = 0.05  # minutes to start a stage and import its modules
 STRUCTURE = (  # the composition of a step
     "time", "hidden", "scalar", "transition", "proposals", "inference", "reader", "structure", "network",
@@ -79,18 +83,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Record:
-    """The recorded cost of a run's training and scoring: seconds per seed, and the device."""
+    """The recorded cost of a run per seed: ``epochs`` trained, seconds of an ``epoch`` and of scoring; the device."""
 
     scale: str
     run: str
-    train: float
+    epochs: float
+    epoch: float
     evaluate: float
     device: str
+
+    @property
+    def train(self) -> float:
+        """Seconds of a training."""
+        return self.epochs * self.epoch
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Measured seconds per unit of work with a ``model`` block of ``weights`` weights."""
+    """Measured seconds per unit of work with a ``model`` block of ``weights`` weights, on a ``dataset`` if on one."""
 
     stage: str
     rate: float
@@ -98,6 +108,7 @@ class Reference:
     kind: str
     weights: int
     source: str
+    dataset: str = ""
 
     def distance(self, model: Mapping[str, Any], weights: int) -> float:
         """The distance to a model: |log| of the weights' ratio, 1 for each part that differs, `OTHER` for the class."""
@@ -170,7 +181,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
         shown = (f"{peak / 1e9:.2f}" for peak in peaks[name])
         rows.append([name, train.origin, str(seeds), _time(train.minutes), _time(evaluate.minutes), *shown])
     print(
-        "\nestimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
+        "\nmeasured: of training, the record's epochs times the lower quartile of their seconds, or the benchmark's\n"
+        "estimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
         "GB are estimates of the most memory at once, within a factor of 2 (FlowSeq scores in less),\n"
         f"beside {memory.PROCESS / 1e9:g} GB of the process"
     )
@@ -297,7 +309,8 @@ class _Clock:
     def __init__(self, matrix: params.Params, scale: str, records: Sequence[Record], faster: float) -> None:
         self.matrix, self.scale, self.faster = matrix, scale, faster
         self.measured = {record.run: record for record in records if record.scale == scale}
-        self.references = [*self._of_runs(records), *_of_benchmark()]
+        self.timed = _of_epochs(matrix)
+        self.references = [*self.timed.values(), *self._of_runs(records), *_of_benchmark()]
 
     def cost(self, run: str, stage: str) -> tuple[float, str]:
         """The minutes of all seeds of a run, and their origin."""
@@ -305,7 +318,12 @@ class _Clock:
         seeds = len(block["seeds"])
         if run in self.measured:
             record = self.measured[run]
-            return START + getattr(record, stage) * seeds / 60 / self.faster, f"{MEASURED}, {record.device}"
+            seconds, origin = getattr(record, stage), record.device
+            if stage == "train" and self.scale == TIMED and run in self.timed:
+                benchmark = record.epochs * self.timed[run].rate * _work(self.matrix, self.scale, run, stage, epochs=1)
+                if benchmark < seconds:
+                    seconds, origin = benchmark, "an epoch by the benchmark"
+            return START + seconds * seeds / 60 / self.faster, f"{MEASURED}, {origin}"
         kind, model = self.matrix.datasets[block["dataset"]]["kind"], block["model"]
         every = [reference for reference in self.references if reference.stage == stage]
         alike = [r for r in every if r.kind == kind] or every  # a symbol of another kind is another amount of work
@@ -315,7 +333,7 @@ class _Clock:
                 "train and evaluate one at a smaller scale"
             )
         weights = model_size(self.matrix, self.scale, block).multiplied
-        nearest = min(alike, key=lambda reference: reference.distance(model, weights))
+        nearest = min(alike, key=lambda one: (one.distance(model, weights), one.dataset != block["dataset"]))
         ratio = weights / nearest.weights
         seconds = nearest.rate * _work(self.matrix, self.scale, run, stage) * ratio * seeds
         other = "" if nearest.model["class"] == model["class"] else ", another model"
@@ -326,9 +344,9 @@ class _Clock:
             block = self.matrix.run(record.scale, record.run)
             kind = self.matrix.datasets[block["dataset"]]["kind"]
             weights, source = model_size(self.matrix, record.scale, block).multiplied, f"{record.scale}/{record.run}"
-            for stage in ("train", "evaluate"):
-                rate = getattr(record, stage) / _work(self.matrix, record.scale, record.run, stage)
-                yield Reference(stage, rate, block["model"], kind, weights, source)
+            for stage, seconds in (("train", record.epoch), ("evaluate", record.evaluate)):
+                rate = seconds / _work(self.matrix, record.scale, record.run, stage, epochs=1)
+                yield Reference(stage, rate, block["model"], kind, weights, source, block["dataset"])
 
 
 def model_size(matrix: params.Params, scale: str, block: Mapping[str, Any]) -> Size:
@@ -344,6 +362,20 @@ def model_size(matrix: params.Params, scale: str, block: Mapping[str, Any]) -> S
         own = (found.get(name, 0) for name in ("dimensions", "vocabulary_size", "window"))
         shape = (found.get("question_length", LONGEST), *own, width)
     return _size(_frozen(block["model"]), data["kind"], *shape)
+
+
+def _of_epochs(matrix: params.Params, folder: Path = parts.FOLDER) -> dict[str, Reference]:
+    """The runs of scale `TIMED` of which `make benchmark` measured an epoch, with the real lengths of their data."""
+    found = {}
+    for row in _rows(folder / "epoch.csv"):
+        run = f"{row['dataset']}-{epoch.MODELS[row['model']]}"
+        if TIMED in matrix.runs.get(run, {}):
+            block = matrix.run(TIMED, run)
+            kind, weights = matrix.datasets[block["dataset"]]["kind"], model_size(matrix, TIMED, block).multiplied
+            rate = float(row["seconds"]) / (int(row["symbols"]) * int(row["samples"]))
+            source = f"benchmark, {row['dataset']} {row['model']}"
+            found[run] = Reference("train", rate, block["model"], kind, weights, source, block["dataset"])
+    return found
 
 
 def _of_benchmark(folder: Path = parts.FOLDER) -> Iterator[Reference]:
@@ -370,20 +402,21 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _work(matrix: params.Params, scale: str, run: str, stage: str) -> float:
-    """Units of work of a stage for one seed, see the module's docstring."""
+def _work(matrix: params.Params, scale: str, run: str, stage: str, epochs: int | None = None) -> float:
+    """Units of work of a stage for one seed, see the module's docstring; of a training of ``epochs``, if given."""
     block = matrix.run(scale, run)
     data = block["dataset"]
     sizes = _known(matrix, scale, data)
     training, evaluation = block["training"], block["evaluation"]
     train, test = sizes["splits"]["train"], sizes["splits"]["test"]
+    epochs = training["epochs"] if epochs is None else epochs
     if kinds.of(sizes["kind"]).counted:
         if stage == "evaluate":
             return max(evaluation["trajectories"]) * sizes["types"]
-        return training["epochs"] * training["drawn"] * (train["mean_length"] + 1)
+        return epochs * training["drawn"] * (train["mean_length"] + 1)
     if stage == "evaluate":
         return test["symbols"] * evaluation.get("samples", evaluation.get("draws", 1))
-    return training["epochs"] * train["symbols"] * training.get("samples", 1)
+    return epochs * train["symbols"] * training.get("samples", 1)
 
 
 def _records(matrix: params.Params) -> Iterator[Record]:
@@ -392,15 +425,20 @@ def _records(matrix: params.Params) -> Iterator[Record]:
         for run in matrix.runs:
             trained, metrics = records.trained(scale, run), records.metrics(scale, run)
             if trained and metrics:
-                yield _record(scale, run, [seed.record for seed in trained], metrics["metrics"])
+                yield _record(scale, run, trained, metrics["metrics"])
 
 
-def _record(scale: str, run: str, trained: list[dict[str, Any]], metrics: list[dict[str, Any]]) -> Record:
+def _record(scale: str, run: str, trained: Sequence[records.Trained], metrics: Iterable[Mapping[str, Any]]) -> Record:
     scored = {entry["seed"]: float(entry.get("wall_seconds") or 0.0) for entry in metrics}
-    threads = trained[0]["threads"]
-    device = f"{trained[0]['device_name']} ({trained[0]['device']}, {threads} thread{'s' * (threads != 1)})"
-    seconds = statistics.mean(float(record["wall_seconds"]) for record in trained)
-    return Record(scale, run, seconds, statistics.mean(scored.values()), device)
+    first = trained[0].record
+    device = f"{first['device_name']} ({first['device']}, {first['threads']} thread{'s' * (first['threads'] != 1)})"
+    seconds = [float(row["seconds"]) for seed in trained for row in seed.history if row.get("seconds")]
+    epochs = statistics.mean(int(seed.record["epochs"]) for seed in trained)
+    if seconds:
+        quiet = float(np.quantile(seconds, QUIET))
+    else:  # of an older record, whose history has none
+        quiet = statistics.mean(float(seed.record["wall_seconds"]) for seed in trained) / epochs
+    return Record(scale, run, epochs, quiet, statistics.median(scored.values()), device)
 
 
 def _known(matrix: params.Params, scale: str, dataset: str) -> dict[str, Any]:
