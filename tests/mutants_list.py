@@ -1436,7 +1436,19 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "made = [one for one in reversed(self.of(role)) if one.summary]",
             "test_report_tasks.py::test_of_equal_ones_the_first_named_is_the_best",
         ),
-        ("threads do not count", " * threads / 60", " / 60", MINUTES),
+        ("threads do not count", """ * int(seed.record.get("threads") or 1) / 60""", " / 60", MINUTES),
+        (
+            "an epoch beside other jobs counts with their time",
+            "statistics.median(map(float, seconds))",
+            "statistics.fmean(map(float, seconds))",
+            "test_report_tasks.py::test_an_epoch_beside_other_jobs_counts_as_the_others",
+        ),
+        (
+            "a goal of runs is the worse of them",
+            "least = min(others",
+            "least = max(others",
+            "test_report_tasks.py::test_a_goal_of_runs_is_the_better_of_them_by_two_standard_errors",
+        ),
         ("minutes of a GPU are core-minutes", 'seed.record.get("device") != "cpu" or ', "", MINUTES),
         (
             "a number of the data has the size of the run that it was taken with",
@@ -1448,8 +1460,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("units are joined", "if len(set(units.values())) > 1:", "if False:", SETS_APART),
         (
             "the difference is theirs less ours",
-            "difference(ours.reference, other.reference)",
-            "difference(other.reference, ours.reference)",
+            """difference(f"{ours.run}.{ours.metric}", f"{other.run}.{other.metric}")""",
+            """difference(f"{other.run}.{other.metric}", f"{ours.run}.{ours.metric}")""",
             "test_report_tasks.py::test_a_difference_is_that_of_the_claims_and_undecided_within_two_standard_errors",
         ),
     ],

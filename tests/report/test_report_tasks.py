@@ -169,6 +169,100 @@ def test_parameters_and_minutes_are_those_of_the_trainings(world):
     assert grids(world)[0][1][5] == "–"
 
 
+def test_an_epoch_beside_other_jobs_counts_as_the_others(world):
+    """Minutes and the figure's axis take the median: of 20 epochs of half a second one had an hour by the clock."""
+    write(*RUNS)
+    folder = paths.seed("demo", "ptb-af_af-h5", 0)
+    rows = read_csv(folder / "history.csv")
+    report_world.write_seed(folder, [row | {"seconds": 3600.0 if at == 11 else 0.5} for at, row in enumerate(rows)],
+                            files.read_sealed(folder / "train.json"))  # fmt: skip
+    assert task(world).best("ours").minutes == pytest.approx(20 * 0.5 / 60)
+    figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
+    line = next(line for line in figure.axes[0].lines if line.get_label().startswith("ours"))
+    assert list(line.get_xdata()) == pytest.approx([epoch * 0.5 / 60 for epoch in range(1, 21)])
+    page = markdown.written(tables.made(Results(world, "demo"), TABLE).page)
+    assert page.count("core-minutes, median epoch") == 2 and "times the median of their wall-clock seconds" in page
+
+
+def said(world, name="characters", scale="demo"):
+    """The sentence of the page on a task; "" without one."""
+    found = markdown.written(tables.made(Results(world, scale), TABLE).page).splitlines()
+    return next((line for line in found if line.startswith(f"- **{name}")), "")
+
+
+def test_a_goal_of_a_number_is_met_below_it_in_its_convention(world):
+    report_world.write_run("demo", "jsb-af_af", (0,))
+    block = {"metric": "nll", "paper": [], "ours": ["jsb-af_af"], "baseline": []}
+    world.tables[TABLE]["tasks"]["music"] = block | {"goal": {"demo": {"nll_literature": 7.0}}}
+    nll = task(world, "music").best("ours").summary.value  # in the literature's convention 0.01 less, by `report_world`
+    for number, verdict, note in (
+        (7.0, "met", " (one seed)"),
+        (nll - 0.009, "met", " (within two standard errors, one seed)"),
+        (nll - 0.011, "missed", " (within two standard errors, one seed)"),
+        (nll - 0.2, "missed", " (one seed)"),
+    ):
+        block["goal"] = {"demo": {"nll_literature": number}}
+        world.tables[TABLE]["tasks"]["music"] = block
+        wanted = f"goal (below {number:g}, NLL per T, without log p(T)) {verdict}: {nll - 0.01:.3f}, "
+        assert f"{wanted}{nll - 0.01 - number:+.3f} ± 0.010{note}" in said(world, "music")
+    (row,) = [row for row in rated.rows(Results(world, "demo"), TABLE, [task(world, "music")])]
+    assert (row["goal_metric"], row["goal"], row["goal_verdict"]) == ("nll_literature", nll - 0.2, "missed")
+    assert row["ours_less_goal"] == pytest.approx(0.19) and row["goal_error"] == pytest.approx(0.01)
+    # of another scale, or without the number
+    block["goal"] = {"laptop": {"nll_literature": 7.0}}
+    assert "goal" not in said(world, "music")
+    block["goal"] = {"demo": {"nll_sentences": 7.0}}
+    assert "goal (below 7, NLL by sentence): not run" in said(world, "music")
+
+
+def test_a_goal_of_runs_is_the_better_of_them_by_two_standard_errors(world):
+    write(*RUNS)
+    world.tables[TABLE]["tasks"]["characters"]["goal"] = {"demo": {"nll": ["ptb-iaf_scf", "ptb-af_af"]}}
+    set_nll("ptb-af_af-h5", 1.9)
+    set_nll("ptb-af_af", 2.0)
+    for value, verdict in ((1.95, "met"), (1.972, "undecided"), (2.1, "missed")):
+        set_nll("ptb-iaf_scf", 2.5)
+        set_nll("ptb-af_af-h2", value)
+        set_nll("ptb-af_af-h5", value + 1)
+        text = said(world)
+        assert (
+            f"goal (below the better of “IAF / SCF” and “AF / AF”, 2.000) {verdict}: {value - 2:+.3f} ± 0.014" in text
+        )
+    set_nll("ptb-iaf_scf", 1.0)
+    assert "1.000) missed: +1.100" in said(world)
+    paths.metrics("demo", "ptb-iaf_scf").unlink()
+    assert "goal (below the better of “IAF / SCF” and “AF / AF”): not run" in said(world)
+
+
+def test_the_sizes_stand_beside_the_comparison(world):
+    """So that a model is not taken for one of the size of what it is compared with."""
+    write(*RUNS)
+    for run, size in (("ptb-af_af-h5", 276480), ("ptb-af_af", 9151), ("ptb-lstm", 500000)):
+        report_world.rewrite(paths.seed("demo", run, 0) / "train.json", parameters=size)
+    assert said(world).startswith("- **characters**: “AF / AF, h5”, 1.425 bpc; ")
+    assert "above the paper's best, “AF / AF”, at 30 times its parameters; above the baseline" in said(world)
+    assert said(world).endswith("“LSTM”, at 0.55 times its parameters")
+    set_nll("ptb-af_af-h5", 1.0)
+    assert "below the paper's best, “AF / AF”, at 30 times its parameters; below the baseline" in said(world)
+    report_world.rewrite(paths.seed("demo", "ptb-af_af-h5", 0) / "train.json", parameters=0)
+    assert "“AF / AF”, with 0 parameters beside its 9,151" in said(world)
+    set_nll("ptb-lstm", 5.0, dataset_sha256="cd" * 32)
+    assert "of other data than the baseline, “LSTM”, with 0 parameters beside" in said(world)
+    assert not said(world, "embedded text")  # nothing of ours
+
+
+def test_a_stand_in_is_named_in_every_row_and_in_the_figure(world):
+    world.datasets["ptb"]["demo"]["source"] = "tvqa-questions"
+    write(*RUNS)
+    assert {one.name for one in rated.tasks(Results(world, "demo"), TABLE)} == {
+        "characters (stand-in)", "embedded text", "words"
+    }  # fmt: skip
+    page = markdown.written(tables.made(Results(world, "demo"), TABLE).page)
+    assert "**stand-in**; TVQA's subtitles are not to be had" in page and "- **characters (stand-in)**: " in page
+    figure, _ = figures.draw(Results(world, "demo"), world.figures["ours-time"])
+    assert figure.axes[0].get_legend().get_title().get_text() == "characters (stand-in)"
+
+
 def test_a_history_without_seconds_has_no_minutes(world):
     report_world.write_words_run("demo", "words-gru8")
     assert task(world, "words").best("baseline").minutes is None

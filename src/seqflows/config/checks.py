@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import math
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from typing import Any
 
 from seqflows import kinds, metrics
@@ -425,7 +426,7 @@ def _tasks(path: str, tasks: Any, parts: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(task, Mapping):
             yield f"{at}: expected a mapping, got {task!r}"
             continue
-        yield from _keys(at, task, ("metric", *ROLES))
+        yield from _keys(at, task, ("metric", *ROLES, "goal"), required=("metric", *ROLES))
         if "metric" in task:
             yield from _measured(f"{at}.metric", task["metric"])
         found: dict[str, str] = {}
@@ -449,6 +450,29 @@ def _tasks(path: str, tasks: Any, parts: Mapping[str, Any]) -> Iterator[str]:
         datasets = dict.fromkeys(data for block in runs if (data := str(block.get("dataset"))) in parts["datasets"])
         if len(datasets) > 1:
             yield f"{at}: expected candidates on one dataset, got {', '.join(datasets)}; make a task of each"
+        if "goal" in task:
+            yield from _goal(f"{at}.goal", task["goal"], found)
+
+
+def _goal(path: str, goals: Any, candidates: Collection[str]) -> Iterator[str]:
+    """Check a task's goals: by scale a metric, in whose convention it is, with a number or the runs to be below."""
+    if not isinstance(goals, Mapping) or not goals:
+        yield f"{path}: expected a metric with a number, or with runs, by scale, got {goals!r}"
+        return
+    yield from _keys(path, goals, SCALES, required=())
+    for scale in (scale for scale in SCALES if scale in goals):
+        goal, at = goals[scale], f"{path}.{scale}"
+        if not isinstance(goal, Mapping) or len(goal) != 1:
+            yield f"{at}: expected one metric with a number, or with runs, got {goal!r}"
+            continue
+        ((metric, least),) = goal.items()
+        yield from _measured(at, metric)
+        if isinstance(least, list) and least:
+            for run in least:
+                if not isinstance(run, str) or run not in candidates:
+                    yield f"{at}.{metric}: expected runs that the task lists, got {run!r}{near(run, candidates)}"
+        elif type(least) not in (int, float) or not math.isfinite(least):
+            yield f"{at}.{metric}: expected a finite number or a list of runs, got {least!r}"
 
 
 def _measured(path: str, metric: Any) -> Iterator[str]:

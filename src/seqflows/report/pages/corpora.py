@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from seqflows import files, paths
 from seqflows.report.cells import Cell
@@ -34,8 +34,15 @@ OF_SOURCES = {
 }
 
 
+class Numbered(Protocol):
+    """What a page shows a number of: a cell, or a candidate of a task."""
+
+    run: str
+    summary: Summary | None
+
+
 def lines(
-    results: Results, made: Sequence[Cell], *, counted: bool = True, sizes: Callable[[str], str] = lambda _: ""
+    results: Results, made: Sequence[Numbered], *, counted: bool = True, sizes: Callable[[str], str] = lambda _: ""
 ) -> list[Text]:
     """A line for each dataset of a table: its size, ``sizes`` of its kind and, if it is not the paper's, what it is."""
     summaries = [cell.summary for cell in made if cell.summary]

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from seqflows import metrics
 from seqflows.report.cells import NOT_RUN, NOTHING, number
 from seqflows.report.inputs import Results, devices
-from seqflows.report.page import Code, Facts, Page, Paragraph, Status, Strong, Table, Text, listed, prose
+from seqflows.report.judging import FAILS, HOLDS, UNDECIDED
+from seqflows.report.page import Code, Facts, Inline, Page, Paragraph, Status, Strong, Table, Text, listed, prose
 from seqflows.report.pages import corpora, shared
-from seqflows.report.tasks import OURS, SAID, VERDICTS, Candidate, Difference, Task, difference
+from seqflows.report.plots.common import label
+from seqflows.report.tasks import (
+    MET,
+    OTHER_DATA,
+    OURS,
+    SAID,
+    VERDICTS,
+    Candidate,
+    Difference,
+    Task,
+    difference,
+    reached,
+)
+
+MINUTES = "core-minutes, median epoch"
+STANDS = {HOLDS: "below", FAILS: "above", UNDECIDED: "undecided against", OTHER_DATA: "of other data than"}  # ours
+IN_SHORT = (
+    "In short: the best of ours, the goal that this project set itself, and the best of the other roles with its size. "
+    "A goal is met\nbelow its number, or by more than two standard errors below the better of its runs."
+)
 
 
 def page(results: Results, title: str, tasks: Sequence[Task]) -> Page:
     """The whole page of a table."""
     form = (
         "Less is better. Each number: mean ± standard deviation over seeds (standard error over test sequences). Core-"
-        "minutes: one\nseed's whole training with its validation, by its history, on machines of any speed and load. "
-        "Ours less another: ± one\nstandard error, paired where both models scored the same sequences; *undecided* "
-        "within two. An exact number of one seed\nhas no error."
+        "minutes: one\nseed's epochs times the median of their seconds, with validation, by its history, on machines "
+        "of any speed. Ours less\nanother: ± one standard error, paired where both models scored the same sequences; "
+        "*undecided* within two. An exact number\nof one seed has no error."
     )
-    head = ("task", "", "model", "picked from", "parameters", "core-minutes", "unit", "number", "seeds", "ours less it")
+    head = ("task", "", "model", "picked from", "parameters", MINUTES, "unit", "number", "seeds", "ours less it")
     best = Table((*head, "ours is"), [_best(results, task, role) for task in tasks for role in SAID], left=3)
-    heading = ("task", "", "run", "model", "number", "seeds", "parameters", "core-minutes", "")
+    heading = ("task", "", "run", "model", "number", "seeds", "parameters", MINUTES, "")
     every = Table(heading, [_row(task, one) for task in tasks for one in task.candidates], left=4)
     text = (
-        "Core-minutes are wall-clock seconds of a seed's training times its threads / 60, the mean over seeds; other "
-        "work on the machine\nlengthens them. The first table has the best of each role; of equal ones the first here."
+        "Core-minutes are a seed's epochs times the median of their wall-clock seconds times its threads / 60, the "
+        "mean over seeds: other\nwork on the machine lengthens them only where it went on for half of the epochs. The "
+        "first table has the best of each role; of\nequal ones the first here."
     )
+    said = [line for task in tasks if (line := in_short(results, task))]
     return Page(
         title,
         [
             Facts(facts(results, tasks)),
+            *([Paragraph(IN_SHORT), Facts(said)] if said else []),
             Paragraph(prose(form)),
             best,
             *shared.section("All candidates", text, every),
@@ -39,12 +63,60 @@ def page(results: Results, title: str, tasks: Sequence[Task]) -> Page:
     )
 
 
+def in_short(results: Results, task: Task) -> Text | None:
+    """Our best, whether it meets the goal, and where it stands beside the best of the other roles, with its size."""
+    ours, parts = task.best(OURS), [_goal(results, task)] if task.goal else []
+    parts += [(text,) for role in SAID if (text := _beside(results, task, role))]
+    if not parts:
+        return None
+    name = f": “{ours.name}”, {number(ours.summary, error=False)} {ours.summary.unit}; " if ours else ": "
+    return (Strong(task.name), name, *parts[0], *(one for part in parts[1:] for one in ("; ", *part)))
+
+
+def _goal(results: Results, task: Task) -> tuple[Inline, ...]:
+    """``goal (below 9.92) met: -1.339 ± 0.047``, with our number if the goal is in another convention."""
+    goal, found = task.goal, reached(results, task)
+    line = f"{goal.number:g}" if goal.number is not None else f"the better of {_names(map(label, goal.runs))}"
+    line += f", {found.line:.3f}" if found and found.run else ""
+    other = goal.metric != task.metric
+    convention = f", {metrics.find(goal.metric).heading}" if other else ""
+    said = f"goal (below {line}{convention})"
+    if found is None:
+        return (f"{said}: ", Status(NOT_RUN, NOT_RUN))
+    less, value = found.less, f"{number(found.summary, error=False)}, " if other else ""
+    note = f" ({less.note})" if less.note else ""
+    return (f"{said} ", Status(MET.get(less.verdict, less.verdict), less.verdict), f": {value}{_less(less)}{note}")
+
+
+def _beside(results: Results, task: Task, role: str) -> str:
+    """``below the paper's best, “TRIL, K=5”, at 30 times its parameters``; "" without both."""
+    ours, other = task.best(OURS), task.best(role)
+    less = difference(results, task, other)
+    if less is None:
+        return ""
+    said = f"{STANDS[less.verdict]} the {SAID[role]}, “{other.name}”"
+    if ours.parameters is None or other.parameters is None:
+        return said
+    if not ours.parameters or not other.parameters:
+        return f"{said}, with {ours.parameters:,.0f} parameters beside its {other.parameters:,.0f}"
+    ratio = ours.parameters / other.parameters
+    return (
+        f"{said}, at {ratio:,.0f} times its parameters"
+        if ratio >= 10
+        else f"{said}, at {ratio:.2g} times its parameters"
+    )
+
+
+def _names(found: Iterable[str]) -> str:
+    """``“A” and “B”``."""
+    return " and ".join(f"“{one}”" for one in found)
+
+
 def facts(results: Results, tasks: Sequence[Task]) -> list[Text]:
     """Scale and devices, what is compared, corpora, and what is not of the present params.yaml."""
-    made = [one.summary for task in tasks for one in task.candidates if one.summary]
-    old = outdated(results, tasks)
-    names = dict.fromkeys(results.dataset(one.run) for task in tasks for one in task.candidates)
-    embedded = [name for name in names if results.embedded(name)]
+    candidates = [one for task in tasks for one in task.candidates]
+    made, old = [one.summary for one in candidates if one.summary], outdated(results, tasks)
+    embedded = any(results.embedded(results.dataset(one.run)) for one in candidates)
     return [
         ("scale ", Strong(results.scale), f"; device {devices(made)}"),
         "all numbers are of models trained here at this scale, none is printed in a paper",
@@ -52,7 +124,7 @@ def facts(results: Results, tasks: Sequence[Task]) -> list[Text]:
             Strong("Picked on the test set"),
             ": the best of several by the number that is shown favours a role with more candidates",
         ),
-        "corpora: " + "; ".join(corpora.described(results, name, made) for name in names),
+        *corpora.lines(results, candidates),
         *([Strong("The embedded corpora are not the papers': nothing follows for theirs.")] if embedded else []),
         *([f"{len(old)} of {len(made)} numbers are not as params.yaml says now; which and how, below"] if old else []),
     ]

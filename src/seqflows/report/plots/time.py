@@ -1,7 +1,7 @@
 """Quality against training time: of each task the paper's best, ours and the baseline, a line per seed.
 
-A line is the lowest validation loss so far, which is what would be kept if training ended there, over core-minutes. The
-loss of a latent model is a bound.
+A line is the lowest validation loss so far, which is what would be kept if training ended there, over core-minutes
+(`tasks.clock`): every epoch of a seed is as wide as the median one. The loss of a latent model is a bound.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def draw(results: Results, block: dict[str, Any]) -> tuple[Any, str]:
         panel(figure.add_axes((left / WIDTH, bottom / height, wide / WIDTH, PANEL / height)), results, task, lines)
     text = (
         "the lowest validation loss so far (of latent models a bound), a line per seed with a dot at its end\n"
-        "core-minutes are of machines of any speed; what else ran there, which lengthens them, is not recorded"
+        "core-minutes: epochs times the median of their seconds times threads / 60, on machines of any speed"
     )
     if any(one.of_data for lines in shown.values() for one in lines):
         text += "\ndotted: of the data, without a training"
