@@ -342,7 +342,10 @@ def test_times_are_finite(world):
 
 
 def test_committed_results_are_those_of_the_committed_records(root, tmp_path, monkeypatch):
-    """In a clone each stage writes what is committed, or refuses and leaves it."""
+    """In a clone each stage writes what is committed, or refuses and leaves it.
+
+    What is left cannot be marked as of earlier settings once they change, so that such a figure is not committed.
+    """
     from seqflows import params
 
     matrix = params.load(root / "params.yaml")
@@ -363,6 +366,8 @@ def test_committed_results_are_those_of_the_committed_records(root, tmp_path, mo
             other = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
             assert not other, (scale, name, refused)
             assert not refused or (stage is figures and "found none" in refused), refused
+            runs = matrix.figures[name]["runs"] if refused else []
+            assert not [run for run in runs if Results(matrix, scale).earlier(run)], (scale, name)
 
 
 def test_a_line_a_record(world):

@@ -352,8 +352,8 @@ def test_gaps_that_were_measured_and_not_kept_are_not_said_to_be_unmeasured(worl
     path.unlink()
     finding = judge(Ours(Results(world, "laptop"), []))
     assert finding.verdict == "not run" and finding.text == (
-        f"the gaps.csv of {steps.GAPS}, from which figures 1 and 2 are drawn, was not kept: run python -m seqflows "
-        f"evaluate laptop/{steps.GAPS}, then keep laptop"
+        f"the gaps.csv of {steps.GAPS}, from which figures 1 and 2 are drawn, was not kept, nor was its model: run "
+        f"python -m seqflows train laptop/{steps.GAPS}, then evaluate laptop/{steps.GAPS}, then keep laptop"
     )
 
 

@@ -31,9 +31,10 @@ def along(judge: Callable[[list[gaps.Word]], list[tuple[str, float, float]]]) ->
                 found.setdefault(what, []).append((value, error))
         listed = (records.metrics(results.scale, GAPS) or {}).get("files", {})
         if not files and any(name.endswith("/gaps.csv") for name in listed):
-            again = f"python -m seqflows evaluate {results.scale}/{GAPS}, then keep {results.scale}"
-            text = f"the gaps.csv of {GAPS}, from which figures 1 and 2 are drawn, was not kept: run {again}"
-            return Finding(NOT_RUN, text)
+            key = f"{results.scale}/{GAPS}"
+            again = f"python -m seqflows train {key}, then evaluate {key}, then keep {results.scale}"
+            text = f"the gaps.csv of {GAPS}, from which figures 1 and 2 are drawn, was not kept, nor was its model"
+            return Finding(NOT_RUN, f"{text}: run {again}")
         if not found:
             return Finding(NOT_RUN, f"{GAPS} has no gaps.csv with {gaps.LEAST} words")
         return join(_over_seeds(what, values) for what, values in found.items())
