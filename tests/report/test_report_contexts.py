@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+import report_world
+from seqflows import files, paths
 from seqflows.report.comparisons import Pair
+from seqflows.report.inputs import Results
 from seqflows.report.judging import (
     FAILS,
     HOLDS,
@@ -22,6 +25,7 @@ from seqflows.report.judging import (
     Printed,
     Value,
 )
+from seqflows.report.pages import contexts as shown
 from seqflows.report.papers.base import papers
 from seqflows.report.papers.tang2021 import claims, contexts
 
@@ -253,3 +257,34 @@ def test_the_share_that_may_differ_is_that_of_the_paired_test(stated, count, sid
     z = differences.mean() / (differences.std() / np.sqrt(count))
     assert z == pytest.approx(stated.z(sides), abs=0.05)
     assert sides * norm.sf(stated.z(sides)) == pytest.approx(stated.p)
+
+
+def test_the_filter_alone_is_the_baseline_where_the_models_are_the_same(world):
+    """By the checksums in the records; where they differ, what else does is told."""
+    judge, alone, label = "ptb-lstm", "ptb-af_af", "filter alone"
+    runs = {judge: "Baseline", alone: label}
+    found = SimpleNamespace(contexts=[{"rewriting": "same", "generator": "same", "judge": judge}])
+
+    def told():
+        return shown._alone(Results(world, "laptop"), runs, found)
+
+    assert told() == ""  # no row has it
+    world.runs[alone]["augmented"] = "same"
+    report_world.write_run("laptop", judge, (0, 1))
+    assert told() == ""  # it was not trained
+    report_world.write_run("laptop", alone, (1, 2))
+    record = paths.seed("laptop", alone, 1) / "train.json"
+    config = files.read_sealed(record)["config"]
+    again = config | {"augmented": "same", "training": config["training"] | {"replace": 0.5}}
+    report_world.rewrite(record, config=again)
+    assert told().endswith(" leaves the baseline's training as it is, to the last bit.")
+    listed = files.read_sealed(record)["files"]
+    report_world.rewrite(record, files=listed | {paths.MODEL: "ab" * 32})
+    assert "trained with something other that no record has: the two are not comparable" in told()
+    report_world.rewrite(record, features_sha256="cd" * 32, device_name="another")
+    assert told() == (
+        " “filter alone”, without other texts, would be “Baseline” again, to the last bit, had it not been trained "
+        "with other features and another processor: the two are not comparable."
+    )
+    report_world.retrained("laptop", alone, epochs=9)
+    assert "other features and other settings and another processor" in told()

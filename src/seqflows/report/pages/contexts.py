@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from seqflows import paths, records
 from seqflows.config.rewrites import PRINTED
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.comparisons import Comparison, spread
+from seqflows.report.inputs import Results
 from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
 from seqflows.report.pages import shared
 
@@ -17,10 +19,18 @@ REWRITTEN = {  # by the score, which is that of a kind of data
     "probability": "Rewritten are the lines within the question's time, or the nearest one, whatever they hold; the "
     "clip's other lines stay.",
 }
+OTHER = "another model"
+APART: dict[str, Callable[[Mapping[str, Any]], Any]] = {  # how two trainings of a seed may differ, the outcome last
+    "other data": lambda record: record.get("dataset_sha256"),
+    "other features": lambda record: record.get("features_sha256"),
+    "other settings": lambda record: _settings(record),
+    "another processor": lambda record: (record["device"], record.get("device_name")),
+    OTHER: lambda record: record["files"][paths.MODEL],
+}
 EQUAL = "equal to the original"  # counted by generators, and a column of its own
 
 
-def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
+def blocks(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     """The section on the contexts of a table's augmented rows; nothing without any."""
     if found is None or not found.contexts:
         return []
@@ -47,8 +57,7 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
             f" Of an earlier filter, which took a copy in lower case for another text and asked the baseline about it: "
             f"{', '.join(old)}; their shares with another text hold such copies."
         )
-    if any(one["generator"] == "same" for one in found.contexts):
-        form += " The filter alone, without other texts, leaves the baseline's training as it is, to the last bit."
+    form += _alone(results, runs, found)
     if any(_halves(one) for one in found.contexts):
         form += (
             " Cross-fitted: two baselines, each trained on one half of the training questions, each judge the other "
@@ -66,6 +75,38 @@ def blocks(cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
     )  # fmt: skip
     parts = [Paragraph(form), made, judged, *_by_half(rows), *_counted(rows), *_examples(labels, found)]
     return shared.section("Generated contexts", "", *parts)
+
+
+def _alone(results: Results, runs: Mapping[str, str], found: Comparison) -> str:
+    """Whether the rows of the filter alone, without other texts, are their judge again; "" without such a row.
+
+    They are where the models have the same checksums, over the seeds of both. ``runs`` are the table's labels by run.
+    """
+    same = [one for one in found.contexts if one["generator"] == "same" and isinstance(one["judge"], str)]
+    judges = {one["rewriting"]: one["judge"] for one in same}  # of two, each is trained on a half
+    alone = {run: judges.get(results.params.runs[run].get("augmented")) for run in runs}
+    text = ""
+    for run, judge in ((run, judge) for run, judge in alone.items() if judge):
+        first, second = (
+            {one.seed: one.record for one in records.trained(results.scale, name)} for name in (judge, run)
+        )
+        both = [seed for seed in first if seed in second]
+        other = [what for what, part in APART.items() if any(part(first[seed]) != part(second[seed]) for seed in both)]
+        if both and OTHER not in other:
+            text += " The filter alone, without other texts, leaves the baseline's training as it is, to the last bit."
+        elif both:
+            named = " and ".join(other[:-1]) or "something other that no record has"
+            text += (
+                f" “{runs[run]}”, without other texts, would be “{runs.get(judge, judge)}” again, to the last bit, had "
+                f"it not been trained with {named}: the two are not comparable."
+            )
+    return text
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a training, but for its other contexts."""
+    config = {part: value for part, value in record["config"].items() if part != "augmented"}
+    return config | {"training": {part: value for part, value in config["training"].items() if part != "replace"}}
 
 
 def _percent(one: Mapping[str, Any], part: str) -> str:

@@ -19,7 +19,9 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     found = results.present(cells[0].table) if cells else None
     gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
-    return Page(title, [*top(results, cells, found), *gains, *contexts.blocks(cells, found), *beyond(results, cells)])
+    return Page(
+        title, [*top(results, cells, found), *gains, *contexts.blocks(results, cells, found), *beyond(results, cells)]
+    )
 
 
 def top(results: Results, cells: Sequence[Cell], found: Comparison | None) -> list[Block]:
