@@ -236,6 +236,21 @@ def test_a_run_that_was_evaluated_after_the_comparison_is_not_said_to_be_unevalu
     assert f"**Evaluated, not in this comparison**: squad-qg-flowseq; run {again}" in text
 
 
+def test_a_run_of_earlier_settings_that_is_not_in_the_comparison_is_named(place, light):
+    """It has no score of its texts, but other numbers on the page."""
+    asked = compared.write_data(40)
+    for run in ("squad-qg", "squad-qg-lang_flow"):
+        compared.write_run(run, {0: compared.written(asked, 0.2, 3)})
+    compare.run(paths.Key(SCALE, TABLE), own())
+    texts = {0: compared.written(asked, 0.4, 4)}
+    said = "**Not as params.yaml says now**: squad-qg-no_z: scored under other settings than params.yaml has now\n"
+    compared.write_run("squad-qg-no_z", texts)
+    assert "**Not as params.yaml says now**" not in written(own())[1]
+    compared.write_run("squad-qg-no_z", texts, config_hash="another")
+    _, text = written(own())
+    assert "| no z                                            |     – / not compared" in text and said in text
+
+
 def test_a_comparison_of_earlier_texts_alone_has_no_intervals(table6):
     asked = compared.write_data(120)
     for number, run in enumerate(RUNS.values()):

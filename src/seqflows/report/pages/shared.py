@@ -80,10 +80,14 @@ def seeds(made: Sequence[Cell]) -> str:
 
 
 def stale(results: Results, made: Sequence[Cell]) -> list[Text]:
-    """A line with the runs whose numbers are not of the present params.yaml, if any."""
+    """A line with the runs whose numbers are not of the present params.yaml, if any.
+
+    A run that was evaluated and not compared has no number in the table, but others further down.
+    """
     found: dict[str, str] = {}
     for cell in made:
-        if cell.summary and (remarks := results.outdated(cell.run, cell.summary)):
+        summary = cell.summary or next(iter((results.metrics(cell.run) or {}).values() if cell.run else ()), None)
+        if summary and (remarks := results.outdated(cell.run, summary)):
             found[cell.run] = ", ".join(remarks)
     return not_of_today(found)
 
