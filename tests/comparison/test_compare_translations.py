@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -13,6 +15,7 @@ from seqflows.comparison import compare, translations
 from seqflows.data.translated import HELD_OUT, references
 from seqflows.errors import Problem
 from seqflows.report import tables
+from seqflows.report.pages import translation
 
 KEY = paths.Key(translated.SCALE, translated.TABLE)
 RATES = {"base": 0.5, "better": 0.2, "reverse": 0.4}
@@ -152,3 +155,26 @@ def test_the_page_has_the_scores_beside_the_papers_gains_and_texts(world, conten
     assert "30.27 / " in page and "30.87 / " in page and "tok:13a" in page and "Test sentences" in page
     assert "gain of, over" in page and "BLEU, held-out pairs" in page and "joint subwords" in page
     assert "controls and this project's, not in the paper" in page and "n/a" not in page
+
+
+def test_what_joins_the_encoding_is_told_of_the_rows_that_were_trained_so():
+    """In the words of the deviation that names the setting; rows without one, or not evaluated, are left out."""
+    rows = {
+        "Baseline": "wmt16-nmt",
+        "Flow": "wmt16-nmt-lang_flow",
+        "words": "wmt16-nmt-words",
+        "no z": "wmt16-nmt-no_z",
+    }
+    fusions = {"wmt16-nmt-lang_flow": "normalised", "wmt16-nmt-words": "mlp", "wmt16-nmt-no_z": "normalised"}
+    made = [run for run in rows.values() if run != "wmt16-nmt-no_z"]
+    matrix = SimpleNamespace(runs={run: {"reproduces": "tang2021"} for run in rows.values()})
+    results = SimpleNamespace(
+        scale=translated.SCALE, params=matrix, metrics=lambda run: run in made,
+        settings=lambda run: {"fusion": fusions[run]} if run in fusions else {},
+    )  # fmt: skip
+    (line,) = translation.joined(results, rows)
+    text = "".join(getattr(part, "text", "") or getattr(part, "path", "") or str(part) for part in line)
+    assert text.startswith("What joins the encoding in translation, of Flow: in the paper u' = MLP_sigmoid([u; z])")
+    assert "then a layer normalisation (fusion: normalised)" in text and text.endswith("Why: audit.md")
+    fusions["wmt16-nmt-lang_flow"] = "mlp"
+    assert translation.joined(results, rows) == []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from seqflows import files, metrics, paths
 from seqflows.report.cells import Cell
 from seqflows.report.comparisons import Comparison
 from seqflows.report.inputs import Results
-from seqflows.report.page import Block, Facts, Page, Paragraph, Strong, Table, Text, listed
+from seqflows.report.page import Block, Facts, Link, Page, Paragraph, Strong, Table, Text, listed, parts, prose
 from seqflows.report.pages import compared, corpora, shared
+from seqflows.report.papers.base import papers
 
 HEADLINES = ("bleu", "bleu_short", "bleu_tokenized", "bleu_second", "bleu_held_out")
 TRUE = "the true translations"
@@ -38,6 +39,7 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         f"steps of training: {shared.listed(shared.steps(results, run) for run in runs)}; {shared.seeds(made)}",
         *scored(results, made, found),
         *shared.stale(results, made),
+        *joined(results, shared.runs_of(made)),
         *shared.unlike(results, made),
     ]
     form = (
@@ -45,6 +47,21 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         "the bootstrap)."
     )
     return [Facts(items), Paragraph(form)]
+
+
+def joined(results: Results, runs: Mapping[str, str]) -> list[Text]:
+    """The deviations of what joins the encoding, each of the rows that were trained with the setting it names."""
+    made = {label: run for label, run in runs.items() if results.metrics(run)}
+    named = {label: f"`fusion: {results.settings(run).get('fusion')}`" for label, run in made.items()}
+    lines: list[Text] = []
+    for paper in {results.params.runs[run]["reproduces"]: None for run in made.values()}:
+        for one in papers()[paper].deviations:
+            rows = [label for label, run in made.items() if named[label] in one.here and one.of(run)]
+            if rows:
+                said = ("in the paper ", *parts(prose(one.paper)), "; here ", *parts(prose(one.here)), ". Why: ")
+                audit = Link(paths.audit(results.scale)[1].name)
+                lines.append((Strong(one.what.capitalize()), f", of {'; '.join(rows)}: ", *said, audit))
+    return lines
 
 
 def sizes(results: Results, name: str) -> str:
