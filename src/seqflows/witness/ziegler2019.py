@@ -23,12 +23,15 @@ LENGTHS = 0.067  # bpc of -log p(T), by deviations.yaml, "reconstruction term"
 
 
 def share() -> Found:
-    """The KL's share of the bound in each row, as printed and at most by rounding, with and without log p(T)."""
+    """The KL's share of the bound of each model, as printed and at most by rounding, with and without log p(T)."""
     rows: list[list[Text]] = []
-    below, pure = [], []
+    below, pure, seen = [], [], set()
     for title, table in TABLES.items():
         reconstruction, kl = cells(table, "Reconst."), cells(table, "KL")
         for row, value in kl.items():
+            if (row, value, reconstruction[row]) in seen:  # the ablations begin with the model that they are of
+                continue
+            seen.add((row, value, reconstruction[row]))
             printed = value / (value + reconstruction[row])
             most = (value + ROUNDED) / (value + reconstruction[row])
             without = (value + ROUNDED) / (value + reconstruction[row] - LENGTHS)
@@ -41,7 +44,7 @@ def share() -> Found:
     return Found(
         (*header, "at most, if -log p(T) is taken out, %"),
         rows,
-        f"Of {len(rows)} rows {len(below)} are not over {100 * CLAIMED:.0f} %, however the printed numbers were "
+        f"Of {len(rows)} models {len(below)} are not over {100 * CLAIMED:.0f} %, however the printed numbers were "
         f"rounded: {'; '.join(below)}. The released code's reconstruction has -log p(T) in it, about {LENGTHS} bpc, "
         "and the paper does not say whether the printed one has: without it those not over "
         f"{100 * CLAIMED:.0f} % are {'; '.join(pure)}.",
@@ -151,7 +154,8 @@ WITNESSES = (
     Witness(
         "share", "The KL's share of the bound", PAPER, "section 6.1, with Tables 1 and 2",
         "“always accounting for over 90% of the ELBO” (section 6.1).",
-        "KL / (reconstruction + KL) of the printed cells of every row, and its largest value that rounds to the same.",
+        "KL / (reconstruction + KL) of the printed cells of every model, once where both tables have it, and its "
+        "largest value that rounds to the same.",
         share,
     ),
     Witness(
