@@ -7,6 +7,9 @@ PY ?= 3.12
 SNAKEMAKE ?= 9.27.1
 LOCKS := requirements.lock requirements-torch.txt pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(LOCKS) | sha256sum | cut -c1-16)
+# The venv where it is there already and elsewhere, by a path or a link; else empty. One of another checkout is used as it
+# is, its code by PYTHONPATH, and not changed: `pip install -e` would make it import this checkout, which may be a scratch one.
+ELSEWHERE := $(filter-out $(realpath $(CURDIR))/%,$(realpath $(VENV)))
 
 # an rocrate whose package has the JSON-LD context of RO-Crate 1.1, so that validation needs no network
 CONTEXT := rocrate==0.15.0
@@ -24,6 +27,8 @@ venv: $(STAMP) ## make .venv with the pinned dependencies
 
 $(STAMP):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "expected Python 3.11, 3.12 or 3.13, got %d.%d; run make PYTHON=<path of one>" % v)'
+	@test -z '$(ELSEWHERE)' || cat '$(ELSEWHERE)'/lib/python*/site-packages/__editable__.seqflows-*.pth 2>/dev/null | grep -qxF '$(realpath $(CURDIR))/src' \
+	  || { echo 'make: expected in $(ELSEWHERE) what the lock files here ask for, got other packages; it is not of this checkout and stays as it is: run make venv where it is of, with the same lock files, or make here without VENV=' >&2; exit 1; }
 	rm -f $(VENV)/.installed-*
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
