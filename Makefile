@@ -73,7 +73,6 @@ reliability: $(STAMP) ## every fault as often as in results/reliability.md, a qu
 	python tests/reliability.py
 
 mutants: $(STAMP) ## plant each error of tests/mutants_list.py in a copy of the tree and check that its tests fail, half an hour
-	rm -f .mutants.jsonl
 	python tests/mutants.py --unplanted --page
 
 laptop: $(STAMP) ## the real corpora with reduced models (days: python -m seqflows plan --scale laptop); SEQFLOWS_MIRROR=<folder> for no network

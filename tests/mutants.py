@@ -9,12 +9,13 @@ others.
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import os
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from datetime import date
 from pathlib import Path
@@ -22,7 +23,8 @@ from pathlib import Path
 from mutants_list import MUTANTS, SURVIVORS
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = Path(os.environ.get("SEQFLOWS_MUTANTS_RECORD", ROOT / ".mutants.jsonl"))
+RECORD = Path(os.environ.get("SEQFLOWS_MUTANTS_RECORD", ROOT / "results/mutants.csv"))
+COLUMNS = ("name", "killed", "date")  # of the record: the last outcome of each error, "yes" or "no"
 PAGE, TITLE = ROOT / "results/reliability.md", "# Errors that were planted"
 LIMIT = 600  # seconds for the tests of one error; one that hangs is killed
 TREE = (
@@ -118,9 +120,26 @@ def tests_fail(folder: Path, tests: list[str], said: Path) -> bool:
     return code != 0
 
 
-def section(rows: list[dict]) -> str:
-    """What results/reliability.md says of planted errors: the last outcome of each that is still on the list."""
-    last = {row["name"]: row for row in rows}
+def recorded() -> dict[str, dict[str, str]]:
+    """The last outcome of each error that is still on the list and was tried, by name."""
+    if not RECORD.exists():
+        return {}
+    with RECORD.open(newline="", encoding="utf-8") as file:
+        found = {row["name"]: row for row in csv.DictReader(file)}
+    return {mutant.name: found[mutant.name] for mutant in MUTANTS if mutant.name in found}
+
+
+def record(name: str, killed: bool) -> None:
+    """Put the outcome of an error into the record, in the place of the one before."""
+    found = recorded() | {name: {"name": name, "killed": "yes" if killed else "no", "date": date.today().isoformat()}}
+    with RECORD.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(found[mutant.name] for mutant in MUTANTS if mutant.name in found)
+
+
+def section(last: Mapping[str, Mapping[str, str]]) -> str:
+    """What results/reliability.md says of planted errors, from the ``last`` outcomes of those that were tried."""
     tried = [mutant for mutant in MUTANTS if mutant.name in last]
     dates = sorted({last[mutant.name]["date"] for mutant in tried}) or ["never"]
     when = " to ".join(dict.fromkeys([dates[0], dates[-1]]))
@@ -129,7 +148,8 @@ def section(rows: list[dict]) -> str:
         "",
         "Made by `make mutants`: one error at a time is planted in a copy of the tree, and the tests that",
         "`tests/mutants_list.py` names for it are run; it is killed where one fails. "
-        f"Of {len(MUTANTS)} on the list {len(tried)} were tried ({when}).",
+        f"Of {len(MUTANTS)} on the list {len(tried)} were tried ({when}), each on the tree of its day,",
+        f"by the outcomes in [{RECORD.name}]({RECORD.name}).",
         "",
         "| part | on the list | tried | killed |",
         "| --- | ---: | ---: | ---: |",
@@ -138,22 +158,27 @@ def section(rows: list[dict]) -> str:
     for part in (*parts, "all"):
         here = [m for m in MUTANTS if part == "all" or m.name.split("/")[0].split(":")[0] == part]
         done = [m for m in here if m in tried]
-        lines.append(f"| {part} | {len(here)} | {len(done)} | {sum(last[m.name]['killed'] for m in done)} |")
-    survived = [m.name for m in tried if not last[m.name]["killed"]]
-    missing = [m.name for m in MUTANTS if m not in tried]
-    lines += [
-        "",
-        *(f"- not tried: {name}" for name in missing),
-        *(f"- survived: {name}: {SURVIVORS.get(name, 'not explained')}" for name in survived),
-    ]
+        killed = sum(last[m.name]["killed"] == "yes" for m in done)
+        lines.append(f"| {part} | {len(here)} | {len(done)} | {killed} |")
+    survived = [m.name for m in tried if last[m.name]["killed"] != "yes"]
+    missing = [f"- not tried: {m.name}" for m in MUTANTS if m not in tried]
+    if missing:
+        lines += [
+            "",
+            f"<details><summary>{len(missing)} not tried, by the record</summary>",
+            "",
+            *missing,
+            "",
+            "</details>",
+        ]
+    lines += ["", *(f"- survived: {name}: {SURVIVORS.get(name, 'not explained')}" for name in survived)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def page() -> None:
     """Put the section into results/reliability.md in the place of the one before."""
-    rows = [json.loads(line) for line in RECORD.read_text(encoding="utf-8").splitlines()] if RECORD.exists() else []
     before = PAGE.read_text(encoding="utf-8").split(TITLE)[0].rstrip()
-    PAGE.write_text(f"{before}\n\n{section(rows)}", encoding="utf-8")
+    PAGE.write_text(f"{before}\n\n{section(recorded())}", encoding="utf-8")
 
 
 def _warm() -> None:
@@ -186,10 +211,14 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--show", action="store_true", help="print what the tests said")
     parser.add_argument("--page", action="store_true", help="write results/reliability.md at the end")
+    parser.add_argument("--only-page", action="store_true", help="write it from the record, and plant nothing")
     asked = parser.parse_args(arguments)
     if problems := stale():
         print("\n".join(problems), file=sys.stderr)
         return 2
+    if asked.only_page:
+        page()
+        return 0
     chosen = [mutant for mutant in MUTANTS if not asked.words or any(word in mutant.name for word in asked.words)]
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
@@ -211,9 +240,7 @@ def main(arguments: list[str]) -> int:
             (killed if seen else survived).append(mutant)
             verdict = "killed  " if seen else "SURVIVED"
             print(f"{number:3d}/{len(chosen)} {verdict} {time.monotonic() - started:5.1f} s  {mutant.name}", flush=True)
-            with open(RECORD, "a", encoding="utf-8") as file:
-                row = {"name": mutant.name, "killed": seen, "date": date.today().isoformat()}
-                file.write(json.dumps(row) + "\n")
+            record(mutant.name, seen)
             if asked.show:
                 print((Path(scratch) / "said").read_text()[-3000:], flush=True)
     if asked.page:

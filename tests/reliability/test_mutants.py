@@ -45,13 +45,11 @@ def test_an_entry_that_has_rotted_is_refused(monkeypatch):
 
 
 def test_the_page_tells_what_was_tried_and_what_survived(tmp_path, monkeypatch):
-    tried = [
-        {"name": mutant.name, "killed": place > 0, "date": "2026-01-02"} for place, mutant in enumerate(MUTANTS[:9])
-    ]
-    gone = {"name": "no such entry", "killed": True, "date": "2020-01-01"}
-    found = mutants.section([tried[1] | {"killed": False}, *tried, gone])
-    assert f"Of {len(MUTANTS)} on the list 9 were tried (2026-01-02)." in found
-    assert f"| all | {len(MUTANTS)} | 9 | 8 |" in found and "no such entry" not in found
+    outcomes = [("no" if place == 0 else "yes", mutant.name) for place, mutant in enumerate(MUTANTS[:9])]
+    tried = {name: {"name": name, "killed": killed, "date": "2026-01-02"} for killed, name in outcomes}
+    found = mutants.section(tried)
+    assert f"Of {len(MUTANTS)} on the list 9 were tried (2026-01-02), each" in found
+    assert f"| all | {len(MUTANTS)} | 9 | 8 |" in found
     assert found.endswith(f"- survived: {MUTANTS[0].name}: not explained\n") and found.count("survived: ") == 1
     assert found.count("- not tried: ") == len(MUTANTS) - 9
     monkeypatch.setattr(mutants, "PAGE", tmp_path / "page.md")
@@ -66,3 +64,23 @@ def test_the_page_tells_what_was_tried_and_what_survived(tmp_path, monkeypatch):
     for write in (reliability.page, mutants.page):  # neither takes away what the other wrote
         write()
         assert mutants.PAGE.read_text() == both
+
+
+def test_the_committed_page_is_that_of_the_list_and_the_record():
+    """An entry that is added to the list is on the page, as one that was not tried."""
+    found = mutants.PAGE.read_text(encoding="utf-8").partition(mutants.TITLE)
+    same = "".join(found[1:]) == mutants.section(mutants.recorded())
+    assert same, "results/reliability.md is not of the present list: run python tests/mutants.py --only-page"
+
+
+def test_the_record_has_the_last_outcome_of_each_that_is_still_on_the_list(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "RECORD", tmp_path / "record.csv")
+    assert mutants.recorded() == {}
+    first, second, other = (mutant.name for mutant in MUTANTS[:3])
+    for name, killed in ((second, False), (first, True), (second, True), ("no such entry", True)):
+        mutants.record(name, killed)
+    assert {name: row["killed"] for name, row in mutants.recorded().items()} == {first: "yes", second: "yes"}
+    mutants.record(first, False)
+    text = mutants.RECORD.read_text()
+    assert text.startswith("name,killed,date\n") and len(text.splitlines()) == 3
+    assert mutants.recorded()[first]["killed"] == "no" and other not in mutants.recorded()
