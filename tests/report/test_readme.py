@@ -100,6 +100,17 @@ def test_data_that_are_not_the_papers_are_said(tmp_path, monkeypatch):
     assert corpora.other(Results(matrix, "paper"), ["ptb-lstm", "squad-qg"]) == ""
 
 
+def test_the_runs_of_a_scale_have_what_they_cost(world):
+    report_world.write_run("laptop", "jsb-af_af", seeds=(0, 1))
+    report_world.write_run("laptop", "jsb-lstm")
+    report_world.write_run("paper", "jsb-lstm")
+    new = readme.refreshed("<!-- runs: results/laptop -->\n<!-- end -->")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in new.splitlines() if line.startswith("| `")]
+    assert [row[:3] for row in rows] == [["`jsb-lstm`", "cpu", "1"], ["`jsb-af_af`", "cpu", "2"]]
+    assert all(float(row[4]) > 0 and row[5] == "0.021" for row in rows)  # 1.25 s of scoring
+    assert readme.refreshed(new) == new
+
+
 def test_the_pages_of_a_scale_are_those_that_were_made(world):
     report_world.write_run("laptop", "ptb-lstm")
     tables.run(paths.Key("laptop", "ziegler2019-table1"))
@@ -178,6 +189,7 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
     ("mark", "message"),
     [
         ("summary: results/laptop/table.md", "expected results/<scale>/audit.md in the marks of a summary"),
+        ("runs: results/laptop/audit.md", "expected results/<scale> in the marks of its runs, got results/laptop"),
         ("pages: results/laptop/audit.md", "expected results/<scale> in the marks of its pages, got results/laptop"),
         ("csv: nowhere", "expected rows in nowhere, found none"),
         ("table: nowhere", "expected results/<scale>/<table>.md in the marks of a table, got nowhere"),

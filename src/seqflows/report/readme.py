@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
+import statistics
+from collections.abc import Callable
 from pathlib import Path
 
-from seqflows import files, paths
+from seqflows import files, paths, records
 from seqflows.errors import Problem
 from seqflows.params import scale_of
-from seqflows.report import audit, markdown, verdict
+from seqflows.report import audit, markdown, tasks, verdict
+from seqflows.report.cells import NOTHING
 from seqflows.report.inputs import Results, matrix, read_csv
-from seqflows.report.page import Block, Facts, Heading, Link, Paragraph, Picture, Strong, Table, Text
+from seqflows.report.page import Block, Code, Facts, Heading, Link, Paragraph, Picture, Strong, Table, Text
 from seqflows.report.papers.base import papers
 from seqflows.report.tables import made
-
-BLOCK = re.compile(
-    r"<!-- (?P<kind>table|csv|verdict|summary|pages): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL
-)
 
 
 def table_of(path: Path) -> list[Block]:
@@ -73,6 +72,32 @@ def pages_of(path: Path) -> list[Block]:
     ]
 
 
+def runs_of(path: Path) -> list[Block]:
+    """What each run of a scale with a record cost, in the order of params.yaml, for a page in its folder ``path``."""
+    folder, scale = path.parts if len(path.parts) == 2 else ("", "")
+    if folder != "results":
+        raise Problem(f"expected results/<scale> in the marks of its runs, got {path}")
+    header = ("run", "device", "seeds", "epochs", "training, core-minutes", "scoring, minutes")
+    rows: list[list[Text]] = []
+    for run in Results(matrix(), scale_of(scale)).params.runs:
+        trained, scored = records.trained(scale, run), records.metrics(scale, run)
+        if not trained or not scored:
+            continue
+        clocks = [found[-1] for seed in trained if (found := tasks.clock(seed))]
+        seconds = {one["seed"]: float(one.get("wall_seconds") or 0) for one in scored["metrics"]}
+        rows.append([
+            Code(run), ", ".join(dict.fromkeys(str(seed.record.get("device")) for seed in trained)), str(len(trained)),
+            f"{statistics.fmean(int(seed.record['epochs']) for seed in trained):.3g}",
+            f"{statistics.fmean(clocks):.3g}" if clocks else NOTHING,
+            f"{statistics.median(seconds.values()) / 60:.2g}" if any(seconds.values()) else NOTHING,
+        ])  # fmt: skip
+    said = (
+        "Of a seed. Training: its epochs times the median of their seconds, each with its validation, times its\n"
+        "threads; scoring: by the clock, whatever else ran."
+    )
+    return [Paragraph(said), Table(header, rows, left=2)]
+
+
 def csv_of(path: Path) -> list[Block]:
     """A whole csv file as a table."""
     rows = read_csv(path)
@@ -82,12 +107,17 @@ def csv_of(path: Path) -> list[Block]:
     return [Table(list(rows[0]), [list(row.values()) for row in rows], left)]
 
 
+MAKERS: dict[str, Callable[[Path], list[Block]]] = {
+    "table": table_of, "csv": csv_of, "verdict": verdict_of, "summary": summary_of, "pages": pages_of, "runs": runs_of,
+}  # fmt: skip
+BLOCK = re.compile(rf"<!-- (?P<kind>{'|'.join(MAKERS)}): (?P<path>\S+) -->\n(?P<content>.*?)<!-- end -->", re.DOTALL)
+
+
 def refreshed(text: str) -> str:
     """A text with every marked block from the present results."""
 
     def block(found: re.Match[str]) -> str:
-        makers = {"table": table_of, "csv": csv_of, "verdict": verdict_of, "summary": summary_of, "pages": pages_of}
-        shown = makers[found["kind"]](Path(found["path"]))
+        shown = MAKERS[found["kind"]](Path(found["path"]))
         return f"<!-- {found['kind']}: {found['path']} -->\n{markdown.blocks(shown)}\n<!-- end -->"
 
     return BLOCK.sub(block, text)

@@ -98,7 +98,8 @@ def _beside(results: Results, task: Task, role: str) -> str:
     if ours.parameters is None or other.parameters is None:
         return said
     if not ours.parameters or not other.parameters:
-        return f"{said}, with {ours.parameters:,.0f} parameters beside its {other.parameters:,.0f}"
+        sizes = (f"{one.parameters:,.0f}" if one.parameters else "no" for one in (ours, other))
+        return "{}, with {} trained parameters beside its {}".format(said, *sizes)
     ratio = ours.parameters / other.parameters
     return (
         f"{said}, at {ratio:,.0f} times its parameters"
