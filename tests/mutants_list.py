@@ -1046,6 +1046,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_models_contract.py::test_more_components_than_symbols_can_use_are_refused",
         ),
         (
+            "free components start anywhere",
+            'if free is not None and config.start == "codebook":',
+            'if free is not None and config.start == "random":',
+            "test_codebook.py::test_free_components_start_at_the_codebooks_unless_told_otherwise",
+        ),
+        (
             "the symbols' own weights are left out",
             "return self.bias + self.components.log_density(features)",
             "return self.components.log_density(features)",

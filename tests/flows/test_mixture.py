@@ -73,6 +73,21 @@ def test_components_far_apart_leave_gaps_that_the_root_search_crosses():
     assert (z[1:] > z[:-1]).all()
 
 
+@pytest.mark.parametrize("count", [3, 7, 17])
+def test_components_that_start_at_others_are_near_as_many_of_them_as_can_be(count):
+    """Each within a few of NEAR of its deviations; fewer are copies of different ones, more come round again."""
+    others = mixture(6, 7, spread=30.0).components
+    made = Components(count, 6).double()
+    made.start_at(others)
+    apart = (made.means[:, None] - others.means).abs() * torch.exp(-others.log_deviations)
+    chosen = apart.amax(-1).argmin(1)
+    assert apart[torch.arange(count), chosen].max() < 5 * mixture_module.NEAR
+    assert torch.equal(made.log_scales, others.log_scales[chosen])
+    assert len(chosen.unique()) == min(count, 7)
+    if count > 7:
+        assert torch.equal(chosen[7:14], chosen[:7]) and not torch.equal(made.means[7:14], made.means[:7])
+
+
 def test_what_is_drawn_by_component_has_standard_normal_noise():
     """The Rosenblatt transform of the mixture's own draws, each dimension by the test of Kolmogorov and Smirnov."""
     flow, count = mixture(3, 4), 4000

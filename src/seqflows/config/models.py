@@ -122,6 +122,7 @@ class CodebookSequence(ModelBlock):
     dropout: float = entry(DROPOUT, 0.2)
     mixture: str = entry(choice("tied", "free", "none"), "tied")
     components: int | None = entry(SIZE, None)  # of a free mixture; at most four a symbol
+    start: str = entry(choice("codebook", "random"), "codebook")  # of a free mixture's components
     time: str = entry(choice("af", "iaf", "none"), "af")  # this and the rest only of a prior without mixture
     hidden: str = entry(HIDDEN, "made")
     scalar: str = entry(SCALAR, "nlsq")
@@ -139,8 +140,12 @@ class CodebookSequence(ModelBlock):
             yield "components", f"expected {expected}, got {self.components}"
 
     def idle(self) -> tuple[str, ...]:
-        """The flow's entries for a prior that is a mixture, the network's for one that is not, a Transformer's."""
+        """The flow's entries for a prior that is a mixture, the network's for one that is not, a Transformer's.
+
+        ``start`` for one that is not free.
+        """
         flow = ("time", "hidden", "scalar", "layers", "flow_width") if self.mixture != "none" else ("network",)
+        flow += () if self.mixture == "free" else ("start",)
         return flow if self.network == "transformer" else (*flow, "heads", "inner")
 
 

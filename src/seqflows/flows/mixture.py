@@ -15,6 +15,7 @@ from seqflows.flows.bijection import Bijection, standard_normal_log_density
 from seqflows.flows.precision import wide
 
 LARGEST = 8.0  # of a log-deviation, in absolute value
+NEAR = 0.1  # deviation of the means of components that start at others, in deviations of these
 ROUNDS = 200  # of the root search at most
 TINY = 4e-16  # the last step of it, relative
 CLOSE = 1e-15  # or the distance of the noise, relative, before it: sums over thousands of components round as much
@@ -38,6 +39,18 @@ class Components(nn.Module):
             raise ValueError(f"Expected at least one component, got {count}")
         self.means = nn.Parameter(torch.randn(count, dim))
         self.log_scales = nn.Parameter(torch.zeros(count, dim))
+
+    @torch.no_grad()
+    def start_at(self, others: Components) -> None:
+        """Start at copies of ``others`` (N, D), the means with noise of ``NEAR`` of their deviations.
+
+        M < N are copies of a random subset; M > N have each again and again, in the same order.
+        """
+        order = torch.randperm(len(others.means), device=others.means.device)
+        chosen = order[torch.arange(len(self.means), device=order.device) % len(order)]
+        noise = NEAR * others.log_deviations[chosen].exp() * torch.randn_like(self.means)
+        self.means.copy_(others.means[chosen] + noise)
+        self.log_scales.copy_(others.log_scales[chosen])
 
     @property
     def log_deviations(self) -> Tensor:

@@ -45,9 +45,10 @@ class CodebookSequence(LatentSequence):
     r"""p(x, z, T) = p(T) p(z | T) prod_t p(x_t | z_t), with q(z | x) = prod_t N(mu_{x_t}, diag sigma_{x_t}^2).
 
     p(x_t = v | z_t) is proportional to pi_v N(z_t; mu_v, diag sigma_v^2). The prior is autoregressive in time, each
-    step a mixture of Gaussians as a flow: ``tied``, of the codebook's own; ``free``, of ``components`` others; or a
-    flow of Ziegler & Rush 2019 (``none``). As the codebook's Gaussians move apart, a tied prior becomes the discrete
-    autoregressive model whose probabilities are the mixture's weights, and the bound its log-likelihood.
+    step a mixture of Gaussians as a flow: ``tied``, of the codebook's own; ``free``, of ``components`` others, which
+    start near the codebook's or, with ``start: random``, anywhere; or a flow of Ziegler & Rush 2019 (``none``). As the
+    codebook's Gaussians move apart, a tied prior becomes the discrete autoregressive model whose probabilities are the
+    mixture's weights, and the bound its log-likelihood.
 
     The best prior of a step is the mixture of the codebook's Gaussians: more components than symbols gain nothing.
 
@@ -74,8 +75,10 @@ class CodebookSequence(LatentSequence):
                 f"Expected at most {EACH * facts.symbols} components, {EACH} for each of {facts.symbols} symbols, of "
                 f"which the best prior needs one each, got {count}; lower components"
             )
-        components = [codebook] if tied else Components(count, config.latent)
-        inner = GaussianMixture(components, nn.Linear(config.width, count), config.width)
+        free = None if tied else Components(count, config.latent)
+        if free is not None and config.start == "codebook":
+            free.start_at(codebook)  # far from every symbol they would have no gradient, and most would stay there
+        inner = GaussianMixture(free or [codebook], nn.Linear(config.width, count), config.width)
         if config.network == "lstm":
             self.prior = AutoregressiveInTime(inner, config.position, config.width, config.depth, config.dropout)
         else:
@@ -86,6 +89,18 @@ class CodebookSequence(LatentSequence):
         """The mean and log standard deviation of q(z_t | x_t), (B, T, D) each."""
         book = self.emission.components
         return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_deviations)
+
+    @torch.no_grad()
+    def monitor(self) -> dict[str, float]:
+        """Of a free mixture ``components_used``: exp H(r) from 1 to M, r_m the mean over v of p(m | mu_v).
+
+        p(m | z) is proportional to the density of component m at z: the weights in time are left out. Components far
+        from every symbol do not count; with M = V and one for each symbol the value is V.
+        """
+        if self.config.mixture != "free":
+            return {}
+        shares = self.prior.inner.components.log_density(self.emission.components.means).softmax(-1).mean(0)
+        return {"components_used": torch.special.entr(shares).sum().exp().item()}
 
     def _latents(
         self, eps: Tensor, temperature: float, position: Tensor, mask: Tensor, generator: torch.Generator | None

@@ -1,0 +1,67 @@
+"""The codebook's parts that the contract does not see: where a free mixture starts, and what is dropped in training."""
+
+import pytest
+import torch
+
+from conftest import ROOT
+from seqflows import models, params
+from seqflows.config.models import MODELS
+from seqflows.data.prepared import Facts
+from seqflows.paths import SCALES
+
+BLOCK = {"class": "codebook_sequence", "latent": 16, "width": 4, "position": 2}
+FREE = BLOCK | {"mixture": "free", "components": 12}
+FACTS = Facts("categorical", 12, 3, (0, 2, 5, 1))
+MATRIX = params.load(ROOT / "params.yaml")
+
+
+def built(block):
+    torch.manual_seed(0)
+    return models.build(block, FACTS)
+
+
+def nearest(model):
+    """The number of the symbol whose Gaussian is nearest to each component's mean, and the distances (M,)."""
+    apart = torch.cdist(model.prior.inner.components.means, model.emission.components.means)
+    return apart.argmin(1), apart.amin(1)
+
+
+def test_free_components_start_at_the_codebooks_unless_told_otherwise():
+    """At random they start about sqrt(2 * 16) = 5.7 deviations away from each symbol's."""
+    symbols, distances = nearest(built(FREE))
+    assert symbols.tolist() != list(range(12)) and sorted(symbols.tolist()) == list(range(12))
+    assert (distances < 1).all()
+    assert nearest(built(FREE | {"start": "random"}))[1].min() > 2
+    fewer, _ = nearest(built(FREE | {"components": 5}))
+    assert len(set(fewer.tolist())) == 5
+    more, _ = nearest(built(FREE | {"components": 30}))
+    assert sorted(torch.bincount(more, minlength=12).tolist()) == [2] * 6 + [3] * 6
+
+
+def test_what_components_are_used_is_counted_in_a_free_mixture_alone():
+    model = built(FREE)
+    assert built(BLOCK).monitor() == {}
+    assert model.monitor()["components_used"] == pytest.approx(12, abs=0.01)
+    with torch.no_grad():
+        model.prior.inner.components.means[:9] += 100.0
+    assert 1 <= model.monitor()["components_used"] <= 3.001
+    with torch.no_grad():
+        model.prior.inner.components.means[:-1] += 100.0
+    assert model.monitor()["components_used"] == pytest.approx(1, abs=1e-6)
+
+
+def test_the_start_is_a_setting_of_free_mixtures_alone_and_stated_in_their_runs():
+    """So that records of components at random are seen to be of other settings, and those of tied ones are not."""
+    block = MODELS["codebook_sequence"].block
+    for mixture in ("tied", "free", "none"):
+        more = {"components": 3} if mixture == "free" else {}
+        assert ("start" in block.filled({"mixture": mixture, **more}).idle()) == (mixture != "free")
+    found = [
+        MATRIX.run(scale, name)["model"]
+        for scale in SCALES
+        for name, run in MATRIX.runs.items()
+        if scale in run and run[scale]["model"]["class"] == "codebook_sequence"
+    ]
+    assert len(found) > 10
+    for model in found:
+        assert model.get("start") == ("codebook" if model.get("mixture") == "free" else None)
