@@ -1226,6 +1226,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             PADDED.format("source-time"),
         ),
         (
+            "a Transformer drops what it has read",
+            "return x + self.dropout(self.inner(self.between(x))), (key, value)",
+            "return self.dropout(x + self.inner(self.between(x))), (key, value)",
+            "test_flows_contract.py::test_dropout_leaves_the_residual_stream_of_a_transformer_whole",
+        ),
+        (
             "the attention of causal flows looks ahead",
             "is_causal=self.causal and past is None",
             "is_causal=False",

@@ -66,6 +66,7 @@ from seqflows.flows import (
     standard_normal_log_density,
     triangular,
 )
+from seqflows.flows.attention import Causal, Size, TransformerLayer
 from seqflows.flows.bijection import Context
 
 
@@ -532,6 +533,29 @@ def test_which_direction_is_parallel_in_time(inverse, monkeypatch):
     assert calls == {"forward": 7 if inverse else 1, "inverse": 0}
     flow.inverse(z, context)
     assert calls == {"forward": 7 if inverse else 1, "inverse": 1 if inverse else 7}
+
+
+def test_dropout_leaves_the_residual_stream_of_a_transformer_whole():
+    """It is on what the two parts give, before that is added to what was read (Vaswani et al. 2017, section 5.4)."""
+    torch.manual_seed(0)
+    layer = TransformerLayer(Size(8, 16, 2), causal=True, dropout=0.5).double()
+    x = torch.randn(2, 5, 8, dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in layer.inner[-1].parameters():
+            parameter.zero_()
+        whole = layer.eval()(x)[0] - x
+        some = layer.train()(x)[0] - x
+        kept = some != 0
+        assert 10 < kept.sum() < 70
+        assert torch.allclose(some[kept], 2 * whole[kept], rtol=1e-12, atol=1e-12)
+        for parameter in layer.out.parameters():
+            parameter.zero_()
+        assert torch.equal(layer(x)[0], x)
+        layer.inner[-1].bias.fill_(1.0)
+        assert set((layer(x)[0] - x).round(decimals=9).unique().tolist()) == {0.0, 2.0}
+    flow = AttentiveInTime(MaskedAutoregressive(2, 8, 8, NLSq()), 3, Size(8, 16, 2), 2, 0.25)
+    assert {part.p for part in flow.modules() if isinstance(part, torch.nn.Dropout)} == {0.25}
+    assert {part.p for part in Causal("attention", 3, 2, Size(8, 16, 2)).modules() if hasattr(part, "p")} == {0.0}
 
 
 def test_the_diagonal_is_clipped_and_keeps_its_sign():

@@ -27,9 +27,12 @@ class Size(NamedTuple):
 
 
 class TransformerLayer(nn.Module):
-    """A Transformer block (Vaswani et al. 2017), normalised before each part: self-attention, two linear layers."""
+    """A Transformer block (Vaswani et al. 2017), normalised before each part: self-attention, two linear layers.
 
-    def __init__(self, size: Size, causal: bool) -> None:
+    ``dropout`` is on what each part gives, before it is added to what the part has read, while training.
+    """
+
+    def __init__(self, size: Size, causal: bool, dropout: float = 0.0) -> None:
         super().__init__()
         width, inner, heads = size
         if width % heads:
@@ -38,6 +41,7 @@ class TransformerLayer(nn.Module):
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.joint, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.inner = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width))
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """(B, T, W) -> (B, T, W), and the keys and values (B, H, T, W / H) of all steps, ``past`` included.
@@ -49,8 +53,8 @@ class TransformerLayer(nn.Module):
         if past is not None:
             key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
         seen = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal and past is None)
-        x = x + self.out(seen.transpose(1, 2).flatten(2))
-        return x + self.inner(self.between(x)), (key, value)
+        x = x + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.inner(self.between(x))), (key, value)
 
 
 def zero(linear: nn.Linear) -> nn.Linear:

@@ -179,7 +179,7 @@ class AttentiveInTime(_InTime):
         context: C >= 1, the width of the context of each step, as of `AutoregressiveInTime`.
         size: of a block.
         depth: the number of blocks.
-        dropout: on what the blocks read and give, while training.
+        dropout: on what the first block reads and on what the parts of each give, while training.
 
     Raises:
         ValueError: a context of width 0, or an inner flow whose context is not of width ``size.width``.
@@ -192,7 +192,7 @@ class AttentiveInTime(_InTime):
             raise ValueError(f"Expected an inner flow with context {size.width}, got {inner.context}")
         self.inner, self.dropout = inner, nn.Dropout(dropout)
         self.first = nn.Linear(inner.dim + context, size.width)
-        self.blocks = nn.ModuleList(TransformerLayer(size, causal=True) for _ in range(depth))
+        self.blocks = nn.ModuleList(TransformerLayer(size, causal=True, dropout=dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(size.width)
 
     def states(self, z: Tensor, context: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class AttentiveInTime(_InTime):
         before = F.pad(z[:, :-1], (0, 0, 1, 0))
         x = self.dropout(self.first(torch.cat([before, context], -1)))
         for block in self.blocks:
-            x = self.dropout(block(x)[0])
+            x, _ = block(x)
         return self.norm(x)
 
     def _serial(self, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
@@ -211,7 +211,6 @@ class AttentiveInTime(_InTime):
             x = self.dropout(self.first(torch.cat([steps[-1], context_t], -1)[:, None]))
             for place, block in enumerate(self.blocks):
                 x, caches[place] = block(x, caches[place])
-                x = self.dropout(x)
             steps.append(step(t, self.norm(x)[:, 0]))
         return torch.stack(steps[1:], 1)
 
