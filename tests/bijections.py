@@ -264,7 +264,7 @@ VECTORS: dict[str, Callable[[], Bijection]] = {
 SEQUENCES: dict[str, Callable[[], Bijection]] = {
     "af-one_layer": lambda: _in_time("made", "nlsq", 3, layers=1, depth=1),
     "af-one_dimension": lambda: _in_time("coupling", "nlsq", 1, layers=3),
-    "af-mixture": lambda: AutoregressiveInTime(_mixture(2, 4, 6), 2, 6, 2, 0.2),
+    "af-mixture": lambda: AutoregressiveInTime(_mixture(2, 4, 6), 2, 6, 2, 0.2, 0.3),
     "attentive-mixture": lambda: AttentiveInTime(_mixture(2, 4, 8), 2, SMALL, 2, 0.2),
     "chain-in_time": _two_layers_in_time,
 }

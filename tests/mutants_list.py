@@ -1061,9 +1061,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "flows/temporal.py": [
         (
             "the LSTM reads the position of t - 1, in parallel and step by step",
-            "torch.cat([z[:, :-1], context[:, 1:]], -1)",
-            "torch.cat([z[:, :-1], context[:, :-1]], -1)",
+            "torch.cat([before, context[:, 1:]], -1)",
+            "torch.cat([before, context[:, :-1]], -1)",
             IN_TIME,
+        ),
+        (
+            "latents that are read are dropped in scoring, too",
+            "before = F.dropout(z[:, :-1], self.input_dropout, self.training)",
+            "before = F.dropout(z[:, :-1], self.input_dropout, True)",
+            "test_flows_contract.py::test_input_dropout_is_of_the_latents_before_while_training_and_never_of_the_context",
         ),
         (
             "the steps of sampling read the position of t - 1",

@@ -558,6 +558,28 @@ def test_dropout_leaves_the_residual_stream_of_a_transformer_whole():
     assert {part.p for part in Causal("attention", 3, 2, Size(8, 16, 2)).modules() if hasattr(part, "p")} == {0.0}
 
 
+def test_input_dropout_is_of_the_latents_before_while_training_and_never_of_the_context():
+    """At once and step by step: without weights on z nothing is left of it, and the first step reads no latent."""
+    torch.manual_seed(0)
+    flow = AutoregressiveInTime(layered("made", 4, 6, 8, NLSq(), 1), 3, 6, 1, 0.0, 0.5).double()
+    z, context, _ = inputs(flow, rows=6, steps=5)
+
+    def both_ways() -> list[Tensor]:
+        found = [flow.states(z, context)]
+        flow._serial(lambda t, state: found.append(state) or z[:, t], context)
+        return [found[0], torch.stack(found[1:], 1)]
+
+    with torch.no_grad():
+        whole, steps = flow.eval() and both_ways()
+        assert torch.allclose(whole, steps, rtol=0, atol=1e-12)
+        for dropped in flow.train() and both_ways():
+            assert torch.equal(dropped[:, 0], whole[:, 0])
+            assert (dropped[:, 1:] - whole[:, 1:]).abs().amax(-1).min() > 1e-6
+        flow.lstm.weight_ih_l0[:, :4] = 0
+        whole = flow.eval() and flow.states(z, context)
+        assert all(torch.allclose(some, whole, rtol=0, atol=1e-12) for some in flow.train() and both_ways())
+
+
 def test_the_diagonal_is_clipped_and_keeps_its_sign():
     flow = Triangular(3, 1, 4, delta=0.25, diagonal=True).double()
     with torch.no_grad():

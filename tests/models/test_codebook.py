@@ -13,6 +13,12 @@ BLOCK = {"class": "codebook_sequence", "latent": 16, "width": 4, "position": 2}
 FREE = BLOCK | {"mixture": "free", "components": 12}
 FACTS = Facts("categorical", 12, 3, (0, 2, 5, 1))
 MATRIX = params.load(ROOT / "params.yaml")
+RUNS = [
+    (scale, name, MATRIX.run(scale, name)["model"])
+    for scale in SCALES
+    for name, run in MATRIX.runs.items()
+    if scale in run and run[scale]["model"]["class"] == "codebook_sequence"
+]
 
 
 def built(block):
@@ -56,12 +62,21 @@ def test_the_start_is_a_setting_of_free_mixtures_alone_and_stated_in_their_runs(
     for mixture in ("tied", "free", "none"):
         more = {"components": 3} if mixture == "free" else {}
         assert ("start" in block.filled({"mixture": mixture, **more}).idle()) == (mixture != "free")
-    found = [
-        MATRIX.run(scale, name)["model"]
-        for scale in SCALES
-        for name, run in MATRIX.runs.items()
-        if scale in run and run[scale]["model"]["class"] == "codebook_sequence"
-    ]
-    assert len(found) > 10
-    for model in found:
+    assert len(RUNS) > 10
+    for *_, model in RUNS:
         assert model.get("start") == ("codebook" if model.get("mixture") == "free" else None)
+
+
+def test_what_the_lstm_reads_is_dropped_as_in_the_lstm_beside_it():
+    """One number for what is read and given, as the baselines have it; of an LSTM alone, and unset without."""
+    assert MATRIX.run("laptop", "ptb-codebook")["model"]["input_dropout"] == 0.3
+    assert MATRIX.run("laptop", "ptb-lstm-wide")["model"]["dropout"] == 0.3
+    for scale, name, model in RUNS:
+        lstm = model.get("mixture") != "none" and model.get("network") != "transformer" and scale != "demo"
+        assert model.get("input_dropout") == (model["dropout"] if lstm else None), (scale, name)
+    block = MODELS["codebook_sequence"].block
+    for own in ({}, {"network": "transformer", "input_dropout": 0.1}, {"mixture": "none", "input_dropout": 0.1}):
+        assert "input_dropout" in block.filled(own).idle()
+    assert "input_dropout" not in block.filled({"input_dropout": 0.1}).idle()
+    assert built(BLOCK | {"dropout": 0.3, "input_dropout": 0.1}).prior.input_dropout == 0.1
+    assert built(BLOCK).prior.input_dropout == 0

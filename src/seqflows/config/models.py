@@ -120,6 +120,7 @@ class CodebookSequence(ModelBlock):
     depth: int = entry(SIZE, 1)
     position: int = entry(SIZE, 32)
     dropout: float = entry(DROPOUT, 0.2)
+    input_dropout: float = entry(DROPOUT, 0.0)  # of the latents that the LSTM reads, of a prior with a mixture
     mixture: str = entry(choice("tied", "free", "none"), "tied")
     components: int | None = entry(SIZE, None)  # of a free mixture; at most four a symbol
     start: str = entry(choice("codebook", "random"), "codebook")  # of a free mixture's components
@@ -142,10 +143,12 @@ class CodebookSequence(ModelBlock):
     def idle(self) -> tuple[str, ...]:
         """The flow's entries for a prior that is a mixture, the network's for one that is not, a Transformer's.
 
-        ``start`` for one that is not free.
+        ``start`` for one that is not free; ``input_dropout`` but of an LSTM, and where it is not set.
         """
         flow = ("time", "hidden", "scalar", "layers", "flow_width") if self.mixture != "none" else ("network",)
         flow += () if self.mixture == "free" else ("start",)
+        dropped = self.mixture != "none" and self.network == "lstm" and self.input_dropout
+        flow += () if dropped else ("input_dropout",)
         return flow if self.network == "transformer" else (*flow, "heads", "inner")
 
 

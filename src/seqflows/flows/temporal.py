@@ -125,17 +125,22 @@ class AutoregressiveInTime(_InTime):
         width: W.
         depth: L, layers of the LSTM.
         dropout: on the LSTM's output and between its layers, while training.
+        input_dropout: on the z_{<t} that it reads, while training; it always knows the context.
 
     Raises:
         ValueError: a context of width 0, or an inner flow whose context is not of width ``width``.
     """
 
-    def __init__(self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0) -> None:
+    def __init__(
+        self, inner: Bijection, context: int, width: int, depth: int = 2, dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__(inner.dim, context)
         _positions(context)
         if inner.context != width:
             raise ValueError(f"Expected an inner flow with context {width}, got {inner.context}")
-        self.inner, self.width, self.depth, self.dropout = inner, width, depth, dropout
+        self.inner, self.width, self.depth = inner, width, depth
+        self.dropout, self.input_dropout = dropout, input_dropout
         between = dropout if depth > 1 else 0.0
         self.lstm = nn.LSTM(inner.dim + context, width, depth, batch_first=True, dropout=between)
         self.initial = nn.Sequential(nn.Linear(context, width), nn.ReLU(), nn.Linear(width, 2 * depth * width))
@@ -152,7 +157,8 @@ class AutoregressiveInTime(_InTime):
         h, c = self._start(context)
         top = h[-1][:, None]
         if z.shape[1] > 1:
-            out, _ = self.lstm(torch.cat([z[:, :-1], context[:, 1:]], -1), (h, c))
+            before = F.dropout(z[:, :-1], self.input_dropout, self.training)
+            out, _ = self.lstm(torch.cat([before, context[:, 1:]], -1), (h, c))
             top = torch.cat([top, out], 1)
         return F.dropout(top, self.dropout, self.training)
 
@@ -163,7 +169,7 @@ class AutoregressiveInTime(_InTime):
         steps: list[Tensor] = []
         for t in range(context.shape[1]):
             if t:
-                cell.step(steps[-1], t, h, c)
+                cell.step(F.dropout(steps[-1], self.input_dropout, self.training), t, h, c)
             steps.append(step(t, F.dropout(h[-1], self.dropout, self.training)))
         return torch.stack(steps, 1)
 

@@ -80,7 +80,8 @@ class CodebookSequence(LatentSequence):
             free.start_at(codebook)  # far from every symbol they would have no gradient, and most would stay there
         inner = GaussianMixture(free or [codebook], nn.Linear(config.width, count), config.width)
         if config.network == "lstm":
-            self.prior = AutoregressiveInTime(inner, config.position, config.width, config.depth, config.dropout)
+            dropout = config.dropout, config.input_dropout
+            self.prior = AutoregressiveInTime(inner, config.position, config.width, config.depth, *dropout)
         else:
             size = Size(config.width, config.inner, config.heads)
             self.prior = AttentiveInTime(inner, config.position, size, config.depth, config.dropout)
