@@ -1046,6 +1046,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_models_contract.py::test_more_components_than_symbols_can_use_are_refused",
         ),
         (
+            "each importance sample has a dropout mask of its own",
+            "torch.manual_seed(seed)",
+            "torch.manual_seed(seed + k)",
+            "test_codebook.py::test_the_importance_samples_of_a_sequence_see_the_same_dropout_mask[lstm]",
+        ),
+        (
             "free components start anywhere",
             'if free is not None and config.start == "codebook":',
             'if free is not None and config.start == "random":',

@@ -80,3 +80,38 @@ def test_what_the_lstm_reads_is_dropped_as_in_the_lstm_beside_it():
     assert "input_dropout" not in block.filled({"input_dropout": 0.1}).idle()
     assert built(BLOCK | {"dropout": 0.3, "input_dropout": 0.1}).prior.input_dropout == 0.1
     assert built(BLOCK).prior.input_dropout == 0
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dropout": 0.4, "input_dropout": 0.4, "depth": 2},
+        {"dropout": 0.4, "network": "transformer", "heads": 2, "inner": 8},
+        {"dropout": 0.4, "mixture": "none", "layers": 1, "flow_width": 16},
+    ],
+    ids=["lstm", "transformer", "flow"],
+)
+def test_the_importance_samples_of_a_sequence_see_the_same_dropout_mask(more):
+    """The same z twice in a sequence's draws has the same log p(z); in another sequence, step or call it has not."""
+    model = built(BLOCK | more).double()
+    z = torch.randn(1, 3, 16, dtype=torch.float64).expand(8, -1, -1)  # 2 sequences of 4 draws
+    lengths = torch.full((8,), 3)
+    position = model.positions(lengths, 3)
+    with torch.no_grad():
+        first, second = (model.train().log_prior_of_draws(z, lengths, position, 4).view(2, 4) for _ in range(2))
+        assert torch.allclose(first, first[:, :1].expand(2, 4), rtol=0, atol=1e-10)
+        assert (first[0, 0] - first[1, 0]).abs() > 1e-6 and (first - second).abs().min() > 1e-6
+        apart = model.log_prior(z, lengths, position)
+        assert (apart[1:] - apart[0]).abs().min() > 1e-9
+        z = torch.randn(8, 3, 16, dtype=torch.float64)
+        found = model.eval().log_prior_of_draws(z, lengths, position, 4)
+        assert torch.equal(found, model.log_prior(z, lengths, position))
+
+
+def test_draws_keep_their_order_where_they_share_a_mask():
+    """Without dropout the value of training is that of scoring, of sequences of several lengths."""
+    model = built(BLOCK | {"dropout": 0.0}).double()
+    z, lengths = torch.randn(6, 3, 16, dtype=torch.float64), torch.tensor([3, 3, 3, 1, 1, 1])
+    position = model.positions(lengths, 3)
+    found = [one.log_prior_of_draws(z, lengths, position, 3) for one in (model.train(), model.eval())]
+    assert torch.allclose(*found, rtol=0, atol=1e-12)

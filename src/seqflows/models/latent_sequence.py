@@ -128,6 +128,10 @@ class LatentSequence(Model):
         """log p(z | T), (B,), nats."""
         return self.prior.log_density(z_BTD, position, step_mask(lengths, z_BTD.shape[1]))
 
+    def log_prior_of_draws(self, z: Tensor, lengths: Tensor, position: Tensor, samples: int) -> Tensor:
+        """`log_prior`, (B K,), of K draws for each sequence, one after another: rows b K to b K + K - 1 are b's."""
+        return self.log_prior(z, lengths, position)
+
     def objective(self, batch: Batch, samples: int) -> Terms:
         r"""The three terms of the negative ELBO, averaged over ``samples`` draws of z (section 5).
 
@@ -170,7 +174,7 @@ class LatentSequence(Model):
         else:
             apart, fixed = noise, log_scale
         log_q = ((standard_normal_log_density(apart) - fixed).sum(-1) * mask).sum(1)
-        ratio = self.log_prior(z, rows.lengths, position) - log_q
+        ratio = self.log_prior_of_draws(z, rows.lengths, position, samples) - log_q
         log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
         log_weights = (log_likelihood + kl_weight * ratio).view(-1, samples)
         shares = log_weights.detach().softmax(1)
@@ -193,7 +197,7 @@ class LatentSequence(Model):
         mask = step_mask(rows.lengths, rows.x.shape[1])
         log_q = ((standard_normal_log_density((z - mean) * torch.exp(-log_scale)) - log_scale).sum(-1) * mask).sum(1)
         log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
-        log_joint = log_likelihood + self.log_prior(z, rows.lengths, position)
+        log_joint = log_likelihood + self.log_prior_of_draws(z, rows.lengths, position, samples)
         log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)
         return log_weights.view(-1, samples), log_likelihood.view(-1, samples)
 
