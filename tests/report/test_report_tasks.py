@@ -245,9 +245,9 @@ def test_the_sizes_stand_beside_the_comparison(world):
     set_nll("ptb-af_af-h5", 1.0)
     assert "below the paper's best, “AF / AF”, at 30 times its parameters; below the baseline" in said(world)
     report_world.rewrite(paths.seed("demo", "ptb-af_af-h5", 0) / "train.json", parameters=0)
-    assert "“AF / AF”, with 0 parameters beside its 9,151" in said(world)
+    assert "“AF / AF”, with no trained parameters beside its 9,151" in said(world)
     set_nll("ptb-lstm", 5.0, dataset_sha256="cd" * 32)
-    assert "of other data than the baseline, “LSTM”, with 0 parameters beside" in said(world)
+    assert "of other data than the baseline, “LSTM”, with no trained parameters beside" in said(world)
     assert not said(world, "embedded text")  # nothing of ours
 
 
