@@ -248,6 +248,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_training_steps.py::test_a_model_is_initialised_by_the_first_batch_of_all_and_by_no_other",
         ),
         (
+            "a full step takes each word once",
+            "split.counts[indices] / split.counts.mean()",
+            "np.ones(len(indices))",
+            "test_training_steps.py::test_a_full_step_is_expectation_maximisation_by_the_counts_of_all_words",
+        ),
+        (
+            "full steps never end before there are as many as can be",
+            "losses[-2] - losses[-1] < settings.full_gain",
+            "False",
+            "test_training_steps.py::test_full_steps_follow_the_epochs_until_one_gains_too_little",
+        ),
+        (
             "a run on half of the questions reads them all",
             "self.some = None if settings.half is None else dataset.train.contexts.half(settings.half)",
             "self.some = None",

@@ -136,6 +136,18 @@ def test_what_em_does_not_use_is_refused(entry, message):
     assert message in error
 
 
+def test_full_steps_are_of_expectation_maximisation_and_have_a_rule():
+    block = {"epochs": 3, "batch_size": 2, "learning_rate": 0.5, "optimizer": "em", "full_steps": 5, "full_gain": 1e-4}
+    assert not list(Training.errors("training", block)) and Training(**block).most_epochs == 8
+    for entry, message in (
+        ({"optimizer": "sgd"}, "full_steps: expected none with optimizer: sgd, got 5"),
+        ({"full_gain": None}, "full_gain: expected a number with full_steps, got none"),
+        ({"full_steps": None}, "full_steps: expected a number with full_gain, got none"),
+    ):
+        (error,) = Training.errors("training", block | entry)
+        assert message in error
+
+
 def test_states_that_no_symbol_can_use_are_refused():
     """The words of the case have 2 + 3 + 4 symbols, ends included."""
     assert CASE.build(states=9).config.states == 9

@@ -4,6 +4,7 @@ Legend: T length of a sequence, w the KL weight.
 """
 
 import copy
+import itertools
 import json
 
 import pytest
@@ -122,6 +123,52 @@ def test_losses_of_the_history_are_those_of_the_whole_split(datasets, tmp_path, 
             terms = made.model.objective(collate(split, places), 1)
         divisor = len(places) if name == "words" else (split.lengths[places] + 1).sum()
         assert row[f"{part}_loss"] == pytest.approx(float(sum(t.sum() for t in terms.values())) / divisor, rel=1e-5)
+
+
+EM = {"optimizer": "em", "learning_rate": 0.5, "epochs": 2, "drawn": 12, "full_steps": 60, "full_gain": 1e-3}
+
+
+def hmm(dataset, folder, **training):
+    return trainer(dataset, folder, {"class": "hidden_markov", "states": 3}, **EM | training)
+
+
+def test_a_full_step_is_expectation_maximisation_by_the_counts_of_all_words(datasets, tmp_path, monkeypatch):
+    """In batches of 2 words, each word as often as its count says; the loss is the cross entropy before the step."""
+    monkeypatch.setattr("seqflows.training.trainer.FULL_BATCH", 2)
+    dataset = datasets("words")
+    made, split = hmm(dataset, tmp_path), dataset.train
+    assert len(split) > 4 and len(set(split.counts.tolist())) > 1
+    share = torch.from_numpy(split.counts / split.counts.sum())
+    loss = (made.model.objective(collate(split, range(len(split))), 1)["nll"] * share).sum()
+    counts = torch.autograd.grad(loss, list(made.model.parameters()))
+    made.epoch, whole = made.settings.epochs, tiny.Cut()
+    whole.left = 10**9
+    made._pass(Progress("test", 3), whole)
+    assert made.steps == 1 and made.optimizer.rate == 1
+    assert float(made.sums[0]) / made.seen[1] == pytest.approx(loss.item(), rel=1e-5)
+    for table, counted in zip(made.model.parameters(), counts, strict=True):
+        wanted = -counted / -counted.sum(-1, keepdim=True)
+        assert torch.allclose(table.exp(), wanted, rtol=0, atol=1e-5)
+
+
+def test_full_steps_follow_the_epochs_until_one_gains_too_little(datasets, tmp_path):
+    """Or until there are as many as asked for; a training that was interrupted among them ends the same."""
+    dataset, epochs = datasets("words"), EM["epochs"]
+    rows = trained(hmm(dataset, tmp_path / "whole"))
+    full = rows[epochs:]
+    assert 3 < len(full) < EM["full_steps"] and {row["learning_rate"] for row in full} == {1.0}
+    assert [row["steps"] for row in full] == [full[0]["steps"] + n for n in range(len(full))]
+    gains = [a["train_loss"] - b["train_loss"] for a, b in itertools.pairwise(full)]
+    assert -1e-6 < gains[-1] < EM["full_gain"] <= min(gains[:-1])
+    assert trained(hmm(dataset, tmp_path / "few", full_steps=3))[-1]["epoch"] == epochs + 3
+    assert len(trained(hmm(dataset, tmp_path / "none", full_steps=None, full_gain=None))) == epochs
+    made, stop = hmm(dataset, tmp_path / "cut"), tiny.Cut()
+    stop.left = full[2]["steps"] + 6
+    with pytest.raises(Interrupted):
+        trained(made, stop)
+    again = hmm(dataset, tmp_path / "cut")
+    assert again.resume() and epochs < again.epoch < len(rows)
+    assert [row["train_loss"] for row in trained(again)] == [row["train_loss"] for row in rows]
 
 
 @pytest.mark.parametrize("rule", [{}, {"warmup": 50}, {"inverse_root": 4}, {"cosine_from": 0.0}])

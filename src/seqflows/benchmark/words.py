@@ -20,16 +20,20 @@ from seqflows import compute, models, params
 from seqflows.benchmark.measure import best
 from seqflows.config.evaluation import BLOCK
 from seqflows.config.training import Training
+from seqflows.data.batching import order_by_symbols
 from seqflows.data.embedded import formation
 from seqflows.data.prepared import Dataset, Facts, Split
 from seqflows.data.readers import lexicon
 from seqflows.evaluation import likelihood
 from seqflows.evaluation.trie import Trie
-from seqflows.training.trainer import Trainer
+from seqflows.training.trainer import FULL_BATCH, Trainer
 
 TRAINING = ("model", "batch", "words_per_second", "seconds", "products_seconds", "ratio", "gflop")
 SCORING = ("words", "trajectories", "threads", "seconds", "peak_gib")
-MARKOV = ("model", "words", "epochs", "steps", "seconds_per_step", "minutes", "peak_gib")
+MARKOV = (
+    *("model", "words", "epochs", "steps", "seconds_per_step", "full_steps", "seconds_per_full_step", "minutes"),
+    "peak_gib",
+)
 STATE_SPACE = {"class": "state_space"}
 MODELS: dict[str, dict[str, Any]] = {
     "TRIL": STATE_SPACE,
@@ -180,7 +184,7 @@ def markov(stems: int = STEMS, tokens: int = TOKENS, **sizes: int) -> list[dict[
 
 
 def _train(model: dict[str, Any], training: dict[str, Any], stems: int, tokens: int) -> dict[str, Any]:
-    """``minutes``: all steps of all epochs, without validation, which scores each of its words once an epoch."""
+    """``minutes``: all steps of all epochs and the most full steps, without validation of its words after each."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     given, settings = split(stems, tokens), Training(**training)
@@ -189,8 +193,11 @@ def _train(model: dict[str, Any], training: dict[str, Any], stems: int, tokens: 
     trainer = Trainer(models.build(model, _facts(given)).train(), data, settings, 0, machine, Path("checkpoints"))
     drawn = [np.random.default_rng(0).choice(len(given), settings.batch_size, p=given.counts / given.counts.sum())]
     seconds = best(lambda: trainer.step(drawn, 1.0))
-    steps = math.ceil(settings.drawn / settings.batch_size)
+    steps, full_steps = math.ceil(settings.drawn / settings.batch_size), settings.full_steps or 0
+    trainer.epoch, every = settings.epochs, order_by_symbols(given, FULL_BATCH)
+    full = best(lambda: trainer.step(every, 1.0)) if full_steps else 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    minutes = settings.epochs * steps * seconds / 60
+    minutes = (settings.epochs * steps * seconds + full_steps * full) / 60
     values = (f"HMM, {model['states']} states", len(given), settings.epochs, steps, round(seconds, 4))
-    return dict(zip(MARKOV, (*values, round(minutes, 2), round(peak, 3)), strict=True))
+    values = (*values, full_steps, round(full, 4), round(minutes, 2), round(peak, 3))
+    return dict(zip(MARKOV, values, strict=True))

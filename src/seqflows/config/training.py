@@ -74,10 +74,17 @@ class Training(Block):
     )
     cosine_from: float | None = entry(number(least=0, below=1), None)  # share after which the rate falls by a cosine
     stop_rate: float | None = entry(number(above=0), None)  # stop once the rate has fallen below
+    full_steps: int | None = entry(whole(1), None)  # of em, after the epochs: at most so many with all counts, rate 1
+    full_gain: float | None = entry(number(above=0), None)  # they end once one lowers the training loss by less, nats
     drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
     replace: float | None = entry(number(above=0, most=1), None)  # probability of another context, of an augmented run
     transpose: int | None = entry(whole(1, 87), None)  # semitones, the most by which a piece is moved
     half: int | None = entry(whole(0, 1), None)  # of the questions, by article or clip; None: all of them
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs of the history, steps with all counts included."""
+        return self.epochs + (self.full_steps or 0)
 
     @property
     def drop_epochs(self) -> set[int]:
@@ -111,6 +118,11 @@ class Training(Block):
             yield "learning_rate", f"expected the weight of a step's counts, at most 1, got {self.learning_rate:g}"
         if self.optimizer == "em" and self.clip is not None:
             yield "clip", f"expected null with optimizer: em, whose gradients are counts, got {self.clip:g}"
+        if self.full_steps is not None and self.optimizer != "em":
+            yield "full_steps", f"expected none with optimizer: {self.optimizer}, got {self.full_steps}"
+        if (self.full_steps is None) != (self.full_gain is None):
+            missing, given = ("full_gain", "full_steps") if self.full_gain is None else ("full_steps", "full_gain")
+            yield missing, f"expected a number with {given}, got none"
         if self.momentum and self.optimizer != "sgd":
             yield "momentum", f"expected 0 with optimizer: {self.optimizer}, got {self.momentum:g}"
         if self.drawn is not None and self.drawn < self.batch_size:

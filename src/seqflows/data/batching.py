@@ -225,6 +225,15 @@ def _padded_sizes(split: Split) -> np.ndarray:
     return np.diff(found.answered) * longest
 
 
+def order_by_symbols(split: Split, batch_size: int) -> list[np.ndarray]:
+    """The batches of all sequences of ids in the order of their symbols: those of a batch share beginnings."""
+    steps = np.arange(split.lengths.max())
+    inside = steps < split.lengths[:, None]
+    symbols = np.where(inside, split.symbols[np.where(inside, split.offsets[:, None] + steps, 0)], -1)
+    sequence = np.lexsort(symbols.T[::-1])
+    return [sequence[start : start + batch_size] for start in range(0, len(sequence), batch_size)]
+
+
 def order_by_length(split: Split, batch_size: int) -> list[np.ndarray]:
     """The batches of an evaluation: short sequences first, ties by index, or by the size of passages; not random."""
     lined = isinstance(split.contexts, Passages)

@@ -11,6 +11,7 @@ has the `QUIET` quantile of the recorded ones, or the benchmark's processor seco
     epochs x symbols of the training half x draws of the posterior       for training,
     symbols of the test set x importance samples                         for scoring,
     trajectories x words                                                 for scoring words,
+    drawn symbols of all epochs, and those of the most full steps        for training on words,
 
 at the rate of the reference nearest in kind and size, a run at another scale or a row of the benchmark, of equally near
 ones that of the same data, and in proportion to the weights used at each step. Their memory is estimated by `memory`.
@@ -409,11 +410,13 @@ def _work(matrix: params.Params, scale: str, run: str, stage: str, epochs: int |
     sizes = _known(matrix, scale, data)
     training, evaluation = block["training"], block["evaluation"]
     train, test = sizes["splits"]["train"], sizes["splits"]["test"]
-    epochs = training["epochs"] if epochs is None else epochs
+    epochs = training["epochs"] + (training.get("full_steps") or 0) if epochs is None else epochs
     if kinds.of(sizes["kind"]).counted:
         if stage == "evaluate":
             return max(evaluation["trajectories"]) * sizes["types"]
-        return epochs * training["drawn"] * (train["mean_length"] + 1)
+        drawn = min(epochs, training["epochs"])  # those after them are steps with all counts
+        words = drawn * training["drawn"] + (epochs - drawn) * train["types"]
+        return words * (train["mean_length"] + 1)
     if stage == "evaluate":
         return test["symbols"] * evaluation.get("samples", evaluation.get("draws", 1))
     return epochs * train["symbols"] * training.get("samples", 1)

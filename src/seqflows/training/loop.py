@@ -138,7 +138,7 @@ def _train(
     if augmented is not None:
         info |= {"augmented": block["augmented"], **augmented.origin(seed)}
     guard.start({**info, "epochs": len(trainer.history)})
-    progress = Progress(f"{key} seed {seed}", settings.epochs)
+    progress = Progress(f"{key} seed {seed}", settings.most_epochs)
     text = ""
     try:
         if resumed:

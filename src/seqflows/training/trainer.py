@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from seqflows import kinds
 from seqflows.compute import Machine
 from seqflows.config.training import BOUNDS, Training
-from seqflows.data.batching import Batch, collate, order, order_by_length, transposed
+from seqflows.data.batching import Batch, collate, order, order_by_length, order_by_symbols, transposed
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import Replacement
 from seqflows.data.prepared import Dataset
@@ -40,6 +40,7 @@ EPOCH_SECONDS = 5.0  # between checkpoints at the ends of epochs
 VALIDATION_STEPS = 16384  # the largest padded size (sequences x time x samples) of a validation batch
 STATE = ("epoch", "position", "steps", "seconds", "wall", "names", "seen", "history")  # attributes in a checkpoint
 VALIDATION_TEXTS = 128  # written at once
+FULL_BATCH = 8192  # words at once of a step with all counts, 0.7 GB with 512 states
 WINDOW = 20  # steps whose losses are checked together on a GPU, since each check waits for it
 
 
@@ -49,6 +50,9 @@ class Trainer:
     With ``augmented`` contexts each training question has one of them, kept by this seed, in place of its own with
     probability ``settings.replace`` (Tang et al. 2021, appendix A.8); weights, order and steps are as without them.
     With ``settings.half`` an epoch is a pass over that half of the training questions; validation stays whole.
+    With ``settings.full_steps`` the epochs are followed by others of one step each, expectation maximisation itself:
+    with the counts of all training sequences at rate 1, until a step gains less than ``full_gain``. The training loss
+    of such a row is exact, and that before its step.
     """
 
     def __init__(
@@ -120,7 +124,7 @@ class Trainer:
 
         Raises `Interrupted` after writing a checkpoint when ``stop`` has a reason.
         """
-        while self.epoch < self.settings.epochs and not self.plateau.finished(self.settings):
+        while not self.finished:
             self._pass(progress, stop)
             row = self._close(stop)
             progress.epoch(row, self.wall / self.epoch)
@@ -128,6 +132,18 @@ class Trainer:
             if time.monotonic() - self._saved > EPOCH_SECONDS:
                 self.save()
         self.model.load_state_dict(self.best)
+
+    @property
+    def full(self) -> bool:
+        """Whether the present epoch is a step with all counts."""
+        return self.epoch >= self.settings.epochs
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left: all are done, the rate has fallen, or a step with all counts gained too little."""
+        settings, losses = self.settings, [row["train_loss"] for row in self.history[self.settings.epochs :]]
+        converged = len(losses) > 1 and losses[-2] - losses[-1] < settings.full_gain
+        return self.epoch >= settings.most_epochs or converged or self.plateau.finished(settings)
 
     def _halt(self, reason: str) -> None:
         self.save()
@@ -139,8 +155,11 @@ class Trainer:
     def _pass(self, progress: Progress, stop: Stop) -> None:
         """Train the remaining steps of this epoch."""
         split, settings = self.dataset.train, self.settings
-        batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn, self.some)
-        groups = optimise.steps(batches, split.lengths, settings)
+        if self.full:
+            groups = [order_by_symbols(split, FULL_BATCH)]
+        else:
+            batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn, self.some)
+            groups = optimise.steps(batches, split.lengths, settings)
         self.model.train()
         while self.position < len(groups):
             if reason := stop.reason:
@@ -180,6 +199,9 @@ class Trainer:
             with self.machine.autocast():
                 terms = self._objective(batch, self.settings.samples, weight)
             terms = {name: value.float() for name, value in terms.items()}
+            if self.full and split.counts is not None:  # of mean 1, so that sums over all are those by frequency
+                shares = torch.from_numpy(split.counts[indices] / split.counts.mean()).to(batch.lengths.device)
+                terms = {name: value * shares.float() for name, value in terms.items()}
             weighted = sum(weight * value if name == "kl" else value for name, value in terms.items())
             loss = (weighted / self._symbols(batch.lengths)).sum() / count
             if loss.requires_grad:  # not of a model that is made of the data alone
@@ -205,6 +227,8 @@ class Trainer:
 
     def _rate(self, epochs: float, steps: int) -> float:
         """The learning rate of the step after ``epochs`` passes of ``steps`` steps in all."""
+        if self.full:
+            return 1.0
         return self.plateau.rate * cosine(epochs, self.settings) * warm(steps, self.settings)
 
     def _kl_weight(self, epochs: float) -> float:
