@@ -65,12 +65,15 @@ MADE = {
 }  # fmt: skip
 
 
+RESULTS = SimpleNamespace(scale="laptop", params=SimpleNamespace(runs={"flow": {"augmented": "lines"}}))
+
+
 def page(made, originals=()):
     cells = [
         Cell("tang2021-table9", "+ Context (Language Flow)", "EM", "%", "reproduce", "82.28", "5.3", "", "flow", "em")
     ]
     found = SimpleNamespace(contexts=made, originals=list(originals))
-    return written(Page("title", pages.blocks(cells, found)))
+    return written(Page("title", pages.blocks(RESULTS, cells, found)))
 
 
 def test_the_page_has_the_numbers_of_generator_and_filter():
@@ -124,4 +127,4 @@ def test_contexts_that_no_row_is_trained_with_have_the_name_of_their_entry():
 
 
 def test_a_table_without_other_contexts_has_no_such_section():
-    assert pages.blocks([], None) == [] and pages.blocks([], SimpleNamespace(contexts=[])) == []
+    assert pages.blocks(RESULTS, [], None) == [] == pages.blocks(RESULTS, [], SimpleNamespace(contexts=[]))
