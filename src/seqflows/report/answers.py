@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def table(audits: Iterable[Audited]) -> Table | None:
     """A row for each of a paper's answers: in short, as printed, and ours at each scale with a number; None without."""
-    known = [one for one in audits if any(cell.summary for cell, _ in one.rows)]
+    known = [one for one in audits if one.begun]
     by_paper: dict[str, list[Audited]] = {}
     for one in known:
         by_paper.setdefault(one.paper.name, []).append(one)

@@ -112,6 +112,11 @@ class Audited(NamedTuple):
     judgements: tuple[causes.Judgement, ...]  # of the cells that ask for a cause
     other: str  # data that are not the paper's, `corpora.other`
 
+    @property
+    def begun(self) -> bool:
+        """Whether this scale has a number of the paper's tables."""
+        return any(cell.summary for cell, _ in self.rows)
+
 
 def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
@@ -204,7 +209,7 @@ def page(results: Results, audits: Sequence[Audited]) -> Page:
     counts = Counter(row["verdict"] for one in audits for _, row in one.rows)
     blocks: list[Block] = [*summary(audits), *missing.section(results, audits)]
     for one in audits:
-        blocks += section(results, one) if any(cell.summary for cell, _ in one.rows) else _not_begun(results, one)
+        blocks += section(results, one) if one.begun else _not_begun(results, one)
     meanings = [(Emphasis(name), f": {meaning}") for name, meaning in VERDICTS.items() if counts[name]]
     blocks += [Heading(2, "How to read the cells"), Paragraph(READ), *listed(meanings)]
     return Page(f"Audit, scale {results.scale}", blocks)

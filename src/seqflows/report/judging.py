@@ -132,8 +132,9 @@ def join(findings: Iterable[Finding], shown: int = SHOWN) -> Finding:
     nearest, more = deciding[0], len(deciding) - 1
     short = nearest.reason + (f"; and {more} more" if more else "") + held
     text = "; ".join(texts) + (f" (others: {rest})" if rest else "")
-    rest = tuple(found), _most(deciding), nearest.of, nearest.plain
-    return Finding(verdict, text, nearest.excess, nearest.error, short, *rest)
+    needed = _most(deciding)
+    joined = Finding(verdict, text, nearest.excess, nearest.error, short, tuple(found), needed)
+    return joined.comparing(nearest.of, nearest.plain)
 
 
 def _most(open_: Iterable[Finding]) -> float | None:
@@ -195,8 +196,7 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     if margin:
         text += f", bound {margin:+g}"
     found = _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
-    plainly = f"{versus(first, second)} {unnoted(difference)}"
-    return held_back(found, difference.apart).comparing((first, second), plainly)
+    return _compared(found, first, second, difference)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -206,8 +206,14 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     found = _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
-    plainly = f"{versus(first, second)} {unnoted(difference)}"
-    return held_back(found, difference.apart).comparing((first, second), plainly)
+    return _compared(found, first, second, difference)
+
+
+def _compared(found: Finding, first: Reference, second: Reference, difference: Value) -> Finding:
+    """A finding on a difference with what it is of; `held_back` if the two cannot be compared."""
+    return held_back(found, difference.apart).comparing(
+        (first, second), f"{versus(first, second)} {unnoted(difference)}"
+    )
 
 
 def held_back(finding: Finding, why: str) -> Finding:

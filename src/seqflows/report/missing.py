@@ -30,7 +30,7 @@ def section(results: Results, audits: Iterable[Audited]) -> list[Block]:
     rows: list[Sequence[Text]] = []
     for one in audits:
         title: Text = Strong(one.paper.title)
-        if not any(cell.summary for cell, _ in one.rows):
+        if not one.begun:
             count = sum(cell.status == "reproduce" for cell, _ in one.rows)
             rows.append((title, "all", str(count), str(count), *[NOTHING] * (len(HEADER) - 4)))
             continue

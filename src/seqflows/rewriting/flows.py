@@ -49,8 +49,11 @@ class Flow(Generator):
         ids = torch.from_numpy(tokens.encode(cut, self.vocabulary, self.model.length)).long()
         rows: list[list[int]] = []
         for part in ids.split(max(1, HYPOTHESES // (count * self.beam))):
-            part = part.to(self.model.vectors.device).repeat_interleave(count, 0)
-            eps = self.model.encode(part, noise=isinstance(self.model, FlowDecoder))
+            part = part.to(self.model.vectors.device)
+            if isinstance(self.model, FlowDecoder):
+                eps = self.model.encode(part.repeat_interleave(count, 0))
+            else:
+                eps = self.model.encode(part, noise=False).repeat_interleave(count, 0)
             z_0 = torch.randn_like(eps) if self.variance else torch.zeros_like(eps)
             rows += self.model.decode(eps + self.variance**0.5 * z_0, self.beam).tolist()
         written = [tokens.decode(row, self.vocabulary).split() for row in rows]

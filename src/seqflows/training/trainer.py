@@ -9,6 +9,7 @@ sequence: a word, a text, an answer or a choice. Terms are in nats, those of lan
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,11 @@ class Trainer:
         """Whether the present epoch is a step with all counts."""
         return self.epoch >= self.settings.epochs
 
+    @functools.cached_property
+    def _every(self) -> list[np.ndarray]:
+        """The batches of a step with all counts, the same for each."""
+        return order_by_symbols(self.dataset.train, FULL_BATCH)
+
     @property
     def finished(self) -> bool:
         """Whether no epoch is left: all are done, the rate has fallen, or a step with all counts gained too little."""
@@ -156,7 +162,7 @@ class Trainer:
         """Train the remaining steps of this epoch."""
         split, settings = self.dataset.train, self.settings
         if self.full:
-            groups = [order_by_symbols(split, FULL_BATCH)]
+            groups = [self._every]
         else:
             batches = order(split, settings.batch_size, self.seed, self.epoch, settings.drawn, self.some)
             groups = optimise.steps(batches, split.lengths, settings)
