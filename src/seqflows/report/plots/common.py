@@ -15,7 +15,7 @@ BLUE, RED, GREY, ORANGE = "#2a6fbb", "#c8402f", "0.72", "#d98b1f"
 NAMES = {
     "lstm": "LSTM", "af_only": "AF-only", "nlsq": "NLSq", "affine": "affine", "tril": "TRIL", "tril2": "2×TRIL",
     "diag": "DIAG", "real_nvp": "REAL-NVP-[2,3,4,5,6,7]", "gru8": "BASELINE-8D", "gru16": "BASELINE-16D",
-    "gru128": "GRU, 128 units",
+    "gru210": "GRU, 210 units",
     "att_c": "Att-C", "att_s": "Att-S", "att_ar": "Att-AR", "rnn_c": "RNN-C", "rnn_s": "RNN-S", "rnn_ar": "RNN-AR",
     "codebook": "Codebook", "mixture": "Word mixture",
     "tvqa-lstm": "Bi-LSTM", "squad-lstm": "Bi-LSTM",  # not the LSTM of models of text
