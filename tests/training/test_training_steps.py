@@ -232,6 +232,17 @@ def test_a_run_cut_after_the_rate_fell_goes_on_at_the_lower_rate(datasets, tmp_p
         assert torch.equal(value, whole.model.state_dict()[name])
 
 
+def test_every_checkpoint_gives_the_memory_that_is_free_back(datasets, tmp_path, monkeypatch):
+    """Else it grows from step to step as it falls to pieces, see `compute.reuse_memory`."""
+    calls = []
+    monkeypatch.setattr(compute, "give_back", lambda: calls.append((tmp_path / "checkpoint.json").exists()))
+    made, cut = trainer(datasets("text"), tmp_path), tiny.Cut()
+    cut.left = 1
+    with pytest.raises(Interrupted):
+        trained(made, cut)
+    assert calls == [True]
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -110,6 +110,7 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
     found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the last five minutes
     measured, failed = [], []
+    compute.reuse_memory()  # as in training
     for part, _, word in named:
         print(f"{part}:", flush=True)
         path = folder / f"{part}.csv"

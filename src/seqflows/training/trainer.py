@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqflows import kinds
+from seqflows import compute, kinds
 from seqflows.compute import Machine
 from seqflows.config.training import BOUNDS, Training
 from seqflows.data.batching import Batch, collate, order, order_by_length, order_by_symbols, transposed
@@ -92,6 +92,7 @@ class Trainer:
         for place, weights in enumerate(self.recent):
             tensors |= {f"recent-{place}/{name}": value for name, value in weights.items()}
         checkpoint.write(self.folder, state, tensors)
+        compute.give_back()
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
