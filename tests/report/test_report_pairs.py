@@ -13,6 +13,7 @@ import pytest
 
 import browser
 import compared
+import report_world
 from compared import SCALE
 from seqflows import files, paths, records
 from seqflows.comparison import compare
@@ -267,6 +268,21 @@ def test_empty_texts_are_counted_on_the_page(place, light):
     _, text = written(own())
     assert "**Texts without a word, which score 0**: squad-qg-flowseq seed 0: 1, " in text
     assert "**Texts with |||, cut for METEOR**: squad-qg-flowseq seed 0: 1" in text
+
+
+def test_a_latent_that_is_hardly_used_is_said(table6):
+    """By the KL term of the epoch that was kept, not the last."""
+    for run, terms, best in (
+        ("squad-qg-flowseq", (2.5, 0.043, 0.3), 2),
+        ("squad-qg", (0.01, 0.2), 2),
+        ("squad-qg-words", (0.3, 0.04), 1),
+    ):
+        rows = [{"epoch": epoch, "valid_kl": term} for epoch, term in enumerate(terms, 1)]
+        record = {"run": run, "scale": SCALE, "seed": 0, "config": {}, "best_epoch": best}
+        report_world.write_seed(paths.seed(SCALE, run, 0), rows, record)
+    _, text = written(table6)
+    said = "- **Latent hardly used**, by the KL term on validation: squad-qg-flowseq seed 0: 0.04 nats a word\n"
+    assert said in text
 
 
 # What stands in for the paper's text.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from seqflows import metrics, paths
+from seqflows import metrics, paths, records
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, human
 from seqflows.report.comparisons import Comparison, Judged, sign_test
 from seqflows.report.inputs import Results
@@ -22,6 +22,7 @@ from seqflows.report.page import (
 from seqflows.report.pages import compared, corpora, shared
 
 HEADLINES = ("bleu", "rouge_l", "meteor")
+IDLE = 0.1  # nats a word of the KL term, below which next to nothing of a question is in its latent
 REACHABLE = "the likeliest questions"
 TRUE = "the questions themselves"
 EXAMPLES = "the context around the answer, which stands\nin brackets, the true question"
@@ -53,12 +54,24 @@ def top(results: Results, made: Sequence[Cell], found: Comparison | None) -> lis
         *scored(results, made, found),
         *shared.stale(results, made),
         *shared.unlike(results, made),
+        *idle(results, runs),
     ]
     form = (
         f"Each cell: {shared.cell_form(made)} ± standard deviation over seeds (standard error over test questions, by "
         "the bootstrap)."
     )
     return [Facts(items), Paragraph(form)]
+
+
+def idle(results: Results, runs: Sequence[str]) -> list[Text]:
+    """A line with the models whose latent is hardly used: the KL term on validation in the epoch that was kept."""
+    found = []
+    for run in runs:
+        for seed, record, history in records.trained(results.scale, run):
+            if history and "valid_kl" in history[0]:
+                kl = float(history[int(record.get("best_epoch", len(history))) - 1]["valid_kl"])
+                found += [f"{run} seed {seed}: {kl:.2f} nats a word"] * (kl < IDLE)
+    return [(Strong("Latent hardly used"), f", by the KL term on validation: {', '.join(found)}")] if found else []
 
 
 def trained(name: str, found: Comparison | None) -> str:
