@@ -82,7 +82,7 @@ def reuse_memory() -> None:
     libraries stay as they are, and so does one whose thresholds the environment states (``MALLOC_MMAP_THRESHOLD_``,
     ``MALLOC_TRIM_THRESHOLD_``).
     """
-    if {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & {*os.environ}:
+    if {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"} & os.environ.keys():
         return
     with contextlib.suppress(AttributeError, OSError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt
