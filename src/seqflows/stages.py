@@ -205,9 +205,10 @@ def _table_block(found: Params, scale: str, name: str) -> dict[str, Any]:
 
 
 def _figure_block(found: Params, scale: str, name: str) -> dict[str, Any]:
-    """A figure's block, with that of the table that it draws."""
+    """A figure's block, with the tasks or rows of the table that it draws."""
     block = found.figure(name)
-    return block | ({"tasks": found.table(block["table"])["tasks"]} if "table" in block else {})
+    table = found.table(block["table"]) if "table" in block else {}
+    return block | {part: table[part] for part in ("tasks", "rows") if part in table}
 
 
 def _audit_block(found: Params, scale: str, _: str) -> dict[str, Any]:
@@ -276,10 +277,16 @@ def _table_inputs(found: Params, scale: str, name: str) -> list[Path]:
 
 def _figure_inputs(found: Params, scale: str, name: str) -> list[Path]:
     kind, drawn = found.figure(name)["kind"], []
-    folders = {"curves": (paths.train,), "time": (paths.train,), "entropies": (paths.train, paths.evaluation)}
+    folders = {
+        "curves": (paths.train,),
+        "time": (paths.train,),
+        "entropies": (paths.train, paths.evaluation),
+        "gains": (),
+    }
     for run in found.figure_runs(name):
         drawn += [paths.metrics(scale, run)]
         drawn += [folder(scale, run) for folder in folders.get(kind, (paths.evaluation,))]
+    drawn += [paths.comparison(scale, found.figure(name)["table"])] if kind == "gains" else []
     return drawn + [paths.speed(scale, speed) for speed in found.figure_speeds(name)]
 
 

@@ -185,6 +185,7 @@ ATT_S, ATT_C = (("runs", f"tvqa-{name}", "demo") for name in ("att_s", "att_c"))
 TEXT = ("texts", "tvqa-att_s-interpolation")
 SQUAD = "squad-att_s-regeneration"
 FEATURES = ("features", "squad_questions")
+GAINS = ("figures", "tang2021-gains-table6")
 TASK = ("tables", "ours-summary", "tasks", "characters, Penn Treebank")
 BROKEN = [
     (("runz",), {}, "runz: expected one of the keys scale, .*, got 'runz'; nearest: runs"),
@@ -380,6 +381,15 @@ BROKEN = [
     (("tables", "ours-summary", "reproduces"), "ziegler2019", "reproduces: expected one of the keys title, tasks"),
     (("figures", "ours-time", "table"), "ziegler2019-table1", "ours-time.table: expected the name of a table of tasks"),
     (("figures", "ours-time", "runs"), ["ptb-lstm"], "ours-time.runs: expected one of the keys title, kind, table"),
+    ((*GAINS, "table"), "tang2021-table4", "table6.table: expected the name of a table with a comparison, got"),
+    ((*GAINS, "table"), ["tang2021-table6"], "table6.table: expected the name of a table with a comparison, got"),
+    (
+        (*GAINS, "over"),
+        "QG base",
+        "over: expected the name of a row of tang2021-table6, got 'QG base'; nearest: QG base",
+    ),
+    ((*GAINS, "over"), ..., "table6.over: expected a value, got none"),
+    ((*GAINS, "runs"), ["ptb-lstm"], "runs: expected one of the keys reproduces, title, kind, table, over, got 'runs'"),
 ]
 
 

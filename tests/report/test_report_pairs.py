@@ -18,11 +18,12 @@ from compared import SCALE
 from seqflows import files, paths, records
 from seqflows.comparison import compare
 from seqflows.errors import Problem
-from seqflows.report import audit, cells, comparisons, keep, tables
+from seqflows.report import audit, cells, comparisons, figures, keep, tables
 from seqflows.report.inputs import Results
 from seqflows.report.judging import FAILS, HOLDS, NOT_PRINTED, NOT_RUN, UNDECIDED, Ours, Printed
 from seqflows.report.papers.base import papers
 from seqflows.report.papers.tang2021 import questions
+from seqflows.report.plots import gains
 
 TABLE = "tang2021-table6"
 SHEETS = {
@@ -35,6 +36,8 @@ ROWS = {  # row -> run, and the share of wrong words that it writes
     "flow over channels": ("squad-qg-channels", 0.1), "z at its words": ("squad-qg-lang_flow-aligned", 0.1),
 }  # fmt: skip
 RUNS = {row: run for row, (run, _) in ROWS.items()}
+FIGURE = "tang2021-gains-table6"
+GAINS = {"reproduces": "tang2021", "title": "Gains", "kind": "gains", "table": TABLE, "over": "QG baseline"}
 
 
 def own(scale=SCALE, source="embedded-questions", **settings):
@@ -694,3 +697,99 @@ def test_a_run_of_two_tables_is_scored_by_the_first_comparison_with_it(table6):
     read = {str(path) for path in stages["table"].inputs(both, SCALE, "tang2021-qg-variants")}
     assert {f"runs/{SCALE}/compare/{TABLE}", f"runs/{SCALE}/compare/tang2021-qg-variants"} <= read
     assert "human" not in read and "human" in {str(path) for path in stages["table"].inputs(both, SCALE, TABLE)}
+
+
+def gained(matrix):
+    """The figure of Table 6's gains, and all that is written in it."""
+    from matplotlib import pyplot, text
+
+    figure, _ = figures.draw(Results(matrix, SCALE), GAINS)
+    pyplot.close(figure)
+    return figure, [found.get_text() for found in figure.findobj(text.Text) if found.get_text()]
+
+
+def dots(axis):
+    """Row -> place and colours of its dot, without those at the edge."""
+    found = {}
+    for line in axis.lines:
+        if line.get_marker() == "o":
+            found[round(line.get_ydata()[0])] = (line.get_xdata()[0], line.get_color(), line.get_markerfacecolor())
+    return found
+
+
+def test_the_figure_of_gains_has_those_of_the_comparison_and_the_printed_ones(place, light):
+    matrix = made(several=("squad-qg", "squad-qg-lang_flow"))
+    figure, texts = gained(matrix)
+    others = [row for row in ROWS if row != "QG baseline"]
+    content = files.read_sealed(paths.compared(SCALE, TABLE))
+    pairs = {(one["first"], one["metric"]): one for one in content["pairs"] if one["second"] == "squad-qg"}
+    assert [axis.get_title() for axis in figure.axes] == ["BLEU4", "Rouge-L", "Meteor"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == others
+    for axis, metric in zip(figure.axes, ("bleu", "rouge_l", "meteor"), strict=True):
+        found = dots(axis)
+        assert set(found) == set(range(len(others)))
+        for number, row in enumerate(others):
+            one, (at, colour, face) = pairs[RUNS[row], metric], found[number]
+            assert at == pytest.approx(one["difference"])
+            seeds = one["seeds_error"]
+            assert (face == "white") == (seeds is None) == (row != "+ Lang-Flow")
+            half = 1.96 * np.hypot(one["standard_error"], seeds or 0.0)
+            wanted = gains.NEITHER if abs(at) <= half else gains.BLUE if at > 0 else gains.RED
+            assert colour == wanted
+    printed = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert printed == pytest.approx([14.95 - 18.08, 19.21 - 18.08, 18.93 - 18.08])
+    assert any("gain over “QG baseline” in points" in text and "not compared" not in text for text in texts)
+    wide = {round(2 * gains.Gain(one, None).errors[1], 6) for one in map(pair_of, pairs.values())}
+    thin = [
+        line
+        for axis in figure.axes
+        for line in axis.lines
+        if line.get_linewidth() == 1.0 and len(line.get_xdata()) == 2
+    ]
+    assert {round(np.ptp(line.get_xdata()), 6) for line in thin} == wide
+
+
+def pair_of(one):
+    return comparisons.Pair(*(one[part] for part in records.GAIN))
+
+
+def test_rows_that_were_not_compared_are_named_in_the_figure_and_without_any_the_command(table6):
+    asked = compared.write_data(120)
+    compared.write_run("squad-qg-words", {0: compared.written(asked, 0.6, 77)})  # evaluated anew
+    figure, texts = gained(table6)
+    assert len(figure.axes[0].get_yticklabels()) == len(ROWS) - 2
+    assert any("not compared: words, not z" in text for text in texts)
+    shutil.rmtree(paths.compared(SCALE, TABLE).parent)
+    with pytest.raises(
+        Problem, match=f"compared with 'QG baseline', found none; run: python -m seqflows compare {SCALE}"
+    ):
+        gained(table6)
+
+
+def test_a_gain_far_from_all_others_is_cut_and_its_number_stands_at_the_edge():
+    from matplotlib import pyplot
+
+    far = gains.Gain(comparisons.Pair(-13.5, 0.3, None, 1.0), -3.0)
+    near = gains.Gain(comparisons.Pair(1.0, 0.5, 0.4, 0.1), 1.2)
+    figure, axis = pyplot.subplots()
+    gains.panel(axis, [far, near, None], "BLEU4")
+    pyplot.close(figure)
+    low, high = axis.get_xlim()
+    assert -13 < low < -3 and 1.0 + 1.96 * np.hypot(0.5, 0.4) < high < 4
+    assert [text.get_text() for text in axis.texts] == ["−13.5"]
+    assert set(dots(axis)) == {1} and [line.get_marker() for line in axis.lines].count("<") == 1
+    assert gains.limits([near])[0] > gains.limits([near, far])[0] and gains.reach([near]) == pytest.approx(3.6)
+
+
+def test_the_page_of_a_table_shows_the_figure_of_its_gains(table6):
+    from seqflows.stages import TABLE as stages
+
+    assert FIGURE not in written(table6)[1]
+    drawn = replace(table6, figures={FIGURE: GAINS, "other": GAINS | {"table": "tang2021-table5"}})
+    text = written(drawn)[1]
+    assert text.count("![") == 1 and f"![Gains]({FIGURE}.png)" in text
+    read = {str(path) for path in stages["figure"].inputs(drawn, SCALE, FIGURE)}
+    assert read == {f"runs/{SCALE}/compare/{TABLE}", *(str(paths.metrics(SCALE, run)) for run in RUNS.values())}
+    assert stages["figure"].block(drawn, SCALE, FIGURE)["rows"] == drawn.tables[TABLE]["rows"]
+    nothing = replace(drawn, figures={FIGURE: GAINS | {"over": "no row"}})
+    assert "![" not in written(nothing)[1]

@@ -34,7 +34,10 @@ REWRITING = ("dataset", "generator", "runs", "like", "words", "judge")
 RUN_BLOCK = ("seeds", "model", "training", "evaluation")
 STEPS = ("epochs", "batch_size", "accumulate", "patience", "stop_rate")  # decide the number of steps
 HALVES = (0, 1)
-FIGURES = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time")
+FIGURES = (
+    "conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time",
+    "gains",
+)  # fmt: skip
 ROLES = ("paper", "ours", "baseline")  # of the candidates of a task, of each of which a table of tasks shows the best
 
 
@@ -490,6 +493,17 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
         yield from _text(path, entry, ("title",))
         known = {name: one for name, one in parts["tables"].items() if isinstance(one, Mapping) and "tasks" in one}
         yield from _reference(f"{path}.table", entry.get("table"), "table of tasks", known)
+        return
+    if entry.get("kind") == "gains":  # of a table that is compared, over one of its rows
+        yield from _keys(path, entry, ("reproduces", "title", "kind", "table", "over"))
+        yield from _text(path, entry, ("reproduces", "title"))
+        compared = parts["comparisons"]
+        known = {name: one for name, one in parts["tables"].items() if name in compared and isinstance(one, Mapping)}
+        table = entry.get("table")
+        yield from _reference(f"{path}.table", table, "table with a comparison", known)
+        rows = known[table].get("rows") if isinstance(table, str) and table in known else None
+        if "over" in entry and isinstance(rows, Mapping):
+            yield from _reference(f"{path}.over", entry["over"], f"row of {table}", rows)
         return
     of = "speeds" if entry.get("kind") == "speed" else "runs"
     yield from _keys(path, entry, ("reproduces", "title", "kind", of))

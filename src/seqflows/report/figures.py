@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, origin)`.
-KINDS = ("conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time")
+KINDS = (
+    "conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time",
+    "gains",
+)  # fmt: skip
 
 LETTERS, LINE = 20, 0.1  # of the origin of a figure's numbers: letters to an inch, and the height of a line in inches
 STYLE = {

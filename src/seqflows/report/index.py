@@ -76,7 +76,7 @@ def _over(results: Results) -> dict[str, Any]:
     tables = [name for name, block in results.params.tables.items() if "tasks" in block]
     return {
         "tables": [_blocks(results, name) for name in tables],
-        "figures": _figures(results, lambda block: "table" in block),
+        "figures": _figures(results, lambda block: "reproduces" not in block),
     }
 
 

@@ -32,7 +32,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     found = results.present(cells[0].table) if cells else None
     blocks = [*top(results, cells, found), compared.scores(results, cells), *listed(shared.notes(cells))]
-    blocks += compared.gains(cells, found, HEADLINES, "questions") if found else []
+    blocks += compared.gains(results, cells, found, HEADLINES, "questions") if found else []
     blocks += [*contexts.blocks(results, cells, found), *beyond(results, cells)]
     return Page(corpora.titled(results, title, cells), blocks)
 

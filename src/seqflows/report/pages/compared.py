@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from seqflows import metrics
+from seqflows import metrics, paths
 from seqflows.report.cells import NOTHING, Cell
 from seqflows.report.comparisons import Comparison, Pair
 from seqflows.report.inputs import Results
-from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Strong, Table, Text
+from seqflows.report.page import Block, Emphasis, Fact, Facts, Foreign, Paragraph, Picture, Strong, Table, Text
 from seqflows.report.pages import shared
 
 DIGITS = 2  # of scores, as printed
@@ -50,7 +50,9 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], what: str) -> list[Block]:
+def gains(
+    results: Results, made: Sequence[Cell], found: Comparison, headlines: Sequence[str], what: str
+) -> list[Block]:
     """The interval of each headline, and the gain of each row over each other in it with its p; nothing without any."""
     runs = {label: run for label, run in shared.runs_of(made).items() if run in found.records}
     if not runs:
@@ -76,7 +78,17 @@ def gains(made: Sequence[Cell], found: Comparison, headlines: Sequence[str], wha
         "beside a gain as ± its standard error over seeds where both rows have several; the audit's claims ask for\n"
         "both."
     )
-    return shared.section("Intervals and gains", text, *blocks)
+    return shared.section("Intervals and gains", text, *pictures(results, made, found), *blocks)
+
+
+def pictures(results: Results, made: Sequence[Cell], found: Comparison) -> list[Block]:
+    """The figures of a table's gains over one of its rows, where another row was compared with that one."""
+    runs = shared.runs_of(made)
+    return [
+        Picture(paths.figure(results.scale, name)[0].name, block["title"])
+        for name, block in results.params.figures.items()
+        if block.get("table") == found.table and any(second == runs.get(block["over"]) for _, second, _ in found.pairs)
+    ]
 
 
 def _gain(one: Pair) -> str:

@@ -36,7 +36,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     blocks += listed(shared.notes(made))
     blocks += judged(results, cells, found)
     if found:
-        blocks += compared.gains(made, found, HEADLINES, "questions")
+        blocks += compared.gains(results, made, found, HEADLINES, "questions")
     blocks += beyond(results, made, found)
     if found:
         blocks += compared.examples(made, found, "Test questions", EXAMPLES)

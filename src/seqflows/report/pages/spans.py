@@ -18,7 +18,7 @@ DIGITS = 2  # of scores, as printed
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
     found = results.present(cells[0].table) if cells else None
-    gains = compared.gains(cells, found, HEADLINES, "questions") if found else []
+    gains = compared.gains(results, cells, found, HEADLINES, "questions") if found else []
     return Page(
         title, [*top(results, cells, found), *gains, *contexts.blocks(results, cells, found), *beyond(results, cells)]
     )

@@ -22,7 +22,7 @@ def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     blocks: list[Block] = [*top(results, cells, found), compared.scores(results, cells, found, "")]
     blocks += listed(shared.notes(cells))
     if found:
-        blocks += compared.gains(cells, found, HEADLINES, "sentences")
+        blocks += compared.gains(results, cells, found, HEADLINES, "sentences")
     blocks += beyond(results, cells, found)
     if found:
         what = "the source, the true translation"
