@@ -1515,6 +1515,32 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_report_tasks.py::test_what_has_no_line_is_named_and_tasks_without_any_are_left_out",
         ),
     ],
+    "report/plots/gains.py": [
+        (
+            "the spread over seeds is not in the interval",
+            "self.ours.seeds_error or 0.0",
+            "0.0",
+            "test_report_pairs.py::test_the_figure_of_gains_has_those_of_the_comparison_and_the_printed_ones",
+        ),
+        (
+            "better and worse are exchanged",
+            "BLUE if self.ours.difference > 0 else RED",
+            "RED if self.ours.difference > 0 else BLUE",
+            "test_report_pairs.py::test_the_figure_of_gains_has_those_of_the_comparison_and_the_printed_ones",
+        ),
+        (
+            "gains of texts that were written anew are shown",
+            "results.present(cell.table)",
+            "results.comparison(cell.table)",
+            "test_report_pairs.py::test_rows_that_were_not_compared_are_named_in_the_figure_and_without_any_the_command",
+        ),
+        (
+            "one far gain leaves no room for the others",
+            "while len(sizes) > 1 and sizes[-1] > FAR * sizes[-2]:",
+            "while False:",
+            "test_report_pairs.py::test_a_gain_far_from_all_others_is_cut_and_its_number_stands_at_the_edge",
+        ),
+    ],
     "report/papers/base.py": [
         (
             "the run named after the cell's own is taken for a run of that very name",
@@ -2286,8 +2312,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "stages.py": [
         (
             "a figure of tasks does not notice another candidate",
-            """{"tasks": found.table(block["table"])["tasks"]} if "table" in block else {}""",
-            "{}",
+            'for part in ("tasks", "rows") if part in table',
+            'for part in ("rows",) if part in table',
             "test_workflow.py::test_a_change_of_a_task_changes_its_table_and_figure_alone",
         ),
         (
