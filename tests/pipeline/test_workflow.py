@@ -90,7 +90,7 @@ def comparisons(matrix, table):
 
 
 ASKED, SYSTEMS = "data/prepared/demo/squad_questions", ("squad-qg", "squad-qg-lang_flow")
-READINGS = (*SYSTEMS, "squad-qg-copies_sum", "squad-qg-sgd", "squad-qg-learned")
+READINGS = (*SYSTEMS, *(f"squad-qg-{name}" for name in ("flowseq", "flowseq-early", "copies_sum", "sgd", "learned")))
 READINGS += tuple(f"squad-qg-lang_flow-{name}" for name in ("gate", "normalised", "sgd", "learned"))
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
@@ -247,6 +247,15 @@ READ_AND_WRITTEN = {
         {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
         {"runs/demo/ptb-af_af-h2/metrics.json", "runs/demo/ptb-af_af-h2/evaluation"},
         {"results/demo/ziegler2019-figure6.png", "results/demo/ziegler2019-figure6.svg"},
+    ),
+    "figure demo/tang2021-gains-table7": (
+        {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
+        {"runs/demo/compare/tang2021-table7"}
+        | {
+            f"runs/demo/wmt16-nmt{run}/metrics.json"
+            for run in ("", "-lang_flow", "-words", "-no_z", "-lang_flow-aligned")
+        },
+        {"results/demo/tang2021-gains-table7.png", "results/demo/tang2021-gains-table7.svg"},
     ),
     "figure demo/ziegler2019-figure7": (
         {"config", "metrics.py", "records.py", "report", "kinds.py", "noise.py"},
