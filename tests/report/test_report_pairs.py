@@ -770,6 +770,9 @@ def test_a_gain_far_from_all_others_is_cut_and_its_number_stands_at_the_edge():
     assert [text.get_text() for text in axis.texts] == ["−13.5"]
     assert set(dots(axis)) == {1} and [line.get_marker() for line in axis.lines].count("<") == 1
     assert gains.limits([near])[0] > gains.limits([near, far])[0] and gains.reach([near]) == pytest.approx(3.6)
+    unsure = gains.Gain(comparisons.Pair(0.1, 2.0, None, 0.4), 0.2)
+    low, high = gains.limits([unsure])
+    assert low < 0.1 - 1.96 * 2.0 and high > 0.1 + 1.96 * 2.0
 
 
 def test_the_page_of_a_table_shows_the_figure_of_its_gains(table6):

@@ -7,6 +7,7 @@ the table's comparison (`comparisons.Pair`).
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ NEITHER = "0.5"  # the colour of an interval with 0
 NORMAL = 1.96  # standard errors on each side of the mean that have 95 % of a normal distribution
 FAR = 3.0  # times the next largest distance from 0, beyond which a mark is cut and its number stands at the edge
 ROOM, CUT = 0.08, 0.45  # of an axis' width beyond its last mark, and where a number stands at its edge
-WIDTH, LABELS, BETWEEN, RIGHT, LINE, TITLE, FOOT = 7.4, 1.75, 0.2, 0.12, 0.24, 0.66, 0.78  # inches
+WIDTH, LABELS, BETWEEN, RIGHT, LINE, HEAD, TITLE, FOOT = 7.4, 1.75, 0.2, 0.12, 0.24, 0.155, 0.35, 0.78  # inches
+LETTERS = 100  # in a line of the head
 PRINTED = {"marker": "D", "ls": "none", "ms": 4.2, "mfc": "none", "mec": "0.15", "mew": 0.9, "zorder": 4}
 OURS = {"marker": "o", "ls": "none", "ms": 5, "mew": 1.2, "zorder": 3}
 
@@ -43,11 +45,11 @@ class Gain(NamedTuple):
         """Those of its dot and of its printed mark."""
         return [place for place in (self.ours and self.ours.difference, self.printed) if place is not None]
 
-    @property
-    def ends(self) -> list[float]:
-        """The places, and the ends of its interval."""
-        own = self.ours
-        return self.places + ([] if own is None else [own.difference + sign * self.errors[1] for sign in (-1, 1)])
+    def ends(self, most: float) -> list[float]:
+        """The places within ``most`` of 0, ours with its interval."""
+        own, half = ([self.ours.difference], self.errors[1]) if self.ours else ([], 0.0)
+        found = [place + sign * half for place in own if abs(place) <= most for sign in (-1, 1)]
+        return found + [self.printed] * (self.printed is not None and abs(self.printed) <= most)
 
     @property
     def colour(self) -> str:
@@ -74,8 +76,11 @@ def draw(results: Results, block: Mapping[str, Any]) -> tuple[Any, str]:
             f"run: python -m seqflows compare {results.scale}/{block['table']}"
         )
     columns = list(dict.fromkeys(column for own in shown.values() for column in own))
+    missing = [row for row in every if row not in shown]
+    text = f"gain over “{over}” in points" + (f"; not compared: {', '.join(missing)}" if missing else "")
+    head = [corpora.titled(results, block["title"], made), *textwrap.wrap(text, LETTERS)]
     tall = LINE * (len(shown) + 0.5)
-    height = TITLE + tall + FOOT
+    height = TITLE + HEAD * len(head) + tall + FOOT
     wide = (WIDTH - LABELS - RIGHT - BETWEEN * (len(columns) - 1)) / len(columns)
     figure = pyplot.figure(figsize=(WIDTH, height))
     for place, column in enumerate(columns):
@@ -83,11 +88,7 @@ def draw(results: Results, block: Mapping[str, Any]) -> tuple[Any, str]:
         axis = figure.add_axes((left / WIDTH, FOOT / height, wide / WIDTH, tall / height))
         panel(axis, [own.get(column) for own in shown.values()], column)
         axis.set_yticks(range(len(shown)), list(shown) if place == 0 else [""] * len(shown))
-    missing = [row for row in every if row not in shown]
-    text = f"gain over “{over}” in points" + (f"; not compared: {', '.join(missing)}" if missing else "")
-    figure.suptitle(
-        f"{corpora.titled(results, block['title'], made)}\n{text}", fontsize=9, y=1 - 0.07 / height, va="top"
-    )
+    figure.suptitle("\n".join(head), fontsize=9, y=1 - 0.07 / height, va="top")
     legend(figure, height)
     runs = shared.runs_of(made)
     return figure, origin(results, [runs[row] for row in (over, *shown)])
@@ -146,7 +147,7 @@ def reach(every: Iterable[Gain]) -> float:
 def limits(every: Sequence[Gain]) -> tuple[float, float]:
     """The ends of an axis that holds 0, marks and intervals, with room for the number of a mark that is cut."""
     most = reach(every)
-    ends = [0.0] + [place for one in every for place in one.ends if abs(place) <= most]
+    ends = [0.0] + [place for one in every for place in one.ends(most)]
     low, high = min(ends), max(ends)
     size = (high - low) or 1.0
     places = [place for one in every for place in one.places]
