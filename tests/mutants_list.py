@@ -1530,8 +1530,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "gains of texts that were written anew are shown",
-            "results.present(cell.table)",
-            "results.comparison(cell.table)",
+            'results.present(block["table"])',
+            'results.comparison(block["table"])',
             "test_report_pairs.py::test_rows_that_were_not_compared_are_named_in_the_figure_and_without_any_the_command",
         ),
         (

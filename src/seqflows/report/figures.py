@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqflows import files, paths
+from seqflows.config import checks
 from seqflows.errors import Problem
 from seqflows.names import near
 from seqflows.params import Params
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Kind -> module of `seqflows.report.plots` with `draw(results, block) -> (Figure, origin)`.
-KINDS = (
-    "conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time",
-    "gains",
-)  # fmt: skip
+KINDS = checks.FIGURES
 
 LETTERS, LINE = 20, 0.1  # of the origin of a figure's numbers: letters to an inch, and the height of a line in inches
 STYLE = {

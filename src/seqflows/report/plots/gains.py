@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from seqflows.errors import Problem
 from seqflows.report.cells import Cell, cells
-from seqflows.report.comparisons import Pair
+from seqflows.report.comparisons import Comparison, Pair
 from seqflows.report.inputs import Results
 from seqflows.report.pages import corpora, shared
 from seqflows.report.plots.common import BLUE, RED, origin
@@ -47,9 +47,12 @@ class Gain(NamedTuple):
 
     def ends(self, most: float) -> list[float]:
         """The places within ``most`` of 0, ours with its interval."""
-        own, half = ([self.ours.difference], self.errors[1]) if self.ours else ([], 0.0)
-        found = [place + sign * half for place in own if abs(place) <= most for sign in (-1, 1)]
-        return found + [self.printed] * (self.printed is not None and abs(self.printed) <= most)
+        found = []
+        if self.ours is not None and abs(self.ours.difference) <= most:
+            found += [self.ours.difference - self.errors[1], self.ours.difference + self.errors[1]]
+        if self.printed is not None and abs(self.printed) <= most:
+            found.append(self.printed)
+        return found
 
     @property
     def colour(self) -> str:
@@ -68,7 +71,7 @@ def draw(results: Results, block: Mapping[str, Any]) -> tuple[Any, str]:
     from matplotlib import pyplot
 
     over, made = block["over"], [cell for cell in cells(results, block["table"]) if cell.status != "human"]
-    every = gains(results, made, over)
+    every = gains(made, over, results.present(block["table"]))
     shown = {row: own for row, own in every.items() if any(one.ours for one in own.values())}
     if not shown:
         raise Problem(
@@ -94,13 +97,12 @@ def draw(results: Results, block: Mapping[str, Any]) -> tuple[Any, str]:
     return figure, origin(results, [runs[row] for row in (over, *shown)])
 
 
-def gains(results: Results, made: Sequence[Cell], over: str) -> dict[str, dict[str, Gain]]:
+def gains(made: Sequence[Cell], over: str, table: Comparison | None) -> dict[str, dict[str, Gain]]:
     """Row -> column -> gain over the row ``over``, in the columns that the paper prints; without that row."""
     base = {cell.column: cell for cell in made if cell.row == over and cell.reported}
     found: dict[str, dict[str, Gain]] = {}
     for cell in made:
         if cell.row != over and (other := base.get(cell.column)):
-            table = results.present(cell.table)
             ours = table.pairs.get((cell.run, other.run, cell.metric)) if table else None
             printed = float(cell.reported) - float(other.reported) if cell.reported else None
             found.setdefault(cell.row, {})[cell.column] = Gain(ours, printed)
