@@ -1562,6 +1562,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "share, remarks = 1 - (changed.value - float(cell.reported)) / abs(row",
             "test_causes.py::test_a_cause_explains_what_its_run_leaves",
         ),
+        (
+            "a trend is a doubling's, however many are left",
+            "value = cell.summary.value + gain * left / seen",
+            "value = cell.summary.value + gain",
+            "test_causes.py::test_a_trend_is_continued_to_the_papers_number_of_sequences",
+        ),
+        (
+            "a trend within its error counts",
+            "if abs(gain) <= 2 * error",
+            "if abs(gain) <= 0 * error",
+            "test_causes.py::test_a_trend_within_its_error_is_no_cause",
+        ),
+        (
+            "the error of a trend is not continued",
+            "math.hypot(cell.summary.error, error * left / seen)",
+            "math.hypot(cell.summary.error, error)",
+            "test_causes.py::test_a_trend_is_continued_to_the_papers_number_of_sequences",
+        ),
     ],
     "report/judging.py": [
         (
@@ -1690,6 +1708,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "data/prepared.py": [
         (
+            "questions are halved, whatever their paragraphs",
+            "return self.paragraph\n",
+            "return np.arange(len(self))\n",
+            "test_halves.py::test_questions_are_halved_by_paragraph",
+        ),
+        (
             "a prepared file's checksum is not looked at",
             "if found != expected:",
             "if False:",
@@ -1750,11 +1774,11 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
         ),
     ],
-    "data/lines.py": [
+    "data/halves.py": [
         (
             "questions are halved, not articles",
             "return half[self.parts]",
-            "return np.arange(len(self)) % 2",
+            "return np.arange(len(self.ids)) % 2",
             "test_lines.py::test_halves_are_whole_articles_and_about_as_large",
         ),
         (
@@ -1763,6 +1787,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "half[part] = int(totals[1] < 2 * totals[0])",
             "test_lines.py::test_halves_are_whole_articles_and_about_as_large",
         ),
+    ],
+    "data/lines.py": [
         (
             "a line with an answer is replaced",
             "if len(other) != len(own) or (~free & (other >= 0)).any():",

@@ -329,8 +329,8 @@ def test_two_judges_leave_a_header_and_a_verdict_on_every_question(crossed):
     assert sum(one["questions"] for one in row["halves"]) == len(dataset.train)
     assert "halves" not in single.header["seeds"][0] and single.header["judge"] == "squad-qa"
     for number, one in enumerate(trained):
-        assert one["half"] == dataset.train.contexts.halved(number) and one["half"]["of_questions"] == 800
-        assert one["half"]["questions"] == 400
+        assert one["half"] == dataset.train.contexts.halved(number) and one["half"]["of_sequences"] == 800
+        assert one["half"]["sequences"] == 400
     assert "half" not in files.read_sealed(paths.seed(SCALE, "squad-qa", 0) / "train.json")
 
 

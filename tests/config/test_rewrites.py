@@ -174,7 +174,7 @@ def test_a_crossfit_has_another_name_than_the_filter_of_its_contexts(content):
 
 
 HALF = [
-    ("ptb-lstm", 0, "demo.training.half: expected none for text, whose sequences are not of articles or clips, got 0"),
+    ("ptb-lstm", 0, "demo.training.half: expected none for text, whose sequences have no contexts, got 0"),
     ("squad-qa-same", 1, "demo.training.half: expected none with augmented, for equal steps, got 1"),
     ("squad-qa", 2, "demo.training.half: expected a whole number of at least 0 and at most 1, got 2"),
 ]

@@ -75,7 +75,9 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
 LONG = ", the paper's epochs"  # at the end of a row's name
 EARLY = ", KL term whole early"
 WHOLE = ", all sentences"
-HALVES = {f"on half {half} of the questions": half for half in (0, 1)}
+HALVES = {f"on half {half} of the questions": half for half in (0, 1)} | {
+    "QG baseline, half of the questions": 0, "half of the pairs": 0,
+}  # fmt: skip
 SEEN = {  # rows that are trained on TVQA+ alone: what is read beside the lines, and the weight of the loss of attention
     "lines alone": {"concepts": "none"}, "detected things": {"concepts": "read", "attention": 0.0},
     "detected things, Att. Sup.": {"concepts": "read", "attention": 0.1},

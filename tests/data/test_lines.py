@@ -176,14 +176,14 @@ def test_halves_are_whole_articles_and_about_as_large(drawn, seed):
 def test_halves_of_a_single_article_are_whole_passages():
     found = divided([3, 2, 2, 1], ["train"] * 4, np.random.default_rng(0))
     assert [found.halves[found.passage == place].tolist() for place in range(4)] == [[0] * 3, [1] * 2, [1] * 2, [0]]
-    with pytest.raises(Problem, match="expected questions about at least two passages, to have halves, got one"):
+    with pytest.raises(Problem, match="expected sequences about at least two passages, to have halves, got one"):
         divided([5], ["train"], np.random.default_rng(0)).half(0)
 
 
 def test_a_half_is_told_with_its_sizes():
     found = divided([3, 2, 2], ["a", "b", "b"], np.random.default_rng(0))
     told = [found.halved(number) for number in (0, 1)]
-    assert [(one["half"], one["questions"], one["of_questions"]) for one in told] == [(0, 4, 7), (1, 3, 7)]
+    assert [(one["half"], one["sequences"], one["of_sequences"]) for one in told] == [(0, 4, 7), (1, 3, 7)]
     assert [(one["parts"], one["of_parts"]) for one in told] == [(1, 2), (1, 2)]
     assert told[0]["sha256"] != told[1]["sha256"]
 

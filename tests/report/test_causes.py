@@ -125,6 +125,77 @@ def test_what_counts_is_named_before_what_does_not(world):
     assert found.cause == "size" and [one.cause for one in found.tried] == ["size", "budget"]
 
 
+TREND = Cause("table3 | AF / AF | *", "corpus", "jsb-af_scf", "why", against="jsb-lstm", until="1600")
+
+
+def halved(fewer, *, sequences=50, whole=100):
+    """The runs of a trend: jsb-lstm on all of the training sequences, with 7.0, and jsb-af_scf on fewer."""
+    scored("laptop", "jsb-af_af", 7.53)
+    scored("laptop", "jsb-lstm", 7.0)
+    scored("laptop", "jsb-af_scf", fewer)
+    report_world.rewrite(
+        paths.train("laptop", "jsb-af_scf") / "seed-0" / "train.json", half={"half": 0, "sequences": sequences}
+    )
+    files.write_json(paths.statistics("laptop", "jsb"), {"splits": {"train": {"sequences": whole}}})
+
+
+@pytest.mark.parametrize(
+    ("fewer", "sequences", "until", "number", "share"),
+    [
+        (7.25, 50, "1600", "6.530 (0.057)", 1.0),  # 4 doublings of -0.25; errors 0.01 each
+        (7.25, 50, "400", "7.030 (0.030)", 0.5),
+        (7.25, 50, "200", "7.280 (0.017)", 0.25),
+        (7.5, 25, "1600", "6.530 (0.030)", 1.0),  # as much a doubling, over two of them
+        (6.75, 50, "400", "8.030 (0.030)", -0.5),  # away from the printed number
+    ],
+)
+def test_a_trend_is_continued_to_the_papers_number_of_sequences(world, fewer, sequences, until, number, share):
+    halved(fewer, sequences=sequences)
+    found = judged(world, TREND._replace(until=until))
+    assert found.tried[0].share == pytest.approx(share) and found.tried[0].whole == (share == 1)
+    assert found.cause == ("corpus" if share >= 0.5 else "unexplained")
+    what = f"{sequences} to 100 sequences, continued to {int(until):,}"
+    assert f"corpus (jsb-af_scf to jsb-lstm: {what}): {number}, " in found.text
+    assert causes.tallies([found])[0].what == "corpus: jsb-af_scf to jsb-lstm, continued"
+    _, said, *_ = audit.measured([(None, {"cause": "unexplained"})], [found])
+    assert "the line through two that differ" in said.text
+    _, said, *_ = audit.measured([(None, {"cause": "unexplained"})], [judged(world, cause())])
+    assert "the line through" not in said.text
+
+
+def test_a_trend_within_its_error_is_no_cause(world):
+    """Of 0.02, where two standard errors are 0.028: continued over 50 doublings it would be all of the difference."""
+    halved(7.02)
+    far = TREND._replace(until=str(100 * 2**50))
+    found = judged(world, far)
+    assert found.tried[0].whole and found.cause == "unexplained" and found.text.endswith(causes.FLAT)
+    assert causes.tallies([found])[0].not_counted == 1
+    halved(7.03)
+    found = judged(world, far)
+    assert found.tried[0].counts and causes.FLAT not in found.text
+
+
+@pytest.mark.parametrize("stale", ["jsb-af_af", "jsb-lstm", "jsb-af_scf"])
+def test_no_trend_counts_where_a_number_is_of_other_settings(world, stale):
+    halved(7.25)
+    world.runs[stale]["laptop"]["training"] = {"epochs": 9}
+    found = judged(world, TREND)
+    assert found.cause == "unexplained" and causes.NOT_COUNTED in found.text
+
+
+def test_a_trend_needs_both_runs_their_numbers_of_sequences_and_more_in_the_paper(world):
+    halved(7.25)
+    assert judged(world, TREND).cause == "corpus"
+    assert judged(world, TREND._replace(until="100")).tried == (), "the paper has as many"
+    assert judged(world, TREND._replace(cells="table3 | AF / SCF | *")).tried == ()
+    assert judged(world, TREND._replace(changed="jsb-none")).tried == ()
+    paths.statistics("laptop", "jsb").unlink()
+    assert judged(world, TREND).tried == ()
+    halved(7.25)
+    paths.metrics("laptop", "jsb-lstm").unlink()
+    assert judged(world, TREND).tried == ()
+
+
 @pytest.mark.parametrize("verdict", ["within", "not run", "stand-in", "other corpus", "reproduced"])
 def test_only_a_difference_has_a_cause(world, verdict):
     scored("laptop", "jsb-af_af", 7.53)
@@ -195,6 +266,11 @@ def test_shipped_causes_match_cells_and_differ_in_what_they_say(name, tmp_path, 
             same = {(cell.run, cell.metric) for cell in found}
             assert all(metrics.find(metric) for _, metric in numbers)
             assert (numbers & same == set()) if entry.factor == 1 else numbers == same
+            continue
+        if entry.until:
+            assert entry.against in runs and entry.cause == "corpus", entry
+            for scale in ("laptop", "paper"):
+                assert causes._changes(Results(matrix, scale), entry.against, entry.changed) == "half", entry
             continue
         if entry.changed in (f"{base.OWN}-long", f"{base.OWN}-whole"):
             suffix = entry.changed.removeprefix(base.OWN)
@@ -278,6 +354,9 @@ def test_a_hypothesis_is_counted_over_all_cells_that_it_was_tried_on(world):
             {"cells": "table4 Att-S"},
             "patterns of table, row and column between bars for cells in entry 1 of .*, got 'table4 Att",
         ),
+        ({"until": "9"}, "against and until, .* in entry 1 of .*causes.yaml, got '' and '9'; a trend needs both"),
+        ({"until": "9k", "against": "squad-att_s"}, "a number of sequences, .*, got 'squad-att_s' and '9k'"),
+        ({"against": "squad-att_s"}, "against and until, .*, got 'squad-att_s' and ''"),
         ({"times": "0.0"}, "a number above 0 for times in entry 1 of .*causes.yaml, got '0.0'"),
         ({"chnaged": "x"}, "entry 1 of .*causes.yaml.*, got 'chnaged'; nearest: changed"),
     ],

@@ -227,11 +227,11 @@ def _trainable(path: str, block: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _halved(path: str, entry: Mapping[str, Any], training: Any, kind: str | None) -> Iterator[str]:
-    """Check that half of the questions is of data with articles or clips, and of a run with its own contexts."""
+    """Check that half of the sequences is of data with contexts, and of a run with its own."""
     if (half := _half(training)) is None:
         return
-    if kind and not kinds.of(kind).lines:
-        yield f"{path}: expected none for {kind}, whose sequences are not of articles or clips, got {half!r}"
+    if kind and not kinds.of(kind).conditional:
+        yield f"{path}: expected none for {kind}, whose sequences have no contexts, got {half!r}"
     if entry.get("augmented") is not None:
         yield f"{path}: expected none with augmented, for equal steps, got {half!r}"
 

@@ -79,7 +79,7 @@ class Training(Block):
     drawn: int | None = entry(whole(1), None)  # sequences per epoch, for a training split with counts
     replace: float | None = entry(number(above=0, most=1), None)  # probability of another context, of an augmented run
     transpose: int | None = entry(whole(1, 87), None)  # semitones, the most by which a piece is moved
-    half: int | None = entry(whole(0, 1), None)  # of the questions, by article or clip; None: all of them
+    half: int | None = entry(whole(0, 1), None)  # of the sequences with contexts, whole articles, clips or paragraphs
 
     @property
     def most_epochs(self) -> int:

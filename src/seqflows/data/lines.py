@@ -13,13 +13,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from seqflows import files
 from seqflows.data import tokens
 from seqflows.data.concepts import Concepts
+from seqflows.data.halves import Halved
 from seqflows.errors import Problem
 
 JOIN = " "  # between the lines of a context's text
@@ -156,7 +156,7 @@ class Gathered(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Passages:
+class Passages(Halved):
     """The contexts of a split's N questions: P passages of lines.
 
     What a question's answer is, the split's symbols say; ``answers`` are the texts that count as right (questions
@@ -246,35 +246,6 @@ class Passages:
         """(N,) the number of the article or clip of each question, or of its passage where all have the same source."""
         sources = np.unique(self.sources, return_inverse=True)[1]
         return sources[self.passage] if sources.any() else self.passage
-
-    @cached_property
-    def halves(self) -> np.ndarray:
-        """(N,) 0 or 1, the half of each question: whole `parts`, and about as many questions in each.
-
-        From the part with the most questions to that with the fewest, each goes to the half with fewer so far, the
-        first where they have as many. Raises `Problem` for a single part.
-        """
-        counts = np.bincount(self.parts)
-        if np.count_nonzero(counts) < 2:
-            raise Problem("expected questions about at least two passages, to have halves, got one; use other data")
-        totals, half = [0, 0], np.zeros(len(counts), dtype=np.int64)
-        for part in np.argsort(-counts, kind="stable"):
-            half[part] = int(totals[1] < totals[0])
-            totals[half[part]] += int(counts[part])
-        return half[self.parts]
-
-    def half(self, number: int) -> np.ndarray:
-        """The questions of half 0 or 1, in order."""
-        return np.flatnonzero(self.halves == number)
-
-    def halved(self, number: int) -> dict[str, Any]:
-        """What a record says of half 0 or 1: its questions and parts, those of the split, and the sha256 of its ids."""
-        some = self.half(number)
-        return {
-            **{"half": number, "questions": len(some), "of_questions": len(self)},
-            **{"parts": len(np.unique(self.parts[some])), "of_parts": len(np.unique(self.parts))},
-            "sha256": files.digest(self.ids[some].tolist()),
-        }
 
     def answers_of(self, index: int) -> tuple[str, ...]:
         """The answers' texts of question ``index``."""

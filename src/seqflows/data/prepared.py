@@ -25,6 +25,7 @@ import numpy as np
 
 from seqflows import files, kinds, paths
 from seqflows.config.features import NONE
+from seqflows.data.halves import Halved
 from seqflows.data.lines import Passages
 from seqflows.errors import Problem
 from seqflows.kinds import SPLITS
@@ -70,7 +71,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Contexts:
+class Contexts(Halved):
     """The contexts of a split's sequences: P paragraphs, and a window of one of them for each of N sequences.
 
     Attributes:
@@ -122,6 +123,11 @@ class Contexts:
     def sizes(self) -> np.ndarray:
         """(N,) the number of words of each window."""
         return self.window[:, 1] - self.window[:, 0]
+
+    @property
+    def parts(self) -> np.ndarray:
+        """(N,) the paragraph of each sequence."""
+        return self.paragraph
 
     def rows(self, index: int) -> slice:
         """The rows of ``words`` and ``features`` in the window of sequence ``index``."""

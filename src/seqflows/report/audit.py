@@ -408,6 +408,12 @@ def measured(rows: Rows, judgements: Iterable[causes.Judgement] = ()) -> list[Bl
         "reduced in it. Nothing counts where either number was\nmade under other settings or data than params.yaml "
         f"has now. A cause is known of {causes.counted(row for _, row in rows)}."
     )
+    tallies = causes.tallies(judgements)
+    if any(one.hypothesis.until for one in tallies):
+        text += (
+            "\nWhere no run of ours has as many training sequences as the paper's, the line through two that differ in "
+            "their number alone,\nin its logarithm, is continued to it, with its error."
+        )
     header = ("table", "row", "column", "difference", "cause", "measured")
     body = [
         (
@@ -417,7 +423,7 @@ def measured(rows: Rows, judgements: Iterable[causes.Judgement] = ()) -> list[Bl
         for cell, row in causes.order(rows)
     ]  # fmt: skip
     blocks: list[Block] = [Heading(3, "Causes of differences"), Paragraph(text)]
-    if tallies := causes.tallies(judgements):
+    if tallies:
         counted = ("cells tried", "whole difference", f"at least {100 * causes.LEAST:.0f} %", "less", "not counted")
         lines = [(one.what, prose(one.hypothesis.why), *map(str, one[1:])) for one in tallies]
         blocks += [Table(("hypothesis", "because", *counted), lines, wide=True)]

@@ -4,11 +4,22 @@ A cause is a hypothesis until a run that differs from the cell's in that alone w
 c the changed run's number, the cause explains the share 1 - |c - reported| / |d| of the difference, and all of it if c
 is within the tolerance. Such runs are the cell's own run at scale paper, and those that a paper's causes.yaml names;
 or another number of the cell's run, such as another estimate. A printed number that cannot be is its paper's defect.
+
+Where no run at the paper's own number of training sequences can be had, a trend takes its place: of m(n) and m(n'), the
+numbers of two runs that differ in their n and n' < n training sequences alone (with as many epochs), and the paper's N,
+
+    c = ours + (m(n) - m(n')) log(N / n) / log(n / n'),
+
+the line through both in the logarithm of the number of sequences, continued; its error is continued likewise. A trend
+within two standard errors of none is no cause.
+
 A hypothesis that explains one cell may fail in others that it is about, so all that it was tried on is counted.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +34,7 @@ DEFECT = "defect of the paper"  # a printed number that no model can have
 MEASURED = (REDUCTION, *CAUSES, DEFECT)
 UNEXPLAINED = "unexplained"
 NOT_COUNTED = "not counted, as corrections may lie between numbers of other settings"
+FLAT = "not counted, as the trend is within two standard errors of none"
 LEAST = 0.5  # of a difference, which a cause has to explain to be one
 JUDGED = ("outside", "differs")  # the verdicts that ask for a cause
 
@@ -39,8 +51,13 @@ class Tried(NamedTuple):
     share: float
     whole: bool
     remarks: tuple[str, ...]
-    counts: bool
+    uncounted: str = ""  # why it does not count
     hypothesis: Cause | None = None  # the entry of causes.yaml
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may be the cause."""
+        return not self.uncounted
 
     @property
     def explains(self) -> bool:
@@ -52,7 +69,7 @@ class Tried(NamedTuple):
         """``size (squad-att_s-deep: steps): -8.009 (0.021), the whole difference``, and remarks on the number."""
         part = f"{100 * self.share:.0f} %" if self.share > 0 else "nothing"
         part = "the whole difference" if self.whole else f"{part} of the difference"
-        parts = (part, *self.remarks, *(() if self.counts else (NOT_COUNTED,)))
+        parts = (part, *self.remarks, *((self.uncounted,) if self.uncounted else ()))
         return f"{self.cause} ({self.what}): {number(self.changed)}, " + ", ".join(parts)
 
 
@@ -76,13 +93,16 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
     """
     if row.get("verdict") not in JUDGED or cell.summary is None:
         return None
-    tried, own = [], not results.stale(cell.run, cell.summary)
+    tried: list[Tried] = []
+    own = not results.stale(cell.run, cell.summary)
     if full is not None and (changed := full.summary(cell.run, cell.metric, optional=True)):
         tried.append(_tried(full, REDUCTION, f"{cell.run} at scale {full.scale}", changed, cell, row, own))
     for entry in paper.causes:
         run, metric = entry.number(cell.run, cell.metric)
         known = run in results.params.runs and entry.of(cell.table.partition("-")[2], cell.row, cell.column)
-        if known and (changed := results.summary(run, metric, optional=True)):
+        if known and entry.until:
+            tried += _trend(results, entry, cell, row, own)
+        elif known and (changed := results.summary(run, metric, optional=True)):
             same = metric == cell.metric and run != cell.run
             what = f"{run}: {_changes(results, cell.run, run)}" if same else f"{run}.{metric}"
             if entry.factor != 1:
@@ -100,7 +120,27 @@ def _tried(
     rest = abs(changed.value - float(cell.reported))
     share, remarks = 1 - rest / abs(row["difference"]), results.outdated(changed.run, changed)
     counts = own and not results.stale(changed.run, changed)
-    return Tried(cause, what, changed, share, rest <= row["tolerance"], tuple(remarks), counts)
+    whole = rest <= row["tolerance"]
+    return Tried(cause, what, changed, share, whole, tuple(remarks), "" if counts else NOT_COUNTED)
+
+
+def _trend(results: Results, entry: Cause, cell: Cell, row: Mapping[str, Any], own: bool) -> list[Tried]:
+    """What the trend from fewer to more training sequences leaves, continued to the paper's; none of runs not made."""
+    runs = (entry.against, entry.changed)
+    ends = [results.summary(run, cell.metric, optional=True) for run in runs]
+    counts = list(map(results.trained_on, runs))
+    if cell.summary is None or None in ends or None in counts or counts[0] >= entry.sequences:
+        return []
+    (more, fewer), (most, least) = ends, counts
+    seen, left = math.log2(most / least), math.log2(entry.sequences / most)
+    gain, error = more.value - fewer.value, math.hypot(more.error, fewer.error)
+    value = cell.summary.value + gain * left / seen
+    error_there = math.hypot(cell.summary.error, error * left / seen)
+    what = f"{entry.changed} to {entry.against}: {least:,} to {most:,} sequences, continued to {entry.sequences:,}"
+    there = dataclasses.replace(fewer, value=value, std=None, standard_error=error_there)
+    one = _tried(results, entry.cause, what, there, cell, row, own and not results.stale(entry.against, more))
+    flat = FLAT if abs(gain) <= 2 * error else ""
+    return [one._replace(hypothesis=entry, uncounted=one.uncounted or flat)]
 
 
 def _changes(results: Results, run: str, changed: str) -> str:
@@ -134,7 +174,8 @@ class Tally(NamedTuple):
         """``reading: words-tril-inference_tril``, or ``reading: entropy_gap_whole@20`` of each cell's own run."""
         factor = self.hypothesis.factor
         times = "" if factor == 1 else f" times {factor:.4g}"
-        return f"{self.hypothesis.cause}: {self.hypothesis.changed.removeprefix(f'{OWN}.')}{times}"
+        trend = f" to {self.hypothesis.against}, continued" if self.hypothesis.until else ""
+        return f"{self.hypothesis.cause}: {self.hypothesis.changed.removeprefix(f'{OWN}.')}{trend}{times}"
 
 
 def tallies(judgements: Iterable[Judgement]) -> list[Tally]:

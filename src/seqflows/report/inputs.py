@@ -391,6 +391,14 @@ class Results:
         """The dataset of a run."""
         return str(self.params.runs[run]["dataset"])
 
+    def trained_on(self, run: str) -> int | None:
+        """The sequences that a run was trained on: of a half by its record, else by its dataset's kept statistics."""
+        halves = (one.record.get("half") for one in records.trained(self.scale, run))
+        if half := next(filter(None, halves), None):
+            return int(half["sequences"])
+        path = paths.statistics(self.scale, self.dataset(run))
+        return int(files.read_json(path)["splits"]["train"]["sequences"]) if path.exists() else None
+
     def settings(self, run: str) -> dict[str, Any]:
         """The settings that a run was trained with, by its record; those of params.yaml if it was not trained."""
         if run not in self._settings:

@@ -50,7 +50,7 @@ class Trainer:
 
     With ``augmented`` contexts each training question has one of them, kept by this seed, in place of its own with
     probability ``settings.replace`` (Tang et al. 2021, appendix A.8); weights, order and steps are as without them.
-    With ``settings.half`` an epoch is a pass over that half of the training questions; validation stays whole.
+    With ``settings.half`` an epoch is a pass over that half of the training sequences; validation stays whole.
     With ``settings.full_steps`` the epochs are followed by others of one step each, expectation maximisation itself:
     with the counts of all training sequences at rate 1, until a step gains less than ``full_gain``. The training loss
     of such a row is exact, and that before its step.

@@ -116,6 +116,8 @@ class Cause(NamedTuple):
     of `CAUSES`; ``changed`` is the run, or ``<run>.<metric>`` for another number of a run, such as another estimate;
     the run `OWN` is each cell's own, and ``own-long`` the one named like it with ``-long`` behind, if there is one.
     ``times`` multiplies the changed number, such as 1 / log 2 where bits are read.
+    ``until`` asks for a trend instead: ``changed`` has fewer training sequences than the run ``against``, and the line
+    through both in the logarithm of their number is continued to ``until``, that of the paper.
     """
 
     cells: str
@@ -123,6 +125,13 @@ class Cause(NamedTuple):
     changed: str
     why: str
     times: str = "1"
+    against: str = ""
+    until: str = ""
+
+    @property
+    def sequences(self) -> int:
+        """``until`` as a number."""
+        return int(self.until)
 
     @property
     def factor(self) -> float:
@@ -245,6 +254,11 @@ def _causes(path: Path) -> tuple[Cause, ...]:
             )
         if not re.fullmatch(r"\d+(\.\d+)?", one.times) or not one.factor:
             raise Problem(f"expected a number above 0 for times in entry {number} of {path}, got {one.times!r}")
+        if bool(one.until) != bool(one.against) or not re.fullmatch(r"([1-9]\d*)?", one.until):
+            raise Problem(
+                f"expected against and until, a number of sequences, together in entry {number} of {path}, got "
+                f"{one.against!r} and {one.until!r}; a trend needs both, other entries neither"
+            )
     return found
 
 
