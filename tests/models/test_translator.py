@@ -176,11 +176,21 @@ def test_a_translation_depends_on_its_source_alone_and_has_a_limit_of_its_own():
         assert not {PAD_ID, UNKNOWN_ID, START_ID, END_ID} & set(text)
 
 
+def test_every_subword_has_the_same_weight():
+    """The loss over an epoch is the NLL of all translations over all of their subwords, whatever their lengths."""
+    dataset = translations.dataset(count=7)
+    model, batch = _model(dataset.facts()), collate(dataset.train, np.arange(7))
+    lengths = np.concatenate([dataset.train.lengths, dataset.valid.lengths])
+    assert model.mean_length == pytest.approx(lengths.mean()) and len({*dataset.train.lengths}) > 1
+    loss = model.objective(batch, 1)["generation"].mean()
+    assert torch.allclose(loss, -model.log_prob(batch).sum() / (7 * model.mean_length), atol=1e-10)
+
+
 def test_smoothing_is_of_training_alone_and_even_over_what_can_be_said():
     dataset = translations.dataset(count=5)
     model, batch = _model(dataset.facts(), smoothing=0.3), collate(dataset.train, np.arange(5))
     plain = model.objective(batch, 1)["generation"]
-    assert torch.allclose(plain * batch.lengths, -model.log_prob(batch), atol=1e-10)
+    assert torch.allclose(plain * model.mean_length, -model.log_prob(batch), atol=1e-10)
     smoothed = model.train().objective(batch, 1)["generation"]
     memory, _ = model.read(batch.given)
     states = model.states(batch.x.masked_fill(~batch.mask, END_ID), memory)
@@ -188,7 +198,7 @@ def test_smoothing_is_of_training_alone_and_even_over_what_can_be_said():
     share = torch.full((9,), 1 / 7, dtype=torch.float64)
     share[[PAD_ID, START_ID]] = 0
     even = -(log_p.masked_fill(share == 0, 0) * share).sum(-1) * batch.mask
-    expected = 0.7 * plain + 0.3 * even.sum(1) / batch.lengths
+    expected = 0.7 * plain + 0.3 * even.sum(1) / model.mean_length
     assert torch.allclose(smoothed, expected, atol=1e-10)
 
 

@@ -240,7 +240,10 @@ def test_what_it_starts_from_is_verified_as_for_an_evaluation(project):
             lambda runs: runs["second"]["demo"]["training"].update(average=9),
             "average: expected at most the 1 epochs, got 9",
         ),
-        (lambda runs: runs["second"]["demo"]["training"].update(warmup=9), "warmup: expected none with inverse_root"),
+        (
+            lambda runs: runs["second"]["demo"]["training"].update(warmup=9),
+            "warmup: expected one rise of the learning rate, got warmup and inverse_root",
+        ),
         (lambda runs: runs["second"]["demo"]["training"].update(patience=2), "got patience and inverse_root"),
         (lambda runs: runs["second"]["demo"]["model"].update(flow_scales=8), "flow_scales: expected at most 6"),
     ],

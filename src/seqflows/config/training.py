@@ -55,6 +55,7 @@ class Training(Block):
     epsilon: float = entry(number(above=0), 1.0e-8)  # of Adam
     momentum: float = entry(number(least=0, below=1), 0.0)  # of SGD
     warmup: int | None = entry(whole(2), None)  # steps in which the rate rises by their logarithm
+    rise: int | None = entry(whole(1), None)  # steps of a linear rise of the rate
     inverse_root: int | None = entry(whole(1), None)  # steps of a linear rise; then it falls by the root of the steps
     keep: str = entry(choice(*KEEP), "loss")  # what selects the kept epoch in validation: see KEEP
     average: int = entry(whole(1), 1)  # last epochs, the mean of whose weights is validated and kept
@@ -105,8 +106,9 @@ class Training(Block):
                 f"expected a KL weight that reaches 1 within the {self.epochs} epochs, got {self.kl_free_epochs:g} "
                 f"+ {self.kl_ramp_epochs:g} = {schedule:g} of them",
             )
-        if self.inverse_root is not None and self.warmup is not None:
-            yield "warmup", f"expected none with inverse_root, which has a rise of its own, got {self.warmup}"
+        rises = [name for name in ("rise", "warmup", "inverse_root") if getattr(self, name) is not None]
+        if len(rises) > 1:
+            yield rises[0], f"expected one rise of the learning rate, got {' and '.join(rises)}; keep one"
         if self.average > self.epochs:
             yield "average", f"expected at most the {self.epochs} epochs, got {self.average}"
         if self.group_rates is not None and self.learning_rate not in self.group_rates:

@@ -106,8 +106,10 @@ class Translator(Fusing):
     One matrix E (V, D) embeds source and translation, as sqrt(D) E plus sinusoids of the positions, and gives the
     logits. y ends with the end symbol.
 
-    The loss is the mean over a translation's subwords of -log p plus ``weight`` times the flow's bits per dimension of
-    the source's noisy vectors (eq. (20), (21) and (6)). In training -log p of a subword is smoothed: with the share
+    The loss is the sum over a translation's subwords of -log p, over their mean number T-bar in all of training and
+    validation, plus ``weight`` times the flow's bits per dimension of the source's noisy vectors (eq. (20), (21) and
+    (6)): every subword has the same weight, where a mean over each translation's own would give those of long ones
+    less. In training -log p of a subword is smoothed: with the share
     ``smoothing`` it is the mean over all subwords. The flow's vectors, also those of the control ``words``, are
     sqrt(D) E of another model, trained before (`start_from`), and frozen; they are saved with the model. What joins the
     encoding is normalised after it, as every part is (``fusion``: normalised): without, the decoder would learn little
@@ -123,6 +125,7 @@ class Translator(Fusing):
         super().__init__()
         check_emission(facts, ("pieces",), "translator")
         self.config, self.window, self.symbols = config, facts.window, facts.symbols
+        self.mean_length = mean_length(facts)
         width = config.width
         self.pieces = nn.Parameter(torch.randn(facts.symbols, width) * width**-0.5)
         with torch.no_grad():
@@ -190,10 +193,10 @@ class Translator(Fusing):
         return torch.zeros_like(targets, dtype=found.dtype).masked_scatter(batch.mask, found)
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """``generation``, the mean of -log p over each translation's subwords, and ``bits`` of the flow, (B,) each."""
+        """``generation``, -log p of each translation over T-bar, nats, and ``bits`` of the flow, (B,) each."""
         memory, log_density = self.read(batch.given)
         smoothing = self.config.smoothing if self.training else 0.0
-        terms = {"generation": self.minus_log_words(batch, memory, smoothing).sum(1) / batch.lengths}
+        terms = {"generation": self.minus_log_words(batch, memory, smoothing).sum(1) / self.mean_length}
         if log_density is not None:
             terms["bits"] = self.config.weight * self.bits_per_dimension(log_density)
         return terms
@@ -234,6 +237,12 @@ class Translator(Fusing):
             for row, lengths in zip(texts.candidates.tolist(), texts.lengths.tolist(), strict=True):
                 found.append([text[:length] for text, length in zip(row, lengths, strict=True)])
         return found
+
+
+def mean_length(facts: Facts) -> float:
+    """The mean number of subwords of a translation, with its end, in training and validation."""
+    lengths = sum(length * count for length, count in enumerate(facts.length_counts))
+    return lengths / sum(facts.length_counts)
 
 
 class _Translating:

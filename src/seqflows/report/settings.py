@@ -12,7 +12,8 @@ from seqflows.config.training import Training
 
 # Entries of training that only some runs have; without one in a run's block it has no effect, or that of other entries.
 REFINED = (
-    "beta1", "beta2", "epsilon", "momentum", "warmup", "inverse_root", "keep", "decoded", "average", "group_rates",
+    "beta1", "beta2", "epsilon", "momentum", "warmup", "rise", "inverse_root", "keep", "decoded", "average",
+    "group_rates",
     "replace", "bound", "half", "transpose", "full_steps", "full_gain",
 )  # fmt: skip
 

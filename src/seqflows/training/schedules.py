@@ -47,12 +47,16 @@ def warm(steps: int, settings: Training) -> float:
     """The factor of the learning rate of the step after ``steps`` others: log(steps + 1) / log(warmup), at most 1.
 
     That of Zhang & Bansal 2019's code, whose first step has the rate 0; here the first has that of the second. With
-    ``inverse_root`` it is that of `inverse_root`.
+    ``rise`` it is (steps + 1) / rise, at most 1; with ``inverse_root`` it is that of `inverse_root`.
 
-    >>> from types import SimpleNamespace
-    >>> [round(warm(steps, SimpleNamespace(warmup=1000, inverse_root=None)), 3) for steps in (0, 1, 99, 999, 5000)]
+    >>> common = {"epochs": 1, "batch_size": 1, "learning_rate": 1.0}
+    >>> [round(warm(steps, Training(**common, warmup=1000)), 3) for steps in (0, 1, 99, 999, 5000)]
     [0.1, 0.1, 0.667, 1.0, 1.0]
+    >>> [warm(steps, Training(**common, rise=1000)) for steps in (0, 499, 999, 5000)]
+    [0.001, 0.5, 1.0, 1.0]
     """
+    if settings.rise is not None:
+        return min(1.0, (steps + 1) / settings.rise)
     if settings.inverse_root is not None:
         return inverse_root(steps, settings.inverse_root)
     if settings.warmup is None:
