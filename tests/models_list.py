@@ -232,6 +232,7 @@ PAIRS += [
     Case("questions-lstm-none", _QG | {"fused": "latent", "structure": "lstm", "copies": "none"}, "pairs"),
     Case("questions-words-gate", _QG | {"fused": "words", "fusion": "gate"}, "pairs"),
     Case("questions-encoding", _QG | {"fused": "encoding"}, "pairs"),
+    Case("questions-words-added", _QG | {"fused": "words", "fusion": "added"}, "pairs"),
     Case("questions-learned", _QG | {"output": "learned"}, "pairs"),
 ]
 SPANS = [

@@ -74,6 +74,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
 }  # fmt: skip
 LONG = ", the paper's epochs"  # at the end of a row's name
 EARLY = ", KL term whole early"
+ADDED_TO_U = ", added to u"
 WHOLE = ", all sentences"
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)} | {
     "QG baseline, half of the questions": 0, "half of the pairs": 0,
@@ -117,6 +118,7 @@ READINGS = {
     "learned output": {"output": "learned"},
     "u times the MLP": {"fusion": "gate"},
     "the MLP normalised": {"fusion": "normalised"},
+    "added to u": {"fusion": "added"},
 }
 
 
@@ -156,6 +158,8 @@ def said(row, translated=False, chosen=False):
         return "flowseq", {}
     if found := re.fullmatch(r"(QG baseline|\+ Lang-Flow|\+ LSTM-Flow)(?:, (.*))?", label):
         return "encoder_decoder", SYSTEMS[found[1]] | READINGS.get(found[2], {})
+    if label.removesuffix(ADDED_TO_U) in CONTROLS and label.endswith(ADDED_TO_U):
+        return "encoder_decoder", CONTROLS[label.removesuffix(ADDED_TO_U)] | {"fusion": "added"}
     if label in CONTROLS:
         return "encoder_decoder", CONTROLS[label]
     if chosen and (label == "Baseline TVQA+" or label in CONTEXTS or label in HALVES):

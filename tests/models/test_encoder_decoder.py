@@ -250,6 +250,27 @@ def test_the_three_forms_of_the_fusion():
     assert torch.allclose(found["normalised"], (plain - mean) / (variance + 1e-5).sqrt(), atol=1e-5)
 
 
+@pytest.mark.parametrize("fused", ["latent", "words", "encoding"])
+def test_a_fusion_that_adds_begins_as_the_model_without_one(fused):
+    """To the bit, whatever joins; a step of its last layer lets all of the network learn."""
+    dataset = pairs.dataset()
+    plain, added = (build(SMALL | more, dataset.facts()) for more in ({}, {"fused": fused, "fusion": "added"}))
+    shared = {name: value for name, value in plain.state_dict().items() if name in added.state_dict()}
+    added.load_state_dict(added.state_dict() | shared)
+    batch = collate(dataset.train, np.arange(4))
+    plain.eval(), added.initialise(batch), added.eval()
+    assert len(shared) == len(plain.state_dict())
+    assert torch.equal(added.objective(batch, 1)["generation"], plain.objective(batch, 1)["generation"])
+    added.objective(batch, 1)["generation"].sum().backward()
+    assert added.fusion.out.weight.grad.abs().sum() > 0 and added.fusion.inner.weight.grad.abs().sum() == 0
+    u, z = torch.randn(2, 3, 6), torch.randn(2, 3, 2)
+    one = Fusion(6, 2, "added")
+    assert torch.equal(one(u, z), u)
+    torch.nn.init.ones_(one.out.weight)
+    expected = u + one.inner(torch.cat([u, z], -1)).sigmoid().sum(-1, keepdim=True)
+    assert torch.allclose(one(u, z), expected)
+
+
 def test_gradients_of_the_flow_and_of_the_rest_are_in_two_groups():
     dataset = pairs.dataset()
     model = _model(dataset.facts(), fused="latent")

@@ -240,6 +240,9 @@ SETTINGS = {
     "squad-att_s-long": "epochs, learning_rate",
     "squad-rnn_s-single": "scales, squeeze, steps",
     "squad-rnn_ar-literal": "cell",
+    "squad-qg-lang_flow-gate": "fusion",
+    "squad-qg-lang_flow-added": "fusion",
+    "squad-qg-lang_flow-normalised": "fusion",
     "words-tril-inference_tril": "inference",
     "words-tril-annealing": "kl_free_epochs, kl_ramp_epochs",
 }

@@ -87,7 +87,7 @@ def test_the_outcome_stands_first_and_claims_say_what_they_rest_on(page, world):
     start, end = text.index('<div id="summary"'), text.index('id="sentences"')
     answers, counts = re.findall("<table>.*?</table>", text[start:end], re.S)
     asked = sum(len(one.answers) for one in papers().values())
-    assert answers.count("<tr>") == 1 + asked and counts.count("<tr>") == 1 + 3 and "12 hold, 1 fail" in counts
+    assert answers.count("<tr>") == 1 + asked and counts.count("<tr>") == 1 + 3 and "13 hold, 1 fail" in counts
     assert "of earlier settings: " not in text
     report_world.write_all("laptop", world)
     world.runs["ptb-af_af"]["laptop"]["training"] = {"epochs": 9}

@@ -64,6 +64,11 @@ def test_a_paper_is_found_by_its_folder(folder):
         ),
         (
             "answers",
+            lambda c: c[1].update(beside="IAF is worse than AF"),
+            "the name of a claim in entry 2 of .*answers.yaml, got 'IAF is .*; nearest: IAF / SCF is worse than AF",
+        ),
+        (
+            "answers",
             lambda c: c[0].update(cells="table1 | AF / AF"),
             r"table, row and column of printed cells, .* in entry 1 of .*, got \['table1', 'AF / AF'\]",
         ),
@@ -153,6 +158,21 @@ def test_settings_of_all_papers_are_one(folder):
     path.write_text('{"tvqa-lstm": 3}')
     with pytest.raises(Problem, match="expected a block of settings for each run in .*tang2021/settings.json"):
         base.settings()
+
+
+@pytest.mark.parametrize("name", ["schmidt2018", "tang2021", "ziegler2019"])
+def test_terms_are_of_rows_or_columns_and_stand_on_their_pages(name):
+    """Each is a row or a column of a table of the paper, or of ours beside it, and its page says what it is, once."""
+    matrix, terms = inputs.matrix(), base.papers()[name].terms
+    made = {table: cells.cells(inputs.Results(matrix, "laptop"), table) for table in matrix.tables if name in table}
+    labels = {label for some in made.values() for cell in some for label in (cell.row, cell.column)}
+    assert terms and {one.term for one in terms} <= labels and len({one.term for one in terms}) == len(terms)
+    for table, some in made.items():
+        page = ROOT / "results" / "laptop" / f"{table}.md"
+        shown = {label for cell in some for label in (cell.row, cell.column)}
+        for one in terms:
+            if page.exists() and some:
+                assert page.read_text().count(f"*{one.term}*: {one.means}.") == (one.term in shown), (table, one.term)
 
 
 def test_the_audit_has_them_in_the_order_of_params_yaml(world):

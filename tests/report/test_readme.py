@@ -136,7 +136,7 @@ def test_a_summary_has_a_row_per_paper_and_scale_with_numbers(world):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in counts if line.startswith("| **")]
     assert [row[:2] for row in rows] == [["**Ziegler & Rush 2019**", scale] for scale in ("laptop", "paper")]
     here, there = rows
-    assert here[2] == there[2] == "12 hold, 1 fail" and there[3:5] == ["–", "18"]
+    assert here[2] == there[2] == "13 hold, 1 fail" and there[3:5] == ["–", "19"]
     assert here[3] == "2 undecided; 1 of these 2 with runs of earlier settings"  # AF / AF and AF / SCF against the LSTM
     assert here[5] == "of 41: 7 within tolerance, 3 outside, 31 not run; 3 of our 10 numbers of earlier settings"
     assert there[5] == "of 41: 1 within tolerance, 40 not run"
@@ -155,7 +155,7 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
     assert rows[0][2:] == ["its own numbers", "ours, scale laptop", "ours, scale paper"]
     by_text = {row[1]: row for row in rows[2:]}
     here = {scale: Results(world, scale) for scale in ("laptop", "paper")}
-    asked = numbers = elsewhere = 0
+    asked = numbers = elsewhere = beside = 0
     for paper in audit.ordered(here["laptop"]):
         claims = {one.claim.name: one for one in audit.audited(here["laptop"], paper).claims}
         at_full_size = {one.claim.name: one for one in audit.audited(here["paper"], paper).claims}
@@ -175,8 +175,16 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
                 if side.verdict in ("fails", "undecided") and (not side.of or not named.issuperset(side.of)):
                     assert f"; by {side.plain or side.reason}" in text
                     elsewhere += 1
+            if answer.beside:
+                other = claims[answer.beside].ours
+                said = f"; “{answer.beside}”: {other.verdict} ({other.plain or other.reason})"
+                decided = other.verdict in ("holds", "fails", "undecided")
+                assert ours.endswith(said) == decided and ("“" + answer.beside in ours) == decided
+                beside += decided
+            else:
+                assert "”: " not in ours
             asked += 1
-    assert asked == len(rows) - 2 > 12 and numbers > 15 and elsewhere
+    assert asked == len(rows) - 2 > 12 and numbers > 15 and elsewhere and beside
     first = by_text["A latent flow (AF / AF) models characters nearly as well as an LSTM"]
     assert first[2].endswith(": AF / AF 1.42, LSTM (sentence-wise) 1.41 bpc") and first[3].endswith(
         "; of earlier settings"

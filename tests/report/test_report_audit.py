@@ -13,7 +13,7 @@ import report_world
 from conftest import ROOT
 from seqflows import files, params, paths
 from seqflows.config import registry
-from seqflows.report import audit, cells, inputs, intervals, markdown, tables
+from seqflows.report import audit, cells, inputs, intervals, judging, markdown, tables
 from seqflows.report.inputs import Results
 from seqflows.report.judging import (
     Finding,
@@ -61,6 +61,7 @@ PRINTED = {
     "an affine flow cannot model the toy": "not printed",
     "AF / AF is best on Nottingham": "holds",
     "AF / AF beats SRNN on Piano": "holds",
+    "AF / AF is poorest on Piano": "holds",
     "AF / AF beats TSBN and STORN on JSB": "holds",
     "AF / SCF worse than AF / AF": "holds",
     "IAF / SCF worse than AF / AF": "holds",
@@ -247,6 +248,53 @@ def test_speed_claim(world):
     report_world.write_speed("demo", "ptb", flow=1.5)
     assert claims.speed_block(results, "ptb").verdict == "fails"
     assert claims.speed_block(results, "nottingham").verdict == "not run"
+
+
+def test_a_quoted_number_may_be_of_either_convention(world, monkeypatch):
+    """Per step of all pieces or the mean over pieces: what the other would turn is undecided, with its difference."""
+    report_world.write_all("laptop", world)
+    side = Ours(Results(world, "laptop"), claims.TABLES)
+    pair = claims.three("AF / AF", "JSB"), claims.three("STORN", "JSB")
+    found = below(side, *pair)
+    assert found.verdict == "holds" and "mean over pieces" not in found.text
+    scores = side.results.scores("jsb-af_af")
+    own = sum(one.nll / one.steps for one in scores) / len(scores)
+    shift = own - sum(one.nll for one in scores) / sum(one.steps for one in scores)
+    assert judging.by_piece(scores) == pytest.approx(shift) and shift
+    value = side.difference(*pair).value
+    monkeypatch.setattr(judging, "by_piece", lambda scores: 1.0)
+    found = below(side, *pair)
+    assert found.verdict == "undecided"
+    assert f"; {value + 1:+.3f} by the mean over pieces, and which is quoted is not known" in found.text
+    assert f"; {-value - 1:+.3f} by the mean over pieces" in below(side, *reversed(pair)).text
+    monkeypatch.setattr(judging, "by_piece", lambda scores: -1.0)
+    assert below(side, *pair).verdict == "holds"
+
+
+def test_the_set_on_which_af_af_is_poorest_is_judged_beside_the_lstm(world):
+    """As printed it lies above the LSTM on Piano alone; ours with another set as poor decides nothing, or fails."""
+    report_world.write_all("laptop", world)
+    finding = claims.poorest(Printed(claims.TABLES), "Piano")
+    assert finding.verdict == "holds" and "AF / AF less LSTM, Musedata less Piano: -0.730" in finding.text
+    assert claims.poorest(Printed(claims.TABLES), "JSB").verdict == "fails"
+    side = Ours(Results(world, "laptop"), claims.TABLES)
+    assert claims.poorest(side, "Piano").verdict == "holds" and "± " in claims.poorest(side, "Piano").text
+    world.runs["piano-af_af"]["laptop"]["training"] = {"epochs": 9}
+    finding = claims.poorest(Ours(Results(world, "laptop"), claims.TABLES), "Piano")
+    assert finding.verdict == "undecided" and "not comparable, piano-af_af alone is of earlier settings" in finding.text
+    paths.metrics("laptop", "jsb-lstm").unlink()
+    assert claims.poorest(Ours(Results(world, "laptop"), claims.TABLES), "Piano").verdict == "not run"
+
+
+def test_a_time_is_said_to_be_of_a_cpu(world):
+    report_world.write_speed("demo", "ptb")
+    assert inputs.times("demo", "ptb")[1] == "cpu, 1 thread"
+    path = paths.speed("demo", "ptb")
+    text = path.read_text().replace(",device,", ",device_name,device,").replace(",cpu,", ",AMD EPYC,cpu,")
+    files.write_text(path, text)
+    assert inputs.times("demo", "ptb")[1] == "CPU AMD EPYC, 1 thread"
+    files.write_text(path, text.replace(",cpu,", ",cuda,"))
+    assert inputs.times("demo", "ptb")[1] == "AMD EPYC, 1 thread"
 
 
 def test_share_within_the_limit(world):
@@ -473,9 +521,8 @@ def test_the_papers_settings_are_those_of_the_scale_paper():
         ours = inputs.settings(matrix, "paper", name)
         if of[name] == "ziegler2019":
             assert set(ours) == set(theirs), name
-            # one-hots have no width; the paper's 0 of the KL weight is 1e-5 in its code, which the deviations name
-            floor = ["kl_floor 1e-05 (paper none)"] * bool(ours.get("kl_floor"))
-            floor += [f"stop_rate {ours['stop_rate']} (paper none)"] * bool(ours.get("stop_rate"))
+            # one-hots have no width; the paper's 0 of the KL weight is 1e-5, as in its code, which the deviations name
+            floor = [f"stop_rate {ours['stop_rate']} (paper none)"] * bool(ours.get("stop_rate"))
             toy = {"batch_size", "epochs", "flow_width", "learning_rate", "patience"} if "gaussians" in name else set()
             assert {key for key in theirs if theirs[key] == "not said"} <= {"position"} | toy, name
             assert Results(matrix, "paper").differences(name) == floor, name

@@ -145,9 +145,9 @@ def test_a_sentence_counts_both_sides(world):
     one = audit.audited(results, ZIEGLER)
     text = markdown.inline(audit.said(results, one))
     held = sum(found.printed.verdict == "holds" for found in one.claims if not found.claim.check)
-    assert text.startswith(f"**{ZIEGLER.title}**: of 18 claims, on the printed numbers {held} hold, 1 fail (5 not")
+    assert text.startswith(f"**{ZIEGLER.title}**: of 19 claims, on the printed numbers {held} hold, 1 fail (5 not")
     assert "; on ours " in text and "41 of 41 cells of models have a number of ours" in text
-    assert "Not the paper's, in 24 of 24 runs: " in text
+    assert "Settings that are not the paper's, and in how many of 24 runs: width 24, epochs 24" in text
 
 
 def test_what_is_the_papers_own_size_says_so(world):

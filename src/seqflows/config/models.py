@@ -15,7 +15,7 @@ DROPOUT = number(least=0, below=1)
 SCALAR = choice("nlsq", "location_scale")
 HIDDEN = choice("made", "coupling", "independent")
 KEYS = choice("independent", "nade")  # of a step of a piano roll, given what it depends on
-FUSION = choice("mlp", "gate", "normalised")
+FUSION = choice("mlp", "gate", "normalised", "added")
 START = choice("permutation", "rotation", "aligned")  # of a flow's mixing over time
 
 
@@ -346,9 +346,10 @@ class Fused(ModelBlock):
 
     latent is that of a flow over the context's words, words their noisy vectors, encoding no more than itself in the
     same network. ``fusion`` puts that network's values (mlp), or these times the encoding (gate), or their layer
-    normalisation (normalised) in the encoding's place. ``structure`` of the flow: time (Lang-Flow), channels, or lstm
-    (LSTM-Flow: ``flow_steps`` layers); ``weight`` is lambda of eq. (21). ``flow_start`` is the start of the mixing over
-    time: with aligned a latent stands where its words do.
+    normalisation (normalised) in the encoding's place, or adds a network's output, 0 at first, to it (added).
+    ``structure`` of the flow: time (Lang-Flow), channels, or lstm (LSTM-Flow: ``flow_steps`` layers); ``weight`` is
+    lambda of eq. (21). ``flow_start`` is the start of the mixing over time: with aligned a latent stands where its
+    words do.
     """
 
     fused: str = entry(choice("none", "latent", "words", "encoding"), "none")

@@ -24,7 +24,10 @@ from seqflows.models.base import Model
 class Fusion(nn.Module):
     r"""u' = g = sigma(W_2 relu(W_1 [u; z] + b_1) + b_2) (eq. (19)), or what another ``form`` makes of g.
 
-    It is g times u (gate), or the layer normalisation of g (normalised): g's values are all near 1 / 2 at first.
+    It is g times u (gate), or the layer normalisation of g (normalised): g's values are all near 1 / 2 at first, and
+    hardly vary with u. Or u' = u + W_2 sigma(W_1 [u; z] + b_1) + b_2 (added), with W_2 = 0 and b_2 = 0 at first: that
+    model begins as the one without a fusion.
+
     With ``extra`` 0 it is the same network of u alone; its hidden layer is then wider, so that it has as many
     parameters as with ``instead`` numbers more per word.
     """
@@ -37,10 +40,15 @@ class Fusion(nn.Module):
         self.inner, self.out = nn.Linear(encoding + extra, inner), nn.Linear(inner, encoding)
         self.form = form
         self.norm = nn.LayerNorm(encoding) if form == "normalised" else None
+        if form == "added":
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, u: Tensor, z: Tensor | None) -> Tensor:
         """(B, S, H) from u (B, S, H) and z (B, S, D)."""
         joined = u if z is None else torch.cat([u, z], -1)
+        if self.form == "added":
+            return u + self.out(self.inner(joined).sigmoid())
         g = self.out(self.inner(joined).relu()).sigmoid()
         if self.norm is not None:
             return self.norm(g)

@@ -1,7 +1,7 @@
 """The answer in a minute: what a reader of a paper asks first, with the numbers and the verdict of both sides.
 
 The numbers are of the cells that answers.yaml names. What holds, holds in every comparison of its claim; what fails or
-is undecided is so by one, which stands behind them if they do not show it.
+is undecided is so by one, which stands behind them if they do not show it. Last is the check that an answer has beside.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def _shown(one: Audited, answer: Answer) -> list[tuple[Cell, bool]]:
     return [(cell, row.get("earlier_settings") == "yes") for cell, row in cells]
 
 
-def _judged(one: Audited, answer: Answer) -> Judged:
-    return next(claim for claim in one.claims if claim.claim.name == answer.claim)
+def _judged(one: Audited, name: str) -> Judged:
+    return next(claim for claim in one.claims if claim.claim.name == name)
 
 
 def _printed(one: Audited, answer: Answer) -> Text:
     cells = [cell for cell, _ in _shown(one, answer)]
-    judged = _judged(one, answer)
+    judged = _judged(one, answer.claim)
     numbers = ", ".join(f"{_label(cells, cell)} {cell.reported}" for cell in cells)
     numbers = f"{numbers} {' '.join(filter(None, (cells[0].unit, _column(cells))))}"
     notes = "; ".join(filter(None, (numbers, _decided(cells, cells, judged.printed), judged.remark)))
@@ -60,7 +60,7 @@ def _printed(one: Audited, answer: Answer) -> Text:
 
 def _ours(one: Audited, answer: Answer) -> Text:
     shown = [(cell, earlier) for cell, earlier in _shown(one, answer) if cell.summary]
-    ours = _judged(one, answer).ours
+    ours = _judged(one, answer.claim).ours
     verdict = ours.verdict
     if not shown:
         return Status(verdict, verdict)
@@ -70,7 +70,15 @@ def _ours(one: Audited, answer: Answer) -> Text:
     earlier = EARLIER if any(earlier for _, earlier in shown) else ""
     decided = _decided([cell for cell, _ in _shown(one, answer)], cells, ours)
     notes = "; ".join(filter(None, (numbers, seeds, earlier, decided)))
-    return Status(verdict, verdict), f": {notes}"
+    return Status(verdict, verdict), f": {notes}", *_beside(one, answer)
+
+
+def _beside(one: Audited, answer: Answer) -> tuple[Status | str, ...]:
+    """``; “more than one Gaussian”: fails``, of the check that stands beside an answer, if it has a verdict."""
+    if not answer.beside or (found := _judged(one, answer.beside).ours).verdict not in (FAILS, UNDECIDED, HOLDS):
+        return ()
+    text = f" ({found.plain or found.reason})"
+    return f"; “{answer.beside}”: ", Status(found.verdict, found.verdict), text
 
 
 def _decided(named: Sequence[Cell], shown: Sequence[Cell], finding: Finding) -> str:

@@ -60,7 +60,8 @@ READ = (
 )
 PICTURE = (
     "Each dot is a cell; within the green band it is within the tolerance. A hollow dot decides nothing: its errors\n"
-    "do not resolve it, or it is a stand-in, of other text than the paper's."
+    "do not resolve it, or it is a stand-in, of other text than the paper's. The axis is even up to one tolerance;\n"
+    "beyond, each factor of ten has as much again."
 )
 VERDICTS = {
     "reproduced": "within the tolerance, at the paper's own sizes and corpus",
@@ -480,7 +481,8 @@ def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
         "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
         "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
         "the\nsame ones, and over seeds: a run of one seed has that of the paper's other models on the same data or "
-        "else on\nother data, if any has several, and says so. A claim on n comparisons fails only by one that fails "
+        "else on\nother data, if any has several and is exact or estimated as it is, and says so; where none has, no "
+        "error over\nseeds is known. A claim on n comparisons fails only by one that fails "
         "beyond chance among n "
         "(Bonferroni). " + paper.convention
     )

@@ -207,10 +207,15 @@ def times(scale: str, name: str) -> tuple[Times, str] | None:
             raise Problem(f"expected finite seconds of {where}, got {seconds}; measure it again")
         found.setdefault(row["run"], {}).setdefault(int(row["length"]), []).append(seconds)
     machines = dict.fromkeys(
-        f"{row.get('device_name') or row['device']}, {row['threads']} thread" + "s" * (row["threads"] != "1")
-        for row in rows
+        f"{_machine(row)}, {row['threads']} thread" + "s" * (row["threads"] != "1") for row in rows
     )
     return found, "; ".join(machines)
+
+
+def _machine(row: Mapping[str, str]) -> str:
+    """``CPU AMD EPYC``: the name of the device of a row, or what it is where the name is not known."""
+    name = row.get("device_name")
+    return row["device"] if not name else f"CPU {name}" if row["device"] == "cpu" else name
 
 
 class Results:

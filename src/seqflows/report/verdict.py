@@ -161,21 +161,18 @@ def tally(counts: Mapping[str, int], said: Mapping[str, str]) -> str:
 
 
 def reduced(results: Results, runs: Iterable[str]) -> str:
-    """What most often differs from the paper's settings in the runs that have some; "" without runs."""
+    """The settings that most often differ from the paper's, each with the number of such runs; "" without runs."""
     names: Counter[str] = Counter()
     every = [run for run in dict.fromkeys(runs) if run]
     if not every:
         return ""
-    differing = 0
     for run in every:
-        found = results.differences(run)
-        differing += bool(found)
-        names.update({text.rpartition(" (paper ")[0].split()[0]: 1 for text in found})
-    if not differing:
+        names.update({text.rpartition(" (paper ")[0].split()[0]: 1 for text in results.differences(run)})
+    if not names:
         return "All settings are the paper's"
-    most = [name for name, _ in names.most_common(SHOWN)]
+    most = [f"{name} {count}" for name, count in names.most_common(SHOWN)]
     more = f" and {len(names) - len(most)} more" if len(names) > len(most) else ""
-    return f"Not the paper's, in {differing} of {len(every)} runs: {', '.join(most)}{more}"
+    return f"Settings that are not the paper's, and in how many of {len(every)} runs: {', '.join(most)}{more}"
 
 
 def table(claims: Sequence[Judged]) -> Table:

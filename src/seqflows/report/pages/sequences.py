@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from seqflows import metrics
 from seqflows.report.cells import NOTHING, Cell, number
 from seqflows.report.inputs import Results
-from seqflows.report.page import Block, Emphasis, Facts, Page, Paragraph, Text, listed
+from seqflows.report.page import Block, Facts, Page, Paragraph, Text, listed
 from seqflows.report.pages import corpora, shared
 
 EXCESS = metrics.find("excess")._replace(digits=2)  # whole sequences have hundreds of nats
@@ -34,8 +34,7 @@ def top(results: Results, cells: Sequence[Cell], facts: Sequence[Text] = ()) -> 
         *shared.unlike(results, cells),
     ]
     form = f"Each cell: {shared.cell_form(cells)} ± standard deviation over seeds (standard error over test sequences)."
-    notes = dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in cells if cell.note)
-    return [Facts(items), Paragraph(form), shared.reported_table(results, cells), *listed(notes)]
+    return [Facts(items), Paragraph(form), shared.reported_table(results, cells), *listed(shared.notes(cells))]
 
 
 def literature(results: Results, cells: Sequence[Cell]) -> list[Block]:

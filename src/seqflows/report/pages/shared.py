@@ -9,6 +9,7 @@ from seqflows import metrics, records
 from seqflows.report.cells import NOT_RUN, NOTHING, Cell, number
 from seqflows.report.inputs import Results, Summary, devices
 from seqflows.report.page import Block, Emphasis, Heading, Paragraph, Status, Strong, Table, Text
+from seqflows.report.papers.base import papers
 
 SOURCE = "source entropy"
 CONTROLS, OURS = "controls and this project's, not in the paper", "this project's, not in the paper"
@@ -210,5 +211,15 @@ def paper_first(made: Sequence[Cell], shown: Table, rule: str = CONTROLS) -> Tab
 
 
 def notes(made: Sequence[Cell]) -> list[Text]:
-    """The notes of the printed table."""
-    return list(dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note))
+    """The notes of the printed table, and what its other rows and columns are."""
+    printed = dict.fromkeys((Emphasis(cell.row), f": {cell.note}.") for cell in made if cell.note)
+    return [*printed, *terms(made)]
+
+
+def terms(made: Sequence[Cell]) -> list[Text]:
+    """What rows and columns are that the paper has not, or does not say, by its terms.yaml."""
+    known = papers()
+    names = {cell.table.partition("-")[0]: None for cell in made}
+    shown = {part for cell in made for part in (cell.row, cell.column)}
+    found = (one for name in names if name in known for one in known[name].terms)
+    return [(Emphasis(one.term), f": {one.means}.") for one in found if one.term in shown]

@@ -17,7 +17,8 @@ LITERAL = {"entropy_gap", "known", "unique_known"}  # the readings in the paper'
 
 def page(results: Results, title: str, cells: Sequence[Cell]) -> Page:
     """The whole page of a table."""
-    blocks = [*header(results, cells), shared.reported_table(results, cells), *listed(notes(cells))]
+    blocks = [*header(results, cells), shared.reported_table(results, cells)]
+    blocks += listed([*notes(cells), *shared.terms(cells)])
     for part in (halves, trajectories, readings, beyond):
         blocks += part(results, cells)
     return Page(title, blocks)

@@ -164,15 +164,24 @@ class Cause(NamedTuple):
         return changed, other or metric
 
 
+class Term(NamedTuple):
+    """What a row or column of the tables is that the paper has not, or does not say."""
+
+    term: str
+    means: str
+
+
 class Answer(NamedTuple):
     """What a reader of the paper asks first: a statement of it in short, the name of its claim, and cells that show it.
 
-    ``cells`` are ``<table> | <row> | <column>`` each, with semicolons between.
+    ``cells`` are ``<table> | <row> | <column>`` each, with semicolons between. ``beside`` is a check of ours without
+    which the verdict on our numbers would mislead: its own verdict stands behind.
     """
 
     says: str
     claim: str
     cells: str
+    beside: str = ""
 
     @property
     def shown(self) -> list[tuple[str, ...]]:
@@ -196,6 +205,7 @@ class Paper:
     assumptions: tuple[Assumption, ...]
     causes: tuple[Cause, ...]
     answers: tuple[Answer, ...]
+    terms: tuple[Term, ...]
     convention: str  # convention of our numbers in the claims, if needed
 
     @property
@@ -221,7 +231,8 @@ def read(folder: Path) -> Paper:
     for name in (path.name, "deviations.yaml", "contradictions.yaml", "claims.py"):
         if not (folder / name).exists():
             raise Problem(f"expected {folder / name}, found none; write it")
-    left_open, tried, asked = (folder / f"{name}.yaml" for name in ("assumptions", "causes", "answers"))
+    optional = ("assumptions", "causes", "answers", "terms")
+    left_open, tried, asked, named = (folder / f"{name}.yaml" for name in optional)
     head = _texts(str(path), params.written(path), ("title",), {"convention": "", "code": ""})
     shared = {"code": head["code"]} if head["code"] else {}
     claims = importlib.import_module(f"{__package__}.{folder.name}.claims").CLAIMS
@@ -234,6 +245,7 @@ def read(folder: Path) -> Paper:
         assumptions=_rows(left_open, Assumption) if left_open.exists() else (),
         causes=_causes(tried) if tried.exists() else (),
         answers=_answers(asked, [claim.name for claim in claims]) if asked.exists() else (),
+        terms=_rows(named, Term) if named.exists() else (),
         convention=head["convention"],
     )
 
@@ -268,10 +280,11 @@ def _answers(path: Path, claims: Collection[str]) -> tuple[Answer, ...]:
     tables = {cell[0] for one in found for cell in one.shown}
     known = {(table, row["row"], row["column"]) for table in tables for row in printed(f"{paper}-{table}")}
     for number, one in enumerate(found, 1):
-        if one.claim not in claims:
-            raise Problem(
-                f"expected the name of a claim in entry {number} of {path}, got {one.claim!r}{near(one.claim, claims)}"
-            )
+        for name in filter(None, (one.claim, one.beside)):
+            if name not in claims:
+                raise Problem(
+                    f"expected the name of a claim in entry {number} of {path}, got {name!r}{near(name, claims)}"
+                )
         for cell in one.shown:
             if cell not in known:
                 raise Problem(

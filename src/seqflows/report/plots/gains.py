@@ -186,7 +186,7 @@ def legend(figure: Any, height: float) -> None:
     dots += [Line2D([], [], color="0.3", mfc="white", label="of one seed", **OURS)]
     dots += [Line2D([], [], label="printed", **PRINTED)]
     bars = [
-        Line2D([], [], color="0.3", lw=2.6, label="95 % over questions"),
+        Line2D([], [], color="0.3", lw=2.6, label="95 % over the test set"),
         Line2D([], [], color="0.3", lw=1.0, label="and seeds"),
     ]
     figure.legend(

@@ -10,7 +10,7 @@ import itertools
 import math
 from typing import Any
 
-from seqflows import records
+from seqflows import kinds, records
 from seqflows.errors import Problem
 from seqflows.report.inputs import Results
 from seqflows.report.plots.common import BLUE, ORANGE, RED, origin
@@ -76,10 +76,10 @@ def picked(results: Results, task: Task) -> dict[Candidate, list[Line]]:
 
 
 def lines(results: Results, run: str) -> list[Line]:
-    """A line for each seed of a run whose history has validation losses and a clock."""
-    found = []
+    """A line for each seed of a run whose history has validation losses and a clock, in the unit of its scores."""
+    found, unit = [], kinds.of(results.params.kind(run)).nats
     for seed in records.trained(results.scale, run):
-        losses = [float(row.get("valid_loss") or "nan") for row in seed.history]
+        losses = [float(row.get("valid_loss") or "nan") / unit for row in seed.history]
         if (minutes := clock(seed)) and all(map(math.isfinite, losses)):
             found.append(list(zip(minutes, itertools.accumulate(losses, min), strict=True)))
     return found
@@ -109,7 +109,8 @@ def panel(axis: Any, results: Results, task: Task, found: dict[Candidate, list[L
     axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda place, _: f"{place:g}"))
     axis.xaxis.set_minor_formatter(ticker.NullFormatter())
     axis.set_xlabel("core-minutes")
-    axis.set_ylabel(UNITS.get(results.params.kind(task.candidates[0].run), "nats per (T + 1)"))
+    kind = results.params.kind(task.candidates[0].run)
+    axis.set_ylabel("bits per (T + 1)" if kind == "text" else UNITS.get(kind, "nats per (T + 1)"))
     for one in (one for one, seeds in found.items() if not seeds and one not in untrained):
         axis.plot([], [], ls="none", label=f"{_name(one)}, without a line")
     axis.legend(

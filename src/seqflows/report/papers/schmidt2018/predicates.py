@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from seqflows.report.judging import (
+    ERRORS,
     FAILS,
     HOLDS,
     NOT_PRINTED,
@@ -91,6 +92,10 @@ def variation(numbers: Numbers) -> Finding:
     squares: dict[str, list[float]] = {TEST: [], UNIQUE: [], KNOWN: []}
     freedom = 0
     for row in (*STATE_SPACE, *BASELINES):
+        run, metric = numbers.runs.get(one(row), ("", ""))  # of which nothing is asked yet
+        first = numbers.results.summary(run, metric, optional=True) if run else None
+        if first is None or first.std is None:
+            continue
         values = {column: numbers.value(one(row, column)) for column in squares}
         summaries = {column: found.summary for column, found in values.items() if isinstance(found, Value)}
         if len(summaries) < len(squares) or any(not s or s.std is None for s in summaries.values()):
@@ -107,12 +112,13 @@ def variation(numbers: Numbers) -> Finding:
 
 def _wider(spread: dict[str, float], column: str, freedom: int) -> Finding:
     text = f"relative standard deviation of {column} {spread[column]:.2%}, of {TEST} {spread[TEST]:.2%} "
-    text += f"({freedom} degrees of freedom)"
+    error = math.sqrt(1 / freedom)
+    text += f"({freedom} degrees of freedom: a factor of {math.exp(ERRORS * error):.1f} would decide)"
     if not spread[column] or not spread[TEST]:
         return Finding(HOLDS if spread[column] > spread[TEST] else FAILS, text)
     # The logarithm of an estimated standard deviation has a standard error of 1 / sqrt(2 freedom).
     excess = math.log(spread[TEST] / spread[column])
-    return ruled(excess, math.sqrt(1 / freedom), text)
+    return ruled(excess, error, text)._replace(error=None)  # of a factor, no difference that would have been seen
 
 
 def harder(numbers: Numbers) -> Finding:

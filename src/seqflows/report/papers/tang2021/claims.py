@@ -131,7 +131,7 @@ CLAIMS = (
     ),
     Claim(
         "left to right is sometimes better", "5.1", "even sometimes slightly better than the non-autoregressive model",
-        "AR below S, of at least one network on one corpus", sometimes,
+        "AR below S, of at least one network on one corpus; by how much, \"slightly\", is not judged", sometimes,
     ),
     Claim(
         "a density of the noisy data", "A.5", "the noise, a Gaussian of 1/2^m, m = 6, and the data in 2^6 levels",

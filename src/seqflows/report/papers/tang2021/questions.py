@@ -32,6 +32,7 @@ PEOPLE = {  # the rows of the printed counts: against the baseline, and against 
     "SQuAD": {"Baseline": "Human Eval 3", "FlowSeq": "Human Eval 4"},
 }
 RARE, CLEAR = 0.001, 0.05  # p of the paper's sentence, and of the sign test
+COST = 0.5  # points of a score: the meaning of "nothing"
 
 
 def each(numbers: Numbers, judge: Callable[[str, str], Iterable[Finding]]) -> Finding:
@@ -129,6 +130,12 @@ CLAIMS = (
         "assume that it provides a better hidden representation of context", f"{LANG_FLOW} above the controls that "
         f"have its vectors or its network but not its density: {WORDS}; {LAMBDA}; {NO_Z}; in all three scores, both "
         "sets", lambda n: ordered(n, *((LANG_FLOW, row) for row in (WORDS, LAMBDA, NO_Z))), check=True,
+    ),
+    Claim(
+        "the network before the decoder costs nothing", "3.2", "h_att is essentially a MLP with sigmoid activation",
+        f"{NO_Z}, the same network without a latent, at most {COST:g} below {BASELINE} in all three scores, both sets; "
+        f"else a loss of {LANG_FLOW} is not all the flow's", lambda n: ordered(n, (NO_Z, BASELINE), margin=-COST),
+        check=True,
     ),
     Claim(
         "a better density helps more", "3.2", "the flow model has the ability for exact density estimation",
