@@ -17,7 +17,12 @@ LONGEST = 3
 
 
 def model(seed=0):
-    return CASE.build(seed=seed)
+    """With tables normalised in float64; they start in float32."""
+    one = CASE.build(seed=seed)
+    with torch.no_grad():
+        for table in one.parameters():
+            table.copy_(table.log_softmax(-1))
+    return one
 
 
 def words(model) -> Batch:
@@ -44,6 +49,23 @@ def test_the_likelihood_is_the_sum_over_all_sequences_of_states():
         for place, (x, length) in enumerate(zip(batch.x.tolist(), batch.lengths.tolist(), strict=True)):
             expected = sum(p for p, _ in paths(one, x[:length]))
             assert one.log_prob(batch)[place].item() == pytest.approx(math.log(expected), abs=1e-12)
+
+
+def test_it_is_a_distribution_at_any_tables_and_normalised_ones_change_no_number():
+    """After a step by another optimiser than EM, too: all words with one of the length without an end sum to 1."""
+    one = model()
+    batch = words(one)
+    torch.testing.assert_close(one.log_prob(batch), -one.objective(batch, 1)["nll"], rtol=0, atol=1e-12)
+    one.objective(batch, 1)["nll"].sum().backward()
+    with torch.no_grad():
+        for table in one.parameters():
+            table.sub_(0.05 * table.grad)
+    with torch.no_grad():
+        assert all(((table.exp().sum(-1) - 1).abs() > 0.05).any() for table in one.parameters())
+        unended = torch.tensor(list(itertools.product(range(one.end), repeat=LONGEST)))
+        unended = Batch(unended, torch.full((len(unended),), LONGEST), torch.arange(len(unended)))
+        total = torch.cat([one.log_prob(batch), one.log_prob(unended)]).logsumexp(0)
+    assert total.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_minus_the_gradient_is_the_expected_counts():

@@ -24,9 +24,12 @@ class HiddenMarkov(WordModel):
     r"""P(w) = sum_h prod_t A(h_t | h_{t-1}) B(w_t | h_t) without feedback of symbols, as Schmidt & Hofmann 2018 ask.
 
     Its tables of log-probabilities, ``first`` (S,), ``transition`` (S, S) and ``emission`` (S, V), are the parameters
-    themselves. The likelihood is exact, by the forward recursion over the distinct prefixes of a batch. Since nothing
-    normalises the tables in it, minus its gradient by them is the expected counts of what they are probabilities of,
-    from which the optimiser ``em`` makes the next tables (Baum et al. 1970).
+    themselves. The likelihood is exact, by the forward recursion over the distinct prefixes of a batch.
+
+    `objective` takes the tables as they are: since nothing normalises them there, minus its gradient by them is the
+    expected counts of what they are probabilities of, from which the optimiser ``em`` makes the next tables, which are
+    normalised (Baum et al. 1970). Another optimiser leaves tables that are not, and the objective is then no
+    likelihood. `log_prob` and all that draws normalise them first, so that they are of one distribution at any tables.
 
     Raises:
         ValueError: more states than the words have symbols; `seqflows.models.build` raises it as a Problem.
@@ -47,14 +50,21 @@ class HiddenMarkov(WordModel):
             self.register_parameter(name, nn.Parameter(table))
 
     def objective(self, batch: Batch, samples: int) -> Terms:
-        """nll = -log P(w), (B,), nats per word; ``samples`` is not used, the likelihood is exact.
+        """nll = -log P(w), (B,), nats per word, at normalised tables; ``samples`` is not used, the likelihood is exact.
+
+        Its gradient by the tables is minus the expected counts, in which a normalisation would have a part.
+        """
+        return {"nll": self._nll(batch, self.first, self.transition, self.emission)}
+
+    def _nll(self, batch: Batch, first: Tensor, transition: Tensor, emission: Tensor) -> Tensor:
+        """-log P(w), (B,), nats, by tables of log-probabilities (S,), (S, S) and (S, V).
 
         Prefixes that words share are computed once: level by level, the states' probabilities given the prefix, (N, S).
         """
-        transition, emission = self.transition.exp(), self.emission.exp().t()
+        transition, emission = transition.exp(), emission.exp().t()
         prefix = torch.zeros(len(batch.x), dtype=torch.int64, device=batch.x.device)  # of each word, on its level
-        states, total = self.first.exp()[None], None
-        nll = self.first.new_zeros(len(batch.x))
+        states, total = first.exp()[None], None
+        nll = first.new_zeros(len(batch.x))
         for t in range(int(batch.lengths.max())):
             alive = batch.lengths > t
             keys, places = torch.unique(prefix[alive] * self.symbols + batch.x[alive, t], return_inverse=True)
@@ -68,11 +78,12 @@ class HiddenMarkov(WordModel):
             prefix = prefix.masked_scatter(alive, places)
             ends = batch.lengths == t + 1
             nll = nll.masked_scatter(ends, -total.index_select(0, prefix[ends]))
-        return {"nll": nll}
+        return nll
 
     def log_prob(self, batch: Batch) -> Tensor:
-        """log P(w), (B,), nats."""
-        return -self.objective(batch, 1)["nll"].double()
+        """log P(w), (B,), nats, by the tables normalised, at which it is minus the objective."""
+        tables = (table.log_softmax(-1) for table in (self.first, self.transition, self.emission))
+        return -self._nll(batch, *tables).double()
 
     def _states(self, count: int, steps: int, generator: torch.Generator | None) -> Tensor:
         """Sequences of states drawn in free mode, (M, T)."""
