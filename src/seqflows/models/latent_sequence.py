@@ -17,6 +17,7 @@ from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.flows import (
     SCALARS,
+    AttentiveInTime,
     AutoregressiveInTime,
     Bijection,
     Inverse,
@@ -201,7 +202,7 @@ class LatentSequence(Model):
         log_weights = log_joint - log_q + self.length_log_prob(rows.lengths)
         return log_weights.view(-1, samples), log_likelihood.view(-1, samples)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample(
         self,
         count: int,
@@ -233,7 +234,11 @@ class LatentSequence(Model):
     def prior_conditional(self, z_1TD: Tensor, lengths: Tensor, grid_GD: Tensor) -> Tensor:
         """log p(z_t = grid | z_<t), (T, G), nats; only for models autoregressive in time (figure 6)."""
         if not isinstance(self.prior, AutoregressiveInTime):
-            raise Problem(f"expected a model with time: af for conditional densities, got time: {self.config.time}")
+            got = "network: transformer" if isinstance(self.prior, AttentiveInTime) else f"time: {self.config.time}"
+            raise Problem(
+                "expected a prior by an LSTM that reads the steps before, time: af or a codebook's network: lstm, for "
+                f"conditional densities, got {got}; take another run"
+            )
         context = self.prior.states(z_1TD, self.positions(lengths, z_1TD.shape[1]))[0]
         rows = []
         for context_t in context:
