@@ -198,9 +198,11 @@ def test_the_command_line_scores_and_samples(project, capsys):
     assert told[3] == f"mean of 3: {nats.mean():.4f} nats a sequence, seed 0 of demo/text-lstm"
     assert cli.main(["sample", "demo/text-lstm", "-n", "4"]) == 0
     assert capsys.readouterr().out.splitlines() == model.sample(4)
+    assert cli.main(["sample", "demo/text-lstm", "--temperature", "0"]) == 0
+    assert capsys.readouterr().out.splitlines() == model.sample(5, temperature=0) == model.sample(5, mode=True)
     for wrong in ("-1", "nan", "inf"):
         assert cli.main(["sample", "demo/text-lstm", "--temperature", wrong]) == 1
-        assert f"expected a temperature of at least 0, which scales the noise, got {wrong}" in capsys.readouterr().err
+        assert f"expected a temperature of at least 0, 1 as trained, got {wrong}" in capsys.readouterr().err
     assert cli.main(["sample", "demo/music-latent"]) == 1
     assert "expected a model of text, words or language" in capsys.readouterr().err
     assert cli.main(["score", "demo/text-lstm", "nowhere.txt"]) == 1

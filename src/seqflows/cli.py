@@ -143,7 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("file", help="a sequence per line; - reads standard input")
     score.set_defaults(act=_score)
     sample.add_argument("-n", type=int, default=5, metavar="N", help="how many (5)")
-    sample.add_argument("--temperature", type=float, default=1.0, metavar="T", help="scale of the noise (1)")
+    what = "scale of the noise of flows and latents; of others divisor of the logits, 0: the likeliest symbols (1)"
+    sample.add_argument("--temperature", type=float, default=1.0, metavar="T", help=what)
     sample.set_defaults(act=_sample)
     weights = add("weights", "write weights/<scale> of all trained runs, for use without data")
     weights.add_argument("scale", choices=paths.SCALES)

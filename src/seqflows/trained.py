@@ -134,7 +134,8 @@ class Trained:
     def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0, mode: bool = False) -> Any:
         """``count`` new sequences: lines, words, a list of arrays (T, 88), or an array (N, D).
 
-        ``temperature`` scales the noise; ``mode`` takes the most likely observation.
+        ``temperature`` scales the noise of flows and latents, also of states, and divides the logits of other models,
+        whose symbols are the likeliest at 0; ``mode`` takes the most likely observation.
 
         Raises:
             Problem: fewer than one sequence, or a temperature that is negative or not finite.
@@ -142,7 +143,7 @@ class Trained:
         if count < 1:
             raise Problem(f"expected at least one sequence to sample, got {count}")
         if not 0 <= temperature < math.inf:
-            raise Problem(f"expected a temperature of at least 0, which scales the noise, got {temperature:g}")
+            raise Problem(f"expected a temperature of at least 0, 1 as trained, got {temperature:g}")
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             batch = self.model.sample(count, temperature=temperature, mode=mode, generator=generator)

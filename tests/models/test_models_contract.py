@@ -650,6 +650,27 @@ def test_no_sample_is_refused(case):
             apply(batch, 0)
 
 
+@_named([case for case in CASES if case not in PAIRS + SPANS + CHOICES])
+def test_a_model_can_be_trained_on_samples(case):
+    """As data made for training are: no tensor of inference mode, which no gradient may pass."""
+    model = _build(case)
+    drawn = model.sample(4, generator=torch.Generator().manual_seed(0))
+    assert not any(value.is_inference() for value in drawn[:3])
+    if case not in FROZEN:
+        sum(term.sum() for term in model.objective(drawn, 1).values()).backward()
+
+
+@_named([case for case in CASES if case not in PAIRS + SPANS + CHOICES])
+def test_temperature_0_takes_the_likeliest_symbols_of_exact_models(case):
+    """As ``mode`` does; the others take no noise of a latent and draw symbols given it."""
+    model = _build(case)
+    found = [model.sample(6, temperature=0.0, mode=mode, generator=torch.Generator().manual_seed(3)) for mode in (0, 1)]
+    cold, likeliest = found
+    assert cold.x.isfinite().all()
+    if model.exact:
+        assert torch.equal(cold.x, likeliest.x) and torch.equal(cold.lengths, likeliest.lengths)
+
+
 # --- what figures draw --------------------------------------------------------------------------------------------
 
 
@@ -676,6 +697,14 @@ def test_prior_conditionals_are_the_steps_of_the_prior(case):
     assert torch.allclose(rows.exp().sum(1) * (axis[1] - axis[0]) ** 2, torch.ones(4, dtype=torch.float64), atol=2e-3)
     with pytest.raises(Problem, match="time: af"):
         case.build(time="iaf").prior_conditional(z, lengths, z[0])
+
+
+def test_a_prior_without_conditionals_is_named():
+    z = torch.randn(1, 4, 1, dtype=torch.float64)
+    for name, got in (("codebook-transformer", "network: transformer"), ("codebook-iaf", "time: iaf")):
+        model = next(case for case in LATENT if case.name == name).build()
+        with pytest.raises(Problem, match=f"expected a prior by an LSTM .*, got {got}; take another run"):
+            model.prior_conditional(z, torch.tensor([4]), z[0])
 
 
 # --- bad blocks ---------------------------------------------------------------------------------------------------

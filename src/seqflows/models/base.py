@@ -111,7 +111,11 @@ class Model(nn.Module):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Draw sequences; ``temperature`` scales the noise, ``mode`` takes the most likely observation."""
+        """Draw sequences; ``mode`` takes the most likely observation.
+
+        ``temperature`` scales the noise of flows and latents, also of states, and divides the logits of a model
+        without any, which at 0 gives its likeliest symbols.
+        """
         raise TypeError(f"Expected {type(self).__name__} to define sample(count)")
 
 

@@ -112,4 +112,5 @@ class HiddenMarkov(WordModel):
         return batch, {name: values[before] * batch.mask for name, values in found.items()}
 
     def _symbols(self, count: int, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
+        """``temperature`` divides the logits of the symbols, not those of the states, which ``mode`` draws, too."""
         return draw_symbols(self.emission[self._states(count, self.longest, generator)], temperature, mode, generator)

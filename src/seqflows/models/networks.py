@@ -144,10 +144,10 @@ class Emission(nn.Module):
         return -F.binary_cross_entropy_with_logits(logits, x.to(logits.dtype), reduction="none").sum(-1)
 
     def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-        """Symbols drawn at a temperature, or the most likely."""
+        """Symbols drawn at a temperature, which divides the logits; at 0, or with ``mode``, the most likely."""
         if self.categorical:
             return draw_symbols(logits, temperature, mode, generator)
-        if mode:
+        if mode or not temperature:
             return (logits > 0).float()
         probabilities = _drawable((logits / temperature).sigmoid(), generator)
         return torch.bernoulli(probabilities, generator=generator).float().to(logits.device)
@@ -189,7 +189,7 @@ class NadeEmission(Emission):
         return total
 
     def draw(self, logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-        """Keys drawn at a temperature, or each the likelier value given those below it."""
+        """Keys drawn at a temperature; at 0, or with ``mode``, each the likelier value given those below it."""
         b, hidden = logits.split([self.symbols, logits.shape[-1] - self.symbols], -1)
         drawn = []
         for v in range(self.symbols):
@@ -204,8 +204,8 @@ def emission(facts: Facts, embedding: int, norm: float, keys: str, width: int) -
 
 
 def draw_symbols(logits: Tensor, temperature: float, mode: bool, generator: torch.Generator | None) -> Tensor:
-    """A symbol for each row of (..., V) logits, drawn at a temperature, or the most likely."""
-    if mode:
+    """A symbol for each row of (..., V) logits, drawn at a temperature; at 0, or with ``mode``, the most likely."""
+    if mode or not temperature:
         return logits.argmax(-1)
     probabilities = _drawable((logits.double() / temperature).softmax(-1), generator)
     drawn = torch.multinomial(probabilities.reshape(-1, logits.shape[-1]), 1, generator=generator)
