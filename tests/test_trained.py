@@ -8,15 +8,37 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import seqflows
 import tiny
 from seqflows import cli, paths, trained
-from seqflows.data import prepared
+from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import collate
 from seqflows.errors import Problem
 from seqflows.training import loop
 
+QUESTIONS = {
+    "source": "embedded-language",
+    "seed": 1,
+    "train": 40,
+    "valid": 10,
+    "test": 12,
+    "length": 16,
+    "dimensions": 6,
+}
+LANGUAGE = {
+    "flow": {
+        "class": "language_flow",
+        "structure": "past",
+        "steps": 1,
+        "scales": 1,
+        "width": 8,
+        "inner": 8,
+        "heads": 2,
+    },
+    "trigram": {"class": "word_mixture", "network": "trigram"},  # whose tensors are all made anew, none is saved
+}
 RUNS = ("text-latent", "text-lstm", "music-latent", "points-flow", "words-gru", "words-state")
 
 
@@ -39,6 +61,84 @@ def project(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
     return tmp_path / "project"
+
+
+@pytest.fixture(scope="module")
+def made_of_language(tmp_path_factory):
+    """A project of embedded texts whose runs are trained."""
+    folder = tmp_path_factory.mktemp("language")
+    content = tiny.matrix(runs={})
+    content["speeds"] = {}
+    content["datasets"] = {"questions": {"kind": "language", **dict.fromkeys(paths.SCALES, QUESTIONS)}}
+    for name, model in LANGUAGE.items():
+        training = {"epochs": 1, "batch_size": 8, "learning_rate": 1.0e-3}
+        block = {"seeds": [0], "model": model, "training": training, "evaluation": {"draws": 2}}
+        content["runs"][name] = {"reproduces": "tang2021", "dataset": "questions", **dict.fromkeys(paths.SCALES, block)}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    block = {"kind": "language", **QUESTIONS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("SEQFLOWS_CHECKPOINTS", raising=False)
+        download.fetch(block, paths.raw("demo", "questions"))
+        prepare.prepare(block, paths.raw("demo", "questions"), paths.prepared("demo", "questions"), "questions")
+        for name in LANGUAGE:
+            loop.run(paths.Key("demo", name))
+    return folder
+
+
+@pytest.fixture
+def language(made_of_language, tmp_path, monkeypatch):
+    """A copy of it."""
+    shutil.copytree(made_of_language, tmp_path / "language")
+    monkeypatch.chdir(tmp_path / "language")
+
+
+def _left_alone(call):
+    """What a call gives, which draws nothing from torch's own generator and leaves it as it was."""
+    before = torch.get_rng_state()
+    found = call()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    again = call()
+    assert np.array_equal(found, again) if isinstance(found, np.ndarray) else str(found) == str(again)
+    return found
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_callers_generator_is_left_alone(project, name):
+    """So a training that scores after each epoch has other noise in each, and the scores the same."""
+    model = seqflows.load(f"demo/{name}")
+    drawn = _left_alone(lambda: model.sample(3))
+    _left_alone(lambda: model.score(drawn, samples=4))
+    if not model.model.exact:
+        _left_alone(lambda: model.log_weights(drawn, 4))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_a_model_of_language_is_used_from_its_run_and_from_weights(language, name, packed):
+    """Also one whose tensors are all made from the training texts; a text's noise does not depend on others'."""
+    data = prepared.load(paths.prepared("demo", "questions"))
+    texts = [trained.tokens.decode(data.test.sequence(place), data.vocabulary) for place in range(len(data.test))]
+    lines = list(dict.fromkeys(texts))[:3]
+    if packed:
+        before = seqflows.load(f"demo/{name}")
+        assert cli.main(["weights", "demo"]) == 0
+        for gone in ("runs", "data"):
+            shutil.rmtree(gone)
+        assert (paths.weights("demo", name) / trained.TEXTS).exists() == (name == "trigram")
+    model = seqflows.load(f"demo/{name}")
+    assert model.device == torch.device("cpu")
+    assert len(_left_alone(lambda: model.sample(4))) == 4
+    nats, noise = _left_alone(lambda: model.score(lines)), _left_alone(lambda: model.encode(lines))
+    assert nats.shape == (3,) and np.isfinite(nats).all() and noise.shape == (3, 16, 6)
+    assert _left_alone(lambda: model.decode(noise)) == lines
+    for one in (2, 0):  # alone as among others, by the noise that it is scored with, and other noise by another seed
+        assert torch.allclose(model.encode([lines[one]])[0], noise[one], rtol=0, atol=1e-5)
+        assert model.score([lines[one]])[0] == pytest.approx(nats[one], rel=1e-6)
+        assert not torch.allclose(model.encode([lines[one]], seed=1)[0], noise[one])
+    if packed:
+        assert np.array_equal(before.score(lines), nats) and torch.equal(before.encode(lines), noise)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,27 @@ def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machin
     if training:
         reuse_memory()
     return Machine(torch.device("cpu"), processor(), threads, precision)
+
+
+def seed_noise(device: torch.device, seed: int) -> None:
+    """Seed the generators that a model on a device draws from: the CPU's and, of a GPU, its own; no other device's."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def own_noise(device: torch.device, seed: int | None = None) -> Iterator[None]:
+    """Seed the noise of what follows, if a seed is given, and leave the caller's generators as they were.
+
+    These are torch's own of the CPU and, of a GPU, that of the device: a training that scores between its steps goes on
+    as without it.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if seed is not None:
+            seed_noise(device, seed)
+        yield
 
 
 def reuse_memory() -> None:

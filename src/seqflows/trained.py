@@ -2,13 +2,15 @@
 
 ``seqflows.load("laptop/jsb-af_af")`` gives the model of the first seed. It comes from ``runs/`` and its prepared data
 or, in a clone without them, from ``weights/<scale>/<run>``, which `pack` writes: what the model needs to know of its
-data in facts.json, and seed-<n>.safetensors beside its train.json.
+data in facts.json, beside it word vectors and the training texts that a trigram is made of, and seed-<n>.safetensors
+beside its train.json.
 
 Legend: N sequences, T time, D numbers of a vector.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import zlib
@@ -22,7 +24,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seqflows import files, kinds, models, params, paths
+from seqflows import compute, files, kinds, models, params, paths
+from seqflows.config.models import MODELS, sizes
 from seqflows.data import prepared, tokens
 from seqflows.data.batching import collate, order_by_length
 from seqflows.data.kinds import text
@@ -35,7 +38,7 @@ from seqflows.models.language_flow import LanguageFlow
 from seqflows.names import near
 from seqflows.paths import MODEL, RECORD
 
-FACTS, VECTORS = "facts.json", "vectors.npy"
+FACTS, VECTORS, TEXTS = "facts.json", "vectors.npy", "texts.npz"
 SEED = re.compile(r"seed-(\d+)\.json")
 SAMPLES, AT_ONCE = 50, 32  # importance samples of a latent model, and sequences of a batch
 CHUNK = 50_000  # symbols of all samples that are drawn at once
@@ -90,7 +93,7 @@ class Trained:
             return importance_nll(torch.from_numpy(self.log_weights(given, samples, seed=seed)), samples).numpy()
         split = self._split(given)
         nll, noisy = np.zeros(len(split)), isinstance(self.model, LanguageFlow)
-        with torch.no_grad():
+        with torch.no_grad(), compute.own_noise(self.device):
             for indices in self._own(split, seed) if noisy else order_by_length(split, AT_ONCE):
                 nll[indices] = -self.model.log_prob(collate(split, indices).to(self.device)).double().cpu().numpy()
         return nll
@@ -111,7 +114,7 @@ class Trained:
             raise Problem(f"expected at least one importance sample, got {samples}")
         split = self._split(given)
         found = np.zeros((len(split), samples))
-        with torch.no_grad():
+        with torch.no_grad(), compute.own_noise(self.device):
             for indices in self._own(split, seed):
                 batch = collate(split, indices).to(self.device)
                 at_once = max(1, CHUNK // int(split.lengths[indices[0]]))
@@ -119,17 +122,20 @@ class Trained:
         return found
 
     def _own(self, split: Split, seed: int) -> Iterator[np.ndarray]:
-        """The place of each sequence, for a batch of its own, with the noise of its symbols and the seed."""
+        """The place of each sequence, for a batch of its own, with the noise of its symbols and the seed.
+
+        It seeds torch's own generators, which the caller keeps by `compute.own_noise`.
+        """
         for place in range(len(split)):
             content = np.ascontiguousarray(split.sequence(place)).tobytes()
             stream = np.random.default_rng((seed, zlib.crc32(content))).integers(2**63)
-            torch.manual_seed(int(stream))
+            compute.seed_noise(self.device, int(stream))
             yield np.array([place])
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
-        return next(iter(self.model.state_dict().values())).device
+        """Where the model is, by its parameters or, without any, by what it keeps."""
+        return next(itertools.chain(self.model.parameters(), self.model.buffers())).device
 
     def sample(self, count: int, *, seed: int = 0, temperature: float = 1.0, mode: bool = False) -> Any:
         """``count`` new sequences: lines, words, a list of arrays (T, 88), or an array (N, D).
@@ -160,13 +166,16 @@ class Trained:
     def encode(self, texts: Sequence[str], *, seed: int = 0) -> Tensor:
         """The noise f(x~) of texts under a flow of language, (N, T, D).
 
+        The draw of x~ follows from the text and ``seed``, whatever others are encoded with it, as in `score`.
+
         Raises:
             Problem: a model of another kind.
         """
         flow = self._flow("encode")
         split = self._split(texts)
-        torch.manual_seed(seed)
-        return flow.encode(collate(split, np.arange(len(split))).x.to(self.device))
+        with compute.own_noise(self.device):
+            own = [flow.encode(collate(split, one).x.to(self.device)) for one in self._own(split, seed)]
+        return torch.cat(own)
 
     def decode(self, noise: Tensor, *, beam: int = 0) -> list[str]:
         """The texts of noise (N, T, D) under a flow of language; with ``beam`` left to right, for a causal one."""
@@ -302,6 +311,9 @@ def pack(scale: str) -> list[str]:
             files.write_json(folder / FACTS, content)
             if known.facts.vectors is not None:
                 np.save(folder / VECTORS, known.facts.vectors)
+            block = record["config"]["model"]
+            if MODELS[block["class"]].block.of(sizes(block), "model").made_of_texts:
+                np.savez_compressed(folder / TEXTS, texts=known.facts.texts)
             for seed, path in found.items():
                 files.write_bytes(folder / f"seed-{seed}.json", path.read_bytes())
                 files.write_bytes(folder / f"seed-{seed}.safetensors", path.with_name(MODEL).read_bytes())
@@ -313,6 +325,7 @@ def pack(scale: str) -> list[str]:
 def _unpacked(folder: Path) -> Known:
     content = files.read_json(folder / FACTS)
     vectors = np.load(folder / VECTORS, allow_pickle=False) if (folder / VECTORS).exists() else None
+    texts = np.load(folder / TEXTS, allow_pickle=False)["texts"] if (folder / TEXTS).exists() else None
     facts = {**content["facts"], "length_counts": tuple(content["facts"]["length_counts"])}
     named = (content["kind"], content["dataset"], content["sha256"], content["vocabulary"])
-    return Known(*named, Facts(vectors=vectors, **facts))
+    return Known(*named, Facts(vectors=vectors, texts=texts, **facts))

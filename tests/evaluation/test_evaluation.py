@@ -18,6 +18,7 @@ from seqflows.config.evaluation import Sequences
 from seqflows.data import prepared
 from seqflows.errors import Problem
 from seqflows.evaluation import evaluate, exports, likelihood, samples, scoring, speed
+from seqflows.evaluation.given import likelihoods
 from seqflows.evaluation.kinds.sequences import sentence_symbols
 from seqflows.evaluation.likelihood import importance_nll, pieces, ratio, score
 from seqflows.training import loop
@@ -96,6 +97,22 @@ def test_importance_sampling_against_a_known_answer():
     assert scores.kl.mean() == pytest.approx(NOISE**2 / 2, abs=0.01)
     bound = scores.reconstruction + scores.kl + scores.length
     assert np.allclose(bound, scores.nll_at[1])  # -ELBO is the mean log-weight, K = 1
+
+
+def test_scoring_leaves_the_callers_generator_alone():
+    """And gives the numbers of its seed: those of texts given their contexts, too."""
+    split = tiny.split("text", 9, np.random.default_rng(0), True)
+    settings = Sequences(samples=4, headline=4)
+    for scored in (
+        lambda: score(Lognormal(), split, settings, CPU, 1).nll,
+        lambda: likelihoods(Lognormal(), split, 4, CPU, 1)[0],
+    ):
+        torch.manual_seed(7)
+        before = torch.get_rng_state()
+        first = scored()
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.rand(1)
+        assert np.array_equal(scored(), first)
 
 
 def test_memory_does_not_grow_with_samples():

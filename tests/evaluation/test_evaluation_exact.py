@@ -136,7 +136,9 @@ def language_split(rows, length=8, count=20, seed=3):
 def test_language_is_scored_by_the_mean_of_its_draws(draws):
     """An independent density under the same seed, one draw after another; the noise's own density beside it."""
     model, split, size = language_model(), language_split(5), 8 * 6
+    before = torch.get_rng_state()
     bits, noise, plain = language.densities(model, split, draws, CPU, seed=11)
+    assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(11)
     wanted, of_noise = np.zeros(5), np.zeros(5)
     (indices,) = order_by_length(split, 64)

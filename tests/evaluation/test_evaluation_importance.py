@@ -47,7 +47,9 @@ class Known(WordModel):
 
 def estimate(model, count, samples, seed, c, p=Q):
     plan = Plan.of(Q, count, np.random.default_rng(seed))
+    before = torch.get_rng_state()
     scored = importance.score(model, split(), plan, samples, CPU, seed)
+    assert torch.equal(torch.get_rng_state(), before)
     return plan.mean(p, scored.values["nll"], scored.variances["nll"], c)
 
 

@@ -192,6 +192,29 @@ def test_scores_are_the_cpus(device, tmp_path):
     assert ((ours - theirs).abs() < 5 * (error**2 + other**2).sqrt()).all() and not torch.equal(ours, theirs)
 
 
+@on_each
+def test_noise_of_its_own_leaves_the_generators_as_they_were(device):
+    device = torch.device(device)
+
+    def states():
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+    def drawn():
+        return [torch.rand(3), torch.rand(3, device=device).cpu()]
+
+    torch.manual_seed(4)
+    wanted = drawn()
+    torch.manual_seed(5)
+    before = states()
+    with compute.own_noise(device, 4):
+        found = drawn()
+    with compute.own_noise(device):
+        compute.seed_noise(device, 4)
+        again = drawn()
+    assert all(map(torch.equal, states(), before))
+    assert all(map(torch.equal, found, wanted)) and all(map(torch.equal, again, wanted))
+
+
 def _mean(log_weights):
     """The log of the mean weight of each sequence, and its standard error (the delta method)."""
     count = log_weights.shape[1]

@@ -39,6 +39,11 @@ class ModelBlock(Block):
         """Whether it has something of another model, that of the run named by ``from``."""
         return False
 
+    @property
+    def made_of_texts(self) -> bool:
+        """Whether it is built from the training texts, which its saved tensors then need beside them."""
+        return False
+
     def unfit(self, length: Any, dimensions: Any) -> Iterator[tuple[str, str]]:
         """(entry, "expected ..., got ...") for sizes invalid with data of T steps and D numbers."""
         yield from ()
@@ -332,6 +337,11 @@ class WordMixture(ModelBlock):
         """Yield heads that do not divide the width."""
         if self.network == "attention" and self.width % self.heads:
             yield "heads", f"expected a divisor of the width, {self.width}, got {self.heads}"
+
+    @property
+    def made_of_texts(self) -> bool:
+        """A trigram is."""
+        return self.network == "trigram"
 
     def idle(self) -> tuple[str, ...]:
         """``inner`` and ``heads`` are for attention; a trigram has no sizes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqflows.compute import Machine
+from seqflows.compute import Machine, own_noise
 from seqflows.data.batching import collate, order_by_length
 from seqflows.data.prepared import Split
 from seqflows.errors import Problem
@@ -25,20 +25,20 @@ def likelihoods(
     Raises:
         Problem: a likelihood, or a density of a context, that is not finite.
     """
-    torch.manual_seed(seed)
     nll, bits, flow = np.zeros(len(split)), np.zeros(len(split)), False
-    for indices in order_by_length(split, BATCH):
-        batch = collate(split, indices).to(machine.device)
-        with machine.autocast():
-            if model.exact:
-                found = -model.log_prob(batch)
-            else:
-                found = importance_nll(model.log_weights(batch, samples), samples)
-            density = model.context_bits(batch.given)
-        nll[indices] = found.double().cpu().numpy()
-        if density is not None:
-            flow = True
-            bits[indices] = density.double().cpu().numpy()
+    with own_noise(machine.device, seed):
+        for indices in order_by_length(split, BATCH):
+            batch = collate(split, indices).to(machine.device)
+            with machine.autocast():
+                if model.exact:
+                    found = -model.log_prob(batch)
+                else:
+                    found = importance_nll(model.log_weights(batch, samples), samples)
+                density = model.context_bits(batch.given)
+            nll[indices] = found.double().cpu().numpy()
+            if density is not None:
+                flow = True
+                bits[indices] = density.double().cpu().numpy()
     for what, values in (("likelihood of every test sequence", nll), ("density of every context", bits)):
         if not np.isfinite(values).all():
             place = int(np.flatnonzero(~np.isfinite(values))[0])

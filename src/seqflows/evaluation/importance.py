@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from seqflows.compute import Machine
+from seqflows.compute import Machine, own_noise
 from seqflows.data.batching import collate
 from seqflows.data.prepared import Split
 from seqflows.models.words import WordModel
@@ -132,24 +132,24 @@ def score(model: WordModel, split: Split, plan: Plan, samples: int, machine: Mac
     A sample is a pass of Algorithm 1 with the model's number of proposals; the mean of its log-weight is the trained
     bound.
     """
-    torch.manual_seed(seed)
     size = len(plan.places)
     owners = np.concatenate(
         [np.repeat(np.arange(len(plan.frequent)), plan.copies), np.arange(len(plan.frequent), size)]
     )
     halves, squares = np.full((2, size), -np.inf), np.full(size, -np.inf)  # logs of sums of weights, and of squares
     sums = {name: np.zeros((2, size)) for name in ("elbo", "reconstruction", "kl")}  # of values and of their squares
-    for rows in pieces(split, plan.places[owners], samples * model.proposals):
-        mine = owners[rows]
-        batch = collate(split, plan.places[mine]).to(machine.device)
-        log_weights, log_likelihood = (value.double().cpu() for value in model.importance(batch, samples))
-        for half, part in zip(halves, log_weights.chunk(2, 1), strict=True):
-            np.logaddexp.at(half, mine, part.logsumexp(1).numpy())
-        np.logaddexp.at(squares, mine, (2 * log_weights).logsumexp(1).numpy())
-        terms = {"elbo": -log_weights, "reconstruction": -log_likelihood, "kl": log_likelihood - log_weights}
-        for name, term in terms.items():
-            np.add.at(sums[name][0], mine, term.sum(1).numpy())
-            np.add.at(sums[name][1], mine, term.square().sum(1).numpy())
+    with own_noise(machine.device, seed):
+        for rows in pieces(split, plan.places[owners], samples * model.proposals):
+            mine = owners[rows]
+            batch = collate(split, plan.places[mine]).to(machine.device)
+            log_weights, log_likelihood = (value.double().cpu() for value in model.importance(batch, samples))
+            for half, part in zip(halves, log_weights.chunk(2, 1), strict=True):
+                np.logaddexp.at(half, mine, part.logsumexp(1).numpy())
+            np.logaddexp.at(squares, mine, (2 * log_weights).logsumexp(1).numpy())
+            terms = {"elbo": -log_weights, "reconstruction": -log_likelihood, "kl": log_likelihood - log_weights}
+            for name, term in terms.items():
+                np.add.at(sums[name][0], mine, term.sum(1).numpy())
+                np.add.at(sums[name][1], mine, term.square().sum(1).numpy())
     counts = samples * np.bincount(owners, minlength=size)
     total = np.logaddexp(*halves)
     relative = np.exp(np.log(counts) + squares - 2 * total)  # m sum w^2 / (sum w)^2, at least 1

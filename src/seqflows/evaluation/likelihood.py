@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqflows.compute import Machine
+from seqflows.compute import Machine, own_noise
 from seqflows.config.evaluation import Sequences as Settings
 from seqflows.data.batching import Batch, collate, order_by_length
 from seqflows.data.prepared import Split
@@ -82,30 +82,33 @@ def effective_samples(weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def score(model: Model, split: Split, settings: Settings, machine: Machine, seed: int) -> Scores:
-    """Score every sequence of a split; a function of the model, the split, the settings and ``seed``."""
+    """Score every sequence of a split; a function of the model, the split, the settings and ``seed``.
+
+    The caller's generators stay as they were.
+    """
     model.eval()
-    torch.manual_seed(seed)
     found: dict[str, np.ndarray] = {}
 
     def put(name: str, indices: np.ndarray, value: Tensor) -> None:
         found.setdefault(name, np.full(len(split), np.nan))[indices] = value.double().cpu().numpy()
 
-    for indices, at_once in pieces(split, settings.chunk, 1 if model.exact else settings.samples):
-        batch = collate(split, indices).to(machine.device)
-        length = -model.length_log_prob(batch.lengths).double()
-        put("length", indices, length)
-        if model.exact:
-            put("nll", indices, -model.log_prob(batch))
-            continue
-        weights, log_likelihood = draw(model, batch, settings.samples, at_once)
-        put("nll", indices, importance_nll(weights, settings.headline))
-        put("ess", indices, effective_samples(weights))
-        for count in settings.at:
-            put(f"nll@{count}", indices, importance_nll(weights, count))
-        # -ELBO = -mean log w = reconstruction + KL - log p(T), over the same draws
-        reconstruction = -log_likelihood.mean(1)
-        put("reconstruction", indices, reconstruction)
-        put("kl", indices, -weights.mean(1) - reconstruction - length)
+    with own_noise(machine.device, seed):
+        for indices, at_once in pieces(split, settings.chunk, 1 if model.exact else settings.samples):
+            batch = collate(split, indices).to(machine.device)
+            length = -model.length_log_prob(batch.lengths).double()
+            put("length", indices, length)
+            if model.exact:
+                put("nll", indices, -model.log_prob(batch))
+                continue
+            weights, log_likelihood = draw(model, batch, settings.samples, at_once)
+            put("nll", indices, importance_nll(weights, settings.headline))
+            put("ess", indices, effective_samples(weights))
+            for count in settings.at:
+                put(f"nll@{count}", indices, importance_nll(weights, count))
+            # -ELBO = -mean log w = reconstruction + KL - log p(T), over the same draws
+            reconstruction = -log_likelihood.mean(1)
+            put("reconstruction", indices, reconstruction)
+            put("kl", indices, -weights.mean(1) - reconstruction - length)
     _check(found)
     at = {count: found.pop(f"nll@{count}") for count in settings.at if f"nll@{count}" in found}
     return Scores(lengths=split.lengths, nll_at=at, **found)

@@ -49,7 +49,10 @@ class WordMixture(LanguageFlow):
         mixture = PointMixture(self.vectors, 2.0**-BITS)
         if config.network == "trigram":
             if facts.texts is None:
-                raise Problem("expected training texts for the trigram of word_mixture, got none")
+                raise Problem(
+                    "expected training texts for the trigram of word_mixture, got none; give them as Facts.texts, or "
+                    "write its weights again with make weights"
+                )
             return MixtureInTime(length, mixture, Trigram(facts.texts, len(self.vectors)))
         size = Size(config.width, config.inner, config.heads)
         reader = Reader(config.network, length, self.vectors, size, config.layers, config.dropout)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqflows.compute import Machine
+from seqflows.compute import Machine, own_noise
 from seqflows.config.evaluation import Language as Settings
 from seqflows.data.batching import collate, order_by_length
 from seqflows.data.prepared import Dataset, Split
@@ -79,7 +79,6 @@ def densities(
     it has no lower bound: a Gaussian of the noise's deviation around each vector scores log2(e) / 2 = 0.72
     bits better there than with noise.
     """
-    torch.manual_seed(seed)
     bits, noise, plain = (np.zeros(len(split)) for _ in range(3))
 
     def scored(x: Tensor) -> np.ndarray:
@@ -87,15 +86,16 @@ def densities(
             found = model.log_density(x)
         return model.bits_per_dimension(found.double()).cpu().numpy()
 
-    for indices in order_by_length(split, BATCH):
-        batch = collate(split, indices).to(machine.device)
-        plain[indices] = scored(model.vectors[batch.x])
-        for _ in range(draws):
-            x = model.embedded(batch.x)
-            bits[indices] += scored(x) / draws
-            u = (x - model.vectors[batch.x]).double() * 2.0**BITS
-            log_density = standard_normal_log_density(u).sum((1, 2)) + model.dimensions * BITS * math.log(2)
-            noise[indices] += model.bits_per_dimension(log_density).cpu().numpy() / draws
+    with own_noise(machine.device, seed):
+        for indices in order_by_length(split, BATCH):
+            batch = collate(split, indices).to(machine.device)
+            plain[indices] = scored(model.vectors[batch.x])
+            for _ in range(draws):
+                x = model.embedded(batch.x)
+                bits[indices] += scored(x) / draws
+                u = (x - model.vectors[batch.x]).double() * 2.0**BITS
+                log_density = standard_normal_log_density(u).sum((1, 2)) + model.dimensions * BITS * math.log(2)
+                noise[indices] += model.bits_per_dimension(log_density).cpu().numpy() / draws
     if not np.isfinite(bits).all():
         place = int(np.flatnonzero(~np.isfinite(bits))[0])
         raise Problem(f"expected a finite density of every test sequence, got {bits[place]} for sequence {place}")
