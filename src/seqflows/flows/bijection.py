@@ -36,6 +36,11 @@ def clean(value: Tensor, mask: Tensor | None) -> Tensor:
     return value if mask is None else value.masked_fill(~mask[:, :, None], 0.0)
 
 
+def clean_both(value: Tensor, context: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Likewise of a value and of the context of its steps, whatever stands there, also what is not finite."""
+    return clean(value, mask), None if context is None else clean(context, mask)
+
+
 class Bijection(nn.Module):
     r"""An invertible map from data ``z`` to base noise ``eps``.
 
@@ -47,7 +52,9 @@ class Bijection(nn.Module):
     Shapes: a vector flow (``sequence = False``) takes z (B, D) and context (B, C); a sequence flow
     takes z (B, T, D), context (B, T, C), or a `Source` of width C that it attends to, and a boolean
     mask (B, T), all true where it is None.
-    Steps outside the mask add nothing to log_det, reach no other step, and come out as 0.
+    A mask is true for the first steps of each sequence; padding stands behind them. What stands outside the mask, in z
+    and in the context of the steps, finite or not, adds nothing to log_det, reaches no other step, and comes out as 0.
+    Padding before a step is not as if it were absent: flows over time read its z and context as 0 and go on from there.
     log_det has shape (B,) and is in nats. ``context`` is None where ``self.context`` is 0.
     """
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqflows.flows.attention import Size, TransformerLayer
-from seqflows.flows.bijection import Bijection, clean
+from seqflows.flows.bijection import Bijection, clean, clean_both
 from seqflows.flows.fused import LSTMGates, StepsLinear
 from seqflows.flows.initial import start
 
@@ -40,12 +40,12 @@ class Stepwise(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise."""
         self.check(z, context, mask)
-        return _flatten(self.inner, "forward", clean(z, mask), context, mask)
+        return _flatten(self.inner, "forward", *clean_both(z, context, mask), mask)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data."""
         self.check(eps, context, mask)
-        return _flatten(self.inner, "inverse", clean(eps, mask), context, mask)
+        return _flatten(self.inner, "inverse", *clean_both(eps, context, mask), mask)
 
 
 class _InTime(Bijection):
@@ -61,20 +61,20 @@ class _InTime(Bijection):
     def forward(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Data to noise, all steps at once."""
         self.check(z, context, mask)
-        z = clean(z, mask)
+        z, context = clean_both(z, context, mask)
         return _flatten(self.inner, "forward", z, self.states(z, context), mask)
 
     def log_density(self, z: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """log p(z), (B,), nats: the sum of the inner flow's, of which some are known without the noise."""
         self.check(z, context, mask)
-        z = clean(z, mask)
+        z, context = clean_both(z, context, mask)
         steps = self.inner.log_density(z.flatten(0, 1), self.states(z, context).flatten(0, 1)).view(z.shape[:2])
         return (steps if mask is None else steps * mask).sum(1)
 
     def inverse(self, eps: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Noise to data, step by step."""
         self.check(eps, context, mask)
-        eps, log_dets = clean(eps, mask), []
+        (eps, context), log_dets = clean_both(eps, context, mask), []
 
         def step(t: int, state: Tensor) -> Tensor:
             z_t, log_det = self.inner.inverse(eps[:, t], state)
@@ -86,7 +86,8 @@ class _InTime(Bijection):
 
     def draw(self, noise: Tensor, uniform: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
         """z (B, T, D) by the inner flow's `draw`, step by step, from noise (B, T, D) and uniform numbers (B, T)."""
-        self.check(noise, context)
+        self.check(noise, context, mask)
+        noise, context = clean_both(noise, context, mask)
         return self._within(mask, lambda t, state: self.inner.draw(noise[:, t], uniform[:, t], state), context)
 
     def _within(self, mask: Tensor | None, step: Callable[[int, Tensor], Tensor], context: Tensor) -> Tensor:
