@@ -40,8 +40,9 @@ class Model(nn.Module):
     - ``length_log_prob(lengths) -> (B,)``: log p(T), which both of the above contain.
     - ``start_from(tensors)``: take what the model has of another one, if its block ``reads``.
     - ``initialise(batch)``: set parameters from data before the first step of training.
-    - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores; for models of pairs
-      instead ``write(given, beam)``: a text for each context; for models of choices ``choose(given)``.
+    - ``sample(count, ...) -> Batch``: sequences from the distribution that the model scores, but that words end at the
+      longest length: what the model gives to longer ones goes to their first symbols (`models.words`). For models of
+      pairs instead ``write(given, beam)``: a text for each context; for models of choices ``choose(given)``.
     """
 
     exact: bool

@@ -226,7 +226,8 @@ class FlowSeq(Model):
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
         """log p(y, T, z_k | x) - log q(z_k | y, x) and log p(y | z_k, x, T) of draws of q, (B, K) each, nats.
 
-        Of whole questions. Each draw is scored by the densities; no code is shared with `objective`.
+        Of whole questions. Each draw is scored by the densities. Posterior, likelihood and prior are those of
+        `objective`, whose entropy of q is in closed form; both are tested against a mean over draws of the prior.
         """
         check_samples(samples)
         read, question = self.read(batch.given), self.targets(batch)

@@ -190,7 +190,8 @@ class LatentSequence(Model):
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:
         """log p(x, z_k, T) - log q(z_k | x) and log p(x | z_k, T) for z_k ~ q(z | x), (B, K) each, nats (section 6).
 
-        Each draw is scored by the three densities; no code is shared with `objective`.
+        Each draw is scored by the three densities. Posterior, likelihood and prior are those of `objective`, whose
+        entropy of q is in closed form; both are tested against quadratures over z and over its noise.
         """
         rows, noise, mean, log_scale = self._noised(batch, samples)
         z = mean + log_scale.exp() * noise

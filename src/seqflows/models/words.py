@@ -27,6 +27,9 @@ class WordModel(Model):
 
     ``trajectories(count, steps)`` gives log P(v | h_t) along ``count`` sequences of states that the model generates in
     free mode, (M, T, V); eq. (12) of Schmidt & Hofmann 2018 estimates the probability of every word from them.
+
+    Words may be of any length, but samples end at the longest of the data: a word that goes on is cut there. So a
+    sample of that length has the probability of its symbols before the end, and shorter ones that which is scored.
     """
 
     def __init__(self, facts: Facts, name: str) -> None:
@@ -74,7 +77,7 @@ class WordModel(Model):
         mode: bool = False,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """Words of at most the longest length of the data; ``lengths`` is not supported."""
+        """Words of at most the longest length of the data, where longer ones are cut; ``lengths`` is not supported."""
         if lengths is not None:
             raise Problem("expected no lengths for words, which end with their end symbol, got some; leave them out")
         return self._words(self._symbols(count, temperature, mode, generator))
