@@ -3,8 +3,10 @@
 import pytest
 import torch
 from torch import nn
-from torch.autograd import gradcheck
+from torch.autograd import gradcheck, gradgradcheck
+from torch.utils import checkpoint
 
+from seqflows.flows import AutoregressiveInTime, Components, GaussianMixture, NLSq, layered
 from seqflows.flows.fused import LSTMGates, NLSqForward, StepsLinear
 
 STEPS, ROWS, INPUTS, OUTPUTS = 4, 3, 5, 6
@@ -102,3 +104,27 @@ def test_a_second_derivative_is_refused_rather_than_zero():
         assert first.abs().sum() > 0
         with pytest.raises(RuntimeError, match="Expected create_graph=False: the derivatives of this flow's operators"):
             torch.autograd.grad(value.sum(), leaf, create_graph=True)
+
+
+def test_transforms_are_refused_and_jacobians_and_checkpoints_are_not():
+    """As docs/parts.md says of flows over time."""
+    inner = layered("coupling", 2, 4, 4, NLSq(), 1)
+    flow, position = AutoregressiveInTime(inner, 1, 4).double(), torch.ones(1, 3, 1).double()
+    z = numbers(1, 3, 2)
+
+    def there(z):
+        return flow.inverse(z, position)[0]
+
+    for transform in (torch.func.jacrev(there), torch.func.vmap(lambda z: there(z[None]))):
+        with pytest.raises(RuntimeError, match="setup_context"):
+            transform(z)
+    jacobian = torch.autograd.functional.jacobian(there, z)
+    (gradient,) = torch.autograd.grad(there(z).sum(), z)
+    assert torch.allclose(jacobian.sum((0, 1, 2)), gradient, atol=1e-12)
+    again = checkpoint.checkpoint(there, z, use_reentrant=False)
+    assert torch.allclose(torch.autograd.grad(again.sum(), z)[0], gradient, atol=1e-12)
+
+
+def test_a_mixtures_log_density_has_second_derivatives():
+    flow = GaussianMixture([Components(3, 2)], nn.Linear(4, 3), 4).double()
+    assert gradgradcheck(flow.log_density, (numbers(ROWS, 2), numbers(ROWS, 4)))
