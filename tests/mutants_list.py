@@ -220,6 +220,52 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_witness.py::test_shares_of_the_bound_are_those_of_the_printed_cells",
         ),
     ],
+    "trained.py": [
+        (
+            "a model without parameters is nowhere",
+            "itertools.chain(self.model.parameters(), self.model.buffers())",
+            "self.model.parameters()",
+            "test_trained.py::test_a_model_of_language_is_used_from_its_run_and_from_weights[trigram-False]",
+        ),
+        (
+            "the texts of a trigram are not packed",
+            '.block.of(sizes(block), "model").made_of_texts:',
+            '.block.of(sizes(block), "model").reads:',
+            "test_trained.py::test_a_model_of_language_is_used_from_its_run_and_from_weights[trigram-True]",
+        ),
+        (
+            "the importance samples of a score move the generator of its caller",
+            "torch.no_grad(), compute.own_noise(self.device):\n            for indices in self._own(split, seed):\n",
+            "torch.no_grad():\n            for indices in self._own(split, seed):\n",
+            "test_trained.py::test_the_callers_generator_is_left_alone[text-latent]",
+        ),
+        (
+            "encoding moves the generator of its caller",
+            "        with compute.own_noise(self.device):\n            own",
+            "        with torch.no_grad():\n            own",
+            "test_trained.py::test_a_model_of_language_is_used_from_its_run_and_from_weights[flow-False]",
+        ),
+        (
+            "texts are encoded by one stream of noise",
+            "for one in self._own(split, seed)]",
+            "for one in np.arange(len(split))[:, None]]",
+            "test_trained.py::test_a_model_of_language_is_used_from_its_run_and_from_weights[flow-False]",
+        ),
+    ],
+    "compute.py": [
+        (
+            "noise of its own is drawn from the stream of its caller",
+            '    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):',
+            "    with contextlib.nullcontext():",
+            "test_evaluation.py::test_scoring_leaves_the_callers_generator_alone",
+        ),
+        (
+            "noise of its own has no seed",
+            "        if seed is not None:\n            seed_noise(device, seed)\n",
+            "",
+            "test_evaluation.py::test_scoring_leaves_the_callers_generator_alone",
+        ),
+    ],
     "flows/fused.py": [
         (
             "a second derivative through a fused operator is zero in silence",
@@ -674,6 +720,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "log_weights = log_joint - log_q + 0 * self.length_log_prob(rows.lengths)",
             EXACT,
         ),
+        (
+            "samples are made in inference mode",
+            "    @torch.no_grad()\n    def sample(",
+            "    @torch.inference_mode()\n    def sample(",
+            "test_models_contract.py::test_a_model_can_be_trained_on_samples[af-made-nlsq-categorical]",
+        ),
     ],
     "models/state_space.py": [
         (
@@ -834,6 +886,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "-F.binary_cross_entropy_with_logits(-logits, x.to(logits.dtype)",
             "test_models_steps.py::test_emissions_are_the_densities_that_they_name",
         ),
+        (
+            "symbols at temperature 0 divide by it",
+            "    if mode or not temperature:\n        return logits.argmax(-1)",
+            "    if mode:\n        return logits.argmax(-1)",
+            "test_models_contract.py::test_temperature_0_takes_the_likeliest_symbols_of_exact_models[lstm-categorical]",
+        ),
+        (
+            "keys at temperature 0 are those of temperature 1",
+            "        if mode or not temperature:\n            return (logits > 0).float()",
+            "        temperature = temperature or 1.0\n        if mode:\n            return (logits > 0).float()",
+            "test_nade.py::test_the_mode_takes_each_likelier_value",
+        ),
     ],
     "models/recurrent_baseline.py": [
         (
@@ -870,6 +934,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "(log_base if mask is None else log_base * mask).sum(1)",
             "log_base.sum(1)",
             ALONE,
+        ),
+        (
+            "the context beyond the mask is read",
+            "None if context is None else clean(context, mask)",
+            "context",
+            "test_flows_contract.py::test_padding_changes_nothing[af-made-nlsq]",
         ),
     ],
     "flows/mixture.py": [
@@ -1049,6 +1119,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "onwards @ each",
             "test_hidden_markov.py::test_the_entropies_are_those_of_the_next_symbol_given_the_state_before",
         ),
+        (
+            "tables are scored as they are",
+            "tables = (table.log_softmax(-1) for table in",
+            "tables = (table for table in",
+            "test_hidden_markov.py::test_it_is_a_distribution_at_any_tables_and_normalised_ones_change_no_number",
+        ),
+        (
+            "the objective normalises its tables",
+            "self._nll(batch, self.first, self.transition, self.emission)",
+            "self._nll(batch, self.first.log_softmax(-1), self.transition, self.emission)",
+            "test_hidden_markov.py::test_minus_the_gradient_is_the_expected_counts",
+        ),
     ],
     "models/codebook_sequence.py": [
         (
@@ -1100,6 +1182,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "log_det * mask\n    return out, log_det.sum(1)",
             "log_det\n    return out, log_det.sum(1)",
             "test_flows_contract.py::test_padding_changes_nothing[af-made-nlsq]",
+        ),
+        (
+            "a density reads the context beyond the mask",
+            "        z, context = clean_both(z, context, mask)\n        steps =",
+            "        z = clean(z, mask)\n        steps =",
+            "test_flows_contract.py::test_padding_changes_nothing[attentive-mixture]",
         ),
     ],
     "flows/autoregressive.py": [

@@ -8,7 +8,7 @@ import torch
 from seqflows.data.prepared import Facts
 from seqflows.errors import Problem
 from seqflows.models import build
-from seqflows.models.networks import NadeEmission
+from seqflows.models.networks import Emission, NadeEmission
 
 V = 4
 FACTS = Facts("bernoulli", V, 3, (0, 2, 3, 1))
@@ -73,7 +73,9 @@ def test_the_mode_takes_each_likelier_value():
     nade, features = made()
     logits = nade.logits(features)
     found = nade.draw(logits, 1.0, True, None)
-    assert torch.equal(found, nade.draw(logits, 0.0, False, None))
+    assert torch.equal(found.repeat(50, 1), nade.draw(logits.repeat(50, 1), 0.0, False, None))
+    even = torch.zeros(2, V)  # neither value of a key is likelier
+    assert torch.equal(Emission(FACTS, 5, 1.0).draw(even, 0.0, False, None), even)
     for step, chord in enumerate(found):
         for v in range(V):
             other = chord.clone()
