@@ -1671,6 +1671,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "report/judging.py": [
         (
+            "one of two conventions of the literature decides",
+            "if decide(found.value, error) == decide(found.value + shift, error):",
+            "if shift is not None:",
+            "test_report_audit.py::test_a_quoted_number_may_be_of_either_convention",
+        ),
+        (
             "gains of texts have no pairing",
             "return gain if same else None",
             "return None",
@@ -1860,6 +1866,22 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             'tokens.vocabulary(_texts(pairs["train"]), 1, size,',
             'tokens.vocabulary(_texts([*pairs["train"], *pairs["test"]]), 1, size,',
             "test_data_pairs.py::test_words_to_write_come_before_words_to_copy",
+        ),
+    ],
+    "report/papers/schmidt2018/sampling.py": [
+        (
+            "a sampled order is that of the fewest sequences",
+            "gap = gaps[most := shared[-1]]",
+            "gap = gaps[most := shared[0]]",
+            "test_report_schmidt2018.py::test_a_sampled_order_is_that_of_the_largest_number_of_sequences",
+        ),
+    ],
+    "models/fusion.py": [
+        (
+            "what is added is not 0 at first",
+            "nn.init.zeros_(self.out.weight)",
+            "nn.init.ones_(self.out.weight)",
+            "test_encoder_decoder.py::test_a_fusion_that_adds_begins_as_the_model_without_one",
         ),
     ],
     "data/halves.py": [
@@ -2480,12 +2502,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "textscores/bleu.py": [
+        (
+            "long texts gain by their length",
+            "np.exp(np.minimum(0.0, 1.0 - sums[..., 1]",
+            "np.exp(np.minimum(9.0, 1.0 - sums[..., 1]",
+            "test_bleu.py::test_corpora_of_any_lengths_score_as_sacrebleu_scores_them",
+        ),
         ("a word counts as often as it is written", "sum(min(count, other[gram])", "sum(min(count, count)", CORPORA),
         ("short texts are not penalised", "np.minimum(0.0, 1.0 -", "np.minimum(0.0, 0.0 * ", CORPORA),
         (
             "an order without a match is left out",
-            ".mean(axis=-1) + brevity) * matched",
-            ".mean(axis=-1) + brevity)",
+            "* brevity(sums) * matched",
+            "* brevity(sums)",
             CORPORA,
         ),
     ],
@@ -2520,6 +2548,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ("a pair is asked again", "self._known.get((hypothesis, reference))", "None", ONCE),
     ],
     "models/translator.py": [
+        (
+            "a subword of a long translation counts less",
+            ".sum(1) / self.mean_length}",
+            ".sum(1) / batch.lengths}",
+            "test_translator.py::test_every_subword_has_the_same_weight",
+        ),
         (
             "the future is read",
             "causal=past is None",

@@ -186,6 +186,7 @@ CATALOGUE = (
     Metric("answered", "hold a word of the answer", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("different", "different texts", (SHARE,), blocks=(TEXTS,), compared=True),
     Metric("words", "words", ("words",), digits=1, blocks=(TEXTS,), compared=True),
+    Metric("brevity", "brevity penalty", (SHARE,), blocks=(TEXTS,), compared=True),
     # of choices
     Metric("accuracy", "accuracy", PERCENT, digits=2, blocks=(ANSWERS,)),
     Metric("accuracy_plus", "accuracy, TVQA+", PERCENT, digits=2, blocks=(ANSWERS,)),

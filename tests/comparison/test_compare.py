@@ -33,13 +33,14 @@ def test_every_seed_has_records_like_those_of_metrics_json(wrote):
     content = made()
     assert (content["scale"], content["table"], content["sequences"], content["draws"]) == (SCALE, TABLE, 60, 200)
     found = {(one["run"], one["seed"], one["metric"]) for one in content["metrics"]}
-    every = ("bleu", "rouge_l", "meteor", "words", "answered", "different")
+    every = ("bleu", "rouge_l", "meteor", "words", "brevity", "answered", "different")
     assert found == {(run, seed, metric) for run, some in wrote.items() for seed in some for metric in every}
     (own,) = files.read_sealed(paths.metrics(SCALE, "flow"))["metrics"]
     for one in content["metrics"]:
         assert one["sequences"] == 60 and one["samples"] == 0 and one["dataset_sha256"] == own["dataset_sha256"]
         assert one["config_hash"] == files.digest(compared.scored(one["run"])) and one["device"] == "cpu"
-        assert one["unit"] == {"words": "words", "answered": "1", "different": "1"}.get(one["metric"], "%")
+        shares = dict.fromkeys(("answered", "different", "brevity"), "1")
+        assert one["unit"] == (shares | {"words": "words"}).get(one["metric"], "%")
         assert (one["standard_error"] is None) == (one["metric"] == "different")
     assert content["missing"] == {} and content["absent"] == []
 

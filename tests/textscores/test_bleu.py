@@ -42,6 +42,8 @@ def test_corpora_of_any_lengths_score_as_sacrebleu_scores_them(hypotheses, refer
     sums = sum(bleu.statistics(*pair) for pair in zip(hypotheses, references, strict=True))
     assert sums.tolist() == [found.sys_len, found.ref_len, *found.counts, *found.totals]
     assert bleu.bleu(sums) == pytest.approx(found.score, abs=1e-9)
+    if found.sys_len:
+        assert float(bleu.brevity(sums)) == pytest.approx(found.bp, abs=1e-12)
 
 
 def test_an_identical_text_scores_100_in_any_case_of_letters():

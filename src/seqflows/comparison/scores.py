@@ -51,6 +51,7 @@ def measures(systems: Sequence[System], asked: Sequence[Question]) -> tuple[list
         Measure("bleu", PERCENT, counted, bleu.scores),
         Measure("rouge_l", PERCENT, shares, lambda sums: 100 * sums[..., 0] / count),
         Measure("words", WORDS, lengths, lambda sums: sums[..., 0] / count),
+        Measure("brevity", SHARE, counted, bleu.brevity),
     ]
     if all(question.answer for question in asked):
         answers = [question.marked[1] for question in asked]

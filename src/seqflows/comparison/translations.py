@@ -96,17 +96,18 @@ def compared(
     rows, intervals, pairs, facts, signatures = [], [], [], [], {}
     for group in found:
         values: dict[str, dict[Seed, Draws]] = {}
-        counts = {}
+        counts, units = {}, {}
         for part, measures in measured(group).items():
             one = scores.drawn(measures, settings.draws, stream(f"bootstrap {part}"))
             values |= one
             counts |= {measure.metric: _count(group, measure.metric, part) for measure in measures}
+            units |= {measure.metric: measure.unit for measure in measures}
         signatures |= check(group, values)
         for system in group.systems:
             for metric, of_seeds in values.items():
                 own = of_seeds[system.run, system.seed]
-                unit, error = (WORDS if metric == "words" else PERCENT), float(own.draws.std(ddof=1))
-                rows.append(records_of.record(system, metric, own.value, error, unit, counts[metric]))
+                error = float(own.draws.std(ddof=1))
+                rows.append(records_of.record(system, metric, own.value, error, units[metric], counts[metric]))
             first = [text for text, one in zip(system.texts, group.sentences, strict=True) if one.part == group.sets[0]]
             rows.append(
                 records_of.record(system, "different", len(set(first)) / len(first), None, scores.SHARE, len(first))
@@ -161,6 +162,7 @@ def measured(group: Group) -> dict[str, list[Measure]]:
                 Measure("bleu_short", PERCENT, kept, bleu.scores),
                 Measure("bleu_tokenized", PERCENT, _counted(group, places, moses), bleu.scores),
                 Measure("words", WORDS, lengths, lambda sums, count=count: sums[..., 0] / count),
+                Measure("brevity", scores.SHARE, counted, bleu.brevity),
             ]
     return found
 

@@ -47,12 +47,23 @@ def bleu(sums: np.ndarray) -> float:
 def scores(sums: np.ndarray) -> np.ndarray:
     """BLEU-4 in percent (...) of many sums (..., 10), such as those of the draws of a bootstrap.
 
-    100 min(1, exp(1 - r / h)) (p_1 p_2 p_3 p_4)^(1/4), with h and r the words of hypotheses and references and
-    p_n = matches / n-grams; 0 where an order has no match.
+    100 b (p_1 p_2 p_3 p_4)^(1/4), with b the `brevity` penalty and p_n = matches / n-grams; 0 where an order has no
+    match.
     """
     sums = np.asarray(sums, dtype=np.float64)
     matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
     matched = (matches > 0).all(axis=-1)
     precisions = np.where(matched[..., None], matches, 1.0) / np.where(matched[..., None], totals, 1.0)
-    brevity = np.minimum(0.0, 1.0 - sums[..., 1] / np.maximum(sums[..., 0], 1.0))
-    return 100.0 * np.exp(np.log(precisions).mean(axis=-1) + brevity) * matched
+    return 100.0 * np.exp(np.log(precisions).mean(axis=-1)) * brevity(sums) * matched
+
+
+def brevity(sums: np.ndarray) -> np.ndarray:
+    """The brevity penalty (...) of many sums (..., 10): min(1, exp(1 - r / h)), h and r the words of both sides.
+
+    What is below 1 of it is lost to short texts, whatever they say: BLEU over it is the mean of the precisions alone.
+
+    >>> float(brevity(statistics("who is".split(), "who is it ?".split())).round(3))
+    0.368
+    """
+    sums = np.asarray(sums, dtype=np.float64)
+    return np.exp(np.minimum(0.0, 1.0 - sums[..., 1] / np.maximum(sums[..., 0], 1.0)))

@@ -156,6 +156,6 @@ def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
     text = (
         "NLL: nats a word of the true question, given its context and answer (of a latent model a bound). Then of the\n"
         "written questions: the share that holds a word of its answer, function words aside, the share of different\n"
-        "ones, and their length in words."
+        "ones, their length in words, and the brevity penalty, the factor of BLEU that is lost to short ones alone."
     )
     return shared.section("Beyond the paper", text, Table(shown.header, rows))

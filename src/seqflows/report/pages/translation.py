@@ -120,6 +120,7 @@ def beyond(results: Results, made: Sequence[Cell], found: Comparison | None) -> 
         return []
     text = (
         "NLL: nats a subword of the true translation, given its source; subwords of different datasets differ, bits a\n"
-        "character do not. Short sentences are those within the limit of training on both sides."
+        "character do not. Short sentences are those within the limit of training on both sides. The brevity penalty\n"
+        "is the factor of BLEU that is lost to short translations alone."
     )
     return shared.section("Beyond the paper", text, *blocks)
