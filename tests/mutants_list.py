@@ -288,6 +288,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "training/trainer.py": [
         (
+            "a model restarts at every step",
+            "self.steps > 0 and before < settings.kl_free_epochs",
+            "self.steps > 0",
+            "test_training_pairs.py::test_a_model_restarts_once_with_its_optimiser_at_the_first_step_with_a_kl_weight",
+        ),
+        (
             "every step that is taken alone initialises the model",
             "        self.optimizer.step()\n        self.steps += 1\n",
             "        self.optimizer.step()\n",
@@ -1300,6 +1306,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "models/flowseq.py": [
+        (
+            "means have noise",
+            "z = mean if means else mean + scale",
+            "z = mean + scale",
+            "test_flowseq.py::test_means_have_neither_noise_nor_a_kl_term_until_it_has_a_weight",
+        ),
+        (
+            "the actnorms are not set anew",
+            "        self.initialise(batch)\n        return True",
+            "        return True",
+            "test_flowseq.py::test_a_restart_has_deviations_near_one_and_actnorms_of_its_draws",
+        ),
         ("scores are smoothed", "self.config.smoothing if self.training else 0.0", "self.config.smoothing", SMOOTHED),
         (
             "scoring drops words",

@@ -75,6 +75,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
 LONG = ", the paper's epochs"  # at the end of a row's name
 EARLY = ", KL term whole early"
 ADDED_TO_U = ", added to u"
+MEANS = ", begun by means"
 WHOLE = ", all sentences"
 HALVES = {f"on half {half} of the questions": half for half in (0, 1)} | {
     "QG baseline, half of the questions": 0, "half of the pairs": 0,
@@ -154,8 +155,8 @@ def said(row, translated=False, chosen=False):
     if found := re.match(r"(Att|RNN)-(S|C|AR)(?:, (.*))?$", label):
         literal = {"cell": "literal" if found[3] == "eq. (11) to the letter" else "parallel"}
         return "language_flow", {"network": NETWORKS[found[1]], "structure": STRUCTURES[found[2]]} | literal
-    if label in ("FlowSeq", f"FlowSeq{EARLY}"):
-        return "flowseq", {}
+    if found := re.fullmatch(rf"FlowSeq({EARLY}|{MEANS})?", label):
+        return "flowseq", {"begin": "means" if found[1] == MEANS else "draws"}
     if found := re.fullmatch(r"(QG baseline|\+ Lang-Flow|\+ LSTM-Flow)(?:, (.*))?", label):
         return "encoder_decoder", SYSTEMS[found[1]] | READINGS.get(found[2], {})
     if label.removesuffix(ADDED_TO_U) in CONTROLS and label.endswith(ADDED_TO_U):
@@ -244,7 +245,7 @@ def wrong(matrix):
             ramp = row.endswith(", KL annealing") or (name == "latent_sequence" and row != "without KL annealing")
             ramp = ramp or name == "flowseq"
             training = matrix.run(scale, run)["training"]
-            if name == "flowseq" and (training["kl_free_epochs"] == 0) != row.endswith(EARLY):
+            if name == "flowseq" and (training.get("kl_free_epochs") == 0) != row.endswith(EARLY):
                 found.append(f"{cell} has its KL term whole at another time at scale {scale}")
             bound = next((bound for ending, bound in BOUNDS.items() if row.endswith(ending)), "elbo")
             if training.get("bound", "elbo") != bound or (bound != "elbo" and training["samples"] != 5):

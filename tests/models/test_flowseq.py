@@ -399,3 +399,52 @@ def test_training_learns_the_question_that_the_answer_decides():
     written = model.eval().write(held.given, 1)
     right = sum(map(list.__eq__, written, wanted)) / 64
     assert bounds[1] < 0.3 * bounds[0] and right > 0.9, (bounds, right)
+
+
+def _begun(begin: str = "means") -> tuple[FlowSeq, Batch]:
+    dataset = pairs.dataset()
+    torch.manual_seed(0)
+    model = build(
+        SMALL | {"begin": begin, "dropout": 0.0, "transformer_dropout": 0.0, "word_dropout": 0.0}, dataset.facts()
+    )
+    batch = collate(dataset.train, np.arange(6))
+    model.initialise(batch)
+    return model, batch
+
+
+def test_means_have_neither_noise_nor_a_kl_term_until_it_has_a_weight():
+    """Then it is the model of draws, to the bit, which never looks at the phase."""
+    model, batch = _begun()
+    model.free = True
+    first, second = (model.objective(batch, 2) for _ in range(2))
+    assert torch.equal(first["reconstruction"], second["reconstruction"]) and (first["kl"] == 0).all()
+    sum(term.sum() for term in first.values()).backward()
+    log_scale = model.to_posterior.weight.grad[model.config.latent :]
+    assert all(parameter.grad is None for parameter in model.prior.parameters()) and (log_scale == 0).all()
+    other, _ = _begun("draws")
+    other.load_state_dict(model.state_dict())
+    model.free = False
+    for free in (False, True):
+        other.free = free
+        found = []
+        for one in (model, other):
+            torch.manual_seed(1)
+            found.append(one.objective(batch, 2))
+        assert all(torch.equal(found[0][name], found[1][name]) for name in found[0]) and (found[0]["kl"] != 0).all()
+
+
+def test_a_restart_has_deviations_near_one_and_actnorms_of_its_draws():
+    model, batch = _begun()
+    with torch.no_grad():
+        model.to_posterior.bias[model.config.latent :] = -3.0
+        model.to_posterior.weight[: model.config.latent].mul_(20.0)
+    kept = model.to_posterior.weight[: model.config.latent].clone()
+    assert model.restart(batch) and torch.equal(kept, model.to_posterior.weight[: model.config.latent])
+    read, question = model.read(batch.given), model.targets(batch)
+    mean, log_scale = model.posterior(question, read.source)
+    inside = log_scale[question.mask]
+    assert inside.abs().max() < 0.3 and 0 < inside.std() < 0.15
+    z = mean + log_scale.exp() * torch.randn_like(mean)
+    eps, _ = model.prior.forward(z, read.flow, question.mask)
+    assert eps[question.mask].std(0).sub(1).abs().max() < 0.6, "the scale of the means is in the actnorms"
+    assert not _begun("draws")[0].restart(batch)

@@ -70,7 +70,9 @@ def test_outputs_are_complete_and_repeat_bit_for_bit(project, name):
 def test_kl_weight_moves_within_epochs(project, monkeypatch):
     seen = []
     step = trainer.Trainer.step
-    monkeypatch.setattr(trainer.Trainer, "step", lambda self, group, w: (seen.append(w), step(self, group, w)))
+    monkeypatch.setattr(
+        trainer.Trainer, "step", lambda self, group, w, *rest: (seen.append(w), step(self, group, w, *rest))
+    )
     loop.run(paths.Key("demo", "text-latent"))
     assert seen == pytest.approx([0, 0, 1 / 6, 0.5, 5 / 6, 1, 1, 1, 1])
     assert [float(row["kl_weight"]) for row in history("text-latent")] == [0.5, 1.0, 1.0]

@@ -118,3 +118,53 @@ def test_the_contexts_of_a_batch_are_of_similar_sizes_and_batches_differ_between
     assert len(alone) > 40 and np.mean(spreads) < 22
     other = {tuple(sorted(batch.tolist())) for batch in order(split, 8, seed=0, epoch=1)}
     assert len(other & {tuple(sorted(batch.tolist())) for batch in batches}) < 5
+
+
+SEQUENCE = {
+    "class": "flowseq", "begin": "means", "units": 3, "layers": 1, "dropout": 0.0, "latent": 2, "width": 4, "inner": 6,
+    "heads": 2, "depth": 1, "transformer_dropout": 0.0, "flow_steps": [1], "flow_width": 4, "flow_inner": 6,
+    "flow_heads": 2,
+}  # fmt: skip
+
+
+def _sequenced(folder, begin="means"):
+    dataset = pairs.dataset(count=12)
+    torch.manual_seed(0)
+    model = models.build(SEQUENCE | {"begin": begin}, dataset.facts())
+    settings = {"epochs": 3, "batch_size": 4, "learning_rate": 0.01, "kl_free_epochs": 1, "kl_ramp_epochs": 1}
+    return Trainer(model, dataset, Training.of(settings, "training"), 0, CPU, folder)
+
+
+@pytest.mark.parametrize("begin", ["means", "draws"])
+def test_a_model_restarts_once_with_its_optimiser_at_the_first_step_with_a_kl_weight(tmp_path, monkeypatch, begin):
+    trainer, seen = _sequenced(tmp_path, begin), []
+    restart, first = trainer.model.restart, trainer.optimizer
+
+    def restarted(batch):
+        seen.append((trainer.epoch, trainer.position, trainer.model.free, len(trainer.optimizer.tensors())))
+        return restart(batch)
+
+    monkeypatch.setattr(trainer.model, "restart", restarted)
+    _trained(trainer)
+    assert [one[:3] for one in seen] == [(1, 0, False)] and seen[0][3] > 0
+    assert (trainer.optimizer is first) == (begin == "draws")
+    steps = {int(value) for name, value in trainer.optimizer.tensors().items() if name.endswith("step")}
+    every = trainer.steps
+    assert max(steps) == (every if begin == "draws" else every * 2 // 3)
+    kl = [row["train_kl"] for row in trainer.history]
+    assert (kl[0] == 0) == (begin == "means") and kl[1] != 0 and trainer.history[1]["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize("left", [2, 3, 4, 5])
+def test_a_training_that_is_cut_about_its_restart_goes_on_as_if_it_had_not_been(tmp_path, left):
+    """Also where the checkpoint is the last step before it, or the step itself."""
+    whole = _sequenced(tmp_path / "whole")
+    _trained(whole)
+    cut = _sequenced(tmp_path / "cut")
+    with pytest.raises(Interrupted):
+        _trained(cut, left=left)
+    rest = _sequenced(tmp_path / "cut")
+    assert rest.resume() and 0 < rest.steps < whole.steps
+    _trained(rest)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, rest.model.state_dict()[name]), name

@@ -303,7 +303,12 @@ def test_a_seed_decides_the_order_of_the_batches(datasets, tmp_path, monkeypatch
     for seed in (0, 1):
         made = trainer(datasets("text"), tmp_path)
         made.seed, seen, step = seed, [], made.step
-        monkeypatch.setattr(made, "step", lambda group, w, seen=seen, step=step: (seen.append(group), step(group, w)))
+
+        def stepped(group, *rest, seen=seen, step=step):
+            seen.append(group)
+            step(group, *rest)
+
+        monkeypatch.setattr(made, "step", stepped)
         trained(made)
         places = [tuple(int(n) for batch in group for n in batch) for group in seen]
         for epoch in range(3):

@@ -454,10 +454,12 @@ class FlowSeq(ModelBlock):
 
     Posterior and decoder have ``depth`` layers of ``width`` each; ``flow_steps`` are the steps of each level.
     A search takes ``lengths`` of the most likely lengths, noise of deviation ``temperature``, and ``rescored`` samples
-    of the posterior for each candidate.
+    of the posterior for each candidate. While the KL term has no weight yet the latent is a draw of the posterior
+    (``begin``: draws), or its mean, after which deviations, prior and optimiser begin anew (means).
     """
 
     exact = False
+    begin: str = entry(choice("draws", "means"), "draws")
     units: int = entry(SIZE, 600)
     layers: int = entry(SIZE, 2)
     dropout: float = entry(DROPOUT, 0.3)

@@ -51,6 +51,12 @@ class Model(nn.Module):
         """Take what the model has of another, trained before, from that one's tensors, before its own training."""
         raise TypeError(f"Expected a model that has something of another, got {type(self).__name__}")
 
+    free = False  # while the KL term has no weight yet, in training with epochs of that kind
+
+    def restart(self, batch: Batch) -> bool:
+        """Begin parts anew at the first batch for which the KL term has a weight; whether the optimiser does, too."""
+        return False
+
     def initialise(self, batch: Batch) -> None:
         """Set parameters from the first batch before the first step; most models set none."""
 

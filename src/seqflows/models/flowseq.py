@@ -84,7 +84,9 @@ class FlowSeq(Model):
     ``smoothing`` it is the mean over all words or lengths.
 
     With a KL weight of 0 neither the prior nor the deviations of the posterior are trained; a small one
-    (``kl_floor``) trains the prior alone, since an optimiser such as Adam does not see the scale of its gradient.
+    (``kl_floor``) trains the prior alone, since an optimiser such as Adam does not see the scale of its gradient. Or,
+    as in the released code (``begin``: means), z is the posterior's mean as long as the weight is that small, there is
+    no KL term, and then the posterior's deviations begin at about 1, the actnorms from its draws, and Adam anew.
 
     Raises:
         Problem: data of another kind, without features, or of less than a word.
@@ -202,10 +204,21 @@ class FlowSeq(Model):
         mean, log_scale = self.posterior(question, read.source)
         initialise(self.prior, mean + log_scale.exp() * torch.randn_like(mean), read.flow, question.mask)
 
+    def restart(self, batch: Batch) -> bool:
+        """Set the posterior's log-deviations to about 0 +- 0.05, and the actnorms, where it began by means."""
+        if self.config.begin != "means":
+            return False
+        log_scale = slice(self.config.latent, None)
+        with torch.no_grad():
+            nn.init.normal_(self.to_posterior.weight[log_scale], std=0.05 * self.config.width**-0.5)
+            nn.init.zeros_(self.to_posterior.bias[log_scale])
+        self.initialise(batch)
+        return True
+
     def objective(self, batch: Batch, samples: int) -> Terms:
         r"""The negative ELBO by ``samples`` draws of z, nats per word: reconstruction, kl and length, (B,) each.
 
-        kl = -H(q) - E_q[log p(z | x)] with the entropy in closed form.
+        kl = -H(q) - E_q[log p(z | x)] with the entropy in closed form; 0 while z is the mean.
         """
         check_samples(samples)
         smoothing = self.config.smoothing if self.training else 0.0
@@ -213,14 +226,14 @@ class FlowSeq(Model):
         mean, log_scale = self.posterior(question, read.source)
         entropy = ((log_scale + 0.5 * (1 + LOG_TWO_PI)).sum(-1) * question.mask).sum(1)
         mean, scale = (value.repeat_interleave(samples, 0) for value in (mean, log_scale.exp()))
-        z, rows = mean + scale * torch.randn_like(mean), question.repeat(samples)
-        shape = (-1, samples)
+        means, rows, shape = self.free and self.config.begin == "means", question.repeat(samples), (-1, samples)
+        z = mean if means else mean + scale * torch.randn_like(mean)
         log_likelihood = self.log_likelihood(z, rows, read.source, smoothing).view(shape).mean(1)
-        log_prior = self.log_prior(z, rows, read.flow).view(shape).mean(1)
+        kl = torch.zeros_like(entropy) if means else -entropy - self.log_prior(z, rows, read.flow).view(shape).mean(1)
         length = _chosen(read.log_lengths, question.lengths)
         if smoothing:
             length = torch.lerp(length, read.log_lengths.mean(1), smoothing)
-        terms = {"reconstruction": -log_likelihood, "kl": -entropy - log_prior, "length": -length}
+        terms = {"reconstruction": -log_likelihood, "kl": kl, "length": -length}
         return {name: value / question.lengths for name, value in terms.items()}
 
     def importance(self, batch: Batch, samples: int) -> tuple[Tensor, Tensor]:

@@ -174,7 +174,10 @@ class Trainer:
             started = time.monotonic()
             passed = self.epoch + self.position / len(groups)
             self.optimizer.rate = self._rate(passed, self.steps)
-            self.step(groups[self.position], self._kl_weight(passed))
+            self.model.free = passed < settings.kl_free_epochs
+            before = self.epoch + (self.position - 1) / len(groups)
+            begins = not self.model.free and self.steps > 0 and before < settings.kl_free_epochs
+            self.step(groups[self.position], self._kl_weight(passed), begins)
             self.position += 1
             if len(self._pending) >= (WINDOW if self.machine.cuda else 1):
                 self._look()
@@ -188,10 +191,11 @@ class Trainer:
         self.seconds += spent
         self.wall += spent
 
-    def step(self, group: list[np.ndarray], weight: float) -> None:
+    def step(self, group: list[np.ndarray], weight: float, begins: bool = False) -> None:
         """One optimiser step: the gradient of the mean over all sequences of the group's batches.
 
-        Before the first of all steps the model is initialised from its first batch.
+        Before the first of all steps the model is initialised from its first batch. If this is the first one after the
+        epochs without a KL weight (``begins``), the model restarts what it has to and, where it does, the optimiser.
         """
         split, count = self.dataset.train, sum(map(len, group))
         self.optimizer.zero_grad()
@@ -203,6 +207,9 @@ class Trainer:
             batch = batch.to(self.machine.device)
             if not self.steps and total is None:
                 self.model.initialise(batch)
+            if begins and total is None and self.model.restart(batch):
+                rate, self.optimizer = self.optimizer.rate, optimise.make(self.model, self.settings)
+                self.optimizer.rate = rate
             with self.machine.autocast():
                 terms = self._objective(batch, self.settings.samples, weight)
             terms = {name: value.float() for name, value in terms.items()}
