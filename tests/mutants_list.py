@@ -678,6 +678,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "models/latent_sequence.py": [
         (
+            "each importance sample has a dropout mask of its own",
+            "torch.manual_seed(seed)",
+            "torch.manual_seed(seed + k)",
+            "test_codebook.py::test_the_importance_samples_of_a_sequence_see_the_same_dropout_mask[lstm]",
+        ),
+        (
             "a posterior that sees its past sees the present, too",
             "before = torch.cat([torch.zeros_like(noise[:, :1]), noise[:, :-1]], 1)",
             "before = noise",
@@ -1144,12 +1150,6 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "if count > EACH * facts.symbols:",
             "if False:",
             "test_models_contract.py::test_more_components_than_symbols_can_use_are_refused",
-        ),
-        (
-            "each importance sample has a dropout mask of its own",
-            "torch.manual_seed(seed)",
-            "torch.manual_seed(seed + k)",
-            "test_codebook.py::test_the_importance_samples_of_a_sequence_see_the_same_dropout_mask[lstm]",
         ),
         (
             "free components start anywhere",

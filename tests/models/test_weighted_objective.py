@@ -45,6 +45,31 @@ def test_the_value_is_that_of_the_importance_weights(case, kl_weight):
     assert torch.allclose(one, plain(model, batch, kl_weight), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dropped", ["dropout", "network_dropout"])
+def test_the_draws_of_a_sequence_see_the_same_masks_in_training(dropped, monkeypatch):
+    """Where all draws are the same point, prior and likelihood give them the same; at another call they do not."""
+    changes = {"dropout": 0.0, "network_dropout": 0.0, "width": 12, "depth": 2}
+    model, batch, seen = sharpened(LATENT[0].build(**changes | {dropped: 0.4})).train(), ragged(), []
+    noised, of_draws = model._noised, model._of_draws
+
+    def same(batch, samples):
+        torch.manual_seed(5)  # the posterior's own masks and the noise
+        rows, noise, *rest = noised(batch, samples)
+        return rows, noise[::samples].repeat_interleave(samples, 0), *rest
+
+    monkeypatch.setattr(model, "_noised", same)
+    monkeypatch.setattr(model, "_of_draws", lambda k, score: seen.append(of_draws(k, score)) or seen[-1])
+    for seed in (1, 2):
+        monkeypatch.setattr(torch, "randint", lambda *_, seed=seed: torch.tensor(seed))
+        model.weighted_objective(batch, K)
+    assert len(seen) == 4
+    for one in seen:
+        rows = one.view(2, K)
+        assert torch.allclose(rows, rows[:, :1].expand(2, K), rtol=0, atol=1e-10)
+    prior, likelihood = ((seen[part] - seen[part + 2]).abs().max() > 1e-6 for part in (0, 1))
+    assert (prior, likelihood) == ((True, False) if dropped == "dropout" else (False, True))
+
+
 def repeated(batch: Batch, copies: int) -> Batch:
     """The sequences of a batch, again and again: as many draws in one pass."""
     return Batch(batch.x.repeat(copies, 1), batch.lengths.repeat(copies), torch.arange(copies * len(batch.lengths)))

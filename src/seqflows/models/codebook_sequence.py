@@ -91,21 +91,6 @@ class CodebookSequence(LatentSequence):
         book = self.emission.components
         return F.embedding(batch.x, book.means), F.embedding(batch.x, book.log_deviations)
 
-    def log_prior_of_draws(self, z: Tensor, lengths: Tensor, position: Tensor, samples: int) -> Tensor:
-        """The K draws of a sequence see the same network in training, that of one dropout mask of each of its steps.
-
-        Apart, the K weights would differ by their masks more than by their draws, and the bound would prefer the best
-        of K networks. So the k-th draws of all sequences are scored together, each time with the same random numbers.
-        """
-        if not self.training or samples == 1:
-            return super().log_prior_of_draws(z, lengths, position, samples)
-        seed, found = int(torch.randint(2**62, ())), []
-        for k in range(samples):
-            with torch.random.fork_rng(devices=[z.device] if z.is_cuda else []):
-                torch.manual_seed(seed)
-                found.append(self.log_prior(z[k::samples], lengths[k::samples], position[k::samples]))
-        return torch.stack(found, 1).flatten()
-
     @torch.no_grad()
     def monitor(self) -> dict[str, float]:
         """Of a free mixture ``components_used``: exp H(r) from 1 to M, r_m the mean over v of p(m | mu_v).

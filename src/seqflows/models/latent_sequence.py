@@ -7,6 +7,7 @@ E embedding, W units, V symbols.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +132,25 @@ class LatentSequence(Model):
 
     def log_prior_of_draws(self, z: Tensor, lengths: Tensor, position: Tensor, samples: int) -> Tensor:
         """`log_prior`, (B K,), of K draws for each sequence, one after another: rows b K to b K + K - 1 are b's."""
-        return self.log_prior(z, lengths, position)
+        return self._of_draws(samples, lambda rows: self.log_prior(z[rows], lengths[rows], position[rows]))
+
+    def _of_draws(self, samples: int, score: Callable[[slice], Tensor]) -> Tensor:
+        """``score`` of all rows (B K,), which it has of some: in training a sequence's K draws see the same network.
+
+        That is one dropout mask of each of its steps. Apart, the K weights would differ by their masks more than by
+        their draws, and the bound would prefer the best of K networks. So the k-th draws of all sequences are scored
+        together, each time with the same random numbers.
+        """
+        dropped = (getattr(self.config, f"{part}dropout", 0.0) for part in ("", "input_", "network_"))
+        if not self.training or samples == 1 or not any(dropped):
+            return score(slice(None))
+        seed, found = int(torch.randint(2**62, ())), []
+        device = next(self.parameters()).device
+        for k in range(samples):
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+                torch.manual_seed(seed)
+                found.append(score(slice(k, None, samples)))
+        return torch.stack(found, 1).flatten()
 
     def objective(self, batch: Batch, samples: int) -> Terms:
         r"""The three terms of the negative ELBO, averaged over ``samples`` draws of z (section 5).
@@ -176,7 +195,10 @@ class LatentSequence(Model):
             apart, fixed = noise, log_scale
         log_q = ((standard_normal_log_density(apart) - fixed).sum(-1) * mask).sum(1)
         ratio = self.log_prior_of_draws(z, rows.lengths, position, samples) - log_q
-        log_likelihood = self.log_likelihood(rows.x, z, rows.lengths, position)
+        x, lengths = rows.x, rows.lengths
+        log_likelihood = self._of_draws(
+            samples, lambda part: self.log_likelihood(x[part], z[part], lengths[part], position[part])
+        )
         log_weights = (log_likelihood + kl_weight * ratio).view(-1, samples)
         shares = log_weights.detach().softmax(1)
         if twice and z.requires_grad:
