@@ -265,7 +265,7 @@ FEW = (
     + STATES
     + GRUS
     + LANGUAGE
-    + [PAIRS[0], *PAIRS[2:5], PAIRS[8]]
+    + [PAIRS[0], *PAIRS[2:5], *(case for case in PAIRS if case.name == "translator")]
     + SPANS
     + CHOICES
 )

@@ -315,7 +315,7 @@ CORPORA = (TYPED, "config/corpora.py", "config/own.py", "config/registry.py")
 MODELS = (TYPED, "config/models.py")
 SCORES = (TYPED, "config/evaluation.py")
 # What reads lines, for stages with a key that reads no training.
-LINES = tuple(f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens"))
+LINES = tuple(f"data/{name}.py" for name in ("concepts", "halves", "lines", "prepared", "rewritten", "tokens"))
 TABLE = {
     "download": Stage(
         module="data.download",

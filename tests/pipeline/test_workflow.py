@@ -90,8 +90,12 @@ def comparisons(matrix, table):
 
 
 ASKED, SYSTEMS = "data/prepared/demo/squad_questions", ("squad-qg", "squad-qg-lang_flow")
-READINGS = (*SYSTEMS, *(f"squad-qg-{name}" for name in ("flowseq", "flowseq-early", "copies_sum", "sgd", "learned")))
-READINGS += tuple(f"squad-qg-lang_flow-{name}" for name in ("gate", "normalised", "sgd", "learned"))
+READINGS = (
+    *SYSTEMS,
+    *(f"squad-qg-flowseq{name}" for name in ("", "-early", "-means")),
+    *(f"squad-qg-{name}" for name in ("copies_sum", "sgd", "learned", "half", "words-added")),
+)
+READINGS += tuple(f"squad-qg-lang_flow-{name}" for name in ("gate", "normalised", "added", "sgd", "learned"))
 DATA, RUN = "data/prepared/demo/ptb", "runs/demo/ptb-lstm"
 AFFINE = "runs/demo/gaussians-affine"
 WRITER, TEXTS = "runs/demo/tvqa-att_s", "runs/demo/texts/tvqa-att"
@@ -102,7 +106,7 @@ TRAINING = {*SIZES, "config/training.py", "compute.py", "data", "flows", "models
 TRAINING |= {"textscores/answers.py", "textscores/bleu.py"}
 WRITING = {*SCORES, "compute.py", "evaluation", "kinds.py", "noise.py"}
 SCORING = WRITING | {"textscores/answers.py"}
-LINES = {f"data/{name}.py" for name in ("concepts", "lines", "prepared", "rewritten", "tokens")}
+LINES = {f"data/{name}.py" for name in ("concepts", "halves", "lines", "prepared", "rewritten", "tokens")}
 ENCODING = {
     "config/typed.py",
     "config/features.py",
