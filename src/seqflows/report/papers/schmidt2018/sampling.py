@@ -49,19 +49,13 @@ def _against_uniform(numbers: Numbers, row: str) -> Finding:
     return ruled(excess, found.error, text)
 
 
-def at(numbers: Ours, row: str, count: int) -> Summary | None:
-    """A row's test cross entropy with ``count`` trajectories."""
-    run, metric = numbers.address(one(row))
-    return numbers.results.summary(run, f"{metric}@{count}", optional=True) if run else None
-
-
 def few_suffice(numbers: Numbers, margin: float) -> Finding:
     """The estimate at K = 20 at most ``margin`` above the headline."""
     if not isinstance(numbers, Ours):
         return Finding(NOT_PRINTED, "one estimate a cell, without its K")
     found = []
     for row in STATE_SPACE:
-        few, many = at(numbers, row, FEW), numbers.value(one(row))
+        few, many = _by_count(numbers, row).get(FEW), numbers.value(one(row))
         if few is None or isinstance(many, Finding):
             found.append(many if isinstance(many, Finding) else Finding(NOT_RUN, f"“{row}” has no K = {FEW}"))
             continue
