@@ -679,8 +679,8 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "models/latent_sequence.py": [
         (
             "each importance sample has a dropout mask of its own",
-            "torch.manual_seed(seed)",
-            "torch.manual_seed(seed + k)",
+            "own_noise(device, seed)",
+            "own_noise(device, seed + k)",
             "test_codebook.py::test_the_importance_samples_of_a_sequence_see_the_same_dropout_mask[lstm]",
         ),
         (

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from seqflows.compute import own_noise
 from seqflows.config.models import LatentSequence as Config
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
@@ -147,8 +148,7 @@ class LatentSequence(Model):
         seed, found = int(torch.randint(2**62, ())), []
         device = next(self.parameters()).device
         for k in range(samples):
-            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-                torch.manual_seed(seed)
+            with own_noise(device, seed):
                 found.append(score(slice(k, None, samples)))
         return torch.stack(found, 1).flatten()
 
