@@ -6,7 +6,7 @@ from torch import nn
 from torch.autograd import gradcheck, gradgradcheck
 from torch.utils import checkpoint
 
-from seqflows.flows import AutoregressiveInTime, Components, GaussianMixture, NLSq, layered
+from seqflows.flows import AutoregressiveInTime, Components, GaussianMixture, NLSq, PointMixture, layered
 from seqflows.flows.fused import LSTMGates, NLSqForward, StepsLinear
 
 STEPS, ROWS, INPUTS, OUTPUTS = 4, 3, 5, 6
@@ -125,6 +125,13 @@ def test_transforms_are_refused_and_jacobians_and_checkpoints_are_not():
     assert torch.allclose(torch.autograd.grad(again.sum(), z)[0], gradient, atol=1e-12)
 
 
-def test_a_mixtures_log_density_has_second_derivatives():
-    flow = GaussianMixture([Components(3, 2)], nn.Linear(4, 3), 4).double()
-    assert gradgradcheck(flow.log_density, (numbers(ROWS, 2), numbers(ROWS, 4)))
+@pytest.mark.parametrize("way", ["log_density", "forward", "inverse"])
+@pytest.mark.parametrize("kind", ["Gaussian", "points"])
+def test_mixtures_have_second_derivatives(kind, way):
+    """The roots too: their derivatives are those of the implicit function, and so are the derivatives of these."""
+    if kind == "points":
+        flow, given = PointMixture(torch.randn(3, 2, dtype=torch.float64), 0.7), numbers(ROWS, 3)
+    else:
+        flow, given = GaussianMixture([Components(3, 2)], nn.Linear(4, 3), 4).double(), numbers(ROWS, 4)
+    assert gradcheck(getattr(flow, way), (numbers(ROWS, 2), given))
+    assert gradgradcheck(getattr(flow, way), (numbers(ROWS, 2), given))

@@ -19,7 +19,10 @@ NEAR = 0.1  # deviation of the means of components that start at others, in devi
 ROUNDS = 200  # of the root search at most
 TINY = 4e-16  # the last step of it, relative
 CLOSE = 1e-15  # or the distance of the noise, relative, before it: sums over thousands of components round as much
-NEWTON = 4  # steps of the normal quantile
+NEWTON = 3  # steps of the normal quantile without its derivatives
+# Steps of Newton's method at a root that is there already, which carry its derivatives: one gives the first, two give
+# the second (each step doubles the order to which it agrees with the implicit function).
+POLISHED = 2
 SMALL = -500.0  # log-probabilities below this have no quantile by `torch.special.ndtri` in float64
 LEAST = -60.0  # log-probabilities from here on are computed of the points that count for them, others of all points
 MARGIN = 40.0  # what is left out for a log-probability is at most exp(-MARGIN) of it, less than float64 resolves
@@ -138,9 +141,9 @@ class GaussianMixture(Bijection):
         for eps_d, mean, log_scale in zip(eps.unbind(-1), means.unbind(-1), log_scales.unbind(-1), strict=True):
             with torch.no_grad():
                 z_d = _root(eps_d, log_w, mean, log_scale)
-            if torch.is_grad_enabled():
+            for _ in range(POLISHED if torch.is_grad_enabled() else 0):
                 value, slope = _scalar(z_d, log_w, mean, log_scale)
-                z_d = z_d + (eps_d - value) * torch.exp(-slope.detach())
+                z_d = z_d + (eps_d - value) * torch.exp(-slope)
             _, slope = _scalar(z_d, log_w, mean, log_scale)
             found.append(z_d)
             log_slopes.append(slope)
@@ -297,9 +300,9 @@ class PointMixture(Bijection):
                 else:
                     z_d = _root(eps_d, *counted, log_scale, _bracket(eps_d, *counted, log_scale))
             value, slope = self._noise(z_d, log_w, points)
-            if torch.is_grad_enabled():
-                z_d = z_d + (eps_d - value) * torch.exp(-slope.detach())
-                _, slope = self._noise(z_d, log_w, points)
+            for _ in range(POLISHED if torch.is_grad_enabled() else 0):
+                z_d = z_d + (eps_d - value) * torch.exp(-slope)
+                value, slope = self._noise(z_d, log_w, points)
             found.append(z_d)
             log_slopes.append(slope)
             log_w = self._given(z_d, log_w, points)
@@ -380,8 +383,8 @@ def _noise(log_w: Tensor, u: Tensor, log_density: Tensor) -> tuple[Tensor, Tenso
 def log_quantile(log_p: Tensor) -> Tensor:
     """x with log Phi(x) = log p, elementwise, for log p <= log 0.6, also where p underflows; float64.
 
-    Newton's method on log Phi from `torch.special.ndtri` or, in the tail, from sqrt(-2 log p); the last step carries
-    the gradient.
+    Newton's method on log Phi from `torch.special.ndtri` or, in the tail, from sqrt(-2 log p); the last `POLISHED`
+    steps carry the gradient and its own.
     """
     with torch.no_grad():
         tail = torch.sqrt(-2 * log_p.clamp(max=-1.0) - math.log(2 * math.pi))
@@ -389,7 +392,9 @@ def log_quantile(log_p: Tensor) -> Tensor:
         x = torch.where(log_p < SMALL, tail, torch.special.ndtri(log_p.exp()))
         for _ in range(NEWTON):
             x = x + _newton(x, log_p)
-    return x + _newton(x, log_p)
+    for _ in range(POLISHED):
+        x = x + _newton(x, log_p)
+    return x
 
 
 def _newton(x: Tensor, log_p: Tensor) -> Tensor:

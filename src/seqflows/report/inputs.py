@@ -401,8 +401,8 @@ class Results:
         halves = (one.record.get("half") for one in records.trained(self.scale, run))
         if half := next(filter(None, halves), None):
             return int(half["sequences"])
-        path = paths.statistics(self.scale, self.dataset(run))
-        return int(files.read_json(path)["splits"]["train"]["sequences"]) if path.exists() else None
+        whole = kept_training(self.scale, self.dataset(run))
+        return int(whole["sequences"]) if whole else None
 
     def settings(self, run: str) -> dict[str, Any]:
         """The settings that a run was trained with, by its record; those of params.yaml if it was not trained."""
@@ -527,6 +527,12 @@ def paper_settings() -> dict[str, dict[str, Any]]:
     Separate from params.yaml, so that an edit of its scale paper shows as a difference from the paper.
     """
     return papers.settings()
+
+
+def kept_training(scale: str, dataset: str) -> dict[str, Any]:
+    """The statistics of a dataset's training split that `keep` put beside the results; empty if it has not."""
+    path = paths.statistics(scale, dataset)
+    return files.read_json(path)["splits"]["train"] if path.exists() else {}
 
 
 def seed_folders(folder: Path) -> list[Path]:

@@ -8,7 +8,6 @@ sequence: a word, a text, an answer or a choice. Terms are in nats, those of lan
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 import time
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from seqflows import compute, kinds
-from seqflows.compute import Machine
+from seqflows.compute import Machine, own_noise
 from seqflows.config.training import BOUNDS, Training
 from seqflows.data.batching import Batch, collate, order, order_by_length, order_by_symbols, transposed
 from seqflows.data.filtered import Augmentation
@@ -365,7 +364,7 @@ class Trainer:
             batches = self._validation = list(batches)
         totals: dict[str, Any] = {}
         reason = None
-        with self._same_noise(), torch.no_grad():
+        with own_noise(self.machine.device, self.seed), torch.no_grad():
             for batch in batches:
                 if reason := stop.reason:
                     break
@@ -393,7 +392,7 @@ class Trainer:
         split, known, places = self.dataset.valid, self.dataset.vocabulary, self._decoded()
         self.model.eval()
         sums = np.zeros(bleu.COUNTS, dtype=np.int64)
-        with self._same_noise():
+        with own_noise(self.machine.device, self.seed):
             texts = written(self.model, split, places, 1, VALIDATION_TEXTS, self.machine.device)
         for place, text in zip(places, texts, strict=True):
             reference = split.sequence(place)[:-1].tolist()
@@ -416,18 +415,11 @@ class Trainer:
         """The share of validation questions, in percent, whose right answer is the most probable."""
         split, right = self.dataset.valid, 0
         self.model.eval()
-        with self._same_noise():
+        with own_noise(self.machine.device, self.seed):
             for indices in order_by_length(split, self.kind.validation_batch):
                 given = collate(split, indices).to(self.machine.device).given
                 right += int((self.model.choose(given).log_probs.argmax(-1) == given.correct).sum())
         return 100 * right / len(split)
-
-    @contextlib.contextmanager
-    def _same_noise(self) -> Iterator[None]:
-        """Draw by the training's seed, and leave its own stream as it was."""
-        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if self.machine.cuda else []):
-            torch.manual_seed(self.seed)
-            yield
 
     def _validation_batches(self) -> Iterator[Batch]:
         split = self.dataset.valid

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from seqflows import files, paths
 from seqflows.report.cells import Cell
-from seqflows.report.inputs import Results, Summary, paper_settings
+from seqflows.report.inputs import Results, Summary, kept_training, paper_settings
 from seqflows.report.page import Strong, Text
 from seqflows.report.plots.common import SOURCES
 
@@ -96,15 +95,10 @@ def other(results: Results, runs: Iterable[str]) -> str:
 
 def _fewer(results: Results, dataset: str) -> str:
     """How the training half differs from scale paper's, by what `keep` put beside the results."""
-    here, there = (_trained(scale, dataset) for scale in (results.scale, "paper"))
+    here, there = (kept_training(scale, dataset) for scale in (results.scale, "paper"))
     parts = []
     if here and there and here["sequences"] < there["sequences"]:
         parts.append(f"{here['sequences']:,} of {there['sequences']:,} training sequences")
     if here and there and here["longest"] < there["longest"]:
         parts.append(f"of at most {here['longest']} symbols, not {there['longest']}")
     return ", ".join(parts)
-
-
-def _trained(scale: str, dataset: str) -> dict[str, Any]:
-    path = paths.statistics(scale, dataset)
-    return files.read_json(path)["splits"]["train"] if path.exists() else {}
