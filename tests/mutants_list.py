@@ -1661,7 +1661,53 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_causes.py::test_a_changed_run_may_be_named_after_each_cells_own",
         ),
     ],
+    "report/lending.py": [
+        (
+            "the spread of another corpus",
+            "            summary.dataset != one.dataset,\n",
+            "            False,\n",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data_first",
+        ),
+        (
+            "a spread at earlier settings is lent before one of the present on other data",
+            "results.earlier(summary.run) or ",
+            "",
+            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data_first",
+        ),
+        (
+            "another kind of data lends as other data does",
+            "results.kind(summary.run) != results.kind(one.run)",
+            "False",
+            "test_report_audit.py::test_a_spread_of_another_kind_of_data_comes_last_of_all",
+        ),
+    ],
+    "report/settling.py": [
+        (
+            "the rise of log-normal weights is that of one of them",
+            "(one / total) ** samples",
+            "(one / total)",
+            "test_settling.py::test_the_rise_is_that_of_simulated_weights",
+        ),
+        (
+            "what remains forgets the rise that was seen",
+            "low**2 / 2 - rise",
+            "low**2 / 2",
+            "test_settling.py::test_what_remains_is_what_the_rise_says",
+        ),
+    ],
     "report/causes.py": [
+        (
+            "a trend counts whatever its error is",
+            'wide = WIDE if rest > (1 - LEAST) * abs(row["difference"]) else ""',
+            'wide = ""',
+            "test_causes.py::test_a_trend_counts_by_what_it_leaves_with_its_error",
+        ),
+        (
+            "hypotheses that exclude each other all count",
+            "if not group or not one.counts or choice == chosen[group]:",
+            "if True:",
+            "test_causes.py::test_hypotheses_that_exclude_each_other_have_one_choice_for_all_cells",
+        ),
         (
             "a cause counts from any share on",
             "self.share >= LEAST",
@@ -1676,24 +1722,42 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
         (
             "a trend is a doubling's, however many are left",
-            "value = cell.summary.value + gain * left / seen",
+            "value = cell.summary.value + gain * ratio",
             "value = cell.summary.value + gain",
             "test_causes.py::test_a_trend_is_continued_to_the_papers_number_of_sequences",
         ),
         (
             "a trend within its error counts",
-            "if abs(gain) <= 2 * error",
+            "if abs(gain) <= ERRORS * error",
             "if abs(gain) <= 0 * error",
             "test_causes.py::test_a_trend_within_its_error_is_no_cause",
         ),
         (
             "the error of a trend is not continued",
-            "math.hypot(cell.summary.error, error * left / seen)",
-            "math.hypot(cell.summary.error, error)",
+            "math.hypot(*parts, ratio * fewer_error)",
+            "math.hypot(*parts, fewer_error)",
             "test_causes.py::test_a_trend_is_continued_to_the_papers_number_of_sequences",
         ),
     ],
     "report/judging.py": [
+        (
+            "of alternatives one that fails decides before one that is open",
+            "[finding for finding in found if finding.verdict not in closed],",
+            "[],",
+            "test_report_audit.py::test_one_that_holds_is_enough_for_sometimes",
+        ),
+        (
+            "a verdict stands whatever more samples would say",
+            "moved = difference.drift and decide(settled, difference.error) != found.verdict",
+            "moved = False",
+            "test_settling.py::test_a_verdict_that_more_samples_would_turn_is_undecided",
+        ),
+        (
+            "a p that few sequences cannot reach is a failure",
+            "if gain.difference + ERRORS * gain.standard_error > enough:",
+            "if False:",
+            "test_report_contexts.py::test_the_stated_p_is_judged_with_the_share_that_differs",
+        ),
         (
             "one of two conventions of the literature decides",
             "if decide(found.value, error) == decide(found.value + shift, error):",
@@ -1737,15 +1801,9 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_report_contexts.py::test_the_stated_p_is_judged_with_the_share_that_differs",
         ),
         (
-            "the spread of another corpus",
-            "if summary.dataset == one.dataset]",
-            "]",
-            "test_report_audit.py::test_the_spread_is_that_of_the_papers_models_on_the_same_data_first",
-        ),
-        (
             "the spread over seeds is left out",
-            "return math.hypot(sequences, *map(self._over_seeds, (first, second)))",
-            "return sequences",
+            "return math.hypot(over_sequences, *map(self._over_seeds, (first, second)))",
+            "return over_sequences",
             PAIRED,
         ),
     ],

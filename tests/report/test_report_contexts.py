@@ -84,10 +84,12 @@ class Compared(NamedTuple):
     draws: int = 10_000
     single: tuple = ()
     seeds_error: float | None = None
+    earlier_run: str = ""
+    gain: float = 0.9
 
     def pair(self, first, second, metric):
         assert (first, second) == ("flow", "base") and metric in ("em", "f1", "valid-accuracy")
-        return Pair(0.9, 0.2, self.seeds_error, self.p)
+        return Pair(self.gain, 0.2, self.seeds_error, self.p)
 
     def comparison(self, table):
         assert table in (contexts.SPANS, contexts.CHOICES)
@@ -101,6 +103,9 @@ class Compared(NamedTuple):
 
     def stand_in(self, dataset):
         return False
+
+    def earlier(self, run):
+        return run == self.earlier_run
 
 
 class Filtered(Compared):
@@ -176,19 +181,27 @@ def test_contexts_that_were_not_filtered_are_not_judged():
 
 
 def test_the_stated_p_is_judged_with_the_share_that_differs():
-    held, failed, few = of(Compared(0.0001)), of(Compared(0.002)), of(Compared(0.001, 999))
+    held, failed, few = of(Compared(0.0001)), of(Compared(0.002, gain=0.2)), of(Compared(0.001, 999))
     assert (held.verdict, failed.verdict, few.verdict) == (HOLDS, FAILS, UNDECIDED)
     assert of(Compared(0.0001), contexts.TVQA).verdict == UNDECIDED  # no draw of 10,000 against: below 0.0003 at 95 %
     assert "p = 0.0001; they differ in EM on 3.1 % of 4874 questions" in held.text
-    tvqa = of(Compared(0.00005, 40_000), contexts.TVQA), of(Compared(0.0004), contexts.TVQA)
+    tvqa = of(Compared(0.00005, 40_000), contexts.TVQA), of(Compared(0.0004, gain=0.2), contexts.TVQA)
     assert [one.verdict for one in tvqa] == [HOLDS, FAILS] and "in accuracy on 3.1 % of" in tvqa[0].text
+    few = of(Compared(0.002, gain=0.3))
+    assert few.verdict == UNDECIDED and "it takes +0.66, within two errors of the gain" in few.text
+    other = of(Compared(0.0001, earlier_run="base"))
+    assert other.verdict == UNDECIDED and other.text.endswith("not comparable, base alone is of earlier settings")
     apart = of(Compared(0.0001, seeds_error=0.5))
     assert apart.verdict == UNDECIDED and "gain ± 0.50 over seeds" in apart.text
     assert of(Compared(0.0001, seeds_error=0.4)).verdict == HOLDS
     assert "(one seed)" in of(Compared(0.1, single=("base",))).text and "seed" not in failed.text
     missing = Compared(0.1)
     absent = SimpleNamespace(
-        pair=lambda *rest: None, comparison=missing.comparison, dataset=missing.dataset, stand_in=missing.stand_in
+        pair=lambda *rest: None,
+        comparison=missing.comparison,
+        dataset=missing.dataset,
+        stand_in=missing.stand_in,
+        earlier=missing.earlier,
     )
     assert of(absent).verdict == NOT_RUN
 

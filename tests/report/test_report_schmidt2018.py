@@ -275,7 +275,7 @@ def test_one_seed_is_said_and_knows_no_variance(world):
     assert found[:2] == ("not run", "no run of Table 1 has two seeds")
     for name in ("two layers", "diminishing returns", "the alternative split is harder", "the noise is used"):
         finding = claim(name).judge(side)
-        assert "(one seed)" in finding.text and "not paired" not in finding.text
+        assert "(one seed, no spread" in finding.text and "not paired" not in finding.text
 
 
 def test_only_rows_with_several_seeds_are_behind_their_spread(world):
@@ -551,7 +551,7 @@ def test_one_seed_has_the_spread_of_rows_with_several(world):
     assert side.value(predicates.one("TRIL")).error == pytest.approx(0.2)
     assert side.value(predicates.one("TRIL, K=10")).error == pytest.approx(0.2 / math.sqrt(3))
     exact = side.value(predicates.one("BASELINE-8D"))
-    assert exact.error == exact.summary.error and exact.note == "one seed"  # estimates say nothing about it
+    assert exact.error == exact.summary.error and exact.note == "one seed, no spread of words-gru8 known"
     finding = alike.below(side, predicates.one("2×TRIL"), predicates.one("TRIL"))
     assert finding.verdict == "undecided" and "± 0.283 (one seed, spread of the paper's other models)" in finding.text
 

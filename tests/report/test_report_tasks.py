@@ -88,10 +88,12 @@ def test_a_difference_is_that_of_the_claims_and_undecided_within_two_standard_er
         found, results = task(world), Results(world, "demo")
         less = rated.difference(results, found, found.best("paper"))
         assert less.verdict == verdict and less.value == pytest.approx(shift)
-        assert less.error == pytest.approx(0.01 * 2**0.5) and less.note == "one seed, errors not paired"
+        assert (
+            less.error == pytest.approx(0.01 * 2**0.5) and less.note == "one seed, no spread known, errors not paired"
+        )
         assert grids(world)[0][0][-2:] == [
             f"{shift:+.3f} ± 0.014",
-            f"{rated.VERDICTS[verdict]} (one seed, errors not paired)",
+            f"{rated.VERDICTS[verdict]} (one seed, no spread known, errors not paired)",
         ]
         write(*RUNS)
 
@@ -197,10 +199,10 @@ def test_a_goal_of_a_number_is_met_below_it_in_its_convention(world):
     world.tables[TABLE]["tasks"]["music"] = block | {"goal": {"demo": {"nll_literature": 7.0}}}
     nll = task(world, "music").best("ours").summary.value  # in the literature's convention 0.01 less, by `report_world`
     for number, verdict, note in (
-        (7.0, "met", " (one seed)"),
-        (nll - 0.009, "met", " (within two standard errors, one seed)"),
-        (nll - 0.011, "missed", " (within two standard errors, one seed)"),
-        (nll - 0.2, "missed", " (one seed)"),
+        (7.0, "met", " (one seed, no spread of jsb-af_af known)"),
+        (nll - 0.009, "met", " (within two standard errors, one seed, no spread of jsb-af_af known)"),
+        (nll - 0.011, "missed", " (within two standard errors, one seed, no spread of jsb-af_af known)"),
+        (nll - 0.2, "missed", " (one seed, no spread of jsb-af_af known)"),
     ):
         block["goal"] = {"demo": {"nll_literature": number}}
         world.tables[TABLE]["tasks"]["music"] = block

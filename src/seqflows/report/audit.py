@@ -123,13 +123,15 @@ def audited(results: Results, paper: Paper) -> Audited:
     """Judge every cell and every claim of a paper."""
     rows = [judged(results, cell) for name in paper.tables for cell in of_table(results, name)]
     full = results.beside if results.scale != "paper" else None
-    judgements = []
+    asked = []
     for cell, row in rows:
         if row["verdict"] == UNREACHABLE and cell.summary:
             row |= {"cause": causes.DEFECT, "measured": BELOW}
         elif found := causes.judge(results, full, paper, cell, row):
-            row |= {"cause": found.cause, "measured": found.text}
-            judgements.append(found)
+            asked.append((row, found))
+    judgements = causes.exclusive([found for _, found in asked])
+    for (row, _), found in zip(asked, judgements, strict=True):
+        row |= {"cause": found.cause, "measured": found.text}
     other = corpora.other(results, [cell.run for cell, _ in rows if cell.summary and cell.status == "reproduce"])
     return Audited(results.scale, paper, rows, verdict.judged(results, paper), tuple(judgements), other)
 
@@ -185,11 +187,12 @@ def judged(results: Results, cell: Cell) -> tuple[Cell, dict[str, Any]]:
 def _error(results: Results, cell: Cell, summary: Summary) -> float:
     """The standard error of ours less the printed number: over seeds alone on the test set that both are of.
 
-    A number of one seed has the spread of the table's others (`judging.Ours`); where none is known, and on another test
-    set, it is that over test sequences and seeds.
+    A number of one seed has the spread of the models most like it (`judging.Ours`); where none is known, and on another
+    test set, it is that over test sequences and seeds.
     """
-    spread = Ours(results, [cell.table]).deviation(summary) if results.shares_test(cell.run) else None
-    return summary.error if spread is None else spread / math.sqrt(len(summary.seeds))
+    numbers = Ours(results, [cell.table])
+    spread = numbers.deviation(summary) if results.shares_test(cell.run) else None
+    return numbers.of(summary).error if spread is None else spread / math.sqrt(len(summary.seeds))
 
 
 def _ours(results: Results, cell: Cell) -> dict[str, Any]:
@@ -478,13 +481,17 @@ def remarks(results: Results, rows: Rows) -> list[Block]:
 def claims(paper: Paper, judged: Sequence[Judged]) -> list[Block]:
     """The claims in full, judged on the printed numbers and on ours."""
     text = (
-        "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering within "
-        "two\nstandard errors is *undecided*; the error is that over test sequences, paired where both models scored "
-        "the\nsame ones, and over seeds: a run of one seed has that of the paper's other models on the same data or "
-        "else on\nother data, if any has several and is exact or estimated as it is, and says so; where none has, no "
-        "error over\nseeds is known. A claim on n comparisons fails only by one that fails "
-        "beyond chance among n "
-        "(Bonferroni). " + paper.convention
+        "Each judged on the numbers that the paper prints, then on ours (± one standard error). An ordering\n"
+        "within two standard errors is *undecided*; the error is that over test sequences, paired where both\n"
+        "models scored the same ones, and over seeds: a run of one seed has that of the paper's models that are\n"
+        "most like it, in their kind of data, their settings and their data, as far as any has several, and says\n"
+        "which; where none has, no error over seeds is known. Two errors hold 95 % of normal numbers, 82 % where\n"
+        "the error is of three seeds alone; texts of one article count as independent. A claim on n comparisons\n"
+        "fails only by one that fails beyond chance among n (Bonferroni). An importance-sampled NLL lies above\n"
+        "the true one: where it stands beside an exact or a quoted number, a verdict that its expected limit in K\n"
+        "would turn, were the weights log-normal, is *undecided*. Beside a quoted number, whose scores are not\n"
+        "known, the error over test sequences is the largest of ours and another of the paper's models. "
+        + paper.convention
     )
     items = []
     for one in judged:

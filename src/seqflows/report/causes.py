@@ -11,9 +11,11 @@ numbers of two runs that differ in their n and n' < n training sequences alone (
     c = ours + (m(n) - m(n')) log(N / n) / log(n / n'),
 
 the line through both in the logarithm of the number of sequences, continued; its error is continued likewise. A trend
-within two standard errors of none is no cause.
+within two standard errors of none is no cause, nor one that leaves less than half of the difference only within them.
 
-A hypothesis that explains one cell may fail in others that it is about, so all that it was tried on is counted.
+A hypothesis that explains one cell may fail in others that it is about, so all that it was tried on is counted. Of
+hypotheses that exclude each other (``one_of``), such as two definitions of one measure, the one that explains most
+cells counts, in all of them.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any, NamedTuple
 
 from seqflows.report.cells import Cell, number
 from seqflows.report.inputs import Results, Summary
+from seqflows.report.judging import ERRORS, Ours
 from seqflows.report.papers.base import CAUSES, OWN, Cause, Paper
 from seqflows.report.verdict import tally
 
@@ -35,6 +38,8 @@ MEASURED = (REDUCTION, *CAUSES, DEFECT)
 UNEXPLAINED = "unexplained"
 NOT_COUNTED = "not counted, as corrections may lie between numbers of other settings"
 FLAT = "not counted, as the trend is within two standard errors of none"
+WIDE = "not counted, as what it leaves may be over half of the difference within two standard errors"
+EXCLUDED = "not counted, as it excludes {}, which explains more cells"
 LEAST = 0.5  # of a difference, which a cause has to explain to be one
 JUDGED = ("outside", "differs")  # the verdicts that ask for a cause
 
@@ -109,8 +114,31 @@ def judge(results: Results, full: Results | None, paper: Paper, cell: Cell, row:
                 what, changed = f"{what} times {entry.factor:.4g}", changed.times(entry.factor)
             one = _tried(results, entry.cause, what, changed, cell, row, own)
             tried.append(one._replace(hypothesis=entry))
-    tried.sort(key=lambda one: (one.counts, one.whole, one.share), reverse=True)
-    return Judgement(tried[0].cause if tried and tried[0].explains else UNEXPLAINED, tuple(tried))
+    return _best(tried)
+
+
+def _best(tried: Iterable[Tried]) -> Judgement:
+    """The judgement by what was tried, in the order of how much each explains."""
+    made = sorted(tried, key=lambda one: (one.counts, one.whole, one.share), reverse=True)
+    return Judgement(made[0].cause if made and made[0].explains else UNEXPLAINED, tuple(made))
+
+
+def exclusive(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The judgements of all cells with one choice of each group of `Cause.one_of`, that which explains most cells."""
+    by: dict[str, Counter[str]] = {}
+    for one in (tried for judgement in judgements for tried in judgement.tried if tried.hypothesis):
+        group, choice = one.hypothesis.choice
+        if group:
+            by.setdefault(group, Counter())[choice] += one.explains
+    chosen = {group: counts.most_common(1)[0][0] for group, counts in by.items()}
+
+    def settled(one: Tried) -> Tried:
+        group, choice = one.hypothesis.choice if one.hypothesis else ("", "")
+        if not group or not one.counts or choice == chosen[group]:
+            return one
+        return one._replace(uncounted=EXCLUDED.format(f"“{chosen[group]}”"))
+
+    return [_best(map(settled, judgement.tried)) for judgement in judgements]
 
 
 def _tried(
@@ -133,13 +161,18 @@ def _trend(results: Results, entry: Cause, cell: Cell, row: Mapping[str, Any], o
         return []
     (more, fewer), (most, least) = ends, counts
     seen, left = math.log2(most / least), math.log2(entry.sequences / most)
-    gain, error = more.value - fewer.value, math.hypot(more.error, fewer.error)
-    value = cell.summary.value + gain * left / seen
-    error_there = math.hypot(cell.summary.error, error * left / seen)
+    numbers, ratio = Ours(results, [cell.table]), left / seen
+    own_error, more_error, fewer_error = (numbers.of(one).error for one in (cell.summary, more, fewer))
+    gain, error = more.value - fewer.value, math.hypot(more_error, fewer_error)
+    value = cell.summary.value + gain * ratio
+    parts = ((1 + ratio) * more_error,) if cell.run == entry.against else (own_error, ratio * more_error)
+    error_there = math.hypot(*parts, ratio * fewer_error)
     what = f"{entry.changed} to {entry.against}: {least:,} to {most:,} sequences, continued to {entry.sequences:,}"
     there = dataclasses.replace(fewer, value=value, std=None, standard_error=error_there)
     one = _tried(results, entry.cause, what, there, cell, row, own and not results.stale(entry.against, more))
-    flat = FLAT if abs(gain) <= 2 * error else ""
+    rest = abs(value - float(cell.reported)) + ERRORS * error_there
+    wide = WIDE if rest > (1 - LEAST) * abs(row["difference"]) else ""
+    flat = FLAT if abs(gain) <= ERRORS * error else wide
     return [one._replace(hypothesis=entry, uncounted=one.uncounted or flat)]
 
 

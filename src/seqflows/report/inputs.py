@@ -26,6 +26,7 @@ from seqflows.report import comparisons
 from seqflows.report.comparisons import Comparison, Judged, Pair
 from seqflows.report.papers import base as papers
 from seqflows.report.settings import settings
+from seqflows.report.settling import SMALL, remainder
 
 SILENT = "not said"  # a setting that the paper does not state
 FLOW_SIZE = "flow_parameters"
@@ -396,6 +397,10 @@ class Results:
         """The dataset of a run."""
         return str(self.params.runs[run]["dataset"])
 
+    def kind(self, run: str) -> kinds.Kind:
+        """The kind of data of a run."""
+        return kinds.KINDS[self.params.datasets[self.dataset(run)]["kind"]]
+
     def trained_on(self, run: str) -> int | None:
         """The sequences that a run was trained on: of a half by its record, else by its dataset's kept statistics."""
         halves = (one.record.get("half") for one in records.trained(self.scale, run))
@@ -515,6 +520,11 @@ class Results:
         if self.unsettled(summary):
             unit = "importance samples" if self.estimator(summary) == IMPORTANCE else "trajectories"
             found.append(f"cross entropy not settled at {summary.samples} {unit}")
+        if (left := remainder(self, summary)) > SMALL:
+            found.append(
+                f"not settled at {summary.samples} samples: about {left:.2g} lower of infinitely many, "
+                "if weights are log-normal"
+            )
         if "@" not in summary.metric and self.estimator(summary) == TRAJECTORIES:
             found.append(f"cross entropy by {summary.samples} {TRAJECTORIES}, which lies higher than by {IMPORTANCE}")
         return found

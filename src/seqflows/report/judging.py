@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 from seqflows.report.cells import addresses, counted, human, impossible, reported
 from seqflows.report.comparisons import Pair
 from seqflows.report.inputs import Mean, Results, Summary
+from seqflows.report.lending import Spread, lent
+from seqflows.report.settling import remainder
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 NOT_RUN, NOT_PRINTED, OTHER_CORPUS, STAND_IN = "not run", "not printed", "other corpus", "stand-in"
@@ -23,6 +25,7 @@ ROUNDING = 1e-9  # printed decimals compare as decimals
 
 SHOWN = 4  # findings that a joined one gives in full
 ERRORS = 2  # standard errors within which an ordering is undecided
+POWER = 0.84  # the 80 % quantile of a standard normal
 
 
 class Finding(NamedTuple):
@@ -93,6 +96,7 @@ class Value(NamedTuple):
     seeds: float = 0.0  # the part of the error that is over seeds
     apart: str = ""  # of a difference: why its two numbers cannot be compared
     convention: str = ""  # of the value, where it is not that of its cell
+    drift: float = 0.0  # of a difference, as K of the one side that is sampled goes to infinity (`settling`)
 
 
 class Numbers(Protocol):
@@ -154,11 +158,15 @@ def beyond(count: int) -> float:
 
 
 def either(findings: Iterable[Finding]) -> Finding:
-    """Join findings of which one is enough: those that hold or, if none does, the most that can be said of all."""
+    """Join findings of which one is enough: those that hold; if none does, those that may yet; else all that fail."""
     found = list(findings)
-    held = [finding for finding in found if finding.verdict == HOLDS]
-    silent = (STAND_IN, OTHER_CORPUS)
-    return join(held or [finding for finding in found if finding.verdict not in silent] or found)
+    silent, closed = (STAND_IN, OTHER_CORPUS), (FAILS, STAND_IN, OTHER_CORPUS)
+    sides = (
+        [finding for finding in found if finding.verdict == HOLDS],
+        [finding for finding in found if finding.verdict not in closed],
+        [finding for finding in found if finding.verdict not in silent],
+    )
+    return join(next(filter(None, sides), found))
 
 
 def each(
@@ -195,8 +203,9 @@ def below(numbers: Numbers, first: Reference, second: Reference, margin: float =
     text = f"{versus(first, second)} {signed(difference)}"
     if margin:
         text += f", bound {margin:+g}"
-    found = _of_difference(difference.value - margin, difference, text, equal=HOLDS if margin else UNDECIDED)
-    return _compared(found, first, second, difference)
+    excess, equal = difference.value - margin, HOLDS if margin else UNDECIDED
+    found = _of_difference(excess, difference, text, equal)
+    return _compared(found, first, second, difference, excess + difference.drift)
 
 
 def close(numbers: Numbers, first: Reference, second: Reference, margin: float) -> Finding:
@@ -206,14 +215,19 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
         return difference
     text = f"{versus(first, second)} {signed(difference)}, bound ±{margin:g}"
     found = _of_difference(abs(difference.value) - margin, difference, text, equal=HOLDS)
-    return _compared(found, first, second, difference)
+    return _compared(found, first, second, difference, abs(difference.value + difference.drift) - margin)
 
 
-def _compared(found: Finding, first: Reference, second: Reference, difference: Value) -> Finding:
-    """A finding on a difference with what it is of; `held_back` if the two cannot be compared."""
-    return held_back(found, difference.apart).comparing(
-        (first, second), f"{versus(first, second)} {unnoted(difference)}"
-    )
+def _compared(found: Finding, first: Reference, second: Reference, difference: Value, settled: float) -> Finding:
+    """A finding on a difference with what it is of; `held_back` if the two cannot be compared.
+
+    Also where another verdict would be that of the excess that is expected of infinitely many samples, ``settled``.
+    """
+    why = difference.apart
+    moved = difference.drift and decide(settled, difference.error) != found.verdict
+    if moved and not why and found.verdict in (HOLDS, FAILS):
+        why = f"not settled in K, about {difference.drift:+.3f} more of infinitely many samples"
+    return held_back(found, why).comparing((first, second), f"{versus(first, second)} {unnoted(difference)}")
 
 
 def held_back(finding: Finding, why: str) -> Finding:
@@ -230,15 +244,19 @@ def _of_difference(excess: float, difference: Value, text: str, equal: str) -> F
 
 
 def needed(excess: float, difference: Value) -> float | None:
-    """The seeds n of both sides with |excess| > `ERRORS` sqrt(fixed^2 + spread^2 / n); None if no spread is known.
+    """The seeds n of both sides with |excess| > (`ERRORS` + `POWER`) sqrt(fixed^2 + spread^2 / n).
 
-    >>> needed(0.2, Value(0.2, 0.13, spread=0.2, seeds=0.12)), needed(0.1, Value(0.1, 0.13, spread=0.2, seeds=0.12))
-    (6, inf)
+    With so many an excess as large as the one seen is beyond two standard errors four times in five. None if no spread
+    is known, and of an excess within one error, which says nothing of how large it is.
+
+    >>> needed(0.2, Value(0.2, 0.13, spread=0.2, seeds=0.12)), needed(0.14, Value(0.14, 0.13, spread=0.2, seeds=0.12))
+    (17, inf)
+    >>> needed(0.1, Value(0.1, 0.13, spread=0.2, seeds=0.12))
     """
-    if not difference.spread:
+    if not difference.spread or abs(excess) < difference.error:
         return None
     fixed = difference.error**2 - difference.seeds**2  # over the test sequences
-    room = (excess / ERRORS) ** 2 - fixed
+    room = (excess / (ERRORS + POWER)) ** 2 - fixed
     return math.ceil(difference.spread**2 / room) if room > 0 else math.inf
 
 
@@ -253,37 +271,43 @@ def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Valu
 
 
 def noted(values: Iterable[Value]) -> str:
-    """The notes of some numbers, each once."""
-    return ", ".join(dict.fromkeys(part for found in values for part in found.note.split(", ") if part))
+    """The notes of some numbers, each once; whose spread is not known where another's is."""
+    parts = dict.fromkeys(part for found in values for part in found.note.split(", ") if part)
+    if not any(part.startswith("spread of ") for part in parts):
+        parts = dict.fromkeys("no spread known" if part.startswith("no spread of ") else part for part in parts)
+    return ", ".join(parts)
 
 
-class Spread(NamedTuple):
-    """A standard deviation over seeds that a number of one seed is given, and whose it is."""
-
-    std: float
-    whose: str
-
-
-def seeds_note(summary: Summary, lent: Spread | None) -> str:
-    """``one seed``, whose error excludes the spread over seeds or has one that is ``lent``; "" with several."""
+def seeds_note(summary: Summary, given: Spread | None) -> str:
+    """``one seed``, whose error excludes the spread over seeds or has one that is given; "" with several."""
     if len(summary.seeds) > 1:
         return ""
-    return f"one seed, spread of {lent.whose}" if lent else "one seed"
+    return f"one seed, spread of {given.whose}" if given else f"one seed, no spread of {summary.run} known"
 
 
 def over_seeds(numbers: Ours, runs: Iterable[str], metric: str) -> str:
     """`` (one seed)`` where a run has one alone: a p over test sequences does not know the spread over seeds."""
     found = [numbers.results.summary(run, metric) for run in runs]
-    note = next(filter(None, (seeds_note(summary, None) for summary in found if summary)), "")
-    return f" ({note})" if note else ""
+    return " (one seed)" if any(len(summary.seeds) == 1 for summary in found if summary) else ""
 
 
-def by_chance(gain: Pair, bound: float, text: str) -> Finding:
-    """Judge a one-sided p over test sequences below a bound; undecided within two standard errors over seeds."""
+def by_chance(numbers: Ours, gain: Pair, bound: float, text: str, between: tuple[Reference, Reference]) -> Finding:
+    """Judge a one-sided p over test sequences below a bound; undecided within two standard errors over seeds.
+
+    Also where the runs of the cells that it is ``between`` cannot be compared, and where a gain that is large enough
+    for the bound lies within two standard errors of the one that was seen: the test sequences are too few to tell.
+    """
     excess = gain.p - bound
+    if why := numbers.apart(*between):
+        return held_back(Finding(UNDECIDED, text, excess), why)
     if gain.seeds_error and abs(gain.difference) < ERRORS * gain.seeds_error:
         return Finding(UNDECIDED, f"{text}; gain ± {gain.seeds_error:.2f} over seeds", excess)
-    return Finding(HOLDS if gain.p < bound else FAILS, text, excess)
+    if gain.p < bound:
+        return Finding(HOLDS, text, excess)
+    enough = -NormalDist().inv_cdf(bound) * gain.standard_error
+    if gain.difference + ERRORS * gain.standard_error > enough:
+        return Finding(UNDECIDED, f"{text}; it takes {enough:+.2f}, within two errors of the gain", excess)
+    return Finding(FAILS, text, excess)
 
 
 def ruled(excess: float, error: float, text: str, equal: str = UNDECIDED) -> Finding:
@@ -374,10 +398,9 @@ class Printed:
 class Ours:
     """The numbers of one scale's runs. A quoted number is compared with ours only on the real corpus.
 
-    The error over seeds of a number of one seed is the standard deviation over seeds of the paper's other models on the
-    same data: of the same metric and unit, exact or estimated alike, variances weighted by their degrees of freedom.
-    Where none of them has several seeds it is that of the paper's models on other data and, where none of those has,
-    left out; the note says which. ``lenders`` are runs in place of the paper's models.
+    The error over seeds of a number of one seed is the standard deviation over seeds of the paper's models that are
+    most like it (`lending`) and, where none has several seeds, left out; the note says which. ``lenders`` are runs in
+    place of the paper's models.
     """
 
     missing = NOT_RUN
@@ -425,10 +448,10 @@ class Ours:
 
     def of(self, summary: Summary) -> Value:
         """A number with its error over test sequences and seeds; of separate draws, both are in the spread."""
-        error, lent = summary.error, self._lent(summary) if summary.std is None else None
-        if lent is not None:
-            error = max(error, lent.std) if summary.own_draws else math.hypot(error, lent.std)
-        return Value(summary.value, error, summary, seeds_note(summary, lent))
+        error, given = summary.error, self._lent(summary) if summary.std is None else None
+        if given is not None:
+            error = max(error, given.std) if summary.own_draws else math.hypot(error, given.std)
+        return Value(summary.value, error, summary, seeds_note(summary, given))
 
     def _over_seeds(self, summary: Summary) -> float:
         """The standard error over seeds; 0 if unknown."""
@@ -438,24 +461,11 @@ class Ours:
         """The standard deviation over seeds, of a number of one seed the one `_lent`; None if unknown."""
         if summary.std is not None:
             return summary.std
-        lent = self._lent(summary)
-        return lent.std if lent else None
+        given = self._lent(summary)
+        return given.std if given else None
 
     def _lent(self, one: Summary) -> Spread | None:
-        """The spread over seeds of the lenders on the same data or else on other data; None if unknown."""
-        found = [self.results.summary(run, one.metric, optional=True) for run in self._models]
-        several = [
-            summary for summary in found
-            if summary and summary.std is not None
-            and (summary.unit, bool(summary.samples)) == (one.unit, bool(one.samples))
-        ]  # fmt: skip
-        same = [summary for summary in several if summary.dataset == one.dataset]
-        of, what = self._whose
-        whose = f"{of}other {what}" if same else f"{of}{what} on other data"
-        chosen = same or several
-        freedom = sum(len(summary.seeds) - 1 for summary in chosen)
-        squares = math.fsum((len(summary.seeds) - 1) * summary.std**2 for summary in chosen)
-        return Spread(math.sqrt(squares / freedom), whose) if freedom else None
+        return lent(self.results, one, self._models, self._whose)
 
     def _judged(self, table: str, sheet: str, part: str, reference: Reference) -> Value | Finding:
         """The pairs of a sheet that raters gave to a system, or none of both; exact."""
@@ -474,20 +484,25 @@ class Ours:
         (a, error_a, summary_a, *_), (b, error_b, summary_b, *_) = values
         notes = [note] if (note := noted(values)) else []
         if (gain := self._gain(summary_a, summary_b)) is not None:
-            return self._of_texts(gain, (summary_a, summary_b), notes)._replace(apart=self._apart(first, second))
+            return self._of_texts(gain, (summary_a, summary_b), notes)._replace(apart=self.apart(first, second))
         paired = self._paired(summary_a, summary_b)
         notes += ["errors not paired"] * (paired is None and not summary_a.own_draws)
         error = math.hypot(error_a, error_b) if paired is None else paired
         spread, seeds = None, 0.0  # how much of an unpaired error is of sequences that both share is not known
         if paired is not None or (summary_a.own_draws and summary_b.own_draws):
             spread, seeds = self._spread(summary_a, summary_b)
-        return Value(a - b, error, None, ", ".join(notes), spread, seeds, self._apart(first, second))
+        exact = not (summary_a.samples and summary_b.samples)
+        drift = remainder(self.results, summary_b) - remainder(self.results, summary_a) if exact else 0.0
+        return Value(a - b, error, None, ", ".join(notes), spread, seeds, self.apart(first, second), drift=drift)
 
-    def _apart(self, first: Reference, second: Reference) -> str:
-        """Why two numbers of ours cannot be compared: one alone is of earlier settings. "" if they can."""
-        runs = dict.fromkeys(run for one in (first, second) if (run := self.address(one)[0]))
+    def apart(self, *references: Reference) -> str:
+        """Why numbers of ours cannot be compared: some are of earlier settings, others are not. "" if they can."""
+        runs = dict.fromkeys(run for one in references if (run := self.address(one)[0]))
         earlier = [run for run in runs if self.results.earlier(run)]
-        return f"not comparable, {earlier[0]} alone is of earlier settings" if len(earlier) == 1 < len(runs) else ""
+        if not 0 < len(earlier) < len(runs):
+            return ""
+        alone = " alone is" if len(earlier) == 1 else " are"
+        return f"not comparable, {' and '.join(earlier)}{alone} of earlier settings"
 
     def _spread(self, *summaries: Summary) -> tuple[float | None, float]:
         """The standard deviation over seeds of some numbers together, None if one's is unknown, and the error by it."""
@@ -516,7 +531,14 @@ class Ours:
         return Value(gain.difference, error, None, ", ".join(notes), deviation, seeds)
 
     def _paired(self, first: Summary, second: Summary) -> float | None:
-        """The standard error of a difference of two ratios sum(NLL) / sum(T + 1) over the same sequences."""
+        """The standard error of a difference of two ratios sum(NLL) / sum(T + 1) over the same sequences, and seeds."""
+        over_sequences = self._over_sequences(first, second)
+        if over_sequences is None:
+            return None
+        return math.hypot(over_sequences, *map(self._over_seeds, (first, second)))
+
+    def _over_sequences(self, first: Summary, second: Summary) -> float | None:
+        """The part of it over the sequences; None where the two have not scores of the same ones."""
         if first.metric != "nll" or second.metric != "nll":
             return None
         sides = [self.results.scores(summary.run) for summary in (first, second)]
@@ -534,16 +556,25 @@ class Ours:
         ratio = sum(gaps) / sum(steps)
         count = len(gaps)
         squares = sum((gap - ratio * step) ** 2 for gap, step in zip(gaps, steps, strict=True))
-        sequences = math.sqrt(count / (count - 1) * squares) / sum(steps) / scale
-        return math.hypot(sequences, *map(self._over_seeds, (first, second)))
+        return math.sqrt(count / (count - 1) * squares) / sum(steps) / scale
+
+    def _beside_another(self, run: str) -> float | None:
+        """The largest error over test sequences of the difference of a run and another of the paper's models."""
+        own = self.results.summary(run, "nll", optional=True)
+        others = [self.results.summary(other, "nll", optional=True) for other in self._models if other != run]
+        found = [self._over_sequences(own, other) for other in others if own and other]
+        return max((error for error in found if error is not None), default=None)
 
     def _against_quoted(self, first: Reference, second: Reference) -> Value | Finding:
         """Ours in the literature's convention (per T, without log p(T)) against the quoted number, taken as exact.
 
         That is sum NLL / sum T; some of the literature has the mean over pieces of NLL / T instead, and which is quoted
         is not known: where the other would be judged otherwise, the two numbers cannot be compared.
+
+        Both models are scored on the same pieces, but the quoted one's scores of them are not known: for the paired
+        error stands the largest of ours and another of the paper's models.
         """
-        sides, shift = [], 0.0
+        sides, shift, drift = [], 0.0, 0.0
         for reference in (first, second):
             if reference in self.quoted:
                 sides.append(Value(self.quoted[reference], 0.0))
@@ -554,10 +585,15 @@ class Ours:
             summary = self.results.summary(run, "nll_literature" if metric == "nll" else metric) if run else None
             if summary is None:
                 return Finding(NOT_RUN, f"{run or name(reference)} was not run")
-            sides.append(self.of(summary))
-            shift += (-1) ** (reference == second) * by_piece(self.results.scores(run) or ())
+            value, pieces = self.of(summary), self._beside_another(run) if metric == "nll" else None
+            error = value.error if pieces is None else math.hypot(pieces, self._over_seeds(summary))
+            sides.append(value._replace(error=error))
+            sign = -1 if reference == second else 1
+            shift += sign * by_piece(self.results.scores(run) or ())
+            drift -= sign * remainder(self.results, summary)
         error, convention = math.hypot(sides[0].error, sides[1].error), "per T, without log p(T)"
-        found = Value(sides[0].value - sides[1].value, error, note=noted(sides), convention=convention)
+        difference = sides[0].value - sides[1].value
+        found = Value(difference, error, note=noted(sides), convention=convention, drift=drift)
         if decide(found.value, error) == decide(found.value + shift, error):
             return found
         why = f"{found.value + shift:+.3f} by the mean over pieces, and which is quoted is not known"

@@ -118,6 +118,7 @@ class Cause(NamedTuple):
     ``times`` multiplies the changed number, such as 1 / log 2 where bits are read.
     ``until`` asks for a trend instead: ``changed`` has fewer training sequences than the run ``against``, and the line
     through both in the logarithm of their number is continued to ``until``, that of the paper.
+    ``one_of``, ``<group>: <choice>``, names what it excludes: hypotheses of its group with another choice.
     """
 
     cells: str
@@ -127,6 +128,13 @@ class Cause(NamedTuple):
     times: str = "1"
     against: str = ""
     until: str = ""
+    one_of: str = ""
+
+    @property
+    def choice(self) -> tuple[str, str]:
+        """The group and the choice of ``one_of``; both empty without."""
+        group, _, choice = self.one_of.partition(": ")
+        return group, choice
 
     @property
     def sequences(self) -> int:

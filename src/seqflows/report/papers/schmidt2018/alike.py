@@ -51,7 +51,8 @@ def close(numbers: Numbers, first: Reference, second: Reference, margin: float) 
 def weighted(numbers: Numbers, terms: Sequence[tuple[float, Reference]]) -> Value | Finding:
     """`judging.weighted` of runs that can be compared."""
     references = [reference for _, reference in terms]
-    if why := unlike(numbers, references):
+    earlier = numbers.apart(*references) if isinstance(numbers, Ours) else ""
+    if why := earlier or unlike(numbers, references):
         rows = " vs ".join(f"“{row}”" for row in dict.fromkeys(map(name, references)))
         return Finding(UNDECIDED, f"{rows}: {why}")
     return judging.weighted(numbers, terms)

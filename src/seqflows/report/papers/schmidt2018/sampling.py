@@ -16,6 +16,7 @@ from seqflows.report.judging import (
     Ours,
     Printed,
     Value,
+    held_back,
     join,
     noted,
     ruled,
@@ -82,7 +83,9 @@ def sampled_baseline(numbers: Numbers) -> Finding:
         gap = gaps[most := shared[-1]]
         few = f"; K={FEW}: {signed(gaps[FEW])}" if FEW in gaps and most != FEW else ""
         pair = f"“TRIL” vs “{row}”, K={most}:"
-        made = ruled(gap.value, gap.error, f"{pair} {signed(gap)}{few}")
+        made = held_back(
+            ruled(gap.value, gap.error, f"{pair} {signed(gap)}{few}"), numbers.apart(one("TRIL"), one(row))
+        )
         found.append(made.comparing((one("TRIL"), one(row)), f"{pair} {unnoted(gap)}"))
     return join(found)
 

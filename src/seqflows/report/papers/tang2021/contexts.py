@@ -130,7 +130,8 @@ def p_values(numbers: Numbers, stated: Stated) -> Finding:
 
 
 def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
-    (first, metric), (second, _) = (numbers.address(cell(stated.table, row, column)) for row in (FLOW, BASELINE))
+    between = cell(stated.table, FLOW, column), cell(stated.table, BASELINE, column)
+    (first, metric), (second, _) = map(numbers.address, between)
     gain, found = numbers.results.pair(first, second, metric), numbers.results.comparison(stated.table)
     if gain is None or found is None:
         return Finding(NOT_RUN, f"{first or FLOW} was not compared with {second or BASELINES[stated.table]}")
@@ -140,7 +141,7 @@ def _p_value(numbers: Ours, stated: Stated, column: str) -> Finding:
     text = f"{column}: {gain.difference:+.2f}, p = {gain.p:.2g}{differ}{over_seeds(numbers, (first, second), metric)}"
     if gain.difference > 0 and stated.p <= NONE_SEEN / found.draws > gain.p:
         return Finding(UNDECIDED, f"{text}; {found.draws} draws tell no p below {stated.p:g}", gain.p - stated.p)
-    return _noise(numbers, stated.table, (FLOW, BASELINE), by_chance(gain, stated.p, text))
+    return _noise(numbers, stated.table, (FLOW, BASELINE), by_chance(numbers, gain, stated.p, text, between))
 
 
 def acceptance(numbers: Numbers) -> Finding:

@@ -62,14 +62,15 @@ def p_values(numbers: Numbers) -> Finding:
 
     def judge(_: str, table: str) -> Iterator[Finding]:
         for column in COLUMNS:
-            first, second = (numbers.address((table, row, column)) for row in (LANG_FLOW, BASELINE))
+            between = (table, LANG_FLOW, column), (table, BASELINE, column)
+            first, second = map(numbers.address, between)
             gain = numbers.results.pair(first[0], second[0], first[1])
             if gain is None:
                 yield Finding(NOT_RUN, f"{first[0] or LANG_FLOW} was not compared with {second[0] or BASELINE}")
             else:
                 single = over_seeds(numbers, (first[0], second[0]), first[1])
                 text = f"{column} {gain.difference:+.2f}, p = {gain.p:.2g}{single}"
-                yield by_chance(gain, RARE, text)
+                yield by_chance(numbers, gain, RARE, text, between)
 
     return each(numbers, judge)
 

@@ -37,7 +37,8 @@ def p_value(numbers: Numbers) -> Finding:
     if gain is None:
         return Finding(NOT_RUN, f"{first[0] or LANG_FLOW} was not compared with {second[0] or BASELINE}")
     single = over_seeds(numbers, (first[0], second[0]), first[1])
-    return by_chance(gain, CLEAR, f"{gain.difference:+.2f}, p = {gain.p:.2g}{single}")
+    text = f"{gain.difference:+.2f}, p = {gain.p:.2g}{single}"
+    return by_chance(numbers, gain, CLEAR, text, (seven(LANG_FLOW), seven(BASELINE)))
 
 
 CLAIMS = (
