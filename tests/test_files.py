@@ -297,3 +297,26 @@ def test_a_lock_leaves_what_a_link_leads_to_alone(tmp_path):
     with files.lock(tmp_path / "x.lock"):
         pass
     assert (tmp_path / "victim").read_text() == "whole"
+
+
+def test_the_revision_of_changed_source_is_dirty_but_not_for_the_scale_that_dvc_makes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQFLOWS_REVISION", raising=False)
+    assert files.revision() == "unknown"
+    (tmp_path / "src").mkdir()
+    source, matrix = tmp_path / "src" / "x.py", tmp_path / "params.yaml"
+    source.write_text("x = 1\n")
+    matrix.write_text("# the matrix\nscale: demo\nruns: {a: 1}\n")
+    mine = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "."), (*mine, "commit", "-q", "-m", "x")):
+        subprocess.run(["git", *command], check=True)
+    clean = files.revision()
+    assert len(clean) == 40
+    matrix.write_text("# the matrix\nscale: laptop\nruns: {a: 1}\n")
+    assert files.revision() == clean
+    for text in ("scale: laptop\nruns: {a: 2}\n", "runs: {a: 1}\nother: 1\n", "scale: [\n", "- scale\n"):
+        matrix.write_text(text)
+        assert files.revision() == f"{clean}+dirty", text
+    matrix.write_text("# the matrix\nscale: laptop\nruns: {a: 1}\n")
+    source.write_text("x = 2\n")
+    assert files.revision() == f"{clean}+dirty"

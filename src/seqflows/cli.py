@@ -134,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("scale", choices=paths.SCALES)
     also = "join the seeds here to those kept, of the same settings and data, in place of replacing them"
     keep.add_argument("--add", action="store_true", help=also)
+    keep.add_argument("--fewer", action="store_true", help="replace records that have more seeds than those here")
     keep.set_defaults(act=_keep)
     score = add("score", "print -log p of each line of a file under a trained model, nats")
     sample = add("sample", "print new sequences of a trained model")
@@ -319,7 +320,7 @@ def _tracker(kind: str) -> Any:
 
 
 def _keep(given: argparse.Namespace) -> None:
-    runs, datasets = importlib.import_module("seqflows.report.keep").run(given.scale, given.add)
+    runs, datasets = importlib.import_module("seqflows.report.keep").run(given.scale, given.add, given.fewer)
     for what, names, where in (
         ("records of runs", runs, paths.results(given.scale) / "runs"),
         ("statistics of datasets", datasets, paths.statistics(given.scale, "x").parent),

@@ -282,6 +282,7 @@ def lines(name: str) -> list[str]:
 def revision() -> str:
     """The code's git commit, with ``+dirty`` if tracked source differs; ``unknown`` outside git.
 
+    The entry ``scale`` of params.yaml, the scale that DVC makes, may differ.
     ``$SEQFLOWS_REVISION`` overrides it, for nodes that have the files without git.
     """
     given = os.environ.get("SEQFLOWS_REVISION")
@@ -294,7 +295,23 @@ def revision() -> str:
             capture_output=True,
             text=True,
             check=True,
-        ).stdout.strip()
+        ).stdout.split("\n")
+        named = [line for line in changed if line]
+        if named and all(line.endswith(" params.yaml") for line in named) and _same_but_for_scale():
+            named = []
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head + (CHANGED if changed else "")
+    return head + (CHANGED if named else "")
+
+
+def _same_but_for_scale() -> bool:
+    """Whether params.yaml is that of the commit in all but ``scale``."""
+    import yaml
+
+    shown = subprocess.run(["git", "show", "HEAD:./params.yaml"], capture_output=True, text=True, check=True).stdout
+    try:
+        first, second = (yaml.safe_load(text) for text in (shown, Path("params.yaml").read_text(encoding="utf-8")))
+    except yaml.YAMLError:
+        return False
+    alike = isinstance(first, dict) and isinstance(second, dict)
+    return alike and first | {"scale": None} == second | {"scale": None}

@@ -56,6 +56,7 @@ class Params:
     comparisons: dict[str, Any] = field(default_factory=dict)
     rewrites: dict[str, Any] = field(default_factory=dict)
     crossfits: dict[str, Any] = field(default_factory=dict)
+    narrow: frozenset[str] = frozenset()  # the runs of which some seeds alone are asked for, see `narrowed`
 
     def at(self, scale: str) -> Params:
         """The content of a scale: without entries that lack it and what is shown of them."""
@@ -131,7 +132,8 @@ class Params:
         entry = self.runs[name] | {scale: self.runs[name][scale] | {"seeds": chosen}}
         compute = self.compute(scale) | ({"device": device} if device else {})
         scales = self.scales | {scale: self.scales[scale] | {"compute": compute}}
-        return replace(self, runs=self.runs | {name: entry}, scales=scales)
+        narrow = self.narrow | {name} if chosen != block["seeds"] else self.narrow
+        return replace(self, runs=self.runs | {name: entry}, scales=scales, narrow=narrow)
 
     def compute(self, scale: str) -> dict[str, Any]:
         """Device, threads and precision of a scale."""

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from seqflows import paths
+from seqflows import files, paths
 from seqflows.config import own
 from seqflows.errors import Problem
 
@@ -48,6 +48,7 @@ class Stage(NamedTuple):
         usual: minutes that it usually takes with real data; None if records give or estimate it.
         limit, memory: minutes and MB to ask of a cluster for the embedded data.
         computes: whether it uses the scale's threads and device, and more time for larger data.
+        raised: whether a cluster is asked for more minutes with each attempt: one that was stopped begins anew.
         alone: whether it needs its machine for itself.
         libraries: packages that its outputs depend on beside those of every stage.
         elsewhere: whether it also writes outside files, so that files do not show whether it is up to date.
@@ -67,6 +68,7 @@ class Stage(NamedTuple):
     limit: int
     memory: int
     computes: bool = False
+    raised: bool = True
     alone: bool = False
     libraries: tuple[str, ...] = ()
     elsewhere: bool = False
@@ -93,6 +95,10 @@ class Stage(NamedTuple):
             found = [file for end in TYPES for file in sorted(path.rglob(end))]
             files += found if path.is_dir() else [path]
         return files
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of the code that runs, of each of `own_sources`."""
+        return {path.relative_to(PACKAGE).as_posix(): files.sha256(path) for path in self.own_sources(PACKAGE)}
 
     def versions(self) -> dict[str, str | None]:
         """The versions of the packages that its outputs depend on, None of those that are not installed.
@@ -342,6 +348,7 @@ TABLE = {
         usual=2.0,
         limit=60,
         memory=2000,
+        libraries=("sacremoses", "sentencepiece"),
         foreach=True,
         place=_kind,
     ),
@@ -365,6 +372,7 @@ TABLE = {
         module="training.loop",
         what="train a run, one seed after another; resumes from its checkpoint",
         part="runs",
+        raised=False,
         code=(
             "compute.py",
             "kinds.py",
@@ -482,6 +490,7 @@ TABLE = {
         usual=3.0,
         limit=60,
         memory=4000,
+        libraries=("sacrebleu",),
         place=_paper,
     ),
     "speed": Stage(

@@ -237,6 +237,13 @@ BROKEN = [
         ...,
         "training.drawn: expected the number of words of an epoch",
     ),
+    (
+        ("runs", "ptb-lstm", "reproduces"),
+        "zieglr2019",
+        "reproduces: expected one of schmidt2018, tang2021, ziegler2019, own, got 'zieglr2019'; nearest: ziegler2019",
+    ),
+    (("tables", "ziegler2019-table3", "reproduces"), ["own"], "reproduces: expected one of schmidt2018, tang2021,"),
+    (("figures", "ziegler2019-figure3b", "reproduces"), "", "reproduces: expected one of schmidt2018, tang2021,"),
     (("runs", "ptb-lstm", "demo", "training", "drawn"), 100, "training.drawn: expected none for text"),
     (
         ("runs", "ptb-lstm", "demo", "training", "transpose"),

@@ -3,12 +3,13 @@
 import json
 import shutil
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import tiny
 from seqflows import compute, files, kinds, models, paths
@@ -89,6 +90,51 @@ def test_each_seed_has_its_own_noise(project, monkeypatch):
     for file in ("scores.csv", "samples.txt"):
         assert len({(folder / file).read_bytes() for folder in folders}) == 2, file
     assert values("latent") == found
+
+
+def test_a_seed_that_was_scored_is_not_scored_again_after_a_stop(project, monkeypatch):
+    scored, seed_ = [], evaluate._seed
+
+    def stopped(key, block, seed, *rest):
+        scored.append(seed)
+        if scored == list(SEEDS):
+            raise KeyboardInterrupt
+        return seed_(key, block, seed, *rest)
+
+    whole = values("latent")
+    files_ = {path.name: path.read_bytes() for path in (paths.evaluation("demo", "latent") / "seed-0").iterdir()}
+    monkeypatch.setattr(evaluate, "_seed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        values("latent")
+    assert not paths.metrics("demo", "latent").exists()
+    assert values("latent") == whole and scored == [*SEEDS, SEEDS[1]]
+    assert {p.name: p.read_bytes() for p in (paths.evaluation("demo", "latent") / "seed-0").iterdir()} == files_
+    assert not list(Path("checkpoints").glob("*/scored")), "nothing of it stays"
+    assert values("latent") == whole and scored == [*SEEDS, SEEDS[1], *SEEDS]
+
+
+def test_a_seed_of_another_model_is_scored_anew(project, monkeypatch):
+    """After a stop, and a training that made another one."""
+    seed_ = evaluate._seed
+
+    def stopped(key, block, seed, *rest):
+        if seed == SEEDS[1]:
+            raise KeyboardInterrupt
+        return seed_(key, block, seed, *rest)
+
+    first = values("lstm")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "_seed", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            values("lstm")
+    folder = paths.seed("demo", "lstm", SEEDS[0])
+    record = files.read_sealed(folder / "train.json")
+    tensors = {name: value * 1.5 for name, value in load_file(folder / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors")
+    record["files"]["model.safetensors"] = files.sha256(folder / "model.safetensors")
+    files.write_json(folder / "train.json", files.sealed({k: v for k, v in record.items() if k != "sha256"}))
+    again = values("lstm")
+    assert again[SEEDS[0]] != first[SEEDS[0]] and again[SEEDS[1]] == first[SEEDS[1]]
 
 
 def test_streams_are_apart_by_run_seed_and_purpose():

@@ -182,6 +182,25 @@ def split(*seeds):
     files.write_json(paths.metrics("laptop", RUN), files.sealed(content))
 
 
+def test_a_record_is_not_replaced_by_one_with_fewer_seeds_unless_asked(world):
+    split(0, 1, 2)
+    keep.run("laptop")
+    split(1)
+    with pytest.raises(
+        Problem, match=r"\[0, 1, 2\], got \[1\], without \[0, 2\]; keep --add .* keep --fewer replaces it"
+    ):
+        keep.run("laptop")
+    assert len(files.read_sealed(paths.record("laptop", RUN))["train"]) == 3
+    keep.run("laptop", fewer=True)
+    assert [one["seed"] for one in files.read_sealed(paths.record("laptop", RUN))["train"]] == [1]
+    split(0, 1)
+    keep.run("laptop")  # more are no loss
+    split(1)
+    report_world.retrained("laptop", RUN, epochs=9)
+    keep.run("laptop")  # of other settings one takes the other's place
+    assert len(files.read_sealed(paths.record("laptop", RUN))["train"]) == 1
+
+
 def test_seeds_of_several_machines_join_in_one_record(world):
     split(0, 1, 2)
     keep.run("laptop", add=True)  # nothing to join

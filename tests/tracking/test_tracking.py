@@ -96,12 +96,12 @@ def test_track_live_and_replace(world):
     live.start({**info, "epochs": 0})
     for row in rows[:2]:
         live.epoch(row)
-    live.end()
+    live.end("FINISHED")
     live = tracking.Live()
     live.start({**info, "epochs": 1})
     for row in rows[1:4]:
         live.epoch(row)
-    live.end()
+    live.end("FINISHED")
     _, parameters, metrics, tags, _, curve = store()["demo/ptb-af_scf/0"]
     assert tags["seqflows.digest"] == "live" and parameters["model.width"] == "32"
     assert [step for step, _ in curve] == [1, 2, 3, 4]
@@ -159,7 +159,7 @@ def test_a_server_that_is_down_costs_one_warning(world, monkeypatch, capsys):
     live = Guard(tracking.Live())
     live.start({**report_world.train_info("demo", "ptb-lstm", 0), "epochs": 0})
     live.epoch({"epoch": 1, "train_loss": 1.0})
-    live.end()
+    live.end("FINISHED")
     live.close()
     warning = capsys.readouterr().err
     assert warning.count("warning:") == 1 and "secret" not in warning

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 import tiny
-from seqflows import compute, files, paths
+from seqflows import compute, files, params, paths
 from seqflows.errors import Interrupted, Problem
-from seqflows.training import loop, trainer
+from seqflows.training import checkpoint, loop, trainer
 from seqflows.training.stopping import LIMIT, Stop
 
 TIMES = ("seconds", "symbols_per_second")
@@ -200,6 +200,42 @@ def test_a_seed_of_other_settings_data_or_code_is_trained_anew(project, trained,
     assert kept < set(Path("checkpoints").iterdir()), "another run's stays"
 
 
+def test_seeds_that_were_not_asked_for_stay(project, trained, monkeypatch):
+    """Of the present settings, whatever device made them; of others they go from the outputs, not from what is kept."""
+    key = paths.Key("demo", "x")
+
+    def run(*seeds, epochs=2):
+        trained.clear()
+        tiny.write_matrix(project, {"x": tiny.run("text", tiny.LSTM, {"epochs": epochs}, seeds=(0, 1, 2))})
+        loop.run(key, params.load().at("demo").narrowed(*key, seeds))
+        return trained, sorted(path.name for path in paths.train(*key).iterdir())
+
+    assert run(0, 1) == ([0, 1], ["seed-0", "seed-1"])
+    before = {seed: model_bytes("x", seed) for seed in (0, 1)}
+    kept = {path.parents[1] for path in Path("checkpoints").glob("*/kept/train.json")}
+    digest = checkpoint.digest
+    monkeypatch.setattr(checkpoint, "digest", lambda *given: digest(*given[:3], {"device": "cuda"}, given[4]))
+    assert run(2) == ([2], ["seed-0", "seed-1", "seed-2"])
+    assert {seed: model_bytes("x", seed) for seed in (0, 1)} == before
+    assert kept < {path.parents[1] for path in Path("checkpoints").glob("*/kept/train.json")}
+    assert run(2, epochs=3) == ([2], ["seed-2"])
+    assert kept < {path.parents[1] for path in Path("checkpoints").glob("*/kept/train.json")}
+
+
+def test_an_unfinished_checkpoint_of_other_settings_is_named_and_goes_at_the_end(project, monkeypatch, capsys):
+    key, cut = paths.Key("demo", "text-lstm"), tiny.Cut()
+    cut.left = 2
+    monkeypatch.setattr(loop, "Stop", lambda: cut)
+    with pytest.raises(Interrupted):
+        loop.run(key)
+    (old,) = Path("checkpoints").iterdir()
+    tiny.write_matrix(project, {"text-lstm": tiny.run("text", tiny.LSTM, {"epochs": 2})})
+    cut.left = 99
+    loop.run(key)
+    assert f"seed 0: {old} is of other settings, data or code and not gone on with" in capsys.readouterr().out
+    assert not old.exists()
+
+
 def test_a_damaged_seed_that_was_kept_is_refused(project):
     key = paths.Key("demo", "text-lstm")
     loop.run(key)
@@ -352,16 +388,30 @@ class Record:
             raise ConnectionError("no server")
         self.calls.append(("epoch", row["epoch"]))
 
-    def end(self):
-        self.calls.append(("end",))
+    def end(self, how):
+        self.calls.append(("end", how))
 
 
 def test_a_tracker_hears_everything_and_cannot_fail_a_training(project, capsys):
     key, heard = paths.Key("demo", "text-lstm"), Record()
     loop.run(key, tracker=heard)
-    assert heard.calls == [("start", "text-lstm", False), ("epoch", 1), ("epoch", 2), ("epoch", 3), ("end",)]
+    assert heard.calls == [("start", "text-lstm", False), ("epoch", 1), ("epoch", 2), ("epoch", 3), ("end", "FINISHED")]
     loop.run(key, restart=True, tracker=Record(fail=True))
     assert capsys.readouterr().err.count("warning") == 1
+
+
+def test_a_tracker_hears_how_a_training_ended(project, monkeypatch):
+    key, heard, cut = paths.Key("demo", "text-lstm"), Record(), tiny.Cut()
+    cut.left = 2
+    monkeypatch.setattr(loop, "Stop", lambda: cut)
+    with pytest.raises(Interrupted):
+        loop.run(key, tracker=heard)
+    assert heard.calls[-1] == ("end", "KILLED")
+    cut.left = 99
+    monkeypatch.setattr(loop.Trainer, "run", lambda *rest: (_ for _ in ()).throw(Problem("diverged")))
+    with pytest.raises(Problem, match="diverged"):
+        loop.run(key, tracker=heard)
+    assert heard.calls[-1] == ("end", "FAILED")
 
 
 def test_missing_data_is_a_problem(project):

@@ -22,7 +22,7 @@ except Problem as problem:
 
 PYTHON = shlex.quote(sys.executable)  # of the jobs: Snakemake's own, whatever their PATH finds
 COMPUTE = MATRIX.compute(SCALE)
-GPUS = 1 if SCALE == "paper" and COMPUTE["device"] != "cpu" else 0
+GPUS = 1 if COMPUTE["device"] == "cuda" or (SCALE == "paper" and COMPUTE["device"] == "auto") else 0
 HELD = contextlib.ExitStack()  # for as long as this process lives
 
 

@@ -25,6 +25,12 @@ def memory(stage):
     return lambda wildcards, attempt: stage.memory * stage.size(SCALE) * min(attempt, stages.RAISED)
 
 
+def minutes(stage):
+    """A stage's minutes, more with each attempt of one that does not go on where it stopped, as a training does."""
+    longest = stages.RAISED if stage.raised else 1
+    return lambda wildcards, attempt: stage.limit * stage.size(SCALE) * min(attempt, longest)
+
+
 def depends(stage):
     """A stage's part of params.yaml as text: when it changes, so do the rule's params, and the job runs again."""
     return lambda wildcards: matrix.text(stage.block(MATRIX, SCALE, name_of(wildcards)))
@@ -32,7 +38,6 @@ def depends(stage):
 
 for stage_name, stage in stages.TABLE.items():
     own = "{name}" if stage.part else stages.WHOLE
-    size = stage.size(SCALE)
 
     rule:
         name:
@@ -49,7 +54,7 @@ for stage_name, stage in stages.TABLE.items():
         threads: alone() if stage.alone else COMPUTE["threads"] if stage.computes else 1
         resources:
             mem_mb=memory(stage),
-            runtime=stage.limit * size,
+            runtime=minutes(stage),
             gpus=GPUS if stage.computes else 0,
             exclusive=int(stage.alone),
         params:

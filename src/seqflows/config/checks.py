@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from seqflows import kinds, metrics
@@ -18,6 +19,7 @@ from seqflows.config.typed import Block
 from seqflows.names import near
 from seqflows.paths import NAME, RESERVED, SCALES
 
+PACKAGE = Path(__file__).resolve().parents[1]
 UNITS = {kind.unit for kind in kinds.KINDS.values()}  # of the data's own score
 
 PART = {
@@ -38,6 +40,8 @@ FIGURES = (
     "conditionals", "nlsq", "prior_grid", "speed", "curves", "gap_lengths", "entropies", "trajectories", "time",
     "gains",
 )  # fmt: skip
+OWN = "own"  # what runs, tables and figures reproduce that are of no paper
+PAPERS = (*sorted(path.parent.name for path in PACKAGE.glob("report/papers/*/paper.yaml")), OWN)
 ROLES = ("paper", "ours", "baseline")  # of the candidates of a task, of each of which a table of tasks shows the best
 
 
@@ -127,7 +131,7 @@ def _run(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Itera
     if path.partition(".")[2] in RESERVED:
         yield f"{path}: expected another name than {', '.join(RESERVED)}, which are folders beside those of the runs"
     yield from _reference(f"{path}.dataset", entry.get("dataset"), "dataset", parts["datasets"])
-    yield from _text(path, entry, ("reproduces",))
+    yield from _paper(path, entry)
     for scale in SCALES:
         at = f"{path}.{scale}"
         if scale in entry and (yield from _mapping(at, entry[scale], RUN_BLOCK)):
@@ -358,7 +362,8 @@ def _generated(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) ->
 def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
     if "texts" in entry:  # a table of generated texts
         yield from _keys(path, entry, ("reproduces", "title", "texts"))
-        yield from _text(path, entry, ("reproduces", "title"))
+        yield from _text(path, entry, ("title",))
+        yield from _paper(path, entry)
         yield from _references(f"{path}.texts", entry["texts"], PART["texts"], parts["texts"])
         names = [name for name in entry["texts"] if isinstance(name, str)] if isinstance(entry["texts"], list) else []
         shown = [one.get("kind") for name in names if isinstance(one := parts["texts"].get(name), Mapping)]
@@ -372,7 +377,8 @@ def _table(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
         yield from _tasks(f"{path}.tasks", entry["tasks"], parts)
         return
     yield from _keys(path, entry, ("reproduces", "title", "rows"))
-    yield from _text(path, entry, ("reproduces", "title"))
+    yield from _text(path, entry, ("title",))
+    yield from _paper(path, entry)
     rows = entry.get("rows", {})
     if not isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows.values()):
         yield f"{path}.rows: expected cells <run>.<metric> by row and column, got {rows!r}"
@@ -496,7 +502,8 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
         return
     if entry.get("kind") == "gains":  # of a table that is compared, over one of its rows
         yield from _keys(path, entry, ("reproduces", "title", "kind", "table", "over"))
-        yield from _text(path, entry, ("reproduces", "title"))
+        yield from _text(path, entry, ("title",))
+        yield from _paper(path, entry)
         compared = parts["comparisons"]
         known = {name: one for name, one in parts["tables"].items() if name in compared and isinstance(one, Mapping)}
         table = entry.get("table")
@@ -507,7 +514,8 @@ def _figure(path: str, entry: Mapping[str, Any], parts: Mapping[str, Any]) -> It
         return
     of = "speeds" if entry.get("kind") == "speed" else "runs"
     yield from _keys(path, entry, ("reproduces", "title", "kind", of))
-    yield from _text(path, entry, ("reproduces", "title"))
+    yield from _text(path, entry, ("title",))
+    yield from _paper(path, entry)
     if "kind" in entry and entry["kind"] not in FIGURES:
         yield from _one_of(f"{path}.kind", entry["kind"], FIGURES)
     yield from _references(f"{path}.{of}", entry.get(of), PART[of], parts[of])
@@ -716,6 +724,12 @@ def _text(path: str, entry: Mapping[str, Any], keys: Iterable[str]) -> Iterator[
     for key in keys:
         if key in entry and not (isinstance(entry[key], str) and entry[key]):
             yield f"{path}.{key}: expected text, got {entry[key]!r}"
+
+
+def _paper(path: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Check the paper that is reproduced: a folder of ``report/papers``, or `OWN`."""
+    if "reproduces" in entry and entry["reproduces"] not in PAPERS:
+        yield from _one_of(f"{path}.reproduces", entry["reproduces"], PAPERS)
 
 
 def _references(path: str, names: Any, what: str, known: Mapping[str, Any]) -> Iterator[str]:

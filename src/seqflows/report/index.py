@@ -194,12 +194,13 @@ def _signature(cell: Cell) -> dict[str, Any]:
 
 def _run(results: Results, run: str, papers: Mapping[str, Paper]) -> dict[str, Any]:
     paper = results.params.runs[run]["reproduces"]
+    known = papers.get(paper)
     ours, theirs = results.settings(run), inputs.paper_settings().get(run, {})
     scale = f"{results.scale}/{run}"
     trained = records.trained(results.scale, run)
     return {
         "paper": paper,
-        "deviations": [place for place, one in enumerate(papers[paper].deviations) if one.of(run)],
+        "deviations": [place for place, one in enumerate(known.deviations) if one.of(run)] if known else [],
         "settings": [
             [name, _said(ours.get(name)), _said(theirs.get(name))] for name in dict.fromkeys([*ours, *theirs])
         ],

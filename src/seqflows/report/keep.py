@@ -27,13 +27,15 @@ DRAWN = {"conditionals": "conditionals.json", "gap_lengths": "gaps.csv", "entrop
 PAGE = 300_000  # bytes of the largest page of a sheet for raters that is kept
 
 
-def run(scale: str, add: bool = False) -> tuple[list[str], list[str]]:
+def run(scale: str, add: bool = False, fewer: bool = False) -> tuple[list[str], list[str]]:
     """Copy the records of all runs with numbers and the statistics of prepared data; return the names of each.
 
-    With ``add`` the seeds of a run here join those of its kept record, which another machine may have trained.
+    With ``add`` the seeds of a run here join those of its kept record, which another machine may have trained. With
+    ``fewer`` a record here may replace one of the same settings and data that has more seeds.
 
     Raises:
-        Problem: nothing to keep; or seeds that cannot join: of other settings or data, scored otherwise, or the same.
+        Problem: nothing to keep; seeds that cannot join: of other settings or data, scored otherwise, or the same; or a
+            record that has fewer seeds than the kept one.
     """
     known = matrix()
     made = [name for name in known.runs if paths.metrics(scale, name).exists()]
@@ -47,6 +49,9 @@ def run(scale: str, add: bool = False) -> tuple[list[str], list[str]]:
     contents = {name: records.made(scale, name, _scored(results, name)) for name in made}
     if add:  # before anything is written
         contents = {name: _joined(records.kept(scale, name), content) for name, content in contents.items()}
+    elif not fewer:
+        for content in contents.values():
+            _whole(records.kept(scale, content["run"]), content)
     for name, content in contents.items():
         drawn = _drawn(results, name, content if add else {})
         records.keep(scale, name, content | ({"drawn": drawn} if drawn else {}))
@@ -94,6 +99,20 @@ def _scored(results: Results, run: str) -> dict[str, Any]:
     """The kept form of a run's scores."""
     scores = results.scores(run)
     return {"scores": packed(scores)} if scores else {}
+
+
+def _whole(old: dict[str, Any] | None, new: dict[str, Any]) -> None:
+    """Raise `Problem` if a record would replace one of the same settings and data that has seeds that it lacks."""
+    if old is None or not old["train"] or not new["train"]:
+        return
+    first, second = (one["train"][0] for one in (old, new))
+    alike = all(first.get(part) == second.get(part) for part in ("config", "dataset_sha256"))
+    seeds = [{record["seed"] for record in one["train"]} for one in (old, new)]
+    if alike and (lost := sorted(seeds[0] - seeds[1])):
+        raise Problem(
+            f"expected the seeds of the kept record of {new['scale']}/{new['run']}, {sorted(seeds[0])}, got "
+            f"{sorted(seeds[1])}, without {lost}; keep --add joins other seeds to it, keep --fewer replaces it"
+        )
 
 
 def _joined(old: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:

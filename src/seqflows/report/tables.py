@@ -49,6 +49,8 @@ def made(results: Results, name: str) -> Made:
         page = tasks_page.page(results, block["title"], rated)
         return Made(page, list(tasks.rows(results, name, rated)), tasks.COLUMNS)
     found = cells(results, name)
+    if not any(cell.summary for cell in found):
+        print(f"{results.scale}/{name}: none of its runs has numbers here or kept; train and evaluate some")
     page = of_kind(results, [cell.run for cell in found if cell.run])(results, str(block["title"]), found)
     return Made(page, [record(cell) for cell in [*found, *extra(results, found)]], COLUMNS)
 

@@ -14,7 +14,7 @@ class Live:
     """Feeds the store while training runs; `run` completes the same MLflow run afterwards.
 
     ``start(info)``, with the seed's entries of train.json and ``epochs``, the number already trained (more than 0
-    when it resumes); ``epoch(row)``, a row of history.csv; ``end()``. The training's guard catches their exceptions.
+    when it resumes); ``epoch(row)``, a row of history.csv; ``end(how)``. The training's guard catches their exceptions.
     """
 
     def __init__(self) -> None:
@@ -51,8 +51,8 @@ class Live:
         if self._store and self._run and int(values["epoch"]) not in self._present:
             self._store.log(self._run, self._store.points(values, int(1000 * time.time())), [], [])
 
-    def end(self) -> None:
-        """Mark the run as over; `track` adds the rest."""
+    def end(self, how: str) -> None:
+        """Mark the run as over, ``how`` as MLflow calls it; `track` adds the rest."""
         if self._store and self._run:
-            self._store.client.set_terminated(self._run, "FINISHED")
+            self._store.client.set_terminated(self._run, how)
             self._run = ""

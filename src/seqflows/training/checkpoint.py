@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,12 @@ from seqflows.paths import HISTORY, MODEL, RECORD
 STATE = "checkpoint.json"
 TENSORS = re.compile(r"tensors-[0-9]+-[0-9]+\.safetensors")  # no path: they lie beside the JSON
 FINISHED, KEPT = "finished", "kept"
+OWNER = "of.json"  # whose checkpoints a folder has: scale, run and seed
 
 
 def digest(key: paths.Key, seed: int, config: Mapping[str, Any], compute: Mapping[str, Any], data: str) -> str:
     """The name of the folder: a digest of everything that the result depends on, to the bit."""
-    found = stages.TABLE["train"].own_sources(stages.PACKAGE)
-    source = {path.relative_to(stages.PACKAGE).as_posix(): files.sha256(path) for path in found}
+    source = stages.TABLE["train"].checksums()
     value = {"scale": key.scale, "key": key.name, "seed": seed, "config": dict(config), "compute": dict(compute)}
     return files.digest({**value, "dataset_sha256": data, "source": source, "torch": torch.__version__})
 
@@ -115,20 +115,37 @@ def finished(folder: Path) -> Path | None:
     return done
 
 
-def keep(key: paths.Key, folders: Iterable[Path], current: Callable[[int], Path]) -> None:
-    """Keep the outputs of a run's seeds, all of which are done, and delete what it kept before.
+def claim(folder: Path, key: paths.Key, seed: int) -> None:
+    """Write down whose checkpoints a folder is for."""
+    files.write_json(folder / OWNER, {"scale": key.scale, "run": key.name, "seed": seed})
 
-    ``current`` gives the folder of a seed under the present configuration, data and code.
+
+def unfinished(key: paths.Key, seed: int, own: Path) -> list[Path]:
+    """The folders with a checkpoint of a seed but its ``own``: of other settings, data or code."""
+    owner, found = {"scale": key.scale, "run": key.name, "seed": seed}, []
+    for path in sorted(paths.checkpoints("").glob(f"*/{OWNER}")):
+        with contextlib.suppress(Problem):
+            if path.parent != own and (path.parent / STATE).exists() and files.read_json(path) == owner:
+                found.append(path.parent)
+    return found
+
+
+def keep(key: paths.Key, folders: Mapping[int, Path]) -> None:
+    """Keep the outputs of a run's seeds, all of which are done, and delete what it had of these seeds before.
+
+    ``folders`` are those of the seeds under the present configuration, data and code.
     """
-    for folder in folders:
+    for seed, folder in folders.items():
+        for old in unfinished(key, seed, folder):
+            remove(old)
         if (folder / FINISHED).exists():
             os.replace(folder / FINISHED, folder / KEPT)
-        for path in (folder / STATE, *folder.glob("tensors-*.safetensors")):
+        for path in (folder / STATE, folder / OWNER, *folder.glob("tensors-*.safetensors")):
             path.unlink(missing_ok=True)
     for path in paths.checkpoints("").glob(f"*/{KEPT}/{RECORD}"):
         with contextlib.suppress(Problem, KeyError, TypeError):
             record, folder = files.read_json(path), path.parents[1]
-            if (record["scale"], record["run"]) == key and folder != current(record["seed"]):
+            if (record["scale"], record["run"]) == key and folder != folders.get(record["seed"], folder):
                 remove(folder)
 
 

@@ -22,8 +22,8 @@ class Tracker(Protocol):
     def epoch(self, row: Mapping[str, Any]) -> None:
         """Log a row of history.csv."""
 
-    def end(self) -> None:
-        """End the seed's training."""
+    def end(self, how: str) -> None:
+        """End the seed's training: it ``FINISHED``, was ``KILLED``, to go on later, or ``FAILED``."""
 
 
 class Guard:
@@ -60,9 +60,9 @@ class Guard:
         """Pass `Tracker.epoch` on."""
         self._call("epoch", dict(row))
 
-    def end(self) -> None:
+    def end(self, how: str) -> None:
         """Pass `Tracker.end` on."""
-        self._call("end")
+        self._call("end", how)
 
     def close(self) -> None:
         """Wait up to PATIENCE seconds for pending calls."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from seqflows import compute, files, models, params, paths
 from seqflows.config.training import Training
 from seqflows.data import filtered, prepared
 from seqflows.data.prepared import Dataset
-from seqflows.errors import Problem
+from seqflows.errors import Interrupted, Problem
 from seqflows.models import saved
 from seqflows.paths import HISTORY, MODEL, RECORD
 from seqflows.training import checkpoint
@@ -59,15 +60,32 @@ def run(
             for seed, folder in folders.items():
                 if checkpoint.finished(folder) is None:
                     other = others.get(seed)
+                    for old in checkpoint.unfinished(key, seed, folder):
+                        print(f"{key} seed {seed}: {old} is of other settings, data or code and not gone on with")
                     _train(key, block, settings, seed, dataset, machine, folder, stop, guard, other, augmented)
                 else:
                     print(f"{key} seed {seed}: trained before, with the same settings, data and code", flush=True)
     finally:
         guard.close()
+    others = _beside(key, block, dataset, folders) if key.name in matrix.narrow else []
     with files.replacing_folder(paths.train(key.scale, key.name)) as output:
         for seed, folder in folders.items():
             shutil.copytree(checkpoint.finished(folder), output / f"seed-{seed}")
-    checkpoint.keep(key, folders.values(), place)
+        for folder in others:
+            shutil.copytree(folder, output / folder.name)
+    checkpoint.keep(key, folders)
+
+
+def _beside(key: paths.Key, block: Mapping[str, Any], dataset: Dataset, asked: Collection[int]) -> list[Path]:
+    """The trained seeds that were not asked for, of the present settings and data, perhaps by another device."""
+    wanted = files.digest(params.trained(block)), dataset.origin()["dataset_sha256"]
+    found = []
+    for folder in sorted(paths.train(key.scale, key.name).glob("seed-*")):
+        with contextlib.suppress(Problem, KeyError):
+            record = files.read_sealed(folder / RECORD)
+            if record["seed"] not in asked and (record["config_hash"], record["dataset_sha256"]) == wanted:
+                found.append(folder)
+    return found
 
 
 class Begun(NamedTuple):
@@ -128,6 +146,7 @@ def _train(
     if other is not None:
         model.start_from(load_file(other.path))
     model = model.to(machine.device)
+    checkpoint.claim(folder, key, seed)
     trainer = Trainer(model, dataset, settings, seed, machine, folder, augmented)
     resumed = trainer.resume()
     info = _info(key, block, seed, dataset, machine, model)
@@ -139,15 +158,19 @@ def _train(
         info |= {"augmented": block["augmented"], **augmented.origin(seed)}
     guard.start({**info, "epochs": len(trainer.history)})
     progress = Progress(f"{key} seed {seed}", settings.most_epochs)
-    text = ""
+    text, how = "", "FAILED"
     try:
         if resumed:
             print(f"{key} seed {seed}: going on in epoch {trainer.epoch + 1} after {trainer.position} of its steps")
         trainer.run(progress, stop, guard.epoch)
         text = f"{trainer.epoch} epochs in {trainer.wall:.1f} s, the model of epoch {trainer.plateau.best_epoch} kept"
+        how = "FINISHED"
+    except Interrupted:
+        how = "KILLED"
+        raise
     finally:
         progress.close(text)
-        guard.end()
+        guard.end(how)
     _finish(trainer, info, folder / checkpoint.FINISHED)
 
 
