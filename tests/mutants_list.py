@@ -408,6 +408,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "training/loop.py": [
         (
+            "seeds that were not asked for leave the outputs",
+            "others = _beside(key, block, dataset, folders) if key.name in matrix.narrow else []",
+            "others = []",
+            "test_training.py::test_seeds_that_were_not_asked_for_stay",
+        ),
+        (
+            "a training that was stopped is told as finished",
+            'how = "KILLED"',
+            'how = "FINISHED"',
+            "test_training.py::test_a_tracker_hears_how_a_training_ended",
+        ),
+        (
             "another start gives the same seed",
             '({"from_sha256": others[seed].sha256} if others else {})',
             "{}",
@@ -650,6 +662,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "training/checkpoint.py": [
+        (
+            "what other seeds kept is deleted",
+            'folder != folders.get(record["seed"], folder)',
+            'folder != folders.get(record["seed"])',
+            "test_training.py::test_seeds_that_were_not_asked_for_stay",
+        ),
+        (
+            "unfinished checkpoints of other settings stay for ever",
+            "            remove(old)\n",
+            "            pass\n",
+            "test_training.py::test_an_unfinished_checkpoint_of_other_settings_is_named_and_goes_at_the_end",
+        ),
         ("a seed is done without a model", "for name in (MODEL, HISTORY)}", "for name in (HISTORY,)}", DONE),
         (
             "the record of a seed that is done is read without its seal",
@@ -1375,6 +1399,18 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "evaluation/evaluate.py": [
+        (
+            "a seed of another model is not scored anew",
+            '"model": files.digest(model), ',
+            "",
+            "test_evaluation_seeds.py::test_a_seed_of_another_model_is_scored_anew",
+        ),
+        (
+            "a stopped evaluation begins anew",
+            "    if made.exists():\n",
+            "    if False:\n",
+            "test_evaluation_seeds.py::test_a_seed_that_was_scored_is_not_scored_again_after_a_stop",
+        ),
         (
             "all seeds are scored with the first seed's model",
             "model, record = loading.load(key, block, seed, dataset, machine)",
@@ -2289,6 +2325,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     ],
     "files.py": [
         (
+            "any change of params.yaml is one of the scale",
+            'return alike and first | {"scale": None} == second | {"scale": None}',
+            "return alike",
+            "test_files.py::test_the_revision_of_changed_source_is_dirty_but_not_for_the_scale_that_dvc_makes",
+        ),
+        (
             "what killed writers left stays",
             "        if (found := left.fullmatch(other.name)) and _dead(",
             "        if False and _dead(",
@@ -2396,6 +2438,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
         ),
     ],
     "report/keep.py": [
+        (
+            "a record of fewer seeds replaces one of more",
+            "if alike and (lost := sorted(seeds[0] - seeds[1])):",
+            "if False and (lost := sorted(seeds[0] - seeds[1])):",
+            "test_records.py::test_a_record_is_not_replaced_by_one_with_fewer_seeds_unless_asked",
+        ),
         (
             "joined scores are those of the new seeds",
             "Mean(shares[0] * a.nll + shares[1] * b.nll, a.steps)",
