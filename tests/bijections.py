@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from seqflows.flows import (
     CELLS,
     GROUPINGS,
+    KINDS,
     NETWORKS,
     SCALARS,
     SPLITS,
@@ -28,11 +29,9 @@ from seqflows.flows import (
     Components,
     FixedLength,
     GaussianMixture,
-    Independent,
     Inverse,
     Invertible1x1,
     MaskedActnorm,
-    MaskedAutoregressive,
     MixtureInTime,
     MultiHead1x1,
     PastCoupling,
@@ -43,7 +42,6 @@ from seqflows.flows import (
     Size,
     Source,
     SourceCoupling,
-    SplitCoupling,
     Stepwise,
     Triangular,
     layered,
@@ -205,13 +203,9 @@ def _scalar(name: str):
 
 
 def _vector(kind: str, scalar: str, dim: int, context: int, layers: int = 1, width: int = 16) -> Bijection:
-    if layers > 1:
-        return layered(kind, dim, context, width, _scalar(scalar), layers)
-    if kind == "made":
-        return MaskedAutoregressive(dim, context, width, _scalar(scalar))
-    if kind == "coupling":
-        return SplitCoupling(dim, context, width, _scalar(scalar))
-    return Independent(dim, context, _scalar(scalar))
+    """Layers of a kind; one by itself, without its chain, where a layer is one flow."""
+    flow = layered(kind, dim, context, width, _scalar(scalar), layers)
+    return flow.flows[0] if len(flow.flows) == 1 else flow
 
 
 def _mixture(dim: int, components: int, context: int) -> Bijection:
@@ -245,7 +239,6 @@ def _two_layers_in_time() -> Bijection:
     return Chain(_in_time("made", "nlsq", 2), Stepwise(Reverse(2)), _in_time("coupling", "nlsq", 2, inverse=True))
 
 
-KINDS = ("made", "coupling", "independent")
 VECTORS: dict[str, Callable[[], Bijection]] = {
     "reverse": lambda: Reverse(3),
     "chain": lambda: Chain(_vector("made", "nlsq", 3, 2), Reverse(3), _vector("coupling", "location_scale", 3, 0)),
@@ -316,6 +309,7 @@ for _p in SPLITS:
     for _t in (False, True):
         SOURCED[f"source-{_p}" + "-turned" * _t] = lambda p=_p, t=_t: SourceCoupling(4, 3, p, SMALL, t)
 
+PARAMETERLESS = {"reverse"}  # at every deviation the same map
 OPEN = [Case(name, build) for name, build in (VECTORS | SEQUENCES).items()]
 LANGUAGE = [Case(name, build) for name, build in FIXED.items()]
 ATTENDING = [Case(name, build) for name, build in SOURCED.items()]

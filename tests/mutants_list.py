@@ -68,6 +68,7 @@ MINUTES = "test_report_tasks.py::test_parameters_and_minutes_are_those_of_the_tr
 SETS_APART = "test_report_tasks.py::test_nothing_is_concluded_from_other_test_sets_and_other_units_are_refused"
 EQUAL = "test_models_contract.py::test_the_objective_of_exact_models_is_their_log_probability"
 WORD = "test_state_space.py::test_the_bound_lies_below_and_importance_sampling_reaches_the_exact_likelihood"
+GRADIENT = "test_flows_contract.py::test_gradients_are_those_of_central_differences[{}]"
 JACOBIAN = "test_flows_contract.py::test_log_det_is_that_of_the_jacobian[forward-{}-1.0]"
 PADDED = "test_flows_conditional.py::test_padding_of_the_sequence_and_of_the_source_changes_nothing[forward-{}]"
 SMOOTHED = "test_flowseq.py::test_smoothing_is_of_training_alone_and_its_share_is_the_mean_over_words_and_lengths"
@@ -1247,6 +1248,13 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "self.scalar.forward(moved, self._scalar_parameters(kept, context))\n        log_slope = 0.5 * log_slope",
             JACOBIAN.format("coupling-nlsq"),
         ),
+        (
+            "half of the log-determinant has no gradient",
+            "self.scalar.forward(moved, self._scalar_parameters(kept, context))",
+            "self.scalar.forward(moved, self._scalar_parameters(kept, context))\n"
+            "        log_slope = 0.5 * log_slope + 0.5 * log_slope.detach()",
+            GRADIENT.format("forward-coupling-nlsq"),
+        ),
     ],
     "flows/triangular.py": [
         (
@@ -1274,6 +1282,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "return torch.addcmul(a, log_b.exp(), z), log_b",
             "return torch.addcmul(a, log_b.exp(), z), 2 * log_b",
             "test_scalar.py::test_affine_is_its_equation",
+        ),
+        (
+            "half of Affine's log-slope has no gradient",
+            "return torch.addcmul(a, log_b.exp(), z), log_b",
+            "return torch.addcmul(a, log_b.exp(), z), 0.5 * log_b + 0.5 * log_b.detach()",
+            GRADIENT.format("inverse-scalar-location_scale"),
         ),
         (
             "NLSq's root is off",

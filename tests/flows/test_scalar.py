@@ -8,8 +8,9 @@ import math
 import pytest
 import torch
 
-from seqflows.flows import Affine, LocationScale, NLSq
+from seqflows.flows import SCALARS, Affine, LocationScale, NLSq
 
+EVERY = {"affine": Affine} | SCALARS
 DRAWS = 1_000_000
 CHUNK = 250_000
 
@@ -141,10 +142,11 @@ def test_location_scale_samples_by_its_equation():
     assert torch.allclose(back, eps) and torch.allclose(forward_slope, -log_slope)
 
 
-@pytest.mark.parametrize("scalar", [Affine(), LocationScale(), NLSq()], ids=["affine", "location_scale", "nlsq"])
+@pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 @pytest.mark.parametrize("std", [0.3, 1.0, 1.5])
-def test_gradients_are_those_of_finite_differences(scalar, direction, std):
+def test_gradients_are_those_of_finite_differences(name, direction, std):
+    scalar = EVERY[name]()
     torch.manual_seed(2)
     p = (std * torch.randn(10, scalar.count, dtype=torch.float64)).requires_grad_()
     value = torch.randn(10, dtype=torch.float64, requires_grad=True)
@@ -153,13 +155,14 @@ def test_gradients_are_those_of_finite_differences(scalar, direction, std):
     assert torch.autograd.gradcheck(lambda v, q: apply(v, q)[1], (value, p), atol=1e-5, rtol=1e-4)
 
 
-def test_scalars_keep_the_shape_and_the_type():
-    for scalar in (Affine(), LocationScale(), NLSq()):
-        for dtype in (torch.float32, torch.float64):
-            z, p = torch.zeros(2, 3, dtype=dtype), torch.ones(2, 3, scalar.count, dtype=dtype)
-            for direction in ("forward", "inverse"):
-                out, slope = getattr(scalar, direction)(z, p)
-                assert out.shape == slope.shape == z.shape and out.dtype == slope.dtype == dtype
+@pytest.mark.parametrize("name", EVERY)
+def test_scalars_keep_the_shape_and_the_type(name):
+    scalar = EVERY[name]()
+    for dtype in (torch.float32, torch.float64):
+        z, p = torch.zeros(2, 3, dtype=dtype), torch.ones(2, 3, scalar.count, dtype=dtype)
+        for direction in ("forward", "inverse"):
+            out, slope = getattr(scalar, direction)(z, p)
+            assert out.shape == slope.shape == z.shape and out.dtype == slope.dtype == dtype
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.5, 2.0])
