@@ -16,10 +16,12 @@ from models_list import (
     BERTS,
     CASES,
     CHOICES,
+    CHOSEN,
     DECODERS,
     DENSITIES,
     FACTS,
     FEW,
+    FIFTH,
     FROZEN,
     GRUS,
     LANGUAGE,
@@ -136,6 +138,8 @@ def test_every_class_has_a_case():
     """A class of `seqflows.config.models` is in the list, with data of each emission that it takes."""
     assert {case.block["class"] for case in CASES} == set(MODELS)
     assert {case.block["class"] for case in FEW} == set(MODELS)
+    few = {choice for case in FIFTH for choice in case.name.split("-")}
+    assert few == set().union(*CHOSEN), "take FIFTH of tests/models_list.py in other steps"
     assert len({case.name for case in CASES}) == len(CASES)
     emissions = {"text": "categorical", "music": "bernoulli", "vectors": "real"}
     for name, row in MODELS.items():
