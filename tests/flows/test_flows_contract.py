@@ -531,6 +531,16 @@ def test_a_wider_draw_is_another_flow(case):
     )
 
 
+@every_flow
+def test_a_batch_may_be_empty(case):
+    flow = randomised(case, 1.0)
+    value, context, _ = inputs(flow, rows=0)
+    for direction in ("forward", "inverse"):
+        out, log_det = getattr(flow, direction)(value, context)
+        assert out.shape == value.shape and log_det.shape == (0,)
+    assert flow.log_density(value, context).shape == (0,)
+
+
 @_draws([(case, std) for case in FLOWS for std in (1.0, 3.0)])
 def test_large_inputs_stay_finite(case, std):
     flow = randomised(case, std, seed=5)

@@ -8,9 +8,10 @@ import math
 import pytest
 import torch
 
-from models_list import FACTS, LATENT
+from models_list import CASES, FACTS, LATENT
 from seqflows.data.batching import Batch
 from seqflows.data.prepared import Facts
+from seqflows.errors import Problem
 from seqflows.flows import AutoregressiveInTime, NLSq, layered
 from seqflows.models import build, state_space
 from seqflows.models.networks import BiLSTM, Emission, LengthModel, Positions
@@ -79,6 +80,20 @@ def test_positions_are_rows_of_the_two_tables():
     hot = [[row.nonzero().flatten().tolist() for row in sequence] for sequence in found]
     assert hot == [[[0, 8], [1, 7], [2, 6], [3, 5]], [[0, 5], [1, 5], [2, 5], [3, 5]]]
     assert (found.sum(-1) == 2).all()
+
+
+@pytest.mark.parametrize("name", ["af-made-nlsq-categorical", "lstm-categorical", "codebook"])
+def test_lengths_that_a_model_does_not_know_are_refused(name):
+    """In a score as in a sample: the longest is 3."""
+    model = next(case for case in CASES if case.name == name).build()
+    known = model.sample(2, lengths=torch.tensor([3, 1]))
+    assert known.x.shape == (2, 3)
+    for low, high in ((1, 4), (0, 2), (0, 0)):
+        lengths = torch.tensor([high, low])
+        with pytest.raises(Problem, match=rf"expected lengths of 1 to 3, got {low} to {high}; prepare the data"):
+            model.sample(2, lengths=lengths)
+        with pytest.raises(Problem, match=rf"expected lengths of 1 to 3, got {low} to {high}; prepare the data"):
+            model.objective(Batch(torch.zeros(2, 4, dtype=torch.long), lengths, torch.arange(2)), 1)
 
 
 def test_each_direction_of_the_reader_reads_from_its_own_end():

@@ -94,7 +94,8 @@ class SourceLayer(nn.Module):
         parts = self.joint(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).unbind(2)
         x = x + self.dropout(self.out(self._attend(*parts, mask)))
         query = self.query(self.norms[1](x)).unflatten(-1, (self.heads, -1))
-        query = query.reshape(len(source.states), -1, *query.shape[2:])  # the steps of all examples of a source
+        each = len(x) // max(1, len(source.states)) * x.shape[1]  # the steps of all examples of a source
+        query = query.reshape(len(source.states), each, *query.shape[2:])
         parts = self.key_value(source.states).unflatten(-1, (2, self.heads, -1)).unbind(2)
         x = x + self.dropout(self.out_source(self._attend(query, *parts, source.mask).view(x.shape)))
         return x + self.dropout(self.inner(self.norms[2](x)))

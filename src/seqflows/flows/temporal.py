@@ -20,7 +20,7 @@ from seqflows.flows.initial import start
 def _flatten(inner: Bijection, direction: str, value: Tensor, context: Tensor | None, mask: Tensor | None):
     """Apply a vector flow to every step; masked steps come out as 0 and add nothing."""
     batch, steps, dim = value.shape
-    flat = None if context is None else context.reshape(batch * steps, -1)
+    flat = None if context is None else context.flatten(0, 1)
     out, log_det = getattr(inner, direction)(value.reshape(batch * steps, dim), flat)
     out, log_det = out.view(batch, steps, dim), log_det.view(batch, steps)
     if mask is not None:

@@ -19,6 +19,16 @@ def step_mask(lengths: Tensor, steps: int) -> Tensor:
     return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
+def check_lengths(lengths: Tensor, longest: int) -> None:
+    """Raise `Problem` for a length below 1 or beyond the longest that the model knows."""
+    low, high = torch.stack(lengths.aminmax()).tolist()
+    if low < 1 or high > longest:
+        raise Problem(
+            f"expected lengths of 1 to {longest}, got {low} to {high}; prepare the data with the limit that the model "
+            "was trained with, and sample lengths within it"
+        )
+
+
 class Positions(nn.Module):
     """The distance from the start plus the distance from the end, each looked up in a table (Appendix C).
 
@@ -34,7 +44,12 @@ class Positions(nn.Module):
         nn.init.normal_(self.table.weight, std=(norm / (2 * width)) ** 0.5)
 
     def forward(self, lengths: Tensor, steps: int) -> Tensor:
-        """(B, T, P) for sequences of the given lengths; padding goes on from the start, at distance 0 from the end."""
+        """(B, T, P) for sequences of the given lengths; padding goes on from the start, at distance 0 from the end.
+
+        Raises:
+            Problem: a length below 1 or above ``max_length``.
+        """
+        check_lengths(lengths, self.max_length)
         t = torch.arange(steps, device=lengths.device).clamp(max=self.max_length - 1)[None, :].expand(len(lengths), -1)
         left = (lengths[:, None] - 1 - t).clamp(min=0)
         return self.table(t) + self.table(left + self.max_length)
@@ -56,11 +71,7 @@ class LengthModel(nn.Module):
 
     def forward(self, lengths: Tensor) -> Tensor:
         """log p(T), (B,), float64, nats."""
-        if int(lengths.max()) >= len(self.log_p) or int(lengths.min()) < 1:
-            raise Problem(
-                f"expected lengths of 1 to {len(self.log_p) - 1}, got {int(lengths.min())} to {int(lengths.max())}; "
-                f"prepare the data with the limit that the model was trained with"
-            )
+        check_lengths(lengths, len(self.log_p) - 1)
         return self.log_p[lengths]
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -100,7 +100,7 @@ class Trigram(Weights):
     def forward(self, words: Tensor) -> Tensor:
         """(B, T, V) from words (B, T): those of step t from the words before."""
         begun = F.pad(words, (2, -1), value=self.count)
-        return self.log_p(begun[:, :-1].flatten(), begun[:, 1:].flatten()).view(*words.shape, -1)
+        return self.log_p(begun[:, :-1].flatten(), begun[:, 1:].flatten()).unflatten(0, words.shape)
 
     def step(self, before: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
         """Those of the next step (B, V), and the two words before it."""
