@@ -4,6 +4,8 @@ import sys
 
 import seqflows
 
+if len(sys.argv) < 2:
+    sys.exit("usage: python examples/score_sentence.py <scale>/<run> [sentence ...]")
 model = seqflows.load(sys.argv[1])
 sentences = sys.argv[2:] or model.sample(2)
 for sentence, nats in zip(sentences, model.score(sentences), strict=True):

@@ -256,9 +256,15 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
     "compute.py": [
         (
             "noise of its own is drawn from the stream of its caller",
-            '    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):',
-            "    with contextlib.nullcontext():",
+            'torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])',
+            "contextlib.nullcontext()",
             "test_evaluation.py::test_scoring_leaves_the_callers_generator_alone",
+        ),
+        (
+            "threads seed the generators of each other",
+            "    with NOISE, torch",
+            "    with torch",
+            "test_trained.py::test_threads_that_score_at_once_draw_the_noise_of_one_alone",
         ),
         (
             "noise of its own has no seed",
@@ -904,6 +910,12 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "(lengths[:, None] - 1 - t).clamp(min=0)",
             "(lengths[:, None] - t).clamp(min=0)",
             PLACES,
+        ),
+        (
+            "a length of 0 is one of 1",
+            "if low < 1 or high > longest:",
+            "if high > longest:",
+            "test_models_steps.py::test_lengths_that_a_model_does_not_know_are_refused",
         ),
         (
             "lengths without the one that is added",

@@ -17,10 +17,14 @@ from seqflows.training import loop
 EXAMPLES = ROOT / "examples"
 
 
-def printed(name, *arguments, folder=ROOT):
+def ran(name, *arguments, folder=ROOT):
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "error::DeprecationWarning", str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+def printed(name, *arguments, folder=ROOT):
+    done = ran(name, *arguments, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -38,6 +42,11 @@ def test_a_sentence_is_scored(tmp_path, monkeypatch):
     tiny.project(tmp_path)
     loop.run(paths.Key("demo", "text-lstm"))
     assert printed("score_sentence.py", "demo/text-lstm", folder=tmp_path).count(" nats a character: ") == 2
+
+
+def test_without_a_run_its_usage_is_told():
+    done = ran("score_sentence.py")
+    assert done.returncode == 1 and done.stderr.startswith("usage: ") and done.stderr.count("\n") == 1
 
 
 def test_what_limits_words_is_measured_above_the_entropy():

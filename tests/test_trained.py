@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from seqflows import cli, paths, trained
 from seqflows.data import download, prepare, prepared
 from seqflows.data.batching import collate
 from seqflows.errors import Problem
+from seqflows.evaluation.likelihood import effective_samples, importance_nll
 from seqflows.training import loop
 
 QUESTIONS = {
@@ -260,6 +262,35 @@ def test_a_sequence_has_its_own_draws_whatever_stands_beside_it(project):
         seqflows.load("demo/text-lstm").log_weights(["a"])
     with pytest.raises(Problem, match="expected at least one importance sample, got 0"):
         model.score(lines, samples=0)
+    for wrong, message in (
+        ({"samples": 2.5}, "expected at least one importance sample, a whole number, got 2.5"),
+        ({"seed": -1}, "expected a seed of 0 or more, got -1"),
+        ({"seed": 0.5}, "expected a seed of 0 or more, a whole number, got 0.5"),
+    ):
+        with pytest.raises(Problem, match=message):
+            model.score(lines, **wrong)
+
+
+def test_sequences_may_come_one_by_one_and_weights_give_the_score(project):
+    model = seqflows.load("demo/text-latent")
+    lines = [line for line in model.sample(4, seed=1) if line]
+    nats, weights = model.score(lines, samples=9), model.log_weights(iter(lines), 9)
+    assert np.array_equal(model.score((line for line in lines), samples=9), nats)
+    assert np.array_equal(importance_nll(weights, 9).numpy(), nats)
+    sizes = np.exp(2 * np.logaddexp.reduce(weights, 1) - np.logaddexp.reduce(2 * weights, 1))
+    assert effective_samples(weights).numpy() == pytest.approx(sizes)
+
+
+def test_threads_that_score_at_once_draw_the_noise_of_one_alone(project):
+    """They share torch's generators, which a score seeds for each sequence."""
+    model = seqflows.load("demo/text-latent")
+    lines = [line for line in dict.fromkeys(model.sample(40, seed=1)) if line][:12]
+    alone = model.score(lines, samples=20)
+    before = torch.get_rng_state()
+    with ThreadPoolExecutor(4) as threads:
+        together = [one.result() for one in [threads.submit(model.score, lines, samples=20) for _ in range(8)]]
+    assert all(np.array_equal(nats, alone) for nats in together)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_many_samples_are_drawn_in_pieces(project, monkeypatch):

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from seqflows.errors import Problem
 
 DEVICES = ("auto", "cpu", "cuda")
 KEPT = 256 * 2**20  # bytes: what is freed of less stays with a training on a CPU, see `reuse_memory`
+NOISE = threading.RLock()  # held by who seeds torch's own generators, which all threads share
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 PRECISIONS = ("fp32", "bf16")
 
@@ -87,9 +89,9 @@ def own_noise(device: torch.device, seed: int | None = None) -> Iterator[None]:
     """Seed the noise of what follows, if a seed is given, and leave the caller's generators as they were.
 
     These are torch's own of the CPU and, of a GPU, that of the device: a training that scores between its steps goes on
-    as without it.
+    as without it. All threads draw from them, so that one has its own noise after another.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with NOISE, torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if seed is not None:
             seed_noise(device, seed)
         yield

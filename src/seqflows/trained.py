@@ -16,6 +16,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,11 @@ class Trained:
         and ones or an array (N, D), as `sample` gives them.
 
         Raises:
-            Problem: an unknown character or a sequence that the model gives no probability.
+            Problem: an unknown character, a sequence that the model gives no probability, or samples and a seed that
+                are no whole numbers, of at least 1 and 0.
         """
         if not self.model.exact:
-            return importance_nll(torch.from_numpy(self.log_weights(given, samples, seed=seed)), samples).numpy()
+            return importance_nll(self.log_weights(given, samples, seed=seed), samples).numpy()
         split = self._split(given)
         nll, noisy = np.zeros(len(split)), isinstance(self.model, LanguageFlow)
         with torch.no_grad(), compute.own_noise(self.device):
@@ -106,12 +108,11 @@ class Trained:
         ``samples``, whatever others are scored with it.
 
         Raises:
-            Problem: a model with an exact likelihood, fewer than one sample, or as `score`.
+            Problem: a model with an exact likelihood, or as `score`.
         """
         if self.model.exact:
             raise Problem(f"expected a model with latents, got {self.name}, whose likelihood is exact; use score")
-        if samples < 1:
-            raise Problem(f"expected at least one importance sample, got {samples}")
+        _whole(samples, 1, "at least one importance sample")
         split = self._split(given)
         found = np.zeros((len(split), samples))
         with torch.no_grad(), compute.own_noise(self.device):
@@ -126,6 +127,7 @@ class Trained:
 
         It seeds torch's own generators, which the caller keeps by `compute.own_noise`.
         """
+        _whole(seed, 0, "a seed of 0 or more")
         for place in range(len(split)):
             content = np.ascontiguousarray(split.sequence(place)).tobytes()
             stream = np.random.default_rng((seed, zlib.crc32(content))).integers(2**63)
@@ -144,10 +146,9 @@ class Trained:
         whose symbols are the likeliest at 0; ``mode`` takes the most likely observation.
 
         Raises:
-            Problem: fewer than one sequence, or a temperature that is negative or not finite.
+            Problem: no whole number of sequences of at least 1, or a temperature that is negative or not finite.
         """
-        if count < 1:
-            raise Problem(f"expected at least one sequence to sample, got {count}")
+        _whole(count, 1, "at least one sequence to sample")
         if not 0 <= temperature < math.inf:
             raise Problem(f"expected a temperature of at least 0, 1 as trained, got {temperature:g}")
         generator = torch.Generator().manual_seed(seed)
@@ -193,7 +194,7 @@ class Trained:
     def _split(self, given: Any) -> Split:
         """The sequences as the model reads them."""
         kind, facts, where = self.known.kind, self.known.facts, Path(f"the sequences for {self.name}")
-        given = [given] if isinstance(given, str) else given
+        given = [given] if isinstance(given, str) else given if hasattr(given, "__len__") else [*given]
         if len(given) == 0:
             raise Problem(f"expected sequences to score with {self.name}, got none")
         if kind in ("text", "words", "language") and not all(isinstance(line, str) for line in given):
@@ -231,6 +232,13 @@ class Trained:
                 remedy = "cut it" if length else "take it out"
                 raise Problem(f"{what}, got {length or 'none'} in number {number}; {remedy}")
         return Split(kind, lengths, symbols)
+
+
+def _whole(value: Any, least: int, what: str) -> None:
+    """Raise `Problem` for what is no whole number, or below the least."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise Problem(f"expected {what}{'' if whole else ', a whole number'}, got {value}")
 
 
 def load(name: str, seed: int | None = None, device: str | torch.device = "cpu") -> Trained:

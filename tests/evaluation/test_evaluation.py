@@ -134,6 +134,7 @@ def test_groups_are_disjoint_and_leftovers_unused():
     weights = torch.randn(2, 7, dtype=torch.float64)
     parts = [-(weights[:, a : a + 3].exp().mean(1).log()) for a in (0, 3)]
     assert torch.allclose(importance_nll(weights, 3), sum(parts) / 2)
+    assert torch.equal(importance_nll(weights.numpy(), 3), importance_nll(weights, 3))
     assert torch.allclose(importance_nll(weights, 1), -weights.mean(1))
     huge = torch.tensor([[-5000.0, -5001.0]], dtype=torch.float64)
     assert torch.isfinite(importance_nll(huge, 2)).all()

@@ -62,21 +62,24 @@ def draw(model: Model, batch: Batch, samples: int, at_once: int) -> tuple[Tensor
     return log_weights, log_likelihood
 
 
-def importance_nll(weights: Tensor, samples: int) -> Tensor:
+def importance_nll(weights: Tensor | np.ndarray, samples: int) -> Tensor:
     """-log (1/k) sum_k w_k, (B,), the mean over the floor(K / k) disjoint groups of k = ``samples`` weights.
 
-    The mean over groups has the expectation of one group's estimate and less variance.
+    ``weights`` are logarithms, (B, K), as `draw` or `seqflows.trained.Trained.log_weights` gives them. The mean over
+    groups has the expectation of one group's estimate and less variance.
 
     >>> importance_nll(torch.log(torch.tensor([[1.0, 3.0]])), 2).exp()
     tensor([0.5000])
     """
+    weights = torch.as_tensor(weights)
     groups = weights.shape[1] // samples
     grouped = weights[:, : groups * samples].reshape(len(weights), groups, samples)
     return -(grouped.logsumexp(-1) - math.log(samples)).mean(1)
 
 
-def effective_samples(weights: Tensor) -> Tensor:
-    """(sum_k w_k)^2 / sum_k w_k^2 of each sequence, (B,), between 1 and K."""
+def effective_samples(weights: Tensor | np.ndarray) -> Tensor:
+    """(sum_k w_k)^2 / sum_k w_k^2 of each sequence, (B,), between 1 and K; ``weights`` as of `importance_nll`."""
+    weights = torch.as_tensor(weights)
     return (2 * weights.logsumexp(1) - (2 * weights).logsumexp(1)).exp()
 
 
