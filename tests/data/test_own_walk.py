@@ -18,7 +18,7 @@ def test_the_walk_through_leads_from_a_text_to_its_model(project, root):
     matrix = scratch.folder / "params.yaml"
     written = matrix.read_text(encoding="utf-8")
     entries = re.findall(r"```yaml (\w+)\n(.*?)```", page, re.DOTALL)
-    assert [part for part, _ in entries] == ["datasets", "runs"]
+    assert [part for part, _ in entries] == ["datasets", "runs", "tables"]
     for part, block in entries:
         assert f"`{part}:`" in page and written.count(f"\n{part}:\n") == 1
         block = block.replace("path: own/sentences.txt", FEWER).replace("epochs: 40", "epochs: 9")
@@ -26,7 +26,8 @@ def test_the_walk_through_leads_from_a_text_to_its_model(project, root):
     assert FEWER in written and "epochs: 9, batch_size: 32" in written
     matrix.write_text(written, encoding="utf-8")
     said = [scratch.run("bash", "-e", "-c", block) for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)]
-    assert len(said) == 3 and "params.yaml is valid" in said[1] and " bpc" in said[1]
+    assert len(said) == 4 and "params.yaml is valid" in said[1] and " bpc" in said[1]
+    assert re.search(r"^\| AF / AF +\|.* \d\.\d", said[3], re.MULTILINE), said[3]
     *samples, first, second, third, mean = said[2].splitlines()
     assert len(samples) == 5 and mean.startswith("mean of 3: ")
     lines = (scratch.folder / "own/sentences.txt").read_text().splitlines()
