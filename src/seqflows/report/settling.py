@@ -48,7 +48,7 @@ def remains(rise: float, samples: int) -> float:
     """What lies between K = ``samples`` and infinitely many, nats a sequence, of a rise from one sample to K.
 
     >>> round(remains(2.0, 50), 2)
-    0.34
+    0.23
     """
     if rise <= 0 or samples < 2:
         return 0.0
