@@ -110,7 +110,7 @@ def train(server, name, down):
             served(live)
             server.kill()
         live.epoch(row)
-    live.end()
+    live.end("FINISHED")
     live.close()
     server.kill()  # at the latest now
     tracking.run(KEY)  # costs a warning
@@ -143,7 +143,7 @@ def job(number):
         "live.start({**report_world.train_info('demo', 'ptb-lstm', int(sys.argv[1])), 'epochs': 0})\n"
         "for epoch in range(1, 6):\n"
         "    live.epoch({'epoch': epoch, 'train_loss': 1.0 / epoch, 'valid_loss': 2.0 / epoch})\n"
-        "live.end()\n"
+        "live.end('FINISHED')\n"
     )
     return subprocess.Popen([sys.executable, "-c", code, str(number), *sys.path[:6]], stderr=subprocess.PIPE, text=True)
 
