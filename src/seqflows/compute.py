@@ -42,6 +42,11 @@ class Machine:
         """Whether the device is a GPU."""
         return self.device.type == "cuda"
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """What a number depends on, beside the model and its data: the kind of device, threads and precision."""
+        return {"device": self.device.type, "threads": self.threads, "precision": self.precision}
+
 
 def prepare(compute: Mapping[str, Any], scale: str, *, training: bool) -> Machine:
     """Choose the device and set torch up for it: threads, determinism, and for training only TF32 and `reuse_memory`.

@@ -295,13 +295,11 @@ def revision() -> str:
             capture_output=True,
             text=True,
             check=True,
-        ).stdout.split("\n")
-        named = [line for line in changed if line]
-        if named and all(line.endswith(" params.yaml") for line in named) and _same_but_for_scale():
-            named = []
+        ).stdout.splitlines()
+        dirty = changed and not (all(line.endswith(" params.yaml") for line in changed) and _same_but_for_scale())
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return head + (CHANGED if named else "")
+    return head + (CHANGED if dirty else "")
 
 
 def _same_but_for_scale() -> bool:

@@ -96,10 +96,10 @@ def _kept(
     if len(block["seeds"]) == 1:
         return _seed(key, block, seed, dataset, settings, machine, output)
     _, model = saved.verified(key, block, seed, dataset.origin())
-    how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
     value = {"stage": "evaluate", "scale": key.scale, "key": key.name, "seed": seed, "config": params.scored(block)}
-    value |= {"compute": how, "data": dataset.origin(), "model": files.digest(model), "torch": torch.__version__}
-    folder = paths.checkpoints(files.digest({**value, "source": stages.TABLE["evaluate"].checksums()}))
+    value |= {"compute": machine.how, "data": dataset.origin(), "source": stages.TABLE["evaluate"].checksums()}
+    value |= {"model": files.digest(model), "torch": torch.__version__}
+    folder = paths.checkpoints(files.digest(value))
     scored.append(folder)
     made, place = folder / SCORED, output / f"seed-{seed}"
     if made.exists():

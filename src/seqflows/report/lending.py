@@ -23,7 +23,7 @@ def lent(results: Results, one: Summary, lenders: Iterable[str], whose: tuple[st
     of its kind come before those on other data, runs of the present settings with the number's estimator before those
     of earlier settings, and runs on its own data before those on other; only the nearest of these are taken.
     """
-    found = [results.summary(run, one.metric, optional=True) for run in sorted(lenders)]
+    found = [results.summary(run, one.metric, optional=True) for run in lenders]
     several = [
         summary for summary in found
         if summary and summary.std is not None
@@ -42,7 +42,7 @@ def lent(results: Results, one: Summary, lenders: Iterable[str], whose: tuple[st
     nearest = min(map(distance, several))
     chosen = [summary for summary in several if distance(summary) == nearest]
     freedom = sum(len(summary.seeds) - 1 for summary in chosen)
-    squares = math.fsum((len(summary.seeds) - 1) * summary.std**2 for summary in chosen if summary.std is not None)
+    squares = math.fsum((len(summary.seeds) - 1) * summary.std**2 for summary in chosen)
     of, what = whose
     another_kind, unlike, other_data = nearest
     words = f"{of}{what} on other data" if other_data else f"{of}other {what}"

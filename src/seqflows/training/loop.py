@@ -43,12 +43,11 @@ def run(
     dataset = prepared.of(matrix, key.scale, block["dataset"])
     config = params.trained(block)
     others, augmented = begun(key, matrix, block), contexts(key, matrix, block, dataset)
-    how = {"device": machine.device.type, "threads": machine.threads, "precision": machine.precision}
 
     def place(seed: int) -> Path:
         data = dataset.origin() | ({"from_sha256": others[seed].sha256} if others else {})
         data |= augmented.origin(seed) if augmented else {}
-        return paths.checkpoints(checkpoint.digest(key, seed, config, how, files.digest(data)))
+        return paths.checkpoints(checkpoint.digest(key, seed, config, machine.how, files.digest(data)))
 
     folders = {seed: place(seed) for seed in block["seeds"]}
     if restart:
