@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import importlib
 import os
+import resource
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from seqflows import __version__, files, paths
 from seqflows.errors import Interrupted, Problem, described
-from seqflows.stages import TABLE, WHOLE, check_code
+from seqflows.stages import NOTED, NOTES, TABLE, WHOLE, check_code
 
 NARROWED = ("train", "evaluate")  # stages that may take some of a run's seeds alone, and another device
 
@@ -75,6 +78,7 @@ def _run(given: argparse.Namespace) -> int:
         given.act(given)
         if sys.stdout is not None:
             sys.stdout.flush()
+        _note(given)
     except (OSError, MemoryError, RecursionError) as error:
         if isinstance(error, BrokenPipeError) and not isinstance(sys.stdout, _BestEffort):
             raise
@@ -84,12 +88,23 @@ def _run(given: argparse.Namespace) -> int:
         print(f"{said}: {problem}", file=sys.stderr)
         return 1
     except Interrupted as interrupted:
+        _note(given)
         print(f"{said}: {interrupted or 'interrupted'}; run it again to go on", file=sys.stderr)
         return Interrupted.exit_status
     except KeyboardInterrupt:
+        _note(given)
         print(f"{said}: interrupted; run it again", file=sys.stderr)
         return Interrupted.exit_status
     return 0
+
+
+def _note(given: argparse.Namespace) -> None:
+    """Add what this process took, in a line of `NOTED`, to the file that ``$SEQFLOWS_NOTES`` names, if it does."""
+    if (path := os.environ.get(NOTES)) and given.command in TABLE:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        row = (given.command, given.key, f"{time.process_time():.2f}", f"{peak:.3f}")
+        with contextlib.suppress(OSError), open(path, "a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(([] if file.tell() else [NOTED]) + [row])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -159,8 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument(
         "part",
         nargs="*",
-        help="training, words, ... (all but whole, the tests and the demo in a fresh clone; whole:snakemake is a part "
-        "of it), see docs/benchmark.md",
+        help="training, words, ... (all but whole, the tests and the demo in a fresh clone, whole:snakemake being a "
+        "part of it, and stages:<file>), see docs/benchmark.md",
     )
     benchmark.set_defaults(act=_benchmark)
     witness = add("witness", "show, by computations, which printed numbers cannot be")

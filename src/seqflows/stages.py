@@ -29,6 +29,8 @@ TYPES = ("*.py", "*.csv", "*.json", "*.yaml", "*.html")  # of source files
 SHARED = ("files.py",)  # source that all stages depend on
 LIBRARIES = ("numpy", "scipy", "torch")  # packages that all stages depend on
 LARGE = {"demo": 1, "laptop": 2, "paper": 8}  # how much larger a scale is, in time and memory
+NOTES = "SEQFLOWS_NOTES"  # names a file to which each stage that ends adds a line of `NOTED`
+NOTED = ("stage", "key", "processor_seconds", "peak_gib")
 RAISED = 4  # how many times ``memory`` a cluster is asked for at most, one more time with each attempt
 GIVEN = (paths.HUMAN,)  # inputs that people make, not stages
 

@@ -1,6 +1,7 @@
 """The benchmark's bookkeeping, at tiny sizes; no test looks at a time."""
 
 import csv
+import itertools
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from seqflows.benchmark import (
     imports,
     language,
     measure,
+    noted,
     parts,
     profiles,
     quality,
@@ -303,7 +305,7 @@ def test_an_unknown_part_is_refused(root, capsys, monkeypatch):
     assert cli.main(["benchmark", "trainings"]) == 1
     assert (
         "expected parts among training, epoch, time_to_quality, sampling, passes, memory, words, trajectories, "
-        "markov, language_flow, questions, contexts, translation, readers, imports, profiles, whole, goals, "
+        "markov, language_flow, questions, contexts, translation, readers, imports, profiles, stages, whole, goals, "
         "got trainings" in capsys.readouterr().err
     )
 
@@ -447,15 +449,60 @@ def test_a_goal_that_is_not_met_says_where_the_time_goes(tmp_path, monkeypatch):
     (tmp_path / "profiles.csv").write_text(
         "what,model,lstm,products,noise,copies\nstep,a,1,2,3,4\nstep,b,60.4,1,9.6,29\n"
     )
+    (tmp_path / "whole.csv").write_text('what,minutes,goes to\nmake test,6,"tests/pipeline 60 %, tests 40 %"\n')
     monkeypatch.setattr(goals, "GOALS", [
         *(goals.Goal(name, "x", 1.5, "one", "ratio", {"model": name}, profile=("step", name)) for name in "ab"),
         goals.Goal("begin", "s", 1, "begins", "seconds", {"stage": "train"}),
+        goals.Goal("tests", "min", 5, "whole", "minutes", {"what": "make test"}),
     ])  # fmt: skip
     assert [row["goes to"] for row in goals.run(tmp_path)] == [
         "",
         "lstm 60 %, copies 29 %, noise 10 %",
         "torch alone 1.5",
+        "tests/pipeline 60 %, tests 40 %",
     ]
+
+
+def test_the_largest_stage_is_what_the_goal_of_memory_is_of(tmp_path, monkeypatch):
+    (tmp_path / "stages.csv").write_text("stage,key,peak_gib\ntable,a,0.1\ntrain,b,1.4\nfigure,c,0.3\n")
+    limits = [goals.Goal("memory", "GiB", most, goals.STAGES, "peak_gib", {}) for most in (1.4, 1.3)]
+    monkeypatch.setattr(goals, "GOALS", limits)
+    met, more = goals.run(tmp_path)
+    assert (met["measured"], met["met"], met["goes to"]) == (1.4, "yes", "")
+    assert (more["measured"], more["met"], more["goes to"]) == (1.4, "no", "train b")
+
+
+def test_a_stage_notes_what_it_took_and_the_most_of_each_is_shown(root, tmp_path, monkeypatch):
+    """Not one that failed; a file that cannot be written costs no stage its result."""
+    notes = tmp_path / "notes.csv"
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("SEQFLOWS_NOTES", str(notes))
+    for command in ("download", "prepare"):
+        for dataset in ("ptb", "words"):
+            assert cli.main([command, f"demo/{dataset}"]) == 0
+    assert cli.main(["prepare", "demo/none"]) == 1 and cli.main(["status", "demo"]) == 0
+    header, *lines = csv.reader(notes.open())
+    assert tuple(header) == noted.NOTED
+    assert [line[:2] for line in lines] == [
+        [command, f"demo/{name}"] for command, name in itertools.product(("download", "prepare"), ("ptb", "words"))
+    ]
+    assert all(float(seconds) > 0 and 0.01 < float(peak) < 100 for *_, seconds, peak in lines)
+    monkeypatch.setenv("SEQFLOWS_NOTES", str(tmp_path))
+    assert cli.main(["prepare", "demo/ptb"]) == 0
+
+
+def test_of_each_stage_the_key_with_most_memory_is_shown(tmp_path):
+    notes = tmp_path / "notes.csv"
+    lines = ("train,a,5,1.25", "train,b,9,0.5", "train,b,9,1.5", "table,c,0.2,0.125")
+    notes.write_text("\n".join((",".join(noted.NOTED), *lines)) + "\n")
+    first, second = noted.run(str(notes))
+    assert first == dict(zip(noted.STAGES, ("train", 2, "b", 1.5, 9.0), strict=True))
+    assert second == dict(zip(noted.STAGES, ("table", 1, "c", 0.125, 0.2), strict=True))
+    with pytest.raises(Problem, match="expected stages: with a file that SEQFLOWS_NOTES named .*, got stages:$"):
+        noted.run("")
+    notes.write_text("stage,key\n")
+    with pytest.raises(Problem, match="to have the columns stage, key, processor_seconds, peak_gib, got stage, key"):
+        noted.run(str(notes))
 
 
 def test_two_rows_for_one_goal_are_an_error(tmp_path, monkeypatch):
@@ -494,7 +541,7 @@ def test_the_whole_is_timed_in_a_fresh_clone(tmp_path, monkeypatch, capsys):
     bad = (*python, "print('the reason'); raise SystemExit(3)")
     path, commands = tmp_path / "whole.csv", {"bad": bad, "one": (*python, seen)}
     failed, row = rows = whole.run("", path, tmp_path, commands)
-    assert failed == {"what": "bad", "minutes": None, "revision": files.revision()}
+    assert failed == {"what": "bad", "minutes": None, "goes to": None, "revision": files.revision()}
     assert tuple(row) == whole.WHOLE and row["what"] == "one" and 0.02 <= row["minutes"] < 1
     files.write_csv(path, rows, whole.WHOLE)
     first, second = whole.run("ba", path, tmp_path, commands | {"bad": (*python, "")})
@@ -502,19 +549,35 @@ def test_the_whole_is_timed_in_a_fresh_clone(tmp_path, monkeypatch, capsys):
     with pytest.raises(Problem, match="expected whole, or whole: with a part of bad, one, got whole:three"):
         whole.run("three", path, tmp_path, commands)
     said = capsys.readouterr().out
+    assert row["goes to"] == "the engine 100 %"
     assert re.search(r"bad left out: .* to succeed in a fresh clone, got exit status 3; .*\nthe reason\n", said)
+
+
+def test_where_the_whole_goes_is_by_stage_and_by_folder_of_tests(tmp_path):
+    """Of an engine beside all that it started; pytest, with workers or without, writes its own report."""
+    note = "import os; open(os.environ['SEQFLOWS_NOTES'], 'w').write('stage,key,processor_seconds,peak_gib\\n%s')"
+    lines = "train,a,30,1\\ntrain,b,50,1\\ntable,c,20,1\\n"
+    found = whole.waited((whole.sys.executable, "-c", note % lines), tmp_path)
+    assert found.places == {"train": 80, "table": 20, "the engine": 0} and found.minutes > 0
+    assert whole.most(found.places) == "train 80 %, table 20 %, the engine 0 %"
+    for folder in ("tests/one", "tests/two"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "test_it.py").write_text("import time\ndef test_it():\n    time.sleep(0.05)\n")
+    pytest_here = (whole.sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib")
+    found = whole.waited(pytest_here, tmp_path)
+    assert set(found.places) == {"tests/one", "tests/two"} and min(found.places.values()) >= 0.05
 
 
 def test_the_whole_is_measured_only_if_named_and_on_a_quiet_machine(tmp_path, monkeypatch, capsys):
     taken = []
     for part in parts.MEASURES:
-        if part != "whole":
+        if part not in parts.ASKED:
             monkeypatch.setitem(parts.MEASURES, part, lambda part=part: taken.append(part) or [])
     monkeypatch.setattr(whole, "run", lambda word, path: taken.append(f"whole {word}") or rows)
     rows = []
     monkeypatch.setattr(parts, "tried", lambda: [1])
     parts.run(folder=tmp_path)
-    assert taken == [part for part in parts.MEASURES if part != "whole"]
+    assert taken == [part for part in parts.MEASURES if part not in parts.ASKED]
     parts.run(["whole"], tmp_path)
     assert "whole " not in taken and "nothing could be measured" in capsys.readouterr().out
     monkeypatch.setattr(parts, "tried", lambda: [1, 2])
@@ -523,7 +586,7 @@ def test_the_whole_is_measured_only_if_named_and_on_a_quiet_machine(tmp_path, mo
     rows += [dict.fromkeys(whole.WHOLE) | {"what": what} for what in ("make test", "make demo")]
     with pytest.raises(Problem, match="expected make demo to succeed, got failures"):
         parts.run(["whole:demo"], tmp_path)
-    assert (tmp_path / "whole.csv").read_text().splitlines()[1:] == ["make test,,", "make demo,,"]
+    assert (tmp_path / "whole.csv").read_text().splitlines()[1:] == ["make test,,,", "make demo,,,"]
     with pytest.raises(Problem, match="expected parts among .*, got training:one"):
         parts.run(["training:one"], tmp_path)
 

@@ -17,6 +17,7 @@ from seqflows.benchmark import (
     imports,
     language,
     measure,
+    noted,
     profiles,
     quality,
     questions,
@@ -30,7 +31,7 @@ from seqflows.errors import Problem
 FOLDER = Path("results/benchmark")
 THREADS = (1, 2)  # tried for a training step
 SLACK = 0.5  # load of a core that still counts as idle
-ASKED = ("whole",)  # measured only if named, also in part: whole:snakemake
+ASKED = ("stages", "whole")  # measured only if named, with a word: stages:<file>, or in part: whole:snakemake
 GIVEN = ("time_to_quality", "goals")  # computed from committed files, whose origin is in its csv
 COLUMNS = {
     "training": measure.TRAINING,
@@ -49,6 +50,7 @@ COLUMNS = {
     "readers": readers.READERS,
     "imports": imports.IMPORTS,
     "profiles": profiles.PROFILES,
+    "stages": noted.STAGES,
     "whole": whole.WHOLE,
     "goals": goals.COLUMNS,
 }
@@ -90,6 +92,7 @@ MEASURES: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "readers": readers.run,
     "imports": imports.run,
     "profiles": profiles.run,
+    "stages": lambda word, path: noted.run(word),
     "whole": lambda word, path: whole.run(word, path) if THREADS[-1] in tried() else [],
     "goals": lambda: goals.run(FOLDER),
 }
@@ -119,7 +122,7 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
             print(f"  nothing could be measured; {path} stays as it is", flush=True)
             continue
         files.write_csv(path, rows, COLUMNS[part])
-        if part in ASKED:
+        if part == "whole":
             failed += [row["what"] for row in rows if word in row["what"] and row["minutes"] is None]
         if part not in GIVEN:
             measured.append(part)

@@ -2,25 +2,32 @@
 
 Not measured unless asked for, since they take both cores for long: ``python -m seqflows benchmark whole``,
 or ``whole:snakemake`` for one of them, beside which the others' rows stay.
+
+Where the time goes: of tests by folder, as pytest's report has them; of an engine, the processor seconds of each stage,
+which it notes itself (`seqflows.cli`), beside all that the command took.
 """
 
 from __future__ import annotations
 
 import csv
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 from seqflows import files
 from seqflows.errors import Problem
+from seqflows.stages import NOTES
 
-WHOLE = ("what", "minutes", "revision")
+WHOLE = ("what", "minutes", "goes to", "revision")
 COMMANDS: dict[str, Sequence[str]] = {
     "make test": ("make", f"VENV={sys.prefix}", "test"),
     "make demo": ("make", f"VENV={sys.prefix}", "demo"),
@@ -29,6 +36,14 @@ COMMANDS: dict[str, Sequence[str]] = {
 }
 OURS = "SEQFLOWS_"  # settings of this shell that the clone does not have
 SHOWN = 20  # lines of a command that failed
+MOST = 4  # of the places where its time goes
+
+
+class Waited(NamedTuple):
+    """Minutes by the clock, and seconds by where they went, of the tests' clock or of processors."""
+
+    minutes: float
+    places: Counter[str]
 
 
 def run(
@@ -51,12 +66,13 @@ def run(
     for what in chosen:
         with clone(root) as folder:
             try:
-                minutes = round(waited(commands[what], folder), 2)
-                print(f"  {what}: {minutes:.1f} min", flush=True)
+                done = waited(commands[what], folder)
+                minutes, places = round(done.minutes, 2), most(done.places)
+                print(f"  {what}: {minutes:.1f} min; {places}", flush=True)
             except Problem as problem:
-                minutes = None
+                minutes = places = None
                 print(f"  {what} left out: {problem}", flush=True)
-            rows[what] = dict(zip(WHOLE, (what, minutes, files.revision()), strict=True))
+            rows[what] = dict(zip(WHOLE, (what, minutes, places, files.revision()), strict=True))
     return [rows[what] for what in commands if what in rows]
 
 
@@ -69,23 +85,61 @@ def clone(root: Path) -> Iterator[Path]:
         yield folder
 
 
-def waited(command: Sequence[str], folder: Path) -> float:
-    """Minutes of a command in a folder.
+def waited(command: Sequence[str], folder: Path) -> Waited:
+    """The time of a command in a folder.
 
     Raises:
         Problem: it failed; the end of what it said is part of the message.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    env |= {"PYTHONPATH": str(folder / "src"), "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env['PATH']}"}
-    with tempfile.TemporaryFile() as said:
-        started = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, env=env, stdout=said, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryDirectory() as scratch:
+        noted, report, said = (Path(scratch) / name for name in ("times", "tests.xml", "said"))
+        env = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        env |= {"PYTHONPATH": str(folder / "src"), "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env['PATH']}"}
+        env |= {NOTES: str(noted), "PYTEST_ADDOPTS": f"--junitxml={report}"}
+        before, started = _processors(), time.perf_counter()
+        with said.open("wb") as file:
+            done = subprocess.run(command, cwd=folder, env=env, stdout=file, stderr=subprocess.STDOUT)
         minutes = (time.perf_counter() - started) / 60
         if done.returncode:
-            said.seek(0)
-            end = "\n".join(said.read().decode(errors="replace").splitlines()[-SHOWN:])
+            end = "\n".join(said.read_text(errors="replace").splitlines()[-SHOWN:])
             raise Problem(
                 f"expected {' '.join(command)} to succeed in a fresh clone, got exit status {done.returncode}; "
                 f"mend and commit what it reports, then measure again:\n{end}"
             )
-    return minutes
+        if report.is_file():
+            return Waited(minutes, _tests(report))
+        places = _stages(noted) if noted.is_file() else Counter()
+        places["the engine"] = max(0.0, _processors() - before - places.total())
+        return Waited(minutes, places)
+
+
+def most(places: Counter[str]) -> str:
+    """The largest shares.
+
+    >>> most(Counter({"train": 6.0, "figure": 1.0, "the engine": 3.0}))
+    'train 60 %, the engine 30 %, figure 10 %'
+    """
+    return ", ".join(f"{place} {100 * seconds / places.total():.0f} %" for place, seconds in places.most_common(MOST))
+
+
+def _processors() -> float:
+    """Processor seconds of all that this process has started and that has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _tests(report: Path) -> Counter[str]:
+    """Seconds of the tests in each folder."""
+    places: Counter[str] = Counter()
+    for test in ElementTree.parse(report).iter("testcase"):
+        places[test.get("classname", "").rpartition(".")[0].replace(".", "/")] += float(test.get("time", 0))
+    return places
+
+
+def _stages(noted: Path) -> Counter[str]:
+    """Processor seconds of each stage's processes."""
+    places: Counter[str] = Counter()
+    with noted.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            places[row["stage"]] += float(row["processor_seconds"])
+    return places

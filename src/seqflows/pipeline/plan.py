@@ -184,7 +184,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     print(
         "\nmeasured: of training, the record's epochs times the lower quartile of their seconds, or the benchmark's\n"
         "estimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
-        "GB are estimates of the most memory at once, within a factor of 2 (FlowSeq scores in less),\n"
+        "GB are estimates of the most memory at once, above 1 GB within a factor of 2.5 (FlowSeq takes less);\n"
+        "what was measured is in results/benchmark/stages.csv,\n"
         f"beside {memory.PROCESS / 1e9:g} GB of the process"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
