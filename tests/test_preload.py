@@ -1,5 +1,6 @@
 """A command whose stages find torch loaded says and does what it says and does without."""
 
+import contextlib
 import json
 import os
 import socket
@@ -193,3 +194,119 @@ def test_it_ends_with_the_process_that_started_it(own, monkeypatch):
         time.sleep(0.1)
     else:
         pytest.fail(f"{path} is still listened to")
+
+
+@pytest.fixture
+def by_dvc(own, tmp_path, monkeypatch):
+    """A function that starts a stage as DVC does; what serves such stages ends after a second without one."""
+    lines = (tmp_path / "ask.py").read_text().splitlines()[:-1]
+    lines += [
+        "preload.LINGERS = 1.0",
+        "status = preload.ask_lingering()",
+        "sys.exit('alone' if status is None else status)",
+    ]
+    (tmp_path / "stage.py").write_text("\n".join(lines))
+    (tmp_path / "t").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "t"))
+    return lambda *arguments, **given: run(sys.executable, "stage.py", *arguments, **given)
+
+
+def sockets(tmp_path):
+    return list((tmp_path / "t").glob("seqflows-*/*"))
+
+
+def gone(tmp_path):
+    return any(not sockets(tmp_path) or time.sleep(0.1) for _ in range(300))
+
+
+def loaded(done):
+    return done.returncode == 3 and json.loads(done.stdout)["loaded"] == ["torch"]
+
+
+def begun(by_dvc, tmp_path):
+    first = by_dvc("say", input="")
+    assert (first.returncode, first.stderr) == (1, "alone\n")
+    assert any(sockets(tmp_path) or time.sleep(0.1) for _ in range(300))
+
+
+def test_the_first_stage_that_dvc_runs_loads_torch_for_those_that_follow(by_dvc, tmp_path):
+    begun(by_dvc, tmp_path)
+    for word in ("one", "two"):
+        done = by_dvc("say", word, input="read", env=os.environ | {"WORD": "mine"})
+        assert loaded(done) and json.loads(done.stdout)["argv"] == ["say", word]
+    assert gone(tmp_path)
+    begun(by_dvc, tmp_path)
+    assert gone(tmp_path)
+
+
+def test_it_waits_for_a_stage_that_takes_longer_and_an_old_socket_is_replaced(by_dvc, tmp_path):
+    begun(by_dvc, tmp_path)
+    with subprocess.Popen((sys.executable, "stage.py", "wait"), cwd=tmp_path, stdout=subprocess.DEVNULL) as stage:
+        time.sleep(4)
+        assert loaded(by_dvc("say", input=""))
+        stage.kill()
+    (path,) = sockets(tmp_path)
+    assert gone(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listening:  # of one that was killed
+        listening.bind(str(path))
+    begun(by_dvc, tmp_path)
+    assert any(loaded(by_dvc("say", input="")) for _ in range(100))
+    assert gone(tmp_path)
+
+
+def test_what_a_fork_would_not_share_is_not_served_together(by_dvc, tmp_path, monkeypatch):
+    """Another session, other limits, another niceness; and no folder of another's is used."""
+    begun(by_dvc, tmp_path)
+    for other in ({"start_new_session": True}, {"preexec_fn": lambda: os.nice(1)}):
+        assert by_dvc("say", input="", **other).stderr == "alone\n"
+    limited = run("bash", "-c", f"ulimit -n 512; {sys.executable} stage.py say", input="")
+    assert limited.stderr == "alone\n" and loaded(by_dvc("say", input=""))
+    assert gone(tmp_path)
+    (folder,) = (tmp_path / "t").iterdir()
+    folder.chmod(0o777)
+    assert by_dvc("say", input="").stderr == "alone\n" and not list(folder.iterdir())
+
+
+def test_who_has_found_the_socket_is_served_though_it_is_taken_away(tmp_path, monkeypatch):
+    """The listener decides to end while somebody connects."""
+    served, path = [], str(tmp_path / "socket")
+    monkeypatch.setattr(preload, "_load", lambda: None)
+    asker = socket.socket(socket.AF_UNIX)
+
+    def wait(goes_on, listening):
+        asker.connect(path)
+
+    def fork(listening):
+        with contextlib.suppress(TimeoutError):
+            served.append(listening.accept())
+            return 1
+        return None
+
+    monkeypatch.setattr(preload, "_serve_while", wait)
+    monkeypatch.setattr(preload, "_fork", fork)
+    preload.linger(path, 0.0)
+    assert len(served) == 1 and list(tmp_path.iterdir()) == []
+    asker.close()
+    served[0][0].close()
+
+
+def test_only_one_listens(tmp_path, monkeypatch):
+    path = tmp_path / "socket"
+    path.write_text("of another")
+    monkeypatch.setattr(preload, "_load", lambda: pytest.fail("it went on"))
+    preload.linger(str(path), 60.0)
+    assert [each.name for each in tmp_path.iterdir()] == ["socket"] and path.read_text() == "of another"
+
+
+def test_a_command_that_dvc_runs_says_the_same(root, tmp_path):
+    there = {"cwd": root, "env": os.environ | {"TMPDIR": str(tmp_path), "DVC_STAGE": "one"}}
+    there["env"].pop(preload.VARIABLE, None)
+    (tmp_path / "t").symlink_to(tmp_path)
+    command = (sys.executable, "-m", "seqflows", "train", "demo/none")
+    alone = run(*command, **there)
+    assert any(sockets(tmp_path) or time.sleep(0.1) for _ in range(300))
+    served = run(*command, **there)
+    assert (served.returncode, served.stderr) == (alone.returncode, alone.stderr) and alone.returncode == 1
+    assert "expected a key among runs" in alone.stderr
+    there["env"][preload.VARIABLE] = ""  # is the way to do without
+    assert run(*command, **there).stderr == alone.stderr

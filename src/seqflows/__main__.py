@@ -21,10 +21,11 @@ if limited or shutil.disk_usage(__file__).free < 2**24:
 
 preloading = sys.argv[1:2] == ["preload"] and sys.argv[2:] and not sys.argv[2].startswith("-")
 preloaded = "SEQFLOWS_PRELOADED" in os.environ and sys.argv[1:2] != ["repro"]  # which starts stages itself
-if __name__ == "__main__" and (preloading or preloaded):  # before the project is imported
+by_dvc = "DVC_STAGE" in os.environ and "SEQFLOWS_PRELOADED" not in os.environ and "forked" not in globals()
+if __name__ == "__main__" and (preloading or preloaded or by_dvc):  # before the project is imported
     from seqflows import preload
 
-    status = preload.run(sys.argv[2:]) if preloading else preload.ask()
+    status = preload.run(sys.argv[2:]) if preloading else preload.ask() if preloaded else preload.ask_lingering()
     if status is not None:
         raise SystemExit(status)
 

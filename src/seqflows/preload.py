@@ -4,7 +4,7 @@ An engine starts a process for each of some hundred stages, and importing torch 
 demo. Here one process imports the libraries, once, and listens at a socket. Each ``python -m seqflows`` that the
 command starts hands over its arguments, environment, working directory and streams, and waits while a fork of that
 process runs the stage. Only libraries are imported before: a stage reads the project's own code as it then is.
-Snakemake on one machine starts such a process itself (`beside`).
+Snakemake on one machine starts such a process itself (`beside`), and so does the first stage that DVC runs (`linger`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import hashlib
 import importlib
 import json
 import os
+import resource
 import runpy
 import shutil
 import signal
@@ -23,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from seqflows import ending
@@ -34,6 +37,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIZE = 8  # bytes of the length of a request
 KILLED = 128 + signal.SIGKILL  # the exit status that a shell gives a killed process
 SECONDS = 0.2  # between two looks at whether the command has ended
+LINGERS = 20.0  # seconds without a stage after which the process that serves DVC's ends
 
 
 def run(command: Sequence[str]) -> int:
@@ -42,7 +46,6 @@ def run(command: Sequence[str]) -> int:
     The command begins while the libraries are imported; what it asks for meanwhile waits.
     """
     folder, here = tempfile.mkdtemp(prefix="seqflows-"), os.getpid()
-    forks: set[int] = set()
     try:
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(path := os.path.join(folder, "socket"))
@@ -56,20 +59,8 @@ def run(command: Sequence[str]) -> int:
             for number in SIGNALS[1:]:
                 signal.signal(number, lambda number, _: engine.send_signal(number))
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command gets it from the terminal, too
-            for name in LIBRARIES:
-                with contextlib.suppress(ImportError):  # a bare node has not all of them
-                    importlib.import_module(name)
-            gc.collect()
-            gc.freeze()  # no fork's collector looks at the libraries, which would copy them
-            while engine.poll() is None:
-                forks -= {pid for pid in forks if os.waitpid(pid, os.WNOHANG)[0]}
-                with contextlib.suppress(TimeoutError):
-                    connection, _ = listening.accept()
-                    with connection:
-                        if not (pid := os.fork()):
-                            listening.close()
-                            _serve(connection)
-                    forks.add(pid)
+            _load()
+            _serve_while(lambda forks: engine.poll() is None, listening)
             return engine.returncode if engine.returncode >= 0 else 128 - engine.returncode
     finally:
         if os.getpid() == here:
@@ -98,11 +89,115 @@ def beside() -> Iterator[None]:
             process.stdin.close()
 
 
+def linger(path: str, seconds: float) -> None:
+    """Listen at ``path`` until no stage has run for some seconds; return at once if another process does.
+
+    The socket has a name of its own until it listens, so that whoever finds ``path`` is heard; and whoever has found it
+    before it is taken away is served, too.
+    """
+    own, here, last = f"{path}-{os.getpid()}", os.getpid(), 0.0
+
+    def waits(forks: set[int]) -> bool:
+        nonlocal last
+        if forks:
+            last = time.monotonic()
+        return time.monotonic() - last < seconds
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(own)
+        listening.listen()
+        listening.settimeout(SECONDS)
+        made = os.stat(own)
+        try:
+            os.link(own, path)
+        except FileExistsError:
+            return
+        finally:
+            os.unlink(own)
+        try:
+            _load()
+            last = time.monotonic()
+            _serve_while(waits, listening)
+        finally:
+            if os.getpid() == here:
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.stat(path), made):
+                        os.unlink(path)
+        while _fork(listening):
+            pass
+
+
+def _load() -> None:
+    """Import the libraries."""
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):  # a bare node has not all of them
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no fork's collector looks at the libraries, which would copy them
+
+
+def _serve_while(goes_on: Callable[[set[int]], bool], listening: socket.socket) -> None:
+    """Fork for each who asks, as long as what is said of the running forks."""
+    forks: set[int] = set()
+    while goes_on(forks):
+        forks -= {pid for pid in forks if os.waitpid(pid, os.WNOHANG)[0]}
+        if pid := _fork(listening):
+            forks.add(pid)
+
+
+def _fork(listening: socket.socket) -> int | None:
+    """The fork that serves the next who asks; None if nobody does for a while."""
+    try:
+        connection, _ = listening.accept()
+    except TimeoutError:
+        return None
+    with connection:
+        if not (pid := os.fork()):
+            listening.close()
+            _serve(connection)
+    return pid
+
+
 def ask() -> int | None:
     """Hand this command over to the process that listens; its exit status, or None if there is no such process."""
     executable, _, path = os.environ.get(VARIABLE, "").partition(os.pathsep)
     if executable != sys.executable:
         return None
+    return _asked(path)
+
+
+def ask_lingering() -> int | None:
+    """As `ask`, of the process that serves DVC's stages here; without one, start it for the stages that follow."""
+    folder = os.path.join(tempfile.gettempdir(), f"seqflows-{os.getuid()}")
+    with contextlib.suppress(OSError):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if (found := os.lstat(folder)).st_uid != os.getuid() or found.st_mode & 0o077:  # another's
+            return None
+        path = os.path.join(folder, _place())
+        if (status := _asked(path)) is not None:
+            return status
+        with contextlib.suppress(FileNotFoundError):  # of one that was killed
+            os.unlink(path)
+        subprocess.Popen(
+            (sys.executable, "-c", f"from seqflows import preload; preload.linger({path!r}, {LINGERS})"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    return None
+
+
+def _place() -> str:
+    """A short name of what a fork has of its parent and must share with who asks: code, session, processors, limits."""
+    limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    group = ""
+    with contextlib.suppress(OSError), open("/proc/self/cgroup", encoding="utf-8") as file:
+        group = file.read()
+    shared = (sys.executable, os.getcwd(), sys.path, os.getsid(0), os.getpriority(os.PRIO_PROCESS, 0))
+    return hashlib.sha256(repr((*shared, cores, limits, group)).encode()).hexdigest()[:12]
+
+
+def _asked(path: str) -> int | None:
+    """The exit status of this command, run by the process that listens at ``path``; None if none does."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)
