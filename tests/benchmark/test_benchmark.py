@@ -128,22 +128,26 @@ def test_training_has_a_row_a_shape_in_the_unit(capsys):
     assert capsys.readouterr().out.count("the authors' code") == 2
 
 
-@pytest.mark.parametrize("seconds, best", [({1: 2.0, 2: 1.5}, 2), ({1: 2.0, 2: 2.5}, 1)])
-def test_the_number_of_threads_that_serves_best_is_taken_and_named(monkeypatch, capsys, seconds, best):
-    """The fewest seconds; the limit is the arithmetic at the fastest kernel found with as many threads."""
+def test_each_number_of_threads_has_its_row_and_its_limit(monkeypatch, capsys):
+    """The limit is the arithmetic at the fastest kernel found with as many threads; goals are by one."""
     rates = {1: {"product": 100.0, "LSTM": 200.0}, 2: {"product": 190.0, "LSTM": 400.0}}
+    seconds = {1: 2.0, 2: 1.5}
     monkeypatch.setattr(measure, "kernels", lambda: rates[torch.get_num_threads()])
     monkeypatch.setattr(
         measure, "steady", lambda call, known: measure.Measured(seconds[torch.get_num_threads()], 100.0)
     )
     monkeypatch.setattr(measure, "of_shape", lambda shape, **sizes: 100e9)
-    (row,) = measure.training((1, 2), short()[:1], **TINY)
-    assert (row["threads"], row["seconds"]) == (best, seconds[best])
-    assert row["gflop_equivalents"] == 100 * seconds[best]  # by the product's rate with one thread, for either
-    assert (row["kernel_gflops"], row["limit_seconds"]) == (200.0 * best, 0.5 / best)
-    assert row["times_limit"] == pytest.approx(seconds[best] / (0.5 / best))
+    rows = measure.training((1, 2), short()[:1], **TINY)
+    assert [(row["threads"], row["seconds"]) for row in rows] == [(1, 2.0), (2, 1.5)]
+    for row in rows:
+        threads = row["threads"]
+        assert row["gflop_equivalents"] == 100 * seconds[threads]  # by the product's rate with one thread, for either
+        assert (row["kernel_gflops"], row["limit_seconds"]) == (200.0 * threads, 0.5 / threads)
+        assert row["times_limit"] == pytest.approx(seconds[threads] / (0.5 / threads))
     out = capsys.readouterr().out
-    assert f"{seconds[1]:.3f} s with 1" in out and f"{seconds[2]:.3f} s with 2" in out
+    assert "1 thread(s): 2.000 s" in out and "2 thread(s): 1.500 s" in out
+    steps = [goal for goal in goals.GOALS if goal.file == "training"]
+    assert steps and all(goal.where["threads"] == "1" for goal in steps)
 
 
 @pytest.mark.parametrize("load, counts", [(0.3, [1, 2]), (1.0, [1]), (7.0, [1])])

@@ -32,7 +32,7 @@ class Goal(NamedTuple):
 
 
 def _steps(shape: str, model: str, goal: float) -> Goal:
-    where, profile = {"shape": shape, "model": model}, ("step", f"{shape}: {model}")
+    where, profile = {"shape": shape, "model": model, "threads": "1"}, ("step", f"{shape}: {model}")
     what = f"training step, {shape.split(',')[0]} {model}"
     return Goal(what, "GFLOP-eq.", goal, "training", "gflop_equivalents", where, profile=profile)
 

@@ -135,7 +135,7 @@ def shapes() -> list[Shape]:
 
 
 def training(counts: Iterable[int], chosen: Iterable[Shape] | None = None, **sizes: int) -> list[dict[str, Any]]:
-    """One optimiser step of every shape, with the number of threads that takes the fewest seconds.
+    """One optimiser step of every shape, with each number of threads.
 
     Also the authors' code (shapes.csv) and the limit: the step's arithmetic (`flops`) at the rate of
     the fastest kernel found with as many threads in this process.
@@ -148,16 +148,15 @@ def training(counts: Iterable[int], chosen: Iterable[Shape] | None = None, **siz
             limits[threads] = max(limits[threads], *kernels().values())
             known = min((other.seconds for other in found.values()), default=math.inf)
             found[threads] = steady(lambda trained=trained: step(trained), known)
-        best = min(found, key=lambda threads: found[threads].seconds)
-        torch.set_num_threads(best)
-        rows.append(_row(shape, best, found[best], of_shape(shape, **sizes) / 1e9, limits[best]))
-        others = ", ".join(f"{found[threads].seconds:.3f} s with {threads}" for threads in found)
-        print(
-            f"  {shape.shape}, {shape.model}: {found[best].gflop_equivalents:.0f} GFLOP-equivalents ({others} "
-            f"thread(s)); the authors' code {shape.reference:.0f} with {shape.reference_threads}; "
-            f"{rows[-1]['times_limit']:.2f} x the machine's limit",
-            flush=True,
-        )
+        for threads, measured in found.items():
+            torch.set_num_threads(threads)
+            rows.append(_row(shape, threads, measured, of_shape(shape, **sizes) / 1e9, limits[threads]))
+            print(
+                f"  {shape.shape}, {shape.model}, {threads} thread(s): {measured.seconds:.3f} s, "
+                f"{measured.gflop_equivalents:.0f} GFLOP-equivalents; the authors' code {shape.reference:.0f} with "
+                f"{shape.reference_threads}; {rows[-1]['times_limit']:.2f} x the machine's limit",
+                flush=True,
+            )
     return rows
 
 

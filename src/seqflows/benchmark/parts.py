@@ -61,6 +61,16 @@ def cores() -> int:
     return os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0))
 
 
+def generation() -> str:
+    """What tells a processor's generation where its name does not: on Linux its family and model."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            known = dict(line.replace("\t", "").strip().split(":", 1) for line in file if ":" in line)
+    except OSError:
+        return ""
+    return ", ".join(f"{what}{known[what]}" for what in ("cpu family", "model") if what in known)
+
+
 def tried() -> list[int]:
     """The numbers of threads to try: one, and those with as many idle cores, since they use wall time."""
     load = os.getloadavg()[0]
@@ -111,7 +121,11 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
     if unknown:
         raise Problem(f"expected parts among {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
-    found |= {"cores": cores(), "load": round(os.getloadavg()[1], 1)}  # of the last five minutes
+    found |= {
+        "generation": generation(),
+        "cores": cores(),
+        "load": round(os.getloadavg()[1], 1),
+    }  # of the last five minutes
     measured, failed = [], []
     compute.reuse_memory()  # as in training
     for part, _, word in named:
