@@ -179,6 +179,24 @@ PLANTED: dict[str, list[tuple[str, str, str, str]]] = {
             "test_preload.py::test_no_fork_outlives_who_asked_for_it",
         ),
         (
+            "what serves DVC's stages ends while one runs",
+            "        if forks:\n",
+            "        if not forks:\n",
+            "test_preload.py::test_it_waits_for_a_stage_that_takes_longer_and_an_old_socket_is_replaced",
+        ),
+        (
+            "a stage of DVC's has the limits of another",
+            "repr((*shared, cores, limits, group))",
+            "repr((*shared, cores, group))",
+            "test_preload.py::test_what_a_fork_would_not_share_is_not_served_together",
+        ),
+        (
+            "who has found the socket of a process that ends is not heard",
+            "        while _fork(listening):",
+            "        while False:",
+            "test_preload.py::test_who_has_found_the_socket_is_served_though_it_is_taken_away",
+        ),
+        (
             "another interpreter's command is handed over",
             "    if executable != sys.executable:",
             "    if not executable:",
