@@ -121,11 +121,8 @@ def run(parts: Iterable[str] = (), folder: Path = FOLDER) -> None:
     if unknown:
         raise Problem(f"expected parts among {', '.join(MEASURES)}, got {', '.join(sorted(unknown))}")
     found = {"revision": files.revision(), "torch": torch.__version__, "processor": compute.processor()}
-    found |= {
-        "generation": generation(),
-        "cores": cores(),
-        "load": round(os.getloadavg()[1], 1),
-    }  # of the last five minutes
+    found |= {"generation": generation(), "cores": cores()}
+    found["load"] = round(os.getloadavg()[1], 1)  # of the last five minutes
     measured, failed = [], []
     compute.reuse_memory()  # as in training
     for part, _, word in named:

@@ -184,9 +184,8 @@ def run(scale: str, gpus: Sequence[int], faster: float | None) -> None:
     print(
         "\nmeasured: of training, the record's epochs times the lower quartile of their seconds, or the benchmark's\n"
         "estimated from a run or the benchmark, x r: its time for as much work, with r times its weights\n"
-        "GB are estimates of the most memory at once, above 1 GB within a factor of 2.5 (FlowSeq takes less);\n"
-        "what was measured is in results/benchmark/stages.csv,\n"
-        f"beside {memory.PROCESS / 1e9:g} GB of the process"
+        "GB are estimates of the most memory at once, above 1 GB within a factor of 2.5 (FlowSeq takes less),\n"
+        f"beside {memory.PROCESS / 1e9:g} GB of the process; what was measured: results/benchmark/stages.csv"
     )
     heads = ["run", "minutes are", "seeds", "train", "evaluate", "train, GB", "evaluate, GB"]
     print("\n" + markdown.blocks([Table(heads, rows, left=2)]))
