@@ -233,7 +233,7 @@ def taken(path, real=files.lock):
 
 def test_check_counts_what_it_found(stage, capsys):
     assert cli.main(["check"]) == 0
-    assert "params.yaml is valid: scale demo, 23 datasets, 196 runs" in capsys.readouterr().out
+    assert "params.yaml is valid: scale demo, 23 datasets, 197 runs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["check", "status laptop"])

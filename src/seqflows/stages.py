@@ -246,14 +246,14 @@ def _features_inputs(found: Params, scale: str, name: str) -> list[Path]:
     """A dataset; or candidates for its lines, and the dataset itself."""
     if name not in found.rewrites:
         return [paths.prepared(scale, name)]
-    return [paths.prepared(scale, found.rewriting(scale, name)["dataset"]), paths.rewritten(scale, name)]
+    return [paths.prepared(scale, found.rewrites[name]["dataset"]), paths.rewritten(scale, name)]
 
 
 def _rewrite_inputs(found: Params, scale: str, name: str) -> list[Path]:
     """The lines, the runs that rewrite them with their data, and what else the generator is made from."""
-    block = found.rewriting(scale, name)
+    block = found.rewrites[name]
     read = [paths.prepared(scale, block["dataset"])]
-    for run in block["runs"]:
+    for run in block.get("runs", ()):
         read += [*_data(found, scale, run), paths.train(scale, run)]
     read += [paths.prepared(scale, block["words"])] if "words" in block else []
     read += [paths.rewritten(scale, block["like"])] if "like" in block else []

@@ -469,7 +469,8 @@ def test_a_goal_that_is_not_met_says_where_the_time_goes(tmp_path, monkeypatch):
 
 def test_the_largest_stage_is_what_the_goal_of_memory_is_of(tmp_path, monkeypatch):
     (tmp_path / "stages.csv").write_text("stage,key,peak_gib\ntable,a,0.1\ntrain,b,1.4\nfigure,c,0.3\n")
-    limits = [goals.Goal("memory", "GiB", most, goals.STAGES, "peak_gib", {}) for most in (1.4, 1.3)]
+    largest = ("stage", "key")
+    limits = [goals.Goal("memory", "GiB", most, "stages", "peak_gib", {}, largest=largest) for most in (1.4, 1.3)]
     monkeypatch.setattr(goals, "GOALS", limits)
     met, more = goals.run(tmp_path)
     assert (met["measured"], met["met"], met["goes to"]) == (1.4, "yes", "")

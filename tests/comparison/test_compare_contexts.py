@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import spans
+from seqflows import params, paths
 from seqflows.comparison import contexts
 from seqflows.data.filtered import Augmentation
 from seqflows.data.lines import Lines
@@ -50,6 +51,15 @@ def test_beside_an_original_stands_the_first_other_text_with_its_verdict(kept):
     (text,) = found["texts"]
     wanted = " ".join("w11 w11" if other else line for line, other in zip(lines, free, strict=True))
     assert text == {"rewriting": "flow", "text": wanted, "seed": 4, "kept": kept[1]}
+
+
+def test_contexts_that_a_scale_lacks_are_not_told_of_even_if_a_placeholder_is_there(root, tmp_path, monkeypatch):
+    matrix, name = params.load(root / "params.yaml"), "squad-language_flow_plus-half_lines"
+    monkeypatch.chdir(tmp_path)
+    for scale, told in (("demo", {}), ("laptop", {name: None})):
+        assert contexts.names(matrix, scale, "tang2021-table9", ["squad-qa"]) == {}
+        paths.filtered(scale, name).mkdir(parents=True)
+        assert contexts.names(matrix, scale, "tang2021-table9", ["squad-qa"]) == told
 
 
 MADE = {

@@ -71,6 +71,7 @@ CONTEXTS = {  # the rewritten contexts that a reader is also trained with, after
     "+ Context (Back-Translation)": "back_translation", "+ Context (Paraphrasing)": "paraphrasing",
     "+ Context (Language Flow)": "language_flow", "+ Context (Language Flow+)": "language_flow_plus",
     "+ Context (Language Flow), cross-fitted": "language_flow-crossfit",
+    "+ Context (Language Flow+), half of the lines": "language_flow_plus-half_lines",
     "+ Context (Word mixture)": "word_mixture", "random words": "random_words", "filter alone": "same",
 }  # fmt: skip
 LONG = ", the paper's epochs"  # at the end of a row's name

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 COLUMNS = ("what", "unit", "measured", "goal", "met", "file", "goes to")
-STAGES = "stages"  # the file with the memory of each stage
 SIDE_BY_SIDE = "authors/side_by_side"  # both codes in turns
 PROFILE = "profiles"  # the file of where the time goes
 SHOWN = 3  # of the shares of a profile
@@ -17,8 +16,8 @@ SHOWN = 3  # of the shares of a profile
 class Goal(NamedTuple):
     """``what``, in ``unit``, is to be at most (or at least) ``goal``: ``column`` of ``file``, where ``where`` holds.
 
-    Of rows of ``stages``, one for each stage, the largest counts.
-    ``profile`` is what of which model says where the time of one that is not met goes.
+    ``profile`` is what of which model says where the time of one that is not met goes. Of several rows
+    the largest number counts; the columns ``largest`` say which row has it.
     """
 
     what: str
@@ -29,6 +28,7 @@ class Goal(NamedTuple):
     where: Mapping[str, str]
     least: bool = False
     profile: tuple[str, str] | None = None
+    largest: tuple[str, ...] = ()
 
 
 def _steps(shape: str, model: str, goal: float) -> Goal:
@@ -113,7 +113,7 @@ GOALS = (
     *_writes("question generation, FlowSeq", "questions", "squad-qg-flowseq", "writing"),
     *_writes("translation", "translation", "wmt16-nmt"),
     *_writes("translation, Lang-Flow", "translation", "wmt16-nmt-lang_flow"),
-    Goal("memory of the largest stage at laptop", "GiB", 2.0, STAGES, "peak_gib", {}),
+    Goal("memory of the largest stage at laptop", "GiB", 2.0, "stages", "peak_gib", {}, largest=("stage", "key")),
     _begins("train", 1.0),
     _begins("evaluate", 1.0),
     *(_begins(stage, 0.4) for stage in ("table", "figure", "audit")),
@@ -133,7 +133,7 @@ def run(folder: Path) -> list[dict[str, Any]]:
 
 def _row(goal: Goal, folder: Path) -> dict[str, Any]:
     measured, met = None, "not measured"
-    row = _found(folder, goal.file, goal.where, goal.column if goal.file == STAGES else None)
+    row = _found(folder, goal.file, goal.where, goal.column if goal.largest else None)
     if row.get(goal.column):
         measured = float(row[goal.column])
         met = "yes" if (measured >= goal.goal if goal.least else measured <= goal.goal) else "no"
@@ -163,8 +163,8 @@ def _goes(goal: Goal, row: Mapping[str, str], folder: Path) -> str:
         return f"{row['needs']} alone {row['alone']}"
     if row.get("goes to"):
         return row["goes to"]
-    if goal.file == STAGES:
-        return f"{row['stage']} {row['key']}"
+    if goal.largest:
+        return " ".join(row[name] for name in goal.largest)
     if goal.profile is None:
         return ""
     what, model = goal.profile

@@ -24,10 +24,11 @@ KEPT = (  # of a filter's
 def names(matrix: Params, scale: str, table: str, runs: Sequence[str]) -> dict[str, str | None]:
     """The filtered contexts of a table's runs, each with the run that is trained with it.
 
-    Those without such a run, which one of ``runs`` judges, are left out unless they were filtered.
+    Those without such a run, which one of ``runs`` judges, are left out unless they were filtered. Contexts that the
+    scale lacks are left out too: DVC has placeholders of them.
     """
     used = {name: run for run in runs if (name := matrix.runs[run].get("augmented"))}
-    entries = matrix.contexts(table, runs)
+    entries = matrix.at(scale).contexts(table, runs)
     return {name: used.get(name) for name in entries if name in used or paths.filtered(scale, name).exists()}
 
 

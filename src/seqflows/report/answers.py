@@ -55,7 +55,7 @@ def _printed(one: Audited, answer: Answer) -> Text:
     numbers = ", ".join(f"{_label(cells, cell)} {cell.reported}" for cell in cells)
     numbers = f"{numbers} {' '.join(filter(None, (cells[0].unit, _column(cells))))}"
     notes = "; ".join(filter(None, (numbers, _decided(cells, cells, judged.printed), judged.remark)))
-    return Status(judged.printed.verdict, judged.printed.verdict), f": {notes}"
+    return Status(judged.printed.verdict, judged.printed.verdict, leads=True), f": {notes}"
 
 
 def _ours(one: Audited, answer: Answer) -> Text:
@@ -63,14 +63,14 @@ def _ours(one: Audited, answer: Answer) -> Text:
     ours = _judged(one, answer.claim).ours
     verdict = ours.verdict
     if not shown:
-        return Status(verdict, verdict)
+        return Status(verdict, verdict, leads=True)
     cells = [cell for cell, _ in shown]
     numbers = ", ".join(f"{_label(cells, cell)} {_number(cell)}" for cell in cells)
     seeds = "one seed" if any(len(cell.summary.seeds) == 1 for cell in cells if cell.summary) else ""
     earlier = EARLIER if any(earlier for _, earlier in shown) else ""
     decided = _decided([cell for cell, _ in _shown(one, answer)], cells, ours)
     notes = "; ".join(filter(None, (numbers, seeds, earlier, decided)))
-    return Status(verdict, verdict), f": {notes}", *_beside(one, answer)
+    return Status(verdict, verdict, leads=True), f": {notes}", *_beside(one, answer)
 
 
 def _beside(one: Audited, answer: Answer) -> tuple[Status | str, ...]:

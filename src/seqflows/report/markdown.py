@@ -51,8 +51,10 @@ def _block(block: Block) -> str:
 def inline(text: Text) -> str:
     r"""A text with its marks; markdown's special characters are escaped only in foreign text.
 
-    >>> print(inline(("a", Strong("b"), Foreign(" <unk> of_it"))))
-    a**b** \<unk> of\_it
+    >>> print(inline(("a", Strong("b"), Foreign(" <unk> of_it"), Status(" fails", "fails"))))
+    a**b** \<unk> of\_it fails
+    >>> print(inline((Status("fails", "fails", leads=True), ": 2 above 1")))
+    **fails**: 2 above 1
     """
     match text:
         case tuple():
@@ -69,8 +71,8 @@ def inline(text: Text) -> str:
             return re.sub(r"([\\`*_<\[])", r"\\\1", inner)
         case Link(path, shown):
             return f"[{shown}]({path})" if shown else f"[`{path}`]({path})"
-        case Status(inner):
-            return inner
+        case Status(inner, _, leads):
+            return f"**{inner}**" if leads else inner
 
 
 def _facts(items: Iterable[Text | Fact], depth: int) -> Iterator[str]:

@@ -49,10 +49,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Status:
-    """A text with a status, such as a verdict, that a writer may also show by colour."""
+    """A text with a status, such as a verdict, that a writer may also show by colour.
+
+    One that ``leads`` a longer text is what its reader looks for there: a writer without colours shows it strong.
+    """
 
     text: str
     status: str
+    leads: bool = False
 
 
 Inline = str | Strong | Emphasis | Code | Foreign | Link | Status
