@@ -259,7 +259,7 @@ RUNS = ("squad-qa", "squad-qa-same")
 def folder(tmp_path_factory):
     """A folder with the filter alone made by the stages, and a run trained on it."""
     found = tmp_path_factory.mktemp("filtered")
-    every = params.load(ROOT / "params.yaml").runs
+    every = params.load(ROOT / "params.yaml").at(SCALE).runs
     make(found, [run for run in every if run.startswith("squad-qa")], [*DATA, *JOBS])  # of equal steps
     return found
 

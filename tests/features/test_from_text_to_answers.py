@@ -22,8 +22,8 @@ def small(tmp_path, monkeypatch):
     def write(dataset, run, *, train, epochs):
         content = params.read(ROOT / "params.yaml")
         content["datasets"][dataset]["demo"].update(train=train, valid=10, test=20)
-        for one in (one for one in content["runs"] if one.startswith(run)):
-            content["runs"][one]["demo"]["training"].update(epochs=epochs)
+        for one in (entry for name, entry in content["runs"].items() if name.startswith(run) and "demo" in entry):
+            one["demo"]["training"].update(epochs=epochs)
         staged.write(content)
 
     return write

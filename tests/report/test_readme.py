@@ -161,9 +161,11 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
         at_full_size = {one.claim.name: one for one in audit.audited(here["paper"], paper).claims}
         for answer in paper.answers:
             _, _, printed, ours, full = by_text[answer.says]
-            assert printed.startswith(claims[answer.claim].printed.verdict)
-            assert ours.startswith(claims[answer.claim].ours.verdict)
-            assert full == "–" or full.startswith(at_full_size[answer.claim].ours.verdict)
+            said = claims[answer.claim].printed, claims[answer.claim].ours, at_full_size[answer.claim].ours
+            for text, finding in zip((printed, ours, full), said, strict=True):
+                verdict, numbered, _ = text.partition(": ")
+                strong = f"**{finding.verdict}**" if numbered else finding.verdict
+                assert verdict == strong or verdict == "–"
             for table, row, column in answer.shown:
                 of_table = cells.of_table(here["laptop"], f"{paper.name}-{table}")
                 cell = next(cell for cell in of_table if (cell.row, cell.column) == (row, column))

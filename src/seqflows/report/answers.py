@@ -63,7 +63,7 @@ def _ours(one: Audited, answer: Answer) -> Text:
     ours = _judged(one, answer.claim).ours
     verdict = ours.verdict
     if not shown:
-        return Status(verdict, verdict, leads=True)
+        return Status(verdict, verdict)
     cells = [cell for cell, _ in shown]
     numbers = ", ".join(f"{_label(cells, cell)} {_number(cell)}" for cell in cells)
     seeds = "one seed" if any(len(cell.summary.seeds) == 1 for cell in cells if cell.summary) else ""
