@@ -165,7 +165,7 @@ def test_a_summary_begins_with_what_a_reader_asks_first(world):
             for text, finding in zip((printed, ours, full), said, strict=True):
                 verdict, numbered, _ = text.partition(": ")
                 strong = f"**{finding.verdict}**" if numbered else finding.verdict
-                assert verdict == strong or verdict == "–"
+                assert verdict == strong or (text is full and text == "–")
             for table, row, column in answer.shown:
                 of_table = cells.of_table(here["laptop"], f"{paper.name}-{table}")
                 cell = next(cell for cell in of_table if (cell.row, cell.column) == (row, column))
